@@ -1,0 +1,265 @@
+"""A recording: stretches of continuous EEG and the table of the flashes shown meanwhile.
+
+The flash table is a pandas DataFrame, one row a flash, in order of time within its segment:
+
+============ ========= =====================================================================
+column       dtype     meaning
+============ ========= =====================================================================
+subject      str       whose EEG
+session      str       one sitting, or the data set's own part ("train", "test")
+run          Int64     one recording without a break
+segment      int64     index into ``Recording.segments``
+character    Int64     one act of spelling, counted within its run; <NA> without a speller
+repetition   Int64     pass in which every code flashes once, from 0; <NA> without a speller
+code         Int64     which group was lit, in the recording's own codes
+onset        float64   seconds from the first sample of the segment
+is_target    boolean   did the flash light the wanted symbol? <NA> where not known
+============ ========= =====================================================================
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.speller import Speller
+
+#: Columns of a flash table with their dtypes, in order.
+FLASH_COLUMNS = {
+    "subject": "str",
+    "session": "str",
+    "run": "Int64",
+    "segment": "int64",
+    "character": "Int64",
+    "repetition": "Int64",
+    "code": "Int64",
+    "onset": "float64",
+    "is_target": "boolean",
+}
+
+#: What identifies one act of spelling across a table of several runs.
+CHARACTER_KEY = ["subject", "session", "run", "character"]
+
+#: Units a recording may be in; "AD" is amplifier steps of unknown size.
+UNITS = {"uV": 1e-6, "mV": 1e-3, "V": 1.0, "AD": None}
+
+
+def flash_table(**columns) -> pd.DataFrame:
+    """Make a flash table from columns; scalars are repeated, missing columns are <NA>.
+
+    Parameters
+    ----------
+    **columns
+        Any of :data:`FLASH_COLUMNS`; ``onset`` (seconds) must be there.
+
+    Raises
+    ------
+    InputError
+        If a column is unknown or the lengths differ.
+
+    Examples
+    --------
+    >>> flash_table(onset=[0.0, 0.175], code=[1, 7], subject="A").shape
+    (2, 9)
+    """
+    import pandas as pd
+
+    unknown = sorted(set(columns) - set(FLASH_COLUMNS))
+    if unknown or "onset" not in columns:
+        raise InputError(
+            f"flash table: unknown columns {unknown}, expected {list(FLASH_COLUMNS)} with onset"
+        )
+    n_flashes = len(columns["onset"])
+    defaults = {"subject": "1", "session": "1", "run": 1, "segment": 0}
+    table = {}
+    for name, dtype in FLASH_COLUMNS.items():
+        values = columns.get(name, defaults.get(name, pd.NA))
+        if np.ndim(values) == 0:
+            values = [values] * n_flashes
+        if len(values) != n_flashes:
+            raise InputError(
+                f"flash table: column {name} has {len(values)} values, onset has {n_flashes}"
+            )
+        table[name] = pd.array(list(values), dtype=dtype) if dtype[0].isupper() else values
+    frame = pd.DataFrame(table)
+    return frame.astype(FLASH_COLUMNS)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Continuous stretches of EEG, the flashes shown meanwhile, and what both mean.
+
+    Parameters
+    ----------
+    segments : sequence of ndarray, each of shape (n_chans, n_samples)
+        EEG, continuous in time within a segment and not across; the lengths may differ.
+    flashes : DataFrame
+        The flash table (see the module's text); ``onset`` counts from its segment's start.
+    ch_names : sequence of str
+        EEG channels in the order of the rows; no stimulus channel.
+    sfreq : float
+        Sampling rate in Hz.
+    unit : {"uV", "mV", "V", "AD"}
+        Of the samples; "AD" for amplifier steps of unknown size.
+    speller : Speller or None
+        The screen; None for a plain oddball.
+    name : str
+        The data set, for messages, reports and run folders.
+
+    Raises
+    ------
+    InputError
+        If shapes, channel names, unit or columns do not fit one another.
+    """
+
+    segments: tuple[np.ndarray, ...]
+    flashes: pd.DataFrame
+    ch_names: tuple[str, ...]
+    sfreq: float
+    unit: str = "uV"
+    speller: Speller | None = None
+    name: str = "recording"
+
+    def __post_init__(self):
+        object.__setattr__(self, "segments", tuple(self.segments))
+        object.__setattr__(self, "ch_names", tuple(str(c) for c in self.ch_names))
+        object.__setattr__(self, "sfreq", float(self.sfreq))
+        twice = sorted({c for c in self.ch_names if self.ch_names.count(c) > 1})
+        if twice:
+            raise InputError(f"{self.name}: channel names stand twice: {twice}")
+        if not (np.isfinite(self.sfreq) and self.sfreq > 0):
+            raise InputError(f"{self.name}: sampling rate {self.sfreq} Hz; expected more than 0")
+        if self.unit not in UNITS:
+            raise InputError(f"{self.name}: unit {self.unit!r}; expected one of {list(UNITS)}")
+        for k, segment in enumerate(self.segments):
+            if segment.ndim != 2 or segment.shape[0] != len(self.ch_names):
+                raise InputError(
+                    f"{self.name}: segment {k} has shape {segment.shape}; expected "
+                    f"({len(self.ch_names)} channels, n_samples)"
+                )
+        missing = [c for c in FLASH_COLUMNS if c not in self.flashes.columns]
+        if missing:
+            raise InputError(f"{self.name}: the flash table lacks the columns {missing}")
+        known = self.flashes["segment"].between(0, len(self.segments) - 1)
+        if not known.all():
+            raise InputError(
+                f"{self.name}: {(~known).sum()} flashes name a segment that is not there; "
+                f"expected 0 to {len(self.segments) - 1}"
+            )
+
+    @property
+    def n_chans(self) -> int:
+        """Number of EEG channels."""
+        return len(self.ch_names)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of all segments together, in seconds."""
+        return sum(s.shape[1] for s in self.segments) / self.sfreq
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects in the flash table, in order of appearance."""
+        return tuple(self.flashes["subject"].unique())
+
+    def select(self, rows) -> Recording:
+        """Keep the flashes of ``rows`` (a boolean mask) and the segments they stand in.
+
+        Segments are shared with this recording, not copied, and numbered anew.
+        """
+        flashes = self.flashes[np.asarray(rows, bool)].reset_index(drop=True)
+        kept = sorted(flashes["segment"].unique())
+        number = {old: new for new, old in enumerate(kept)}
+        return dataclasses.replace(
+            self,
+            segments=tuple(self.segments[k] for k in kept),
+            flashes=flashes.assign(segment=flashes["segment"].map(number).astype("int64")),
+        )
+
+    def __repr__(self):
+        screen = self.speller.name if self.speller else "no speller"
+        return (
+            f"<Recording {self.name}: {len(self.flashes)} flashes in {len(self.segments)} "
+            f"segments, {self.duration_s:.0f} s, {self.n_chans} channels at {self.sfreq:g} Hz, "
+            f"{self.unit}, {screen}>"
+        )
+
+
+def concatenate_recordings(recordings: Sequence[Recording], name: str | None = None) -> Recording:
+    """Put recordings one behind the other; segments stay separate and are not copied.
+
+    Channels are brought into the first recording's order by name.
+
+    Raises
+    ------
+    InputError
+        If channels, rate, unit or speller differ.
+    """
+    import pandas as pd
+
+    if not recordings:
+        raise InputError("no recording to concatenate")
+    first = recordings[0]
+    segments: list[np.ndarray] = []
+    tables = []
+    for other in recordings:
+        for what in ("sfreq", "unit", "speller"):
+            if getattr(other, what) != getattr(first, what):
+                raise InputError(
+                    f"{other.name} has {what} {getattr(other, what)}, {first.name} has "
+                    f"{getattr(first, what)}; expected one for all"
+                )
+        order = channel_order(other.ch_names, first.ch_names, where=other.name)
+        if other.n_chans != first.n_chans:
+            extra = sorted(set(other.ch_names) - set(first.ch_names))
+            raise InputError(f"{other.name}: channels {extra} are not in {first.name}")
+        in_order = order == list(range(first.n_chans))
+        tables.append(other.flashes.assign(segment=other.flashes["segment"] + len(segments)))
+        segments.extend(s if in_order else s[order] for s in other.segments)
+    return dataclasses.replace(
+        first,
+        segments=tuple(segments),
+        flashes=pd.concat(tables, ignore_index=True),
+        name=name or first.name,
+    )
+
+
+def channel_order(have: Sequence[str], want: Sequence[str], where: str = "recording") -> list[int]:
+    """Find the wanted channels among those there are, by name, ignoring case and dots.
+
+    Returns
+    -------
+    list of int
+        For each wanted channel its index in ``have``.
+
+    Raises
+    ------
+    InputError
+        If some are missing; the message names them and those there are.
+
+    Examples
+    --------
+    >>> channel_order(["Fz", "Cz", "Pz"], ["PZ", "fz"])
+    [2, 0]
+    """
+    index: Mapping[str, int] = {_plain(c): i for i, c in enumerate(have)}
+    missing = [c for c in want if _plain(c) not in index]
+    if missing:
+        raise InputError(
+            f"{where}: channels {missing} are not among the {len(have)} recorded: "
+            f"{', '.join(have)}"
+        )
+    return [index[_plain(c)] for c in want]
+
+
+def _plain(ch_name: str) -> str:
+    return ch_name.strip(". ").lower()
