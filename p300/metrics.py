@@ -1,0 +1,216 @@
+"""Numbers that say how well flashes are told apart and text is read: arrays in, numbers out.
+
+Conventions: a score is larger for flashes that look more like targets; rates are between 0
+and 1; what cannot be computed (no target among the flashes, say) is ``nan``, never a guess.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import norm, rankdata
+
+from p300.errors import InputError
+
+
+def roc_auc(is_target, scores) -> float:
+    """Compute the area under the ROC curve of single flashes.
+
+    It is the probability that a random target flash scores above a random nontarget flash,
+    ties counting one half (Mann-Whitney).
+
+    Parameters
+    ----------
+    is_target : array-like of bool, shape (n_flashes,)
+        The truth.
+    scores : array-like of float, shape (n_flashes,)
+        Larger = more target-like.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; 0.5 is chance; ``nan`` where one class is missing.
+
+    Raises
+    ------
+    InputError
+        If the lengths differ or a score is not finite.
+
+    Examples
+    --------
+    >>> roc_auc([False, False, True, True], [0.1, 0.4, 0.35, 0.8])
+    0.75
+    """
+    is_target, scores = _checked(is_target, scores)
+    n_targets = int(is_target.sum())
+    n_nontargets = len(is_target) - n_targets
+    if n_targets == 0 or n_nontargets == 0:
+        return math.nan
+    rank_sum = rankdata(scores)[is_target].sum()
+    return float((rank_sum - n_targets * (n_targets + 1) / 2) / (n_targets * n_nontargets))
+
+
+def detection_metrics(is_target, scores, threshold: float = 0.0) -> dict[str, float]:
+    """Compute the paper's single-flash measures, with a flash called target above a threshold.
+
+    Parameters
+    ----------
+    is_target : array-like of bool, shape (n_flashes,)
+        The truth.
+    scores : array-like of float, shape (n_flashes,)
+        Larger = more target-like.
+    threshold : float
+        A flash is called a target where its score exceeds this.
+
+    Returns
+    -------
+    dict
+        ``auc``; the counts ``tp, tn, fp, fn``; ``recognition_rate`` (the paper's Reco.),
+        ``recall``, ``precision``, ``f_score`` and ``balanced_accuracy``.
+
+    Notes
+    -----
+    Cecotti & Graeser 2011, section 4.3. Their eq. (13) prints recall as TP / (TP + TN); their
+    own figures follow TP / (TP + FN), which is used here.
+
+    Examples
+    --------
+    >>> found = detection_metrics([True, True, False, False, False], [2, -1, 1, -1, -3])
+    >>> found["tp"], found["fp"], found["recall"], found["precision"]
+    (1, 1, 0.5, 0.5)
+    """
+    is_target, scores = _checked(is_target, scores)
+    called = scores > threshold
+    tp = int((called & is_target).sum())
+    tn = int((~called & ~is_target).sum())
+    fp = int((called & ~is_target).sum())
+    fn = int((~called & is_target).sum())
+    recall = _ratio(tp, tp + fn)
+    precision = _ratio(tp, tp + fp)
+    return {
+        "auc": roc_auc(is_target, scores),
+        "tp": tp,
+        "tn": tn,
+        "fp": fp,
+        "fn": fn,
+        "recognition_rate": _ratio(tp + tn, len(scores)),
+        "recall": recall,
+        "precision": precision,
+        "f_score": _ratio(2 * tp, 2 * tp + fp + fn),
+        "balanced_accuracy": (recall + _ratio(tn, tn + fp)) / 2,
+    }
+
+
+def wilson_interval(n_right: int, n_all: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Compute Wilson's score interval of a proportion.
+
+    Parameters
+    ----------
+    n_right, n_all : int
+        Successes and attempts.
+    confidence : float
+        Coverage, between 0 and 1.
+
+    Returns
+    -------
+    low, high : float
+        ``(nan, nan)`` without attempts.
+
+    Notes
+    -----
+    E. B. Wilson, JASA 22:209 (1927). It stays inside [0, 1] and is not empty at 0 or 100 %.
+
+    Examples
+    --------
+    >>> [round(100 * x, 1) for x in wilson_interval(189, 200)]
+    [90.4, 96.9]
+    """
+    if not 0 <= n_right <= n_all:
+        raise InputError(f"{n_right} right of {n_all}; expected 0 <= right <= all")
+    if n_all == 0:
+        return math.nan, math.nan
+    z = float(norm.ppf((1 + confidence) / 2))
+    p = n_right / n_all
+    centre = (p + z**2 / (2 * n_all)) / (1 + z**2 / n_all)
+    half = z / (1 + z**2 / n_all) * math.sqrt(p * (1 - p) / n_all + z**2 / (4 * n_all**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def bits_per_selection(accuracy, n_symbols: int) -> np.ndarray:
+    """Compute Wolpaw's bits per selection, eq. (19) of Cecotti & Graeser 2011 without its time.
+
+    Parameters
+    ----------
+    accuracy : array-like of float
+        Probability of the right symbol, between 0 and 1.
+    n_symbols : int
+        Symbols on the screen, at least 2.
+
+    Returns
+    -------
+    ndarray
+        log2(n_symbols) at accuracy 1; 0 at chance, and below chance too, where the formula
+        would rise again.
+
+    Examples
+    --------
+    >>> bits_per_selection([1 / 36, 1], 36).round(3).tolist()
+    [0.0, 5.17]
+    """
+    p = np.asarray(accuracy, float)
+    if n_symbols < 2 or np.any((p < 0) | (p > 1)):
+        raise InputError(
+            f"accuracy {accuracy} among {n_symbols} symbols; expected 0…1 and at least 2 symbols"
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        right = np.where(p > 0, p * np.log2(p), 0.0)
+        wrong = np.where(p < 1, (1 - p) * np.log2((1 - p) / (n_symbols - 1)), 0.0)
+    bits = np.log2(n_symbols) + right + wrong
+    return np.where(np.isnan(p), np.nan, np.where(p > 1 / n_symbols, bits, 0.0))
+
+
+def bits_per_minute(accuracy, n_repetitions, n_symbols=36, *, repetition_s=2.1, pause_s=2.5):
+    """Compute the information transfer rate of eqs. (19) and (20), Cecotti & Graeser 2011.
+
+    Parameters
+    ----------
+    accuracy : array-like of float
+        Probability of the right symbol after ``n_repetitions``.
+    n_repetitions : array-like of float
+        Repetitions used for one symbol; a mean may be given.
+    n_symbols : int
+        Symbols on the screen.
+    repetition_s, pause_s : float
+        Seconds one repetition takes (12 flashes of 175 ms) and between two symbols.
+
+    Returns
+    -------
+    ndarray
+        Bits per minute.
+
+    Examples
+    --------
+    >>> float(bits_per_minute(0.70, 5).round(2))
+    12.69
+    """
+    seconds = pause_s + repetition_s * np.asarray(n_repetitions, float)
+    return 60 * bits_per_selection(accuracy, n_symbols) / seconds
+
+
+def _checked(is_target, scores):
+    is_target = np.asarray(is_target)
+    scores = np.asarray(scores, float)
+    if is_target.shape != scores.shape or scores.ndim != 1:
+        raise InputError(
+            f"{is_target.shape} labels and {scores.shape} scores; expected one of each a flash"
+        )
+    if not np.isfinite(scores).all():
+        raise InputError(
+            f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite numbers"
+        )
+    return is_target.astype(bool), scores
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan

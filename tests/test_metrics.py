@@ -1,0 +1,81 @@
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+
+from p300.errors import InputError
+from p300.metrics import (
+    bits_per_minute,
+    bits_per_selection,
+    detection_metrics,
+    roc_auc,
+    wilson_interval,
+)
+
+
+def test_perfect_scores_have_auc_1_reversed_ones_0_and_equal_ones_one_half():
+    truth = [True, True, False, False, False]
+    assert roc_auc(truth, [2, 3, 1, 0, -1]) == 1
+    assert roc_auc(truth, [-2, -3, 1, 0, 1]) == 0
+    assert roc_auc(truth, [1, 1, 1, 1, 1]) == 0.5
+
+
+def test_measures_agree_with_scikit_learn_ties_included():
+    rng = np.random.default_rng(0)
+    truth = rng.random(500) < 1 / 6
+    scores = np.round(rng.normal(size=500) + truth, 1)
+    found = detection_metrics(truth, scores)
+    assert found["auc"] == pytest.approx(roc_auc_score(truth, scores))
+    assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, scores > 0))
+    assert found["f_score"] == pytest.approx(f1_score(truth, scores > 0))
+
+
+def test_the_papers_counts_give_the_papers_rates():
+    # Cecotti & Graeser 2011, MCNN-1, subject A: recall 0.69
+    tp, tn, fp, fn = 2071, 10348, 4652, 929
+    truth = np.repeat([True, False, False, True], [tp, tn, fp, fn])
+    scores = np.repeat([1.0, -1.0, 1.0, -1.0], [tp, tn, fp, fn])
+    found = detection_metrics(truth, scores)
+    assert round(found["recall"], 2) == 0.69
+    assert round(100 * found["recognition_rate"], 2) == 68.99
+    assert round(found["precision"], 3) == 0.308
+
+
+def test_one_class_alone_has_no_auc_and_no_recall():
+    assert math.isnan(roc_auc([False, False], [0.0, 1.0]))
+    assert math.isnan(detection_metrics([False, False], [0.0, 1.0])["recall"])
+
+
+def test_scores_that_are_not_numbers_are_refused():
+    with pytest.raises(InputError, match="1 of 2 scores"):
+        roc_auc([True, False], [np.nan, 1.0])
+    with pytest.raises(InputError, match="one of each a flash"):
+        roc_auc([True, False], [1.0])
+
+
+def test_bits_per_selection_are_log2_36_at_accuracy_1_and_0_at_and_below_chance():
+    assert bits_per_selection(1.0, 36) == pytest.approx(math.log2(36))
+    assert bits_per_selection([0.0, 1 / 72, 1 / 36], 36).tolist() == pytest.approx([0, 0, 0])
+
+
+def test_two_symbols_at_accuracy_three_quarters_carry_a_fifth_of_a_bit():
+    assert bits_per_selection(0.75, 2) == pytest.approx(1 - 0.8112781, abs=1e-6)
+
+
+def test_the_papers_accuracies_give_its_bits_per_minute():
+    # mean accuracy of CNN-1 after 5, 10 and 15 repetitions
+    rates = bits_per_minute([0.70, 0.885, 0.945], [5, 10, 15])
+    assert rates.round(2).tolist() == [12.69, 10.38, 8.08]
+
+
+def test_wilson_intervals_of_200_characters_match_published_ones():
+    assert np.round(100 * np.array(wilson_interval(197, 200)), 1).tolist() == [95.7, 99.5]
+    assert wilson_interval(200, 200)[1] == 1 and wilson_interval(0, 200)[0] == 0
+
+
+def test_impossible_accuracies_and_counts_are_refused():
+    with pytest.raises(InputError):
+        bits_per_selection(1.2, 36)
+    with pytest.raises(InputError):
+        wilson_interval(3, 2)

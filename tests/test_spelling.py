@@ -1,0 +1,115 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from p300.errors import InputError
+from p300.metrics import wilson_interval
+from p300.recording import flash_table
+from p300.speller import WADSWORTH, Speller
+from p300.spelling import accuracy_by_repetition, spell, symbol_scores, text_after, timing
+
+
+def flashes_of(text, speller=WADSWORTH, n_repetitions=3, seed=0):
+    rng = np.random.default_rng(seed)
+    tables = []
+    for c, symbol in enumerate(text):
+        order = np.concatenate([rng.permutation(speller.codes) for _ in range(n_repetitions)])
+        tables.append(
+            flash_table(
+                onset=30.0 * c + 0.175 * np.arange(len(order)),
+                character=c + 1,
+                repetition=np.repeat(np.arange(n_repetitions), len(speller.codes)),
+                code=order,
+                is_target=np.isin(order, speller.codes_of(symbol)),
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_a_perfect_detector_spells_the_text_after_one_repetition():
+    flashes = flashes_of("HELLO_P3")
+    spelled = spell(flashes["is_target"].astype(float), flashes, WADSWORTH)
+    assert [text_after(spelled, n) for n in (1, 2, 3)] == ["HELLO_P3"] * 3
+    assert spelled["is_right"].all()
+
+
+def test_scores_without_information_spell_at_chance():
+    flashes = flashes_of("ABCDEFGHIJ" * 100, n_repetitions=2)
+    scores = np.random.default_rng(1).normal(size=len(flashes))
+    spelled = spell(scores, flashes, WADSWORTH)
+    n_right = int(spelled.loc[spelled["n_repetitions"] == 2, "is_right"].sum())
+    low, high = wilson_interval(n_right, 1000, confidence=0.999)
+    assert low < 1 / 36 < high
+
+
+def test_the_order_of_the_flashes_does_not_matter():
+    flashes = flashes_of("EEG")
+    scores = np.random.default_rng(0).normal(size=len(flashes))
+    order = np.random.default_rng(1).permutation(len(flashes))
+    expected = spell(scores, flashes, WADSWORTH)
+    shuffled = spell(scores[order], flashes.iloc[order], WADSWORTH)
+    for n in (1, 2, 3):
+        got = shuffled[shuffled["n_repetitions"] == n].set_index("character")["symbol"]
+        want = expected[expected["n_repetitions"] == n].set_index("character")["symbol"]
+        assert got.sort_index().equals(want.sort_index())
+
+
+def test_the_best_symbol_stands_where_the_best_column_and_row_cross():
+    gathered = np.random.default_rng(0).normal(size=(200, 12))
+    best = symbol_scores(gathered, WADSWORTH).argmax(-1)
+    column, row = gathered[:, :6].argmax(1), gathered[:, 6:].argmax(1)  # eqs. (17) and (18)
+    assert np.array_equal(best, 6 * row + column)
+
+
+def test_scores_are_summed_over_repetitions_and_not_taken_from_the_last():
+    keys = Speller.single_keys("AB")
+    flashes = flashes_of("A", keys, n_repetitions=2)
+    is_a, first = flashes["code"] == 1, flashes["repetition"] == 0
+    scores = np.where(first, np.where(is_a, 3.0, 0.0), np.where(is_a, 0.0, 2.0))
+    assert spell(scores, flashes, keys)["symbol"].tolist() == ["A", "A"]
+
+
+def test_a_symbol_lit_by_more_codes_gains_nothing_from_being_lit_more():
+    lopsided = Speller(("A", "B"), {1: ("A",), 2: ("A",), 3: ("B",)})
+    assert np.allclose(symbol_scores(np.ones(3), lopsided), 0)
+
+
+def test_unlabelled_flashes_give_text_but_no_accuracy():
+    flashes = flashes_of("EEG").assign(is_target=pd.NA)
+    spelled = spell(np.zeros(len(flashes)), flashes, WADSWORTH)
+    table = accuracy_by_repetition(spelled, WADSWORTH, repetition_s=2.1, pause_s=2.5)
+    assert table["n_characters"].tolist() == [0, 0, 0]
+    assert table["accuracy"].isna().all()
+    assert text_after(spelled, 3, "wanted") == "???"
+
+
+def test_accuracy_counts_characters_and_rates_follow_the_papers_time():
+    flashes = flashes_of("ABCD")
+    scores = flashes["is_target"].to_numpy(float).copy()
+    scores[flashes["character"] == 2] *= -1
+    table = accuracy_by_repetition(
+        spell(scores, flashes, WADSWORTH), WADSWORTH, repetition_s=2.1, pause_s=2.5
+    )
+    assert table["n_right"].tolist() == [3, 3, 3]
+    assert table["accuracy"].tolist() == [0.75] * 3
+    assert table["bits_per_minute"].is_monotonic_decreasing
+
+
+def test_a_repetition_of_twelve_flashes_of_175_ms_takes_2_1_s():
+    assert timing(flashes_of("AB"), 12) == pytest.approx((2.1, 2.5))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: f.assign(code=13), r"flash codes \[13\]"),
+        (lambda f: f.assign(character=pd.array([pd.NA] * len(f), "Int64")), "no character"),
+        (lambda f: f.assign(repetition=f["repetition"] + 1), "not 0, 1, 2"),
+        (lambda f: f.iloc[:-1], "one each"),
+        (lambda f: f.assign(is_target=f["code"] == 1), "no single symbol"),
+    ],
+)
+def test_flashes_that_cannot_be_read_are_refused(change, words):
+    flashes = flashes_of("AB")
+    with pytest.raises(InputError, match=words):
+        spell(np.zeros(len(flashes)), change(flashes), WADSWORTH)
