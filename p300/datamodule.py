@@ -1,0 +1,105 @@
+"""Epochs to batches: the whole recording as one tensor that batches are gathered from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+
+class Batches:
+    """Iterate over rows of resident tensors, in a new random order each pass or in their own.
+
+    Unlike a ``DataLoader`` it copies no single epoch and starts no worker: a batch is one
+    gather.
+
+    Parameters
+    ----------
+    tensors : tuple of Tensor
+        With the same first axis.
+    rows : Tensor of int64, shape (n_rows,)
+        Which rows to go through.
+    batch_size : int
+        Rows a batch; the last may be smaller.
+    generator : torch.Generator or None
+        Draws a new order for each pass; None keeps the order of ``rows``.
+    """
+
+    def __init__(
+        self,
+        tensors: tuple[Tensor, ...],
+        rows: Tensor,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+    ):
+        self.tensors, self.rows, self.batch_size = tensors, rows, batch_size
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        rows = self.rows
+        if self.generator is not None:
+            rows = rows[torch.randperm(len(rows), generator=self.generator).to(rows.device)]
+        for batch in rows.split(self.batch_size):
+            yield tuple(t[batch] for t in self.tensors)
+
+
+class EpochsDataModule(pl.LightningDataModule):
+    """Training and validation flashes of one network.
+
+    Parameters
+    ----------
+    epochs : ndarray or Tensor of float32, shape (n_flashes, n_chans, n_times)
+        All epochs, shared and never copied on the CPU; moved to the trainer's device once.
+    is_target : array-like of bool, shape (n_flashes,)
+        Labels; those of flashes that are neither trained nor validated on are not read.
+    train, validation : ndarray of bool, each of shape (n_flashes,)
+        The two parts.
+    batch_size : int
+        Flashes a batch.
+    seed : int
+        Of the order of the training flashes.
+    """
+
+    def __init__(
+        self,
+        epochs: np.ndarray | Tensor,
+        is_target,
+        train: np.ndarray,
+        validation: np.ndarray,
+        *,
+        batch_size: int = 64,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.epochs = torch.as_tensor(epochs)
+        self.is_target = torch.as_tensor(np.asarray(is_target, bool))
+        self.rows = {
+            "train": torch.as_tensor(np.flatnonzero(train)),
+            "validation": torch.as_tensor(np.flatnonzero(validation)),
+        }
+        self.batch_size, self.seed = batch_size, seed
+
+    def setup(self, stage: str | None = None) -> None:
+        """Move the epochs to the device the trainer computes on."""
+        if self.trainer is not None:
+            device = self.trainer.strategy.root_device
+            self.epochs, self.is_target = self.epochs.to(device), self.is_target.to(device)
+            self.rows = {part: rows.to(device) for part, rows in self.rows.items()}
+
+    def train_dataloader(self) -> Batches:
+        """Go through the training flashes in a new order each pass."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return self._batches("train", self.batch_size, generator)
+
+    def val_dataloader(self) -> Batches:
+        """Go through the validation flashes in the order of the recording."""
+        return self._batches("validation", 2048)
+
+    def _batches(self, part, batch_size, generator=None) -> Batches:
+        return Batches((self.epochs, self.is_target), self.rows[part], batch_size, generator)

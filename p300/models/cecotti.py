@@ -1,0 +1,135 @@
+"""The five-layer spatial and temporal convolutional network of Cecotti & Graeser 2011."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class CecottiCNN(nn.Module):
+    """CNN-1 and its smaller kin: spatial filters, then temporal filters that sub-sample.
+
+    Parameters
+    ----------
+    n_chans : int
+        Electrodes; 64 in CNN-1, 8 in CNN-2a and CNN-2b.
+    n_outputs : int
+        2: no P300, P300.
+    n_times : int
+        Samples an epoch; what is left over after whole kernels is not read.
+    sfreq : float
+        Sampling rate in Hz; part of the common signature, not used.
+    n_filters : int
+        Spatial filters N_s: 10 in CNN-1, 1 in CNN-3.
+    n_maps_per_filter : int
+        Temporal maps that read each spatial map.
+    kernel_length : int
+        Samples a temporal kernel spans, which is also its stride.
+    n_hidden : int
+        Neurons of the first full layer.
+
+    Notes
+    -----
+    H. Cecotti, A. Graeser, IEEE TPAMI 33(3):433-445 (2011), section 3. Each temporal map reads
+    one spatial map (their eq. 6), so the layer is a grouped convolution whose kernel and stride
+    are equal; both convolutions are therefore written as the matrix products they are. The
+    paper's output neurons are logistic; :meth:`forward` returns what goes into that logistic,
+    and the detector's loss applies it. The paper prints 3,347 parameters for CNN-3; its own
+    formula gives 3,437.
+
+    Examples
+    --------
+    >>> CecottiCNN(64, 2, 78)(torch.zeros(5, 64, 78)).shape
+    torch.Size([5, 2])
+    >>> sum(p.numel() for p in CecottiCNN(64, 2, 78).parameters())
+    31652
+    """
+
+    def __init__(
+        self,
+        n_chans: int,
+        n_outputs: int = 2,
+        n_times: int = 78,
+        sfreq: float = 120.0,
+        *,
+        n_filters: int = 10,
+        n_maps_per_filter: int = 5,
+        kernel_length: int = 13,
+        n_hidden: int = 100,
+    ):
+        super().__init__()
+        if n_times < kernel_length:
+            raise ValueError(
+                f"{n_times} samples an epoch; expected at least the kernel's {kernel_length}"
+            )
+        self.n_steps, self.kernel_length = n_times // kernel_length, kernel_length
+        n_maps = n_filters * n_maps_per_filter
+        self.spatial_weight = nn.Parameter(torch.empty(n_filters, n_chans))
+        self.spatial_bias = nn.Parameter(torch.empty(n_filters, 1))
+        self.temporal_weight = nn.Parameter(
+            torch.empty(n_filters, n_maps_per_filter, kernel_length)
+        )
+        self.temporal_bias = nn.Parameter(torch.empty(n_filters, n_maps_per_filter, 1))
+        self.hidden = nn.Linear(n_maps * self.n_steps, n_hidden)
+        self.final_layer = nn.Linear(n_hidden, n_outputs)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weights and thresholds around zero with the spread 1 / n_inputs of a neuron.
+
+        The paper's "standard distribution around ±1/n" is read as a normal distribution whose
+        variance is 1 / n_inputs, which keeps each layer's sums near unit size.
+        """
+        for weight, bias in self.layers():
+            n_inputs = weight.shape[-1]
+            nn.init.normal_(weight, std=1 / math.sqrt(n_inputs))
+            nn.init.normal_(bias, std=1 / math.sqrt(n_inputs))
+
+    def layers(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
+        """List weight and threshold of the four trained layers, L1 to L4."""
+        return [
+            (self.spatial_weight, self.spatial_bias),
+            (self.temporal_weight, self.temporal_bias),
+            (self.hidden.weight, self.hidden.bias),
+            (self.final_layer.weight, self.final_layer.bias),
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score epochs of shape (batch, n_chans, n_times): logits, shape (batch, n_outputs)."""
+        x = x[..., : self.n_steps * self.kernel_length]
+        x = scaled_tanh(self.spatial_weight @ x + self.spatial_bias)  # (batch, n_filters, n_times)
+        x = x.unflatten(-1, (self.n_steps, self.kernel_length))  # (batch, n_filters, step, 13)
+        x = self.temporal_weight @ x.mT + self.temporal_bias  # (batch, n_filters, 5, step)
+        x = torch.sigmoid(self.hidden(scaled_tanh(x).flatten(1)))  # (batch, n_hidden)
+        return self.final_layer(x)  # (batch, n_outputs)
+
+    def learning_rates(self, base: float = 0.2) -> list[dict]:
+        """Give each layer the learning rate of the paper's eqs. (9) and (10).
+
+        Parameters
+        ----------
+        base : float
+            The paper's λ.
+
+        Returns
+        -------
+        list of dict
+            Parameter groups for an optimizer: ``params`` and ``lr``.
+        """
+        n_shared = [self.n_steps * self.kernel_length, self.n_steps, None, None]
+        groups = []
+        for (weight, bias), shared in zip(self.layers(), n_shared, strict=True):
+            rate = base / math.sqrt(weight.shape[-1])
+            groups.append({"params": [weight, bias], "lr": 2 * rate / shared if shared else rate})
+        return groups
+
+    def electrode_power(self) -> Tensor:
+        """Sum each electrode's absolute spatial weights, eq. (12): shape (n_chans,)."""
+        return self.spatial_weight.detach().abs().sum(0)
+
+
+def scaled_tanh(x: Tensor) -> Tensor:
+    """Compute 1.7159 tanh(2x / 3), which maps ±1 to ±1 (LeCun et al. 1998)."""
+    return 1.7159 * torch.tanh(2 / 3 * x)

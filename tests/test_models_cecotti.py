@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from p300.models import CecottiCNN
+
+
+def textbook(network, x):
+    """The paper's layers as two convolutions: (batch, n_chans, n_times) to logits."""
+    n_filters, n_maps, kernel = network.temporal_weight.shape
+    x = F.conv1d(x, network.spatial_weight[:, :, None], network.spatial_bias[:, 0])
+    x = 1.7159 * torch.tanh(2 / 3 * x)
+    weight = network.temporal_weight.reshape(n_filters * n_maps, 1, kernel)
+    bias = network.temporal_bias.reshape(-1)
+    x = F.conv1d(x, weight, bias, stride=kernel, groups=n_filters)
+    x = 1.7159 * torch.tanh(2 / 3 * x)
+    return network.final_layer(torch.sigmoid(network.hidden(x.flatten(1))))
+
+
+@pytest.mark.parametrize(
+    ("n_chans", "n_filters", "n_parameters"),
+    [(64, 10, 31_652), (8, 10, 31_092), (64, 1, 3_437)],  # CNN-1, CNN-2, CNN-3
+)
+def test_parameters_number_as_in_the_paper(n_chans, n_filters, n_parameters):
+    network = CecottiCNN(n_chans, 2, 78, n_filters=n_filters)
+    assert sum(p.numel() for p in network.parameters()) == n_parameters
+
+
+@pytest.mark.parametrize(
+    ("n_chans", "n_filters", "n_times"), [(64, 10, 78), (8, 1, 78), (4, 3, 96)]
+)
+def test_the_products_equal_the_papers_convolutions(n_chans, n_filters, n_times):
+    torch.manual_seed(0)
+    network = CecottiCNN(n_chans, 2, n_times, n_filters=n_filters).double()
+    x = torch.randn(16, n_chans, n_times, dtype=torch.float64)
+    torch.testing.assert_close(network(x), textbook(network, x))
+
+
+def test_a_temporal_map_reads_one_spatial_map_only():
+    torch.manual_seed(0)
+    network = CecottiCNN(4, 2, 78, n_filters=3)
+    x = torch.randn(1, 4, 78)
+    with torch.no_grad():
+        network.hidden.weight[:, : 2 * 5 * 6] = 0  # only the third map's neurons are read
+        before = network(x)
+        network.spatial_weight[:2] += 1.0
+        assert torch.equal(network(x), before)
+        network.spatial_weight[2] += 1.0
+        assert not torch.equal(network(x), before)
+
+
+def test_layers_learn_at_the_papers_rates():
+    rates = [group["lr"] for group in CecottiCNN(64, 2, 78).learning_rates(0.2)]
+    assert np.round(rates, 6).tolist() == [0.000641, 0.01849, 0.011547, 0.02]
+
+
+def test_every_parameter_has_one_learning_rate():
+    network = CecottiCNN(64, 2, 78)
+    grouped = [id(p) for group in network.learning_rates() for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in network.parameters())
+
+
+def test_electrode_power_sums_absolute_weights_over_filters():
+    network = CecottiCNN(2, 2, 78, n_filters=2)
+    with torch.no_grad():
+        network.spatial_weight.copy_(torch.tensor([[1.0, -2.0], [-3.0, 0.5]]))
+    assert network.electrode_power().tolist() == [4.0, 2.5]
+
+
+def test_the_last_layer_goes_by_its_common_name():
+    assert isinstance(CecottiCNN(8).final_layer, nn.Linear)
+
+
+def test_an_epoch_shorter_than_the_kernel_is_refused():
+    with pytest.raises(ValueError, match="12 samples"):
+        CecottiCNN(8, 2, 12)
