@@ -170,14 +170,10 @@ def head_positions(ch_names: tuple[str, ...]) -> np.ndarray:
     InputError
         If a name is not in the system.
     """
-    import mne
+    from p300.readers.mne_objects import standard_montage
 
-    # the montage's old name warns from MNE 1.13 on, its new one is unknown before
-    names = mne.channels.get_builtin_montages()
-    montage = mne.channels.make_standard_montage(
-        "colin27_1005" if "colin27_1005" in names else "standard_1005"
-    )
-    table = {name.lower(): p for name, p in montage.get_positions()["ch_pos"].items()}
+    positions = standard_montage().get_positions()["ch_pos"]
+    table = {name.lower(): p for name, p in positions.items()}
     missing = [c for c in ch_names if c.lower() not in table]
     if missing:
         raise InputError(f"electrodes {missing} are not in the 10-05 system")

@@ -73,8 +73,8 @@ def simulate_recording(
 
     Examples
     --------
-    >>> simulate_recording("EEG", n_repetitions=2).flashes["is_target"].mean().round(3)
-    np.float64(0.167)
+    >>> round(float(simulate_recording("EEG").flashes["is_target"].mean()), 3)
+    0.167
     """
     rng = np.random.default_rng(seed)
     brain = brain if isinstance(brain, Brain) else Brain(**(brain or {}))

@@ -1,0 +1,477 @@
+"""Is a recording what it says it is? Checks to run before anything is trained on it.
+
+Swapped or shifted labels, a stimulus channel among the EEG, NaNs and epochs that reach past the
+end all train without an error and give numbers that mean nothing. :func:`check_recording` finds
+them and says how bad each is: "refuse" (results would mean nothing), "warn" (look at it) or
+"note" (a fact).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.recording import CHARACTER_KEY, UNITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.recording import Recording
+
+LEVELS = ("refuse", "warn", "note")
+
+#: Names of channels that hold no EEG but what was shown, or when.
+STIMULUS_NAME = re.compile(
+    r"sti[ _]?\d*|stim.*|status|trig.*|marker.*|events?|targets?|flash.*|code|time(stamps?)?",
+    re.IGNORECASE,
+)
+
+#: Share of samples at a channel's highest or lowest value from which it counts as saturated.
+SATURATED_SHARE = 0.01
+
+#: Standard deviations in µV between which EEG may lie; outside, the unit is doubtful.
+PLAUSIBLE_UV = (0.1, 1e4)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found in a recording.
+
+    Parameters
+    ----------
+    level : {"refuse", "warn", "note"}
+        How bad it is.
+    check : str
+        What was looked at, in a word or two.
+    text : str
+        What was found, where, and what was expected.
+    count : int
+        How many flashes, channels, samples or characters it concerns.
+    """
+
+    level: str
+    check: str
+    text: str
+    count: int
+
+
+@dataclass(frozen=True)
+class IntegrityReport:
+    """Everything found in a recording, worst first.
+
+    Parameters
+    ----------
+    name : str
+        The recording.
+    findings : tuple of Finding
+        Empty only if there was nothing even to note.
+    """
+
+    name: str
+    findings: tuple[Finding, ...]
+
+    def at(self, level: str) -> tuple[Finding, ...]:
+        """Return the findings of one level."""
+        return tuple(f for f in self.findings if f.level == level)
+
+    def raise_if_refused(self) -> None:
+        """Stop here if the recording cannot be used.
+
+        Raises
+        ------
+        InputError
+            If there is a finding of level "refuse"; the message holds them all.
+        """
+        refused = self.at("refuse")
+        if refused:
+            raise InputError(f"{self.name} cannot be used: " + " ".join(f.text for f in refused))
+
+    def to_dict(self) -> dict:
+        """Return plain containers, for results.json."""
+        return {"name": self.name, "findings": [dataclasses.asdict(f) for f in self.findings]}
+
+    def __str__(self):
+        rows = [("level", "check", "count", "finding")]
+        rows += [(f.level, f.check, str(f.count), f.text) for f in self.findings]
+        widths = [max(len(row[k]) for row in rows) for k in range(3)]
+        lines = [
+            f"{level:<{widths[0]}}  {check:<{widths[1]}}  {count:>{widths[2]}}  {text}"
+            for level, check, count, text in rows
+        ]
+        return "\n".join([f"Integrity of {self.name}", *lines])
+
+
+def check_recording(
+    recording: Recording, *, tmin: float = 0.0, tmax: float = 0.0
+) -> IntegrityReport:
+    """Check that signal, flashes and labels of a recording fit one another and the paradigm.
+
+    Parameters
+    ----------
+    recording : Recording
+        Not changed.
+    tmin, tmax : float
+        Seconds from the flash to the ends of the epochs that will be cut, ``[tmin, tmax)``;
+        epochs that do not fit into their segment are refused.
+
+    Returns
+    -------
+    IntegrityReport
+
+    Examples
+    --------
+    >>> from p300.simulation import simulate_recording
+    >>> report = check_recording(simulate_recording("P3", n_repetitions=2), tmax=0.65)
+    >>> report.at("refuse")
+    ()
+    """
+    found = [
+        *_check_summary(recording),
+        *_check_onsets(recording, tmin, tmax),
+        *_check_codes(recording),
+        *_check_labels(recording),
+        *_check_names(recording),
+        *_check_signal(recording),
+    ]
+    worst_first = sorted(found, key=lambda finding: LEVELS.index(finding.level))
+    return IntegrityReport(recording.name, tuple(worst_first))
+
+
+def _check_summary(recording: Recording) -> Iterator[Finding]:
+    """Count flashes per class, characters and repetitions."""
+    flashes = recording.flashes
+    if not len(flashes):
+        yield Finding("refuse", "flashes", "There is no flash.", 0)
+        return
+    is_target = flashes["is_target"]
+    text = (
+        f"{len(flashes)} flashes in {len(recording.segments)} segments: "
+        f"{int(is_target.sum())} target, {int((~is_target).sum())} nontarget, "
+        f"{int(is_target.isna().sum())} without a label."
+    )
+    spelled = flashes[flashes["character"].notna()]
+    if len(spelled):
+        n_repetitions = spelled.groupby(CHARACTER_KEY)["repetition"].nunique()
+        text += f" {len(n_repetitions)} characters of {_range(n_repetitions)} repetitions."
+    yield Finding("note", "flashes", text, len(flashes))
+
+
+def _check_onsets(recording: Recording, tmin: float, tmax: float) -> Iterator[Finding]:
+    """Every flash, and its epoch, within its segment; ascending in time."""
+    flashes = recording.flashes
+    onset, segment = flashes["onset"].to_numpy(), flashes["segment"].to_numpy()
+    # a thousandth of a sample of rounding is none of the recording's faults
+    stop = np.array([s.shape[1] + 1e-3 for s in recording.segments])[segment] / recording.sfreq
+    is_outside = ~((onset >= 0) & (onset < stop - 0.5 / recording.sfreq))
+    if is_outside.any():
+        yield Finding(
+            "refuse",
+            "onsets",
+            f"{is_outside.sum()} flashes lie outside their segment ({_where(flashes, is_outside)}"
+            "); expected every onset between its start and its end.",
+            int(is_outside.sum()),
+        )
+    is_cut = ~is_outside & ((onset + tmin < -1e-6) | (onset + tmax > stop))
+    if is_cut.any():
+        room = (stop - onset)[is_cut].min()
+        yield Finding(
+            "refuse",
+            "epochs",
+            f"{is_cut.sum()} epochs of {tmin:g} to {tmax:g} s reach past an end of their segment "
+            f"({_where(flashes, is_cut)}; the least signal after a flash is {room:.3f} s); "
+            "expected a shorter interval or a longer recording.",
+            int(is_cut.sum()),
+        )
+    step = np.diff(onset)
+    is_within = np.diff(segment) == 0
+    for what, is_wrong in (("equals", step == 0), ("comes before", step < 0)):
+        is_wrong = np.concatenate([[False], is_wrong & is_within])
+        if is_wrong.any():
+            yield Finding(
+                "refuse",
+                "onsets",
+                f"{is_wrong.sum()} onsets: each {what} the flash above it in the same segment "
+                f"({_where(flashes, is_wrong)}); expected onsets that ascend.",
+                int(is_wrong.sum()),
+            )
+
+
+def _check_codes(recording: Recording) -> Iterator[Finding]:
+    """Only codes of the screen; each once in a repetition."""
+    speller, flashes = recording.speller, recording.flashes
+    if speller is None or not len(flashes):
+        return
+    is_unknown = ~flashes["code"].isin(speller.codes).to_numpy(bool)
+    if is_unknown.any():
+        codes = sorted(flashes.loc[is_unknown, "code"].dropna().unique().tolist())
+        yield Finding(
+            "refuse",
+            "codes",
+            f"{is_unknown.sum()} flashes have codes {codes or '<NA>'} that the screen "
+            f"{speller.name!r} does not know ({_where(flashes, is_unknown)}); expected "
+            f"{list(speller.codes)}.",
+            int(is_unknown.sum()),
+        )
+    spelled = flashes[flashes["character"].notna() & flashes["repetition"].notna()]
+    if len(spelled) < len(flashes):
+        n_without = len(flashes) - len(spelled)
+        yield Finding(
+            "warn",
+            "characters",
+            f"{n_without} flashes belong to no character or repetition, so no symbol can be read "
+            "from them.",
+            n_without,
+        )
+    key = [*CHARACTER_KEY, "repetition"]
+    is_twice = spelled.duplicated([*key, "code"]).to_numpy()
+    if is_twice.any():
+        yield Finding(
+            "refuse",
+            "repetitions",
+            f"{is_twice.sum()} flashes repeat a code within their repetition "
+            f"({_where(spelled, is_twice)}); expected each code once in each.",
+            int(is_twice.sum()),
+        )
+    n_codes = spelled.groupby(key)["code"].nunique()
+    is_short = n_codes < len(speller.codes)
+    if is_short.any():
+        yield Finding(
+            "warn",
+            "repetitions",
+            f"{is_short.sum()} of {len(n_codes)} repetitions have {_range(n_codes[is_short])} "
+            f"codes; expected {len(speller.codes)}.",
+            int(is_short.sum()),
+        )
+
+
+def _check_labels(recording: Recording) -> Iterator[Finding]:
+    """Labels there; targets as rare as the paradigm makes them, and those of one symbol."""
+    speller, flashes = recording.speller, recording.flashes
+    labelled = flashes[flashes["is_target"].notna()]
+    n_missing = len(flashes) - len(labelled)
+    if n_missing:
+        sessions = ", ".join(flashes.loc[flashes["is_target"].isna(), "session"].unique())
+        yield Finding(
+            "note",
+            "labels",
+            f"{n_missing} of {len(flashes)} flashes have no label (session {sessions}): they can "
+            "be spelled, but neither trained on nor scored.",
+            n_missing,
+        )
+    if not len(labelled):
+        return
+    is_target = labelled["is_target"].to_numpy(bool)
+    share = is_target.mean()
+    if share in (0, 1):
+        yield Finding(
+            "warn",
+            "labels",
+            f"All {len(labelled)} labelled flashes are {'targets' if share else 'nontargets'}; "
+            "expected both classes.",
+            len(labelled),
+        )
+        return
+    expected = speller.target_ratio if speller else None
+    if expected is None and share >= 0.5:
+        yield Finding(
+            "warn",
+            "target ratio",
+            f"{share:.1%} of the labelled flashes are targets; expected fewer than half in an "
+            "oddball: are the two labels swapped?",
+            int(is_target.sum()),
+        )
+    elif expected is not None and abs(share - expected) > 0.2 * expected:
+        is_swapped = abs(1 - share - expected) <= 0.2 * expected
+        yield Finding(
+            "refuse" if is_swapped and abs(expected - 0.5) > 0.1 else "warn",
+            "target ratio",
+            f"{share:.1%} of the labelled flashes are targets; expected about {expected:.1%} "
+            f"on the screen {speller.name!r}{': the labels are swapped' if is_swapped else ''}.",
+            int(is_target.sum()),
+        )
+    if speller is not None:
+        yield from _check_symbols(labelled, speller)
+
+
+def _check_symbols(labelled: pd.DataFrame, speller) -> Iterator[Finding]:
+    """Find characters whose target codes are those of no symbol, or not always targets."""
+    spelled = labelled[labelled["character"].notna()]
+    symbols = {frozenset(speller.codes_of(s)) for s in speller.symbols}
+    kinds = {True: {}, False: {}}
+    rows = spelled[[*CHARACTER_KEY, "code", "is_target"]].drop_duplicates()
+    for *character, code, is_target in rows.itertuples(index=False, name=None):
+        kinds[bool(is_target)].setdefault(tuple(character), set()).add(code)
+    characters = kinds[True].keys() | kinds[False].keys()
+    wrong = sorted(
+        c
+        for c in characters
+        if frozenset(kinds[True].get(c, ())) not in symbols
+        or kinds[True][c] & kinds[False].get(c, set())
+    )
+    if wrong:
+        subject, session, run, character = wrong[0]
+        codes = sorted(kinds[True].get(wrong[0], ()))
+        yield Finding(
+            "refuse",
+            "labels",
+            f"In {len(wrong)} of {len(characters)} characters the target codes are those of no "
+            f"symbol, or are not always targets (the first: subject {subject}, session {session},"
+            f" run {run}, character {character}, codes {codes}); expected such as "
+            f"{list(speller.codes_of(speller.symbols[0]))} for {speller.symbols[0]!r}.",
+            len(wrong),
+        )
+
+
+def _check_names(recording: Recording) -> Iterator[Finding]:
+    """No channel that is called like a stimulus channel."""
+    named = [c for c in recording.ch_names if STIMULUS_NAME.fullmatch(c)]
+    if named:
+        yield Finding(
+            "refuse",
+            "stimulus channel",
+            f"Channels {named} are no EEG by their names; leave them out, they would tell the "
+            "detector the answer.",
+            len(named),
+        )
+
+
+def _check_signal(recording: Recording) -> Iterator[Finding]:
+    """Finite, neither flat nor saturated, and not a copy of the flash table."""
+    empty = [k for k, s in enumerate(recording.segments) if not s.shape[1]]
+    if empty:
+        yield Finding("refuse", "segments", f"Segments {empty} have no samples.", len(empty))
+    if empty or not recording.segments:
+        return
+    # NaN and infinity show in the extremes, so one pass finds them without a mask of all samples
+    low = np.stack([s.min(axis=1) for s in recording.segments])
+    high = np.stack([s.max(axis=1) for s in recording.segments])
+    is_broken = ~(np.isfinite(low) & np.isfinite(high))  # (n_segments, n_chans)
+    if is_broken.any():
+        yield from _check_finite(recording, is_broken)
+        return
+    names = np.array(recording.ch_names)
+    is_flat = (low == high).mean(axis=0)
+    for is_listed, extent in (
+        (is_flat == 1, "throughout"),
+        ((is_flat > 0) & (is_flat < 1), "in some segments"),
+    ):
+        if is_listed.any():
+            yield Finding(
+                "warn",
+                "flat channels",
+                f"Channels {names[is_listed].tolist()} are flat {extent}; expected a signal.",
+                int(is_listed.sum()),
+            )
+    n_at_rails = np.zeros(recording.n_chans)
+    n_samples = sum(s.shape[1] for s in recording.segments)
+    floor, ceiling = low.min(axis=0), high.max(axis=0)
+    for segment, lowest, highest in zip(recording.segments, low, high, strict=True):
+        # only where a segment reaches the recording's extremes is there anything to count
+        for k in np.flatnonzero((lowest == floor) | (highest == ceiling)):
+            row = segment[k]
+            n_at_rails[k] += np.count_nonzero((row == floor[k]) | (row == ceiling[k]))
+    is_saturated = (n_at_rails > SATURATED_SHARE * n_samples) & (is_flat < 1)
+    if is_saturated.any():
+        share = (n_at_rails / n_samples)[is_saturated].max()
+        yield Finding(
+            "warn",
+            "saturated channels",
+            f"Channels {names[is_saturated].tolist()} are at their highest or lowest value in up "
+            f"to {share:.1%} of the samples; expected less than {SATURATED_SHARE:.0%}.",
+            int(is_saturated.sum()),
+        )
+    yield from _check_amplitude(recording)
+    yield from _check_content(recording, is_flat == 1)
+
+
+def _check_finite(recording: Recording, is_broken: np.ndarray) -> Iterator[Finding]:
+    counts = {
+        (segment, channel): int((~np.isfinite(recording.segments[segment][channel])).sum())
+        for segment, channel in zip(*np.nonzero(is_broken), strict=True)
+    }
+    channels = sorted({recording.ch_names[channel] for _, channel in counts})
+    segment, channel = max(counts, key=counts.get)
+    yield Finding(
+        "refuse",
+        "non-finite samples",
+        f"{sum(counts.values())} samples are NaN or infinite, in {len(channels)} channels "
+        f"({', '.join(channels[:5])}{' …' if len(channels) > 5 else ''}) and "
+        f"{len({s for s, _ in counts})} segments; most, {counts[segment, channel]}, in channel "
+        f"{recording.ch_names[channel]} of segment {segment}; expected numbers.",
+        sum(counts.values()),
+    )
+
+
+def _check_amplitude(recording: Recording) -> Iterator[Finding]:
+    """EEG of the size that its unit says; a factor of a million is easily lost."""
+    volts = UNITS[recording.unit]
+    if volts is None:
+        return
+    spread = np.median(max(recording.segments, key=lambda s: s.shape[1]).std(axis=1))
+    spread_uv = float(spread) * volts / 1e-6
+    if spread_uv and not PLAUSIBLE_UV[0] <= spread_uv <= PLAUSIBLE_UV[1]:
+        yield Finding(
+            "warn",
+            "unit",
+            f"The median channel varies by {spread_uv:.3g} µV (standard deviation); expected "
+            f"{PLAUSIBLE_UV[0]:g} to {PLAUSIBLE_UV[1]:g}: is the unit {recording.unit!r} right?",
+            recording.n_chans,
+        )
+
+
+def _check_content(recording: Recording, is_flat: np.ndarray) -> Iterator[Finding]:
+    """No channel whose values at the flashes are the codes, the labels, or the time."""
+    flashes = recording.flashes
+    sample = np.round(flashes["onset"].to_numpy() * recording.sfreq)
+    segment = flashes["segment"].to_numpy()
+    stop = np.array([s.shape[1] for s in recording.segments])[segment]
+    is_inside = (sample >= 0) & (sample < stop)
+    sample, segment = sample[is_inside].astype(int), segment[is_inside]
+    if len(sample) < 24:
+        return
+    order = np.argsort(segment, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(segment[order])) + 1)
+    at_flash = np.empty((recording.n_chans, len(sample)))
+    for part in parts:
+        at_flash[:, part] = recording.segments[segment[part[0]]][:, sample[part]]
+    codes = flashes["code"][is_inside].astype("float64").to_numpy(na_value=np.nan)
+    n_kinds = len(np.unique(codes[~np.isnan(codes)])) + 1
+
+    suspects = {}
+    for name, values, flat in zip(recording.ch_names, at_flash, is_flat, strict=True):
+        if flat:
+            continue
+        n_values = len(np.unique(values))
+        steps = np.concatenate([np.diff(values[part]) for part in parts])
+        if n_values <= n_kinds and len(values) >= 8 * n_values:
+            suspects[name] = f"{n_values} different values at {len(values)} flashes"
+        elif len(steps) >= 20 and (steps > 0).all():
+            suspects[name] = "rises from each flash to the next, like a clock"
+    if suspects:
+        yield Finding(
+            "refuse",
+            "stimulus channel",
+            f"Channels {suspects} are no EEG by their values; leave them out, they would tell "
+            "the detector the answer.",
+            len(suspects),
+        )
+
+
+def _where(flashes: pd.DataFrame, rows: np.ndarray) -> str:
+    """Describe the first of some flashes."""
+    first = flashes[rows].iloc[0]
+    return (
+        f"the first: subject {first['subject']}, session {first['session']}, run {first['run']}, "
+        f"segment {first['segment']}, at {first['onset']:.3f} s"
+    )
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low}" if low == high else f"{low} to {high}"

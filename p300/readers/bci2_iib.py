@@ -1,0 +1,116 @@
+"""BCI Competition II data set IIb: continuous runs of the Wadsworth speller.
+
+Files are called ``AAS010R01.mat``: subject AA, session 10, run 1. Sessions 10 and 11 are for
+training and labelled; session 12 is the competition's test, labelled from its published words.
+
+Source: Blankertz et al. (2004), IEEE Trans Biomed Eng 51(6):1044; Schalk et al. (2004), ibid.
+51(6):1034.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.readers._files import load_variables, require_file
+from p300.readers._flashes import (
+    find_onsets,
+    label_flashes,
+    number_characters,
+    number_repetitions,
+    whole_codes,
+)
+from p300.readers.bci3_ii import CH_NAMES
+from p300.recording import Recording, concatenate_recordings, flash_table
+from p300.speller import WADSWORTH
+
+SFREQ = 240.0
+
+#: Published words of test runs, whose files have no StimulusType.
+TEST_WORDS = {"AAS012R03": "HAM", "AAS012R04": "PIE"}
+
+SOURCE = (
+    "Expected the files of BCI Competition II data set IIb, such as AAS010R01.mat, from "
+    "https://www.bbci.de/competition/ii/ (see data/README.md)."
+)
+
+
+def read(
+    root: str | Path,
+    runs: Sequence[str] | None = None,
+    *,
+    words: Mapping[str, str] | None = None,
+) -> Recording:
+    """Read continuous runs of BCI Competition II data set IIb.
+
+    Parameters
+    ----------
+    root : path
+        Folder of the ``.mat`` files.
+    runs : sequence of str or None
+        Such as "AAS010R01"; None for all that are there.
+    words : mapping of str to str or None
+        The word spelled in a run without labels, beside those of :data:`TEST_WORDS`.
+
+    Returns
+    -------
+    Recording
+        In A/D steps, one segment a run; ``session`` is "10", "11" or "12", and ``is_target`` is
+        <NA> in runs that have neither labels nor a known word.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged or of another layout, or a word does not fit its run.
+    """
+    root = Path(root)
+    if runs is None:
+        runs = sorted(p.stem for p in root.glob("AAS0*R*.mat"))
+    if not runs:
+        raise InputError(f"There is no run AAS0..R...mat in {root}. {SOURCE}")
+    words = {**TEST_WORDS, **(words or {})}
+    return concatenate_recordings([_read_run(root, run, words.get(run)) for run in runs])
+
+
+def _read_run(root: Path, run: str, word: str | None) -> Recording:
+    name = re.fullmatch(r"([A-Z]{2})S(\d{3})R(\d{2})", run)
+    if not name:
+        raise InputError(f"Run {run!r} is no name of this data set; expected such as 'AAS010R01'.")
+    path = require_file(root / f"{run}.mat", SOURCE)
+    variables = load_variables(path, ["signal", "StimulusCode"], ["Flashing", "StimulusType"])
+    signal = variables.pop("signal")
+    if signal.ndim != 2 or signal.shape[1] != len(CH_NAMES):
+        raise InputError(
+            f"{path.name}: signal has shape {signal.shape}; expected (samples, {len(CH_NAMES)})."
+        )
+    for key, value in variables.items():
+        if value.size != len(signal):
+            raise InputError(
+                f"{path.name}: {key} has {value.size} values; expected {len(signal)}, as signal."
+            )
+    channels = {key: value.ravel() for key, value in variables.items()}
+    code = whole_codes(channels["StimulusCode"], f"{path.name}, StimulusCode")
+    sample = find_onsets(code, channels.get("Flashing"))
+    if not len(sample):
+        raise InputError(f"{path.name}: no flash; expected codes above 0 in StimulusCode.")
+    columns = {
+        "code": code[sample],
+        "character": number_characters(sample),
+        "onset": sample / SFREQ,
+    }
+    columns["repetition"] = number_repetitions(columns["code"], columns["character"])
+    if "StimulusType" in channels:
+        columns["is_target"] = channels["StimulusType"][sample] != 0
+    elif word is not None:
+        columns["is_target"] = label_flashes(
+            columns["code"], columns["character"], word, WADSWORTH, path.name
+        )
+    subject, session, number = name.groups()
+    flashes = flash_table(**columns, subject=subject, session=str(int(session)), run=int(number))
+    # (n_samples, n_chans) → (n_chans, n_samples); MATLAB's order makes this one block a channel
+    segment = np.ascontiguousarray(signal.T, dtype=np.float32)
+    return Recording([segment], flashes, CH_NAMES, SFREQ, "AD", WADSWORTH, "bci2_iib")

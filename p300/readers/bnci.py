@@ -1,0 +1,133 @@
+"""BNCI Horizon 2020 data set 003-2015: a 6 x 6 speller with eight electrodes.
+
+The rate is uncertain. The file's time row says 256 Hz and a notch lies at 50 Hz by that rate,
+but flashes stand 20 samples apart (78 ms) where the paper says 160 ms, which would be 128 Hz.
+Neither latencies nor bits per minute should be reported before this is settled.
+
+Source: Guger et al. (2009), How many people are able to control a P300-based brain-computer
+interface (BCI)?, Neurosci Lett 462:94.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.readers._files import load_variables, require_file
+from p300.readers._flashes import (
+    find_onsets,
+    number_characters,
+    number_repetitions,
+    whole_codes,
+)
+from p300.recording import Recording, concatenate_recordings, flash_table
+from p300.speller import WADSWORTH
+
+#: The electrodes in the order said to be that of the files; not verified.
+CH_NAMES = ("Fz", "Cz", "P3", "Pz", "P4", "PO7", "Oz", "PO8")
+
+#: Seconds from flash to flash, by the paper.
+SOA_S = 0.160
+
+SOURCE = (
+    "Expected the files of BNCI Horizon 2020 data set 003-2015, such as s6.mat, from "
+    "http://bnci-horizon-2020.eu/database/data-sets (see data/README.md)."
+)
+
+
+class RateWarning(UserWarning):
+    """The sampling rate disagrees with the spacing of the flashes."""
+
+
+def read(
+    root: str | Path,
+    subject: int | str | Sequence[int] = "all",
+    *,
+    sfreq: float = 256.0,
+) -> Recording:
+    """Read subjects of BNCI Horizon 2020 data set 003-2015.
+
+    Parameters
+    ----------
+    root : path
+        Folder of the files ``s6.mat`` …
+    subject : int, sequence of int, or "all"
+        By the number in the file name; "all" for those that are there.
+    sfreq : float
+        Sampling rate in Hz, see the module's text.
+
+    Returns
+    -------
+    Recording
+        In µV; sessions "train" (spells LUKAS) and "test" (WATER), one segment each.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged or of another layout.
+
+    Warns
+    -----
+    RateWarning
+        If, at ``sfreq``, flashes do not stand 160 ms apart (to a tenth).
+    """
+    root = Path(root)
+    if subject == "all":
+        subjects = sorted(int(p.stem[1:]) for p in root.glob("s*.mat") if p.stem[1:].isdigit())
+    else:
+        subjects = [int(s) for s in np.atleast_1d(subject)]
+    if not subjects:
+        raise InputError(f"There is no file such as s6.mat in {root}. {SOURCE}")
+    recording = concatenate_recordings(
+        [part for number in subjects for part in _read_subject(root, number, sfreq)]
+    )
+    onsets = recording.flashes.groupby("segment")["onset"]
+    spacing = float(onsets.diff().median())
+    if abs(spacing - SOA_S) > 0.1 * SOA_S:
+        warnings.warn(
+            f"{recording.name}: at {sfreq:g} Hz the flashes stand {spacing * 1e3:.0f} ms apart, "
+            f"the paper says {SOA_S * 1e3:.0f} ms; the rate of these files is uncertain, so "
+            "report no latencies.",
+            RateWarning,
+            stacklevel=2,
+        )
+    return recording
+
+
+def _read_subject(root: Path, number: int, sfreq: float):
+    """Yield the recording of each part of a subject."""
+    path = require_file(root / f"s{number}.mat", SOURCE)
+    struct = load_variables(path, [f"s{number}"])[f"s{number}"]
+    for part in ("train", "test"):
+        if part not in (struct.dtype.names or ()):
+            raise InputError(
+                f"{path.name}: s{number} has the fields {list(struct.dtype.names or ())}; "
+                "expected train and test."
+            )
+        rows = struct[part][0, 0]
+        if rows.ndim != 2 or len(rows) != len(CH_NAMES) + 3:
+            raise InputError(
+                f"{path.name}: {part} has shape {rows.shape}; expected 11 rows: time, "
+                f"{len(CH_NAMES)} channels, flash code, target."
+            )
+        code = whole_codes(rows[-2], f"{path.name}, {part}, flash code")
+        sample = find_onsets(code)
+        if not len(sample) or code.max() > max(WADSWORTH.codes):
+            raise InputError(
+                f"{path.name}: {part} has {len(sample)} flashes with codes up to {code.max()}; "
+                f"expected those of rows and columns, 1 to {max(WADSWORTH.codes)}."
+            )
+        columns = {
+            "code": code[sample],
+            "character": number_characters(sample),
+            "onset": sample / sfreq,
+            "is_target": rows[-1, sample] != 0,
+        }
+        columns["repetition"] = number_repetitions(columns["code"], columns["character"])
+        flashes = flash_table(**columns, subject=str(number), session=part)
+        segment = rows[1:-2].astype(np.float32, order="C")
+        yield Recording([segment], flashes, CH_NAMES, sfreq, "uV", WADSWORTH, "bnci_003_2015")

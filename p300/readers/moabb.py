@@ -1,0 +1,137 @@
+"""Any P300 data set that MOABB knows, by name (extra ``moabb``).
+
+MOABB labels flashes as target or nontarget and does not keep which symbol was wanted, so there
+are no characters to spell. Cite MOABB and the data set's own paper.
+
+Source: https://moabb.neurotechx.com.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.readers.mne_objects import read_raw
+from p300.recording import Recording, concatenate_recordings
+
+if TYPE_CHECKING:
+    from moabb.datasets.base import BaseDataset
+
+
+def read(
+    dataset: str | BaseDataset,
+    subject: int | str | Sequence[int] = 1,
+    *,
+    picks: str | Sequence[str] = "eeg",
+) -> Recording:
+    """Read subjects of a P300 data set through MOABB, which downloads what is not there.
+
+    Parameters
+    ----------
+    dataset : str or moabb dataset
+        A class name such as "BNCI2015_003", or an instance.
+    subject : int, sequence of int, or "all"
+        By MOABB's numbers.
+    picks : "eeg" or sequence of str
+        Channels.
+
+    Returns
+    -------
+    Recording
+        In µV. ``session`` is MOABB's, ``run`` the number its run's name begins with ("0train" is
+        0); one segment a run, or more where time is not continuous. Codes are 1 (nontarget) and
+        2 (target); character and repetition are <NA>.
+
+    Raises
+    ------
+    InputError
+        If MOABB is not installed, does not know the data set or the subject, or the data set is
+        no P300 one.
+    """
+    dataset = _find_dataset(dataset) if isinstance(dataset, str) else dataset
+    targets = _targets(dataset)
+    if isinstance(subject, str) and subject == "all":
+        subjects = list(dataset.subject_list)
+    else:
+        subjects = [int(s) for s in np.atleast_1d(subject)]
+    unknown = [s for s in subjects if s not in dataset.subject_list]
+    if unknown or not subjects:
+        raise InputError(
+            f"{dataset.code} has no subjects {unknown}; it has {list(dataset.subject_list)}."
+        )
+    try:
+        data = dataset.get_data(subjects)
+    except OSError as error:  # requests and pooch raise kinds of it
+        raise InputError(
+            f"MOABB could not get {dataset.code}, subjects {subjects}: {error}. Is there a "
+            "network? Files that are there already are looked for in the folder MNE_DATA."
+        ) from error
+    recordings = []
+    for number, sessions in data.items():
+        for session, runs in sessions.items():
+            for run, raw in runs.items():
+                recordings.append(
+                    read_raw(
+                        raw,
+                        events=_events(dataset, raw),
+                        targets=targets,
+                        codes={number: 1 + is_target for number, is_target in targets.items()},
+                        picks=picks,
+                        subject=str(number),
+                        session=str(session),
+                        run=int(re.match(r"\d+", str(run)).group()),
+                        name=f"{dataset.code}, subject {number}, session {session}, run {run}",
+                    )
+                )
+    return concatenate_recordings(recordings, name=dataset.code)
+
+
+def _find_dataset(name: str) -> BaseDataset:
+    try:
+        import moabb.datasets as known
+    except ImportError as error:
+        raise InputError(
+            f"MOABB is needed for the data set {name!r}: pip install 'p300[moabb]' ({error})."
+        ) from error
+    kind = getattr(known, name, None)
+    if not isinstance(kind, type):
+        like = difflib.get_close_matches(name, dir(known), n=3, cutoff=0.5)
+        raise InputError(
+            f"MOABB has no data set {name!r}; close to it: {', '.join(like) or 'none'}. All are "
+            "listed at https://moabb.neurotechx.com/docs/dataset_summary.html."
+        )
+    return kind()
+
+
+def _targets(dataset: BaseDataset) -> dict[int, bool]:
+    """Find which event numbers are target flashes; a data set may have several of a kind."""
+    kinds = {"target": True, "nontarget": False}
+    targets = {
+        int(number): kinds[name.lower().replace("-", "")]
+        for name, numbers in dataset.event_id.items()
+        if name.lower().replace("-", "") in kinds
+        for number in np.atleast_1d(numbers)
+    }
+    if dataset.paradigm != "p300" or len(set(targets.values())) != 2:
+        raise InputError(
+            f"{dataset.code} is a data set of paradigm {dataset.paradigm!r} with the events "
+            f"{', '.join(dataset.event_id)}; expected 'p300' with Target and NonTarget."
+        )
+    return targets
+
+
+def _events(dataset: BaseDataset, raw) -> np.ndarray:
+    """Find the events as MOABB itself does: stimulus channels before annotations."""
+    import mne
+
+    if "stim" in raw.get_channel_types():
+        return mne.find_events(raw, shortest_event=0, initial_event=True, verbose="error")
+    events, _ = mne.events_from_annotations(raw, event_id=dataset.event_id, verbose="error")
+    # MOABB moves annotations to the start of its epochs
+    events[:, 0] -= int(dataset.interval[0] * raw.info["sfreq"])
+    return events

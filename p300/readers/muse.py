@@ -1,0 +1,153 @@
+"""Oddball recordings with a Muse headband: a plain oddball, no speller.
+
+Folders are ``visual/P300/subject1/session1/data_2017-02-04-15_45_13.csv`` and the like, one
+file a run. The samples are evenly spaced; their time stamps are not: they jitter by up to
+47 ms and, in the auditory files, step backwards. Onsets are therefore counted in samples.
+
+Source: https://github.com/alexandrebarachant/muse-lsl (BSD-3-Clause), folder data at commit
+2ba1e4c.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.recording import Recording, concatenate_recordings, flash_table
+
+SFREQ = 256.0
+
+CH_NAMES = ("TP9", "AF7", "AF8", "TP10")
+
+#: An input that is open on the headband; some runs have an extra electrode on it.
+AUX = "Right AUX"
+
+#: Longer holes in the time stamps are lost samples, shorter ones are jitter of the clock.
+MAX_GAP_S = 0.1
+
+#: Values of the marker column.
+NONTARGET, TARGET = 1, 2
+
+SOURCE = (
+    "Expected folders such as visual/P300/subject1/session1 with CSV files of the Muse P300 "
+    "recordings (see data/README.md)."
+)
+
+
+def read(
+    root: str | Path,
+    experiment: str = "visual",
+    subject: int | str | Sequence[int] = "all",
+    *,
+    aux: bool = False,
+) -> Recording:
+    """Read the Muse oddball recordings.
+
+    Parameters
+    ----------
+    root : path
+        Folder that holds ``visual`` and ``auditory``.
+    experiment : {"visual", "auditory"}
+        Which oddball.
+    subject : int, sequence of int, or "all"
+        By the number in the folder name; "all" for those that are there.
+    aux : bool
+        Whether to take the channel "Right AUX" too.
+
+    Returns
+    -------
+    Recording
+        In µV, without a speller; ``session`` from the folder, ``run`` by the time in the file
+        name, from 1. One segment a run, or more where samples were lost.
+
+    Raises
+    ------
+    InputError
+        If a folder is missing or a file damaged or of another layout.
+
+    Warns
+    -----
+    UserWarning
+        If samples were lost within a run, which is cut there.
+    """
+    folder = Path(root) / experiment / "P300"
+    if subject == "all":
+        subjects = sorted(p.name[7:] for p in folder.glob("subject*"))
+    else:
+        subjects = [str(s) for s in np.atleast_1d(subject)]
+    recordings = []
+    for name in subjects:
+        sessions = sorted(folder.glob(f"subject{name}/session*"))
+        if not sessions:
+            raise InputError(f"There is no session in {folder / f'subject{name}'}. {SOURCE}")
+        for session in sessions:
+            paths = sorted(session.glob("*.csv"), key=lambda p: re.findall(r"\d+", p.name))
+            labels = {"subject": name, "session": session.name[7:]}
+            recordings += [
+                _read_run(path, (*CH_NAMES, AUX) if aux else CH_NAMES, run=run, **labels)
+                for run, path in enumerate(paths, start=1)
+            ]
+    if not recordings:
+        raise InputError(f"There is no CSV file below {folder}. {SOURCE}")
+    return concatenate_recordings(recordings, name=f"muse {experiment}")
+
+
+def _read_run(path: Path, ch_names: Sequence[str], **labels) -> Recording:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as CSV: {error}") from error
+    columns = list(table.columns)
+    marker = next((c for c in columns if c.startswith("Marker")), None)
+    if marker is None or not {"timestamps", *ch_names} <= set(columns):
+        raise InputError(
+            f"{path} has the columns {', '.join(columns)}; expected timestamps, "
+            f"{', '.join(ch_names)} and Marker."
+        )
+    odd = ~table[marker].isin([0, NONTARGET, TARGET])
+    text = [c for c in ("timestamps", *ch_names) if table[c].dtype.kind not in "fiu"]
+    if odd.any() or text:
+        raise InputError(
+            f"{path}: {odd.sum()} of {len(table)} markers are none of 0, {NONTARGET} (nontarget), "
+            f"{TARGET} (target), and the columns {text} are no numbers; is the file cut short?"
+        )
+    code = table[marker].to_numpy(int)
+    sample = np.flatnonzero(code)
+    starts = _continuous_from(table["timestamps"].to_numpy(float))
+    if len(starts) > 1:
+        warnings.warn(
+            f"{path}: samples were lost at {len(starts) - 1} places (time stamps jump by more "
+            f"than {MAX_GAP_S} s), the first after sample {starts[1] - 1}; the run is cut there.",
+            UserWarning,
+            stacklevel=3,
+        )
+    segment = np.searchsorted(starts, sample, side="right") - 1
+    flashes = flash_table(
+        onset=(sample - starts[segment]) / SFREQ,
+        code=code[sample],
+        segment=segment,
+        is_target=code[sample] == TARGET,
+        **labels,
+    )
+    signal = np.ascontiguousarray(table[list(ch_names)].to_numpy(np.float32).T)
+    return Recording(
+        np.split(signal, starts[1:], axis=1), flashes, ch_names, SFREQ, "uV", None, path.stem
+    )
+
+
+def _continuous_from(timestamps: np.ndarray) -> np.ndarray:
+    """Find the samples, 0 among them, at which a stretch without lost samples begins.
+
+    Jitter that is taken back later is none: a hole counts from the latest time before it to the
+    earliest after it.
+    """
+    latest_before = np.maximum.accumulate(timestamps)[:-1]
+    earliest_after = np.minimum.accumulate(timestamps[::-1])[::-1][1:]
+    return np.concatenate([[0], np.flatnonzero(earliest_after - latest_before > MAX_GAP_S) + 1])

@@ -1,0 +1,61 @@
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_root():
+    """Folder of the real recordings, laid out as data/README.md says."""
+    root = os.environ.get("P300_DATA_ROOT")
+    if not root:
+        pytest.skip("P300_DATA_ROOT is unset; it names the folder of the real recordings")
+    return Path(root)
+
+
+@pytest.fixture
+def p300(monkeypatch, tmp_path, capfd):
+    """Run a command as if typed in an empty folder: its status, what it printed, its errors."""
+    import logging
+    import sys
+
+    from p300.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        handlers = logging.root.handlers[:]
+        monkeypatch.setattr(sys, "argv", ["p300", *arguments])
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else 1
+            if isinstance(stop.code, str):
+                print(stop.code, file=sys.stderr)
+        finally:
+            for handler in set(logging.root.handlers) - set(handlers):
+                handler.close()  # Hydra opens a log file a run and never closes it
+            logging.root.handlers[:] = handlers
+        printed, errors = capfd.readouterr()
+        return status, printed, errors
+
+    return run
+
+
+#: Overrides that make a training run small: 8 channels, few flashes, two batches.
+SMALL = [
+    "logger=csv",
+    "data.read.ch_names=[Fz,Cz,Pz,P3,P4,PO7,PO8,Oz]",
+    "data.read.train_text=ABCDEFGHIJ",
+    "data.read.test_text=P3",
+    "data.read.n_repetitions=2",
+    "protocol.max_epochs=1",
+    "+trainer.limit_train_batches=2",
+]
+
+
+@pytest.fixture
+def small():
+    """Overrides that make a training run on the simulation take less than a second."""
+    return list(SMALL)
