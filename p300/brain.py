@@ -170,7 +170,7 @@ def head_positions(ch_names: tuple[str, ...]) -> np.ndarray:
     InputError
         If a name is not in the system.
     """
-    from p300.readers.mne_objects import standard_montage
+    from p300.readers.mne_epochs import standard_montage
 
     positions = standard_montage().get_positions()["ch_pos"]
     table = {name.lower(): p for name, p in positions.items()}

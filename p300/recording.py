@@ -9,7 +9,7 @@ subject      str       whose EEG
 session      str       one sitting, or the data set's own part ("train", "test")
 run          Int64     one recording without a break
 segment      int64     index into ``Recording.segments``
-character    Int64     one act of spelling, counted within its run; <NA> without a speller
+character    Int64     one act of spelling, from 1 within its run; <NA> without a speller
 repetition   Int64     pass in which every code flashes once, from 0; <NA> without a speller
 code         Int64     which group was lit, in the recording's own codes
 onset        float64   seconds from the first sample of the segment

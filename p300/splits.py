@@ -56,6 +56,12 @@ class Split:
         if twice.any():
             raise InputError(f"{self.name}: {twice.sum()} flashes are on two sides of the split")
 
+    def without_validation(self) -> Split:
+        """Train on the validation part too, for detectors that choose nothing by it."""
+        return Split(
+            self.train | self.validation, np.zeros_like(self.validation), self.test, self.name
+        )
+
     def __str__(self):
         counts = (f"{part} {getattr(self, part).sum()}" for part in PARTS)
         return f"{self.name}: {', '.join(counts)} flashes"

@@ -56,6 +56,14 @@ def test_layers_learn_at_the_papers_rates():
     assert np.round(rates, 6).tolist() == [0.000641, 0.01849, 0.011547, 0.02]
 
 
+def test_first_weights_spread_by_one_over_the_number_of_inputs():
+    torch.manual_seed(0)
+    for weight, _ in CecottiCNN(64, 2, 78, n_hidden=400).layers()[:3]:
+        n_inputs = weight.shape[-1]
+        error = 4 / np.sqrt(2 * weight.numel())  # four standard errors of a standard deviation
+        assert weight.std().item() * n_inputs == pytest.approx(1, rel=error)
+
+
 def test_every_parameter_has_one_learning_rate():
     network = CecottiCNN(64, 2, 78)
     grouped = [id(p) for group in network.learning_rates() for p in group["params"]]

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from p300.errors import InputError
-from p300.readers.mne_objects import EVENT_ID, read_epochs, read_raw, to_epochs, to_raw
+from p300.readers.mne_epochs import EVENT_ID, read_epochs, to_epochs
+from p300.readers.mne_objects import read_raw, to_raw
 from p300.recording import Recording, flash_table
 from p300.simulation import simulate_recording
 from p300.speller import WADSWORTH

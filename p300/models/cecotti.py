@@ -77,15 +77,16 @@ class CecottiCNN(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weights and thresholds around zero with the spread 1 / n_inputs of a neuron.
+        """Draw weights and thresholds around zero with standard deviation 1 / n_inputs.
 
-        The paper's "standard distribution around ±1/n" is read as a normal distribution whose
-        variance is 1 / n_inputs, which keeps each layer's sums near unit size.
+        This is how the paper's "standard distribution around ±1/n" is read. The usual
+        1 / sqrt(n_inputs) would leave first weights so large that they, and not what was
+        learned, rank the electrodes (eq. 12).
         """
         for weight, bias in self.layers():
             n_inputs = weight.shape[-1]
-            nn.init.normal_(weight, std=1 / math.sqrt(n_inputs))
-            nn.init.normal_(bias, std=1 / math.sqrt(n_inputs))
+            nn.init.normal_(weight, std=1 / n_inputs)
+            nn.init.normal_(bias, std=1 / n_inputs)
 
     def layers(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
         """List weight and threshold of the four trained layers, L1 to L4."""

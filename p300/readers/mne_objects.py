@@ -1,4 +1,4 @@
-"""MNE objects in and out: Raw to Recording and back, Epochs to arrays and back.
+"""MNE Raw in and out: to a Recording and back.
 
 MNE keeps EEG in volts and marks flashes by annotations or events; here EEG is in µV and the
 flash table holds the rest. MNE is imported when one of the functions is called.
@@ -15,24 +15,27 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.readers._flashes import number_characters, number_repetitions
-from p300.recording import FLASH_COLUMNS, UNITS, Recording, flash_table
+from p300.readers.mne_epochs import (
+    code_of,
+    eeg_picks,
+    is_target_of,
+    kinds,
+    make_info,
+    plain,
+    volts_per,
+)
+from p300.recording import Recording, flash_table
 
 if TYPE_CHECKING:
     import mne
-    import pandas as pd
 
     from p300.speller import Speller
-
-#: Event numbers of epochs handed to MNE; "flash" where the label is not known.
-EVENT_ID = {"nontarget": 1, "target": 2, "flash": 3}
 
 #: Annotations at which the signal is not continuous in time, as in MNE's own filters.
 BREAK = re.compile(r"edge|bad[ _]boundary|bad_acq_skip", re.IGNORECASE)
 
 #: Columns of the flash table that travel in the ``extras`` of annotations.
 EXTRAS = ("subject", "session", "run", "character", "repetition")
-
-LABELS = {"target": True, "nontarget": False, "non-target": False, "non_target": False}
 
 
 def read_raw(
@@ -99,10 +102,10 @@ def read_raw(
     UserWarning
         If flashes are left out because they begin in a bad or missing stretch.
     """
-    picked = _eeg_picks(raw, picks, name)
+    picked = eeg_picks(raw, picks, name)
     seconds, labels, extras = _labelled_events(raw, events, event_id)
-    code = [_code(label, codes) for label in labels]
-    is_target = [_is_target(label, targets) for label in labels]
+    code = [code_of(label, codes) for label in labels]
+    is_target = [is_target_of(label, targets) for label in labels]
     given = [mapping for mapping in (codes, targets) if mapping is not None]
     is_flash = np.array(
         [
@@ -179,182 +182,25 @@ def to_raw(recording: Recording, *, volts_per_unit: float | None = None) -> list
     """
     import mne
 
-    volts = _volts(recording.unit, volts_per_unit, recording.name)
+    volts = volts_per(recording.unit, volts_per_unit, recording.name)
     raws = []
     for k, segment in enumerate(recording.segments):
-        info = _make_info(recording.ch_names, recording.sfreq)
+        info = make_info(recording.ch_names, recording.sfreq)
         raw = mne.io.RawArray(segment * volts, info, verbose="error")
         flashes = recording.flashes[recording.flashes["segment"] == k]
-        kinds = [
+        labels = [
             k if c is None else f"{k}/{c}"
-            for k, c in zip(_kinds(flashes["is_target"]), _plain(flashes["code"]), strict=True)
+            for k, c in zip(kinds(flashes["is_target"]), plain(flashes["code"]), strict=True)
         ]
-        columns = {column: _plain(flashes[column]) for column in EXTRAS}
+        columns = {column: plain(flashes[column]) for column in EXTRAS}
         extras = [
             dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
         ]
         raw.set_annotations(
-            mne.Annotations(flashes["onset"].to_numpy(), 0.0, kinds, extras=extras)
+            mne.Annotations(flashes["onset"].to_numpy(), 0.0, labels, extras=extras)
         )
         raws.append(raw)
     return raws
-
-
-def read_epochs(epochs: mne.BaseEpochs) -> dict:
-    """Take epochs that MNE has cut, as plain arrays.
-
-    The flash table comes from ``metadata``; columns that it lacks are <NA>. ``is_target`` and
-    ``code`` then come from the events' names, such as ``"target/7"`` or ``"NonTarget"``.
-
-    Parameters
-    ----------
-    epochs : mne.BaseEpochs
-        In volts; EEG channels that are not marked bad are taken.
-
-    Returns
-    -------
-    dict
-        ``data`` (float32 in µV, shape (n_flashes, n_chans, n_times)), ``flashes``, ``ch_names``,
-        ``sfreq``, ``tmin`` and ``unit``: the arguments of :func:`to_epochs`.
-
-    Raises
-    ------
-    InputError
-        If there is no EEG channel.
-    """
-    picked = _eeg_picks(epochs, "eeg", "mne epochs")
-    names = {number: label for label, number in epochs.event_id.items()}
-    labels = [names[number] for number in epochs.events[:, 2]]
-    columns = {
-        "onset": epochs.events[:, 0] / epochs.info["sfreq"],
-        "code": [_code(label, None) for label in labels],
-        "is_target": [_is_target(label, None) for label in labels],
-    }
-    if epochs.metadata is not None:
-        columns |= {c: epochs.metadata[c].to_list() for c in FLASH_COLUMNS if c in epochs.metadata}
-    return {
-        "data": (epochs.get_data(picks=picked, verbose="error") * 1e6).astype(np.float32),
-        "flashes": flash_table(**columns),
-        "ch_names": tuple(epochs.ch_names[k] for k in picked),
-        "sfreq": float(epochs.info["sfreq"]),
-        "tmin": float(epochs.tmin),
-        "unit": "uV",
-    }
-
-
-def to_epochs(
-    data: np.ndarray,
-    flashes: pd.DataFrame,
-    ch_names: Sequence[str],
-    sfreq: float,
-    tmin: float,
-    unit: str = "uV",
-    *,
-    volts_per_unit: float | None = None,
-) -> mne.EpochsArray:
-    """Hand epochs to MNE, in volts, with the flash table as ``metadata``.
-
-    Parameters
-    ----------
-    data : ndarray, shape (n_flashes, n_chans, n_times)
-        In ``unit``.
-    flashes : DataFrame
-        The flash table, one row an epoch.
-    ch_names : sequence of str
-        The channels in order; those that the 10-05 system knows get their places.
-    sfreq : float
-        Samples per second.
-    tmin : float
-        Seconds from the flash to the first sample.
-    unit : str
-        Of ``data``.
-    volts_per_unit : float or None
-        What one unit of ``data`` is; needed where the unit has no volts ("AD", "sd").
-
-    Returns
-    -------
-    mne.EpochsArray
-        Events "nontarget" (1), "target" (2), or "flash" (3) where the label is not known.
-
-    Raises
-    ------
-    InputError
-        If the unit has no volts.
-
-    Examples
-    --------
-    >>> flashes = flash_table(onset=[0.0, 0.2], code=[1, 7], is_target=[True, False])
-    >>> to_epochs(np.zeros((2, 1, 78)), flashes, ["Cz"], 120, 0.0)["target"].get_data().shape
-    (1, 1, 78)
-    """
-    import mne
-
-    volts = _volts(unit, volts_per_unit, "epochs")
-    numbers = np.array([EVENT_ID[kind] for kind in _kinds(flashes["is_target"])], int)
-    # MNE wants event samples to differ, so they count epochs; the true onset is in the metadata
-    events = np.column_stack([np.arange(len(numbers)), np.zeros_like(numbers), numbers])
-    return mne.EpochsArray(
-        data * volts,
-        _make_info(ch_names, sfreq),
-        events=events,
-        event_id={kind: number for kind, number in EVENT_ID.items() if number in numbers},
-        tmin=tmin,
-        metadata=flashes.reset_index(drop=True),
-        verbose="error",
-    )
-
-
-def standard_montage() -> mne.channels.DigMontage:
-    """Return MNE's places of the 10-05 system (Colin 27 head), by the name this MNE gives it."""
-    import mne
-
-    # renamed in MNE 1.13; the old name warns there, the new one is unknown before
-    known = mne.channels.get_builtin_montages()
-    kind = "colin27_1005" if "colin27_1005" in known else "standard_1005"
-    return mne.channels.make_standard_montage(kind)
-
-
-def _make_info(ch_names: Sequence[str], sfreq: float) -> mne.Info:
-    import mne
-
-    info = mne.create_info(list(ch_names), sfreq, "eeg", verbose="error")
-    info.set_montage(standard_montage(), match_case=False, on_missing="ignore", verbose="error")
-    return info
-
-
-def _volts(unit: str, volts_per_unit: float | None, where: str) -> float:
-    volts = volts_per_unit or UNITS.get(unit)
-    if volts is None:
-        raise InputError(
-            f"{where}: the unit {unit!r} has no volts, which MNE wants; give volts_per_unit."
-        )
-    return volts
-
-
-def _eeg_picks(inst, picks, name: str) -> np.ndarray:
-    """Find the channels to take; the types say which are EEG."""
-    import mne
-
-    eeg = mne.pick_types(inst.info, eeg=True, exclude=())
-    if isinstance(picks, str) and picks == "eeg":
-        chosen = mne.pick_types(inst.info, eeg=True, exclude="bads")
-    else:
-        missing = sorted(set(picks) - set(inst.ch_names))
-        other = [c for c in picks if c not in missing and inst.ch_names.index(c) not in eeg]
-        if missing or other:
-            raise InputError(
-                f"{name}: channels {missing} are not there and {other} are of another type than "
-                f"EEG; the {len(eeg)} EEG channels are "
-                f"{', '.join(inst.ch_names[k] for k in eeg)}."
-            )
-        chosen = np.array([inst.ch_names.index(c) for c in picks], int)
-    if not len(chosen):
-        kinds = sorted(set(inst.get_channel_types()))
-        raise InputError(
-            f"{name}: no usable EEG channel among {len(inst.ch_names)} (types: "
-            f"{', '.join(kinds)}; bad: {', '.join(inst.info['bads']) or 'none'})."
-        )
-    return chosen
 
 
 def _labelled_events(raw, events, event_id) -> tuple[np.ndarray, list, list[dict]]:
@@ -376,21 +222,6 @@ def _labelled_events(raw, events, event_id) -> tuple[np.ndarray, list, list[dict
         labels = [names[number] for number in events[:, 2]]
     seconds = (events[:, 0] - raw.first_samp) / raw.info["sfreq"]
     return seconds, labels, [{}] * len(labels)
-
-
-def _code(label: Hashable, codes: Mapping | None) -> int | None:
-    if codes is not None:
-        return codes.get(label)
-    if isinstance(label, int):
-        return label
-    return next((int(part) for part in str(label).split("/") if part.isdigit()), None)
-
-
-def _is_target(label: Hashable, targets: Mapping | None) -> bool | None:
-    if targets is not None:
-        return targets.get(label)
-    parts = str(label).lower().split("/")
-    return next((LABELS[part] for part in parts if part in LABELS), None)
 
 
 def _complete_codes(columns: dict, seconds: np.ndarray, speller, name: str) -> None:
@@ -446,16 +277,3 @@ def _in_bad_stretch(raw, seconds: np.ndarray) -> np.ndarray:
             start = onset - raw.first_time
             is_bad |= (seconds >= start) & (seconds < start + duration)
     return is_bad
-
-
-def _kinds(is_target: pd.Series) -> list[str]:
-    names = {None: "flash", True: "target", False: "nontarget"}
-    return [names[label] for label in _plain(is_target)]
-
-
-def _plain(column: pd.Series) -> list:
-    """List a column's values as Python's own, None for <NA>."""
-    return [
-        None if missing else value
-        for value, missing in zip(column.to_list(), column.isna(), strict=True)
-    ]
