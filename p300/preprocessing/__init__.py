@@ -1,0 +1,61 @@
+"""From a recording to epochs: filter, resample, cut, scale; offline and live the same.
+
+A library of its own: it needs numpy, SciPy, pandas for the flash table, and MNE only where an
+MNE object is handed in or bad channels are interpolated; none of the last two is imported
+before it is needed.
+
+:class:`Preprocessor` chains the steps; each step is also a plain function that changes nothing
+it is given.
+"""
+
+from p300.preprocessing.cache import EpochsCache
+from p300.preprocessing.channels import (
+    find_bad_channels,
+    interpolate_channels,
+    pick_channels,
+    rereference,
+)
+from p300.preprocessing.epochs import (
+    Epochs,
+    clip_amplitude,
+    cut_epochs,
+    epochs_from_mne,
+    find_rejected,
+    subtract_baseline,
+)
+from p300.preprocessing.filters import design_bandpass, filter_segment
+from p300.preprocessing.inputs import as_recording, recording_from_arrays
+from p300.preprocessing.preprocessor import Preprocessor
+from p300.preprocessing.resampling import resample
+from p300.preprocessing.scaling import (
+    center_flashes,
+    channel_statistics,
+    scale_channels,
+    scale_flashes,
+)
+from p300.preprocessing.streaming import StreamingPreprocessor
+
+__all__ = [
+    "Epochs",
+    "EpochsCache",
+    "Preprocessor",
+    "StreamingPreprocessor",
+    "as_recording",
+    "center_flashes",
+    "channel_statistics",
+    "clip_amplitude",
+    "cut_epochs",
+    "design_bandpass",
+    "epochs_from_mne",
+    "filter_segment",
+    "find_bad_channels",
+    "find_rejected",
+    "interpolate_channels",
+    "pick_channels",
+    "recording_from_arrays",
+    "rereference",
+    "resample",
+    "scale_channels",
+    "scale_flashes",
+    "subtract_baseline",
+]

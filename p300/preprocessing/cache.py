@@ -1,0 +1,218 @@
+"""Keep preprocessed epochs on disk between runs.
+
+One file an entry: a ``.npy`` of the epochs (mapped into memory when it is used again), then one
+byte per flash (is it rejected?), then the SHA-256 of all before. Its name is the hash of what the
+epochs follow from: the samples, the flashes, the fitted preprocessor and the code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import scipy
+
+from p300.preprocessing.epochs import Epochs
+from p300.preprocessing.inputs import as_recording
+
+#: Length of the hash at the end of a file.
+N_DIGEST = hashlib.sha256().digest_size
+
+#: Seconds after which an unfinished file is taken for that of a process that died.
+ABANDONED = 3600.0
+
+
+class EpochsCache:
+    """A folder of preprocessed epochs.
+
+    Any number of processes may use one folder: entries are written under another name and then
+    renamed, so that nobody sees half of one. An entry that is damaged is made anew.
+
+    Parameters
+    ----------
+    folder : path
+        Made when something is kept.
+    max_bytes : float
+        Size of the folder beyond which the entries that were not used for longest are deleted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from p300.preprocessing import Preprocessor, recording_from_arrays
+    >>> signal = np.random.default_rng(0).normal(size=(8, 480))
+    >>> recording = recording_from_arrays(signal, [1.0], sfreq=240)
+    >>> cache = EpochsCache(tempfile.mkdtemp())
+    >>> cache.epochs(Preprocessor().fit(recording), recording).data.shape
+    (1, 8, 78)
+    """
+
+    def __init__(self, folder, *, max_bytes=20e9):
+        self.folder = Path(folder)
+        self.max_bytes = max_bytes
+
+    def epochs(self, preprocessor, recording) -> Epochs:
+        """Give the epochs of a recording, from the folder if they are there.
+
+        Parameters
+        ----------
+        preprocessor : Preprocessor
+            Fitted.
+        recording : Recording or MNE object
+            As for :meth:`~p300.preprocessing.Preprocessor.transform`.
+
+        Returns
+        -------
+        Epochs
+            As of :meth:`~p300.preprocessing.Preprocessor.epochs`; if they come from the folder,
+            ``data`` is read-only.
+        """
+        recording = as_recording(recording, is_filtered=preprocessor.is_filtering)
+        path = self.path(preprocessor, recording)
+        kept = _read(path)
+        if kept is None:
+            epochs = preprocessor.epochs(recording)
+            try:
+                self._write(path, epochs)
+            except OSError as error:
+                warnings.warn(f"epochs are not kept in {self.folder}: {error}", stacklevel=2)
+            return epochs
+        data, is_rejected = kept
+        return Epochs(
+            data=data,
+            flashes=recording.flashes,
+            ch_names=preprocessor.ch_names_,
+            sfreq=float(preprocessor.sfreq),
+            tmin=float(preprocessor.tmin),
+            unit=preprocessor.unit_out,
+            speller=recording.speller,
+            name=recording.name,
+            is_rejected=None if preprocessor.reject_uv is None else is_rejected,
+        )
+
+    def path(self, preprocessor, recording) -> Path:
+        """Return the file of these epochs, whether it is there or not."""
+        meaning = {
+            "code": _code_version(),
+            "state": preprocessor.get_state(),
+            "ch_names": recording.ch_names,
+            "sfreq": recording.sfreq,
+            "unit": recording.unit,
+        }
+        key = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode())
+        key.update(recording.flashes["segment"].to_numpy(np.int64).tobytes())
+        key.update(recording.flashes["onset"].to_numpy(np.float64).tobytes())
+        with ThreadPoolExecutor() as workers:
+            for digest in workers.map(_hash_array, recording.segments):
+                key.update(digest)
+        return self.folder / f"{key.hexdigest()[:40]}.npy"
+
+    def prune(self, max_bytes=None) -> int:
+        """Delete the entries not used for longest until the rest fits.
+
+        Parameters
+        ----------
+        max_bytes : float or None
+            None for the limit of this cache; 0 deletes all.
+
+        Returns
+        -------
+        int
+            Bytes deleted.
+        """
+        limit = self.max_bytes if max_bytes is None else max_bytes
+        freed = 0
+        files = [(path, _status(path)) for path in self.folder.glob("*.npy")]
+        files = [(path, status) for path, status in files if status is not None]
+        size = sum(status.st_size for _, status in files)
+        for path, status in sorted(files, key=lambda file: file[1].st_mtime):
+            if size - freed <= limit:
+                break
+            path.unlink(missing_ok=True)
+            freed += status.st_size
+        for path in self.folder.glob("*.unfinished"):
+            status = _status(path)
+            if status is not None and time.time() - status.st_mtime > ABANDONED:
+                path.unlink(missing_ok=True)
+                freed += status.st_size
+        return freed
+
+    def _write(self, path, epochs) -> None:
+        """Write an entry whole or not at all, after making room for it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.prune(max(self.max_bytes - epochs.data.nbytes, 0))
+        rejected = epochs.is_rejected
+        rejected = np.zeros(len(epochs.data), bool) if rejected is None else rejected
+        handle, unfinished = tempfile.mkstemp(suffix=".unfinished", dir=self.folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.save(file, epochs.data, allow_pickle=False)
+                file.write(rejected.tobytes())
+                file.flush()
+                file.write(_hash_file(unfinished, os.path.getsize(unfinished)))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            Path(unfinished).unlink(missing_ok=True)
+            raise
+
+
+def _read(path):
+    """Map an entry into memory; None if there is none or it is damaged."""
+    try:
+        n_bytes = os.path.getsize(path) - N_DIGEST
+        with open(path, "rb") as file:
+            file.seek(n_bytes)
+            digest = file.read()
+        if _hash_file(path, n_bytes) != digest:
+            raise ValueError("the content does not fit its hash")
+        data = np.load(path, mmap_mode="r", allow_pickle=False)
+        is_rejected = np.fromfile(path, bool, len(data), offset=n_bytes - len(data))
+        os.utime(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        warnings.warn(f"damaged entry {path} is made anew: {error}", stacklevel=3)
+        return None
+    return data, is_rejected
+
+
+def _hash_file(path, n_bytes) -> bytes:
+    digest = hashlib.sha256()
+    if n_bytes > 0:
+        digest.update(np.memmap(path, np.uint8, "r", shape=n_bytes))
+    return digest.digest()
+
+
+def _hash_array(array) -> bytes:
+    """Hash what an array holds and how it is laid out."""
+    is_transposed = array.flags.f_contiguous and not array.flags.c_contiguous
+    samples = np.ascontiguousarray(array.T if is_transposed else array)
+    digest = hashlib.sha256(f"{samples.dtype.str} {samples.shape} {is_transposed}".encode())
+    digest.update(samples.view(np.uint8))
+    return digest.digest()
+
+
+@lru_cache(maxsize=1)
+def _code_version() -> str:
+    """Hash this package's source and name the libraries that the numbers depend on."""
+    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _status(path) -> os.stat_result | None:
+    """Return a file's size and times, or None if another process has just deleted it."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,242 @@
+"""Electrodes: which ones, against which reference, and what to do with the broken ones.
+
+Every step here is linear in space, so the :class:`~p300.preprocessing.Preprocessor` folds them
+into one matrix, ``spatial_matrix``, in this order: broken channels are interpolated from all the
+others, then the reference is subtracted, then the wanted channels are picked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.preprocessing.filters import design_bandpass, filter_segment
+from p300.recording import channel_order
+
+
+def pick_channels(signal, ch_names, wanted):
+    """Pick channels by name, in the order wanted.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_chans, n_samples)
+        EEG in any unit.
+    ch_names : sequence of str
+        The channels of ``signal``.
+    wanted : sequence of str
+        Names to keep; case and trailing dots do not matter.
+
+    Returns
+    -------
+    ndarray, shape (n_wanted, n_samples)
+
+    Raises
+    ------
+    InputError
+        If a wanted channel is not there.
+
+    Examples
+    --------
+    >>> pick_channels(np.array([[1.0], [2.0]]), ["Fz", "Cz"], ["Cz", "Fz"])
+    array([[2.],
+           [1.]])
+    """
+    return signal[channel_order(ch_names, wanted)]
+
+
+def rereference(signal, ch_names, reference):
+    """Subtract a reference from every channel.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_chans, n_samples)
+        EEG in any unit.
+    ch_names : sequence of str
+        The channels of ``signal``.
+    reference : None, "average", str or sequence of str
+        None changes nothing; "average" subtracts the mean of all channels; names subtract the
+        mean of those channels.
+
+    Returns
+    -------
+    ndarray, shape (n_chans, n_samples)
+
+    Raises
+    ------
+    InputError
+        If a reference channel is not there.
+
+    Examples
+    --------
+    >>> rereference(np.array([[1.0], [3.0]]), ["Fz", "Cz"], "average")
+    array([[-1.],
+           [ 1.]])
+    """
+    return _reference_matrix(ch_names, reference) @ signal
+
+
+def find_bad_channels(signals, *, sfreq, flat=1e-3, noisy=5.0):
+    """Find channels that are flat, or far noisier or quieter than the others.
+
+    The amplitude of a channel is 0.7413 times the interquartile range of its samples above 1 Hz;
+    it is compared with the other channels by a robust z-score of its logarithm (after the
+    "robust deviation" of the PREP pipeline, Bigdely-Shamlo et al. 2015, Frontiers in
+    Neuroinformatics 9, 16).
+
+    Parameters
+    ----------
+    signals : sequence of ndarray, each of shape (n_chans, n_samples)
+        Segments of EEG.
+    sfreq : float
+        Their rate in Hz.
+    flat : float
+        A channel whose amplitude is below ``flat`` times the median of all channels is flat.
+    noisy : float
+        Robust z-score beyond which a channel is noisy.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_chans,)
+        True where the channel is bad.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> signal = rng.normal(size=(8, 1000))
+    >>> signal[2] = 0
+    >>> signal[5] *= 100
+    >>> np.flatnonzero(find_bad_channels([signal], sfreq=240))
+    array([2, 5])
+    """
+    sos = design_bandpass(1.0, None, sfreq=sfreq)
+    spreads = np.array([[_spread(s[c : c + 1], sos) for c in range(len(s))] for s in signals])
+    amplitude = 0.7413 * np.median(spreads, axis=0)  # (n_chans,)
+    is_flat = amplitude <= flat * np.median(amplitude)
+    if is_flat.all():
+        return is_flat
+    logs = np.log(amplitude, where=~is_flat, out=np.zeros(len(amplitude)))
+    q1, middle, q3 = np.percentile(logs[~is_flat], [25, 50, 75])
+    # a spread below 20 % is what good electrodes show anyway
+    return is_flat | (np.abs(logs - middle) > noisy * max(0.7413 * (q3 - q1), 0.2))
+
+
+def interpolation_matrix(ch_names, bad_channels):
+    """Make the matrix that replaces bad channels by spherical splines of the good ones (by MNE).
+
+    Parameters
+    ----------
+    ch_names : sequence of str
+        Channels. Those without a place in the 10-5 system (by name, whatever the case) stay as
+        they are.
+    bad_channels : sequence of str
+        Those to replace.
+
+    Returns
+    -------
+    ndarray, shape (n_chans, n_chans)
+        ``matrix @ signal`` is the repaired signal; rows of good channels are those of the
+        identity.
+
+    Raises
+    ------
+    InputError
+        If a bad channel is unknown or has no place, or fewer than four good ones have one.
+    """
+    import mne
+
+    from p300.readers.mne_epochs import standard_montage
+
+    montage = standard_montage()
+    places = {place.lower() for place in montage.ch_names}
+    names = [c.strip(". ") for c in ch_names]
+    bad = [names[k] for k in channel_order(ch_names, bad_channels)]
+    placed = [k for k, name in enumerate(names) if name.lower() in places]
+    known = [names[k] for k in placed]
+    lost = [c for c in bad if c not in known]
+    if lost:
+        raise InputError(
+            f"bad channels {lost} have no place in the 10-5 system; expected its names"
+        )
+    n_good = len(set(known) - set(bad))
+    if n_good < 4:
+        raise InputError(
+            f"channels {', '.join(bad)} are bad, which leaves {n_good} with a known place; "
+            "expected at least 4 to interpolate from"
+        )
+    # interpolation is linear: what it makes of the identity is its matrix
+    raw = mne.io.RawArray(np.eye(len(known)), mne.create_info(known, 1.0, "eeg"), verbose="error")
+    raw.set_montage(montage, match_case=False, verbose="error")
+    raw.info["bads"] = bad
+    raw.interpolate_bads(reset_bads=True, verbose="error")
+    matrix = np.eye(len(names))
+    matrix[np.ix_(placed, placed)] = raw.get_data()
+    return matrix
+
+
+def interpolate_channels(signal, ch_names, bad_channels):
+    """Replace bad channels by spherical splines of the good ones; see `interpolation_matrix`.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_chans, n_samples)
+        EEG in any unit.
+    ch_names, bad_channels
+        As in :func:`interpolation_matrix`.
+
+    Returns
+    -------
+    ndarray, shape (n_chans, n_samples)
+    """
+    return interpolation_matrix(ch_names, bad_channels) @ signal
+
+
+def spatial_matrix(ch_names, *, channels=None, reference=None, bad_channels=()):
+    """Fold interpolation, re-referencing and picking into one matrix.
+
+    Parameters
+    ----------
+    ch_names : sequence of str
+        The recorded channels.
+    channels : sequence of str or None
+        Those wanted, in order; None for all.
+    reference : None, "average", str or sequence of str
+        As in :func:`rereference`; the average runs over all recorded channels, not only the
+        wanted ones.
+    bad_channels : sequence of str
+        Channels to interpolate beforehand.
+
+    Returns
+    -------
+    ndarray, shape (n_wanted, n_chans)
+
+    Examples
+    --------
+    >>> spatial_matrix(["Fz", "Cz", "M1"], channels=["Cz"], reference="M1")
+    array([[ 0.,  1., -1.]])
+    """
+    matrix = np.eye(len(ch_names))
+    if len(bad_channels):
+        matrix = interpolation_matrix(ch_names, bad_channels)
+    matrix = _reference_matrix(ch_names, reference) @ matrix
+    return matrix if channels is None else matrix[channel_order(ch_names, channels)]
+
+
+def _spread(signal, sos) -> float:
+    """Interquartile range of one filtered channel."""
+    q1, q3 = np.percentile(filter_segment(signal, sos), [25, 75])
+    return q3 - q1
+
+
+def _reference_matrix(ch_names: Sequence[str], reference) -> np.ndarray:
+    n_chans = len(ch_names)
+    matrix = np.eye(n_chans)
+    if reference is None:
+        return matrix
+    if reference == "average":
+        return matrix - 1 / n_chans
+    names = [reference] if isinstance(reference, str) else list(reference)
+    order = channel_order(ch_names, names)
+    matrix[:, order] -= 1 / len(order)
+    return matrix

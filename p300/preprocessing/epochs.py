@@ -1,0 +1,286 @@
+"""Epochs: the EEG around every flash, cut from filtered segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.preprocessing.resampling import ON_SAMPLE, Sampling, take_epochs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.speller import Speller
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Epochs:
+    """The EEG around every flash, the flash table, and what both mean.
+
+    Parameters
+    ----------
+    data : ndarray of float32, shape (n_flashes, n_chans, n_times)
+        In ``unit``; row ``i`` belongs to row ``i`` of ``flashes``.
+    flashes : DataFrame
+        The flash table, see :mod:`p300.recording`.
+    ch_names : tuple of str
+        The channels, in order.
+    sfreq : float
+        Samples per second.
+    tmin : float
+        Seconds from the flash to the first sample.
+    unit : {"uV", "AD", "sd"}
+        Of the data; "sd" for scaled data without a unit.
+    speller : Speller or None
+        The screen.
+    name : str
+        The data set.
+    is_rejected : ndarray of bool, shape (n_flashes,), or None
+        Epochs beyond ``reject_uv``; they stay in ``data``. None where nobody looked.
+    """
+
+    data: np.ndarray
+    flashes: pd.DataFrame
+    ch_names: tuple[str, ...]
+    sfreq: float
+    tmin: float = 0.0
+    unit: str = "uV"
+    speller: Speller | None = None
+    name: str = "epochs"
+    is_rejected: np.ndarray | None = None
+
+    def __repr__(self):
+        n_flashes, n_chans, n_times = self.data.shape
+        return (
+            f"<Epochs of {self.name}: {n_flashes} flashes, {n_chans} channels, {n_times} samples "
+            f"from {self.tmin:g} s at {self.sfreq:g} Hz, {self.unit}>"
+        )
+
+    @property
+    def times(self) -> np.ndarray:
+        """Seconds from the flash, one per sample."""
+        return self.tmin + np.arange(self.data.shape[2]) / self.sfreq
+
+    def to_mne(self, *, volts_per_unit=None):
+        """Hand the epochs to MNE, in volts, with the flash table as metadata.
+
+        Parameters
+        ----------
+        volts_per_unit : float or None
+            What one unit of ``data`` is; needed where the unit is not µV.
+
+        Returns
+        -------
+        mne.EpochsArray
+            Electrodes are placed by their 10-5 names. Events are "target" (2), "nontarget" (1),
+            or "flash" (3) where the label is not known.
+
+        Raises
+        ------
+        InputError
+            If the data have no physical unit and ``volts_per_unit`` is not given.
+        """
+        from p300.readers.mne_epochs import to_epochs
+
+        return to_epochs(
+            self.data,
+            self.flashes,
+            self.ch_names,
+            self.sfreq,
+            self.tmin,
+            self.unit,
+            volts_per_unit=volts_per_unit,
+        )
+
+
+def epochs_from_mne(epochs, *, speller=None, name="mne epochs") -> Epochs:
+    """Take epochs that MNE has cut (and filtered, before cutting) as they are.
+
+    Parameters
+    ----------
+    epochs : mne.BaseEpochs
+        Its good EEG channels are taken; the flash table comes from ``metadata``, and where that
+        lacks a column from the events' names (:func:`p300.readers.mne_epochs.read_epochs`).
+    speller : Speller or None
+        The screen.
+    name : str
+        For messages.
+
+    Returns
+    -------
+    Epochs
+        In µV.
+    """
+    from p300.readers.mne_epochs import read_epochs
+
+    return Epochs(**read_epochs(epochs), speller=speller, name=name)
+
+
+def epoch_length(sfreq, tmin, tmax) -> int:
+    """Count the instants ``tmin + k / sfreq`` in the half-open interval ``[tmin, tmax)``.
+
+    Examples
+    --------
+    >>> epoch_length(120, 0, 0.65), epoch_length(240, 0, 0.65), epoch_length(120, -0.1, 0.6)
+    (78, 156, 84)
+    """
+    n_times = int(np.ceil((tmax - tmin) * sfreq - 1e-6))
+    if n_times < 1:
+        raise InputError(f"epoch from {tmin} to {tmax} s holds no sample; expected tmin < tmax")
+    return n_times
+
+
+def cut_epochs(signal, onsets, *, sfreq, tmin=0.0, tmax=0.65, sfreq_out=None):
+    """Cut one epoch around every flash of a segment.
+
+    The interval is half open, ``[tmin, tmax)``; its instants are ``onset + tmin + k /
+    sfreq_out``, to within half of 1e-4 of a sample. Where they coincide with samples of the
+    signal these are picked, elsewhere it is interpolated (:mod:`p300.preprocessing.resampling`).
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_chans, n_samples)
+        Continuous in time and, if ``sfreq_out`` is lower than ``sfreq``, free of what the lower
+        rate cannot hold. Not changed.
+    onsets : ndarray, shape (n_flashes,)
+        Seconds from the first sample of ``signal``.
+    sfreq : float
+        Rate of ``signal`` in Hz.
+    tmin, tmax : float
+        Seconds from the onset.
+    sfreq_out : float or None
+        Rate of the epochs in Hz; None for that of ``signal``.
+
+    Returns
+    -------
+    ndarray, shape (n_flashes, n_chans, n_times)
+        In the floating type of ``signal``.
+
+    Raises
+    ------
+    InputError
+        If an epoch reaches past an end of the segment; the message counts how many, and which.
+
+    Examples
+    --------
+    >>> cut_epochs(np.zeros((64, 240)), np.array([0.25]), sfreq=240, tmin=0, tmax=0.65).shape
+    (1, 64, 156)
+    """
+    sfreq_out = sfreq_out or sfreq
+    onsets = np.asarray(onsets, np.float64)
+    sampling = Sampling(sfreq, sfreq_out, epoch_length(sfreq_out, tmin, tmax))
+    starts = (onsets + tmin) * sfreq
+    stops = starts + (sampling.n_times - 1) * float(sampling.step)
+    n_samples = signal.shape[1]
+    is_inside = (starts >= -ON_SAMPLE) & (stops <= n_samples - 1 + ON_SAMPLE)
+    if not is_inside.all():
+        which = np.flatnonzero(~is_inside)
+        raise InputError(
+            f"{len(which)} of {len(onsets)} epochs reach past an end of the segment: flashes "
+            f"{_shorten(which)} at {_shorten(onsets[which].round(3))} s with [{tmin:g}, {tmax:g})"
+            f" s; expected within its {n_samples / sfreq:.3f} s"
+        )
+    signal = np.asarray(signal, np.result_type(signal.dtype, np.float32))
+    epochs = np.empty((len(onsets), len(signal), sampling.n_times), signal.dtype)
+    take_epochs(signal, starts, sampling, epochs)
+    return epochs
+
+
+def subtract_baseline(epochs, baseline, *, sfreq, tmin, out=None):
+    """Subtract from each flash and channel its mean over the baseline interval.
+
+    Parameters
+    ----------
+    epochs : ndarray, shape (n_flashes, n_chans, n_times)
+        EEG, not changed.
+    baseline : tuple of float
+        Half-open interval ``[start, stop)`` in seconds from the flash, within the epoch.
+    sfreq : float
+        Rate of the epochs in Hz.
+    tmin : float
+        Seconds from the flash to the first sample.
+    out : ndarray or None
+        Where to write; may be ``epochs`` itself.
+
+    Returns
+    -------
+    ndarray, shape (n_flashes, n_chans, n_times)
+
+    Raises
+    ------
+    InputError
+        If no sample lies in the interval, or it leaves the epoch.
+
+    Examples
+    --------
+    >>> subtract_baseline(np.array([[[1.0, 3.0, 8.0]]]), (-0.2, 0), sfreq=10, tmin=-0.2)
+    array([[[-1.,  1.,  6.]]])
+    """
+    inside = baseline_samples(baseline, sfreq=sfreq, tmin=tmin, n_times=epochs.shape[-1])
+    level = epochs[..., inside].mean(axis=-1, keepdims=True)
+    return np.subtract(epochs, level, out=out)
+
+
+def baseline_samples(baseline, *, sfreq, tmin, n_times) -> slice:
+    """Find the samples of an epoch that lie in a half-open interval."""
+    start, stop = (int(np.ceil((t - tmin) * sfreq - 1e-6)) for t in baseline)
+    if not 0 <= start < stop <= n_times:
+        raise InputError(
+            f"baseline [{baseline[0]:g}, {baseline[1]:g}) s holds no sample or leaves the epoch; "
+            f"expected within [{tmin:g}, {tmin + n_times / sfreq:g}) s"
+        )
+    return slice(start, stop)
+
+
+def clip_amplitude(epochs, clip_uv, *, out=None):
+    """Limit the EEG to within plus and minus ``clip_uv``.
+
+    Parameters
+    ----------
+    epochs : ndarray
+        EEG in µV, filtered (an electrode's offset is no artefact); not changed.
+    clip_uv : float
+        Limit in µV.
+    out : ndarray or None
+        Where to write; may be ``epochs`` itself.
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> clip_amplitude(np.array([-200.0, 5.0, 90.0]), 80)
+    array([-80.,   5.,  80.])
+    """
+    return np.clip(epochs, -clip_uv, clip_uv, out=out)
+
+
+def find_rejected(epochs, reject_uv):
+    """Find the epochs in which some channel's peak-to-peak amplitude exceeds a limit.
+
+    Parameters
+    ----------
+    epochs : ndarray, shape (n_flashes, n_chans, n_times)
+        EEG in µV, filtered.
+    reject_uv : float
+        Largest peak-to-peak amplitude accepted, in µV.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_flashes,)
+
+    Examples
+    --------
+    >>> find_rejected(np.array([[[0.0, 50.0]], [[-80.0, 80.0]]]), 100)
+    array([False,  True])
+    """
+    return (np.ptp(epochs, axis=-1) > reject_uv).any(axis=-1)
+
+
+def _shorten(values, n=5) -> str:
+    values = [f"{v:g}" for v in values]
+    return ", ".join(values[:n]) + (", …" if len(values) > n else "")

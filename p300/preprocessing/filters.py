@@ -1,0 +1,152 @@
+"""The band-pass: a Butterworth filter, zero-phase or causal, over one segment at a time.
+
+Filter segments, never epochs: a 0.1 Hz high-pass rings for seconds, a 0.65 s epoch is long over
+by then. And never across segments: the signal is not continuous in time there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import signal as sps
+
+from p300.errors import InputError
+
+PHASES = ("zero", "causal")
+
+
+def design_bandpass(l_freq, h_freq, *, sfreq, order=4):
+    """Design the Butterworth filter as second-order sections.
+
+    Parameters
+    ----------
+    l_freq, h_freq : float or None
+        Corners in Hz (-3 dB); without ``l_freq`` a low-pass, without ``h_freq`` a high-pass.
+    sfreq : float
+        Sampling rate in Hz.
+    order : int
+        Order of the low-pass prototype: each slope falls by ``6 * order`` dB per octave.
+
+    Returns
+    -------
+    ndarray, shape (n_sections, 6)
+        Without any corner, shape (0, 6): no filter.
+
+    Raises
+    ------
+    InputError
+        If the corners do not fit the rate or each other.
+
+    Examples
+    --------
+    >>> design_bandpass(0.1, 20, sfreq=240).shape
+    (4, 6)
+    """
+    if l_freq is None and h_freq is None:
+        return np.zeros((0, 6))
+    return butterworth(l_freq, h_freq, sfreq=sfreq, order=order, output="sos")
+
+
+def butterworth(l_freq, h_freq, *, sfreq, order, output):
+    """Design the filter in any of SciPy's forms; see :func:`design_bandpass`."""
+    if order != int(order) or order < 1:
+        raise InputError(f"filter order {order}; expected a whole number of at least 1")
+    if h_freq is not None and not 0 < h_freq < 0.5 * sfreq:
+        raise InputError(
+            f"rate of {sfreq:g} Hz is too low for the band up to {h_freq:g} Hz; "
+            f"expected more than {2 * h_freq:g} Hz"
+        )
+    if l_freq is not None and not 0 < l_freq < (h_freq or 0.5 * sfreq):
+        raise InputError(
+            f"lower corner of {l_freq} Hz; expected between 0 and {h_freq or 0.5 * sfreq:g} Hz"
+        )
+    if l_freq is None:
+        return sps.butter(order, h_freq, "low", output=output, fs=sfreq)
+    if h_freq is None:
+        return sps.butter(order, l_freq, "high", output=output, fs=sfreq)
+    return sps.butter(order, [l_freq, h_freq], "band", output=output, fs=sfreq)
+
+
+def remove_offset(signal, phase):
+    """Subtract from each channel the level that the filter is to start from.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_chans, n_samples)
+        EEG, not changed; integers become floating point.
+    phase : {"zero", "causal"}
+        The mean of the segment, or, where the future is not known, its first sample.
+
+    Returns
+    -------
+    ndarray, shape (n_chans, n_samples)
+
+    Examples
+    --------
+    >>> remove_offset(np.array([[1.0, 2.0, 6.0]]), "causal")
+    array([[0., 1., 5.]])
+    """
+    dtype = np.result_type(signal.dtype, np.float32)
+    # the first sample in both cases: a constant channel becomes exactly zero
+    level = signal - signal[:, :1].astype(dtype)
+    if phase == "zero":
+        level -= level.mean(axis=1, keepdims=True, dtype=np.float64).astype(dtype)
+    return level
+
+
+def filter_segment(signal, sos, *, phase="zero"):
+    """Filter one continuous segment, each channel on its own, its offset removed first.
+
+    Zero-phase is ``scipy.signal.sosfiltfilt`` of the signal without its mean. Causal is
+    ``scipy.signal.sosfilt`` started in the steady state of the first sample, which a band-pass
+    answers with zero.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_chans, n_samples)
+        EEG, not changed.
+    sos : ndarray, shape (n_sections, 6)
+        From :func:`design_bandpass`.
+    phase : {"zero", "causal"}
+        "zero" looks into the future and doubles the slopes; "causal" is what a live system can do.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_chans, n_samples)
+
+    Raises
+    ------
+    InputError
+        If the segment is too short for the filter, or ``phase`` is unknown.
+
+    Examples
+    --------
+    >>> sos = design_bandpass(0.1, 20, sfreq=240)
+    >>> filter_segment(np.ones((2, 480)), sos, phase="causal").shape
+    (2, 480)
+    """
+    check_phase(phase)
+    n_samples = signal.shape[1]
+    padding = pad_length(sos)
+    if phase == "zero" and n_samples <= padding:
+        raise InputError(
+            f"segment of {n_samples} samples is too short for the zero-phase filter; "
+            f"expected more than {padding}"
+        )
+    level = remove_offset(np.asarray(signal, np.float64), phase)
+    if not len(sos):
+        return level
+    if phase == "causal":
+        return sps.sosfilt(sos, level, axis=1)
+    return sps.sosfiltfilt(sos, level, axis=1, padlen=padding)
+
+
+def pad_length(sos) -> int:
+    """Count the samples by which ``sosfiltfilt`` extends a segment at either end."""
+    n_taps = 2 * len(sos) + 1 - min((sos[:, 2] == 0).sum(), (sos[:, 5] == 0).sum())
+    return int(3 * n_taps) if len(sos) else 0
+
+
+def check_phase(phase) -> None:
+    """Refuse an unknown phase."""
+    if phase not in PHASES:
+        raise InputError(f"phase {phase!r}; expected one of {list(PHASES)}")

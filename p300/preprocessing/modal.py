@@ -1,0 +1,214 @@
+"""The Butterworth filter as a sum of decaying oscillations, computed block by block.
+
+The impulse response of a filter is a sum of modes, ``h(n) = sum_i c_i p_i**(n - 1)``, one for
+each pole ``p_i``. So all that a block of samples needs to know of the past is one complex number
+per mode, its state, and the filtered block is one matrix product, ``[samples, states] @ matrix``.
+The matrix leaves out the samples that resampling would discard. Forward and backward filtering
+together are a sum of modes again, with one set of states from the past and one from the future:
+zero phase costs little more than causal.
+
+The modes of a Butterworth filter are well apart, so float32 products and float64 states agree
+with ``scipy.signal.sosfilt`` and ``sosfiltfilt`` in float64, also for corners at 0.1 Hz, where
+the poles are close to 1 (``tests/benchmarks`` prints the error).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from p300.preprocessing.filters import butterworth, pad_length
+
+#: OpenBLAS computes products of up to this many multiplications on the calling thread. Larger
+#: ones wake its own threads, which then stand in the way of ours.
+SMALL_PRODUCT = 2**18
+
+
+class ModalFilter:
+    """A Butterworth filter in modal form.
+
+    Parameters
+    ----------
+    l_freq, h_freq, sfreq, order
+        As in :func:`~p300.preprocessing.design_bandpass`, with at least one corner.
+    phase : {"zero", "causal"}
+        As in :func:`~p300.preprocessing.filter_segment`.
+    gain : float
+        Factor on the output.
+
+    Attributes
+    ----------
+    poles : ndarray of complex, shape (n_modes,)
+        Of each conjugate pair the upper one.
+    n_states : int
+        Real numbers that a block needs to know of the samples before it and, with zero phase,
+        after it.
+    steady : ndarray of complex, shape (n_modes,), or 0
+        State that a constant 1 leaves; 0 if the filter lets constants pass, so that the level of
+        the signal must not be changed on the way.
+    """
+
+    def __init__(self, l_freq, h_freq, *, sfreq, order, phase, gain=1.0):
+        zeros, poles, k = butterworth(l_freq, h_freq, sfreq=sfreq, order=order, output="zpk")
+        poles = np.sort_complex(poles)
+        poles = np.concatenate([poles[poles.imag >= 0], poles[poles.imag > 0].conj()])
+        apart = poles[:, None] - poles
+        np.fill_diagonal(apart, 1)
+        overlap = 1 - poles[:, None] * poles  # (n_poles, n_poles)
+        c = k * np.prod(poles[:, None] - zeros, axis=1) / np.prod(apart, axis=1)
+        # the transfer function at 1 / p_i: what the backward filter makes of mode i
+        mirrored = k * np.prod(1 - poles[:, None] * zeros, axis=1) / np.prod(overlap, axis=1)
+        n_modes = int((poles.imag >= 0).sum())
+        self.poles = poles[:n_modes]
+        self.is_two_sided = phase == "zero"
+        self.n_states = 2 * n_modes * (2 if self.is_two_sided else 1)
+        counts = np.where(self.poles.imag > 0, 2, 1)  # a pair acts as twice its real part
+        if self.is_two_sided:
+            sos = butterworth(l_freq, h_freq, sfreq=sfreq, order=order, output="sos")
+            self.n_padding = pad_length(sos)
+            self._direct = k**2 + (c[:, None] * c / overlap).sum().real
+            self._weights = (c * mirrored)[:n_modes] * counts
+            self._forward = k, c
+            self._overlap = overlap[:, :n_modes]
+            self._mirrored = mirrored[:n_modes]
+        else:
+            self._direct = k
+            self._weights = c[:n_modes] * counts
+        self.gain = gain
+        self.steady = 0 if l_freq is None else 1 / (1 - self.poles)
+        self._matrices = {}
+
+    def response(self, n) -> np.ndarray:
+        """Return the first ``n`` samples of the impulse response (of its right half)."""
+        powers = self.poles[:, None] ** np.arange(max(n - 1, 0))
+        return self.gain * np.r_[self._direct, (self._weights @ powers).real][:n]
+
+    def drive(self, n) -> np.ndarray:
+        """Make the matrix that tells what ``n`` samples add to the states.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n_states)
+            Real and imaginary parts in turn; of the past first, then of the future.
+        """
+        return self._kept(self._make_drive, n)
+
+    def output(self, n, *, stride=1, first=0) -> np.ndarray:
+        """Make the matrix that filters a block: ``[samples, states] @ matrix``.
+
+        Parameters
+        ----------
+        n : int
+            Samples of the block.
+        stride, first : int
+            The samples wanted are ``first, first + stride, …``.
+
+        Returns
+        -------
+        ndarray of float32, shape (n + n_states, n_wanted)
+        """
+        return self._kept(self._make_output, n, stride, first)
+
+    def step(self, n) -> np.ndarray:
+        """Make the matrix that carries a causal filter on, samples and states in columns.
+
+        Returns
+        -------
+        ndarray of float32, shape (n + n_states, n + n_states)
+            ``[filtered, states after] = matrix @ [samples, states before]``.
+        """
+        return self._kept(self._make_step, n)
+
+    def _kept(self, make, *size):
+        key = make.__name__, *size
+        if key not in self._matrices:
+            self._matrices[key] = make(*size).astype(np.float32)
+        return self._matrices[key]
+
+    def _make_drive(self, n):
+        j = np.arange(n)[:, None]
+        past, future = self.poles ** (n - 1 - j), self.poles**j  # (n, n_modes)
+        return _real_columns(np.concatenate([past, future] if self.is_two_sided else [past], 1))
+
+    def _make_output(self, n, stride, first):
+        wanted = np.arange(first, n, stride)[:, None]
+        lag = wanted.T - np.arange(n)[:, None]  # (n, n_wanted)
+        samples = self.response(n)[np.abs(lag)]
+        weights = self.gain * self._weights
+        past, future = weights * self.poles**wanted, weights * self.poles ** (n - 1 - wanted)
+        if self.is_two_sided:
+            states = np.concatenate([past, future], axis=1)  # (n_wanted, modes)
+        else:
+            samples, states = np.where(lag >= 0, samples, 0), past
+        return np.concatenate([samples, _real_columns(states.conj()).T])
+
+    def _make_step(self, n):
+        decay = self.poles**n
+        carried = np.zeros((self.n_states, self.n_states))
+        re, im = np.arange(0, self.n_states, 2), np.arange(1, self.n_states, 2)
+        carried[re, re] = carried[im, im] = decay.real
+        carried[im, re], carried[re, im] = decay.imag, -decay.imag
+        states = np.concatenate([self._make_drive(n).T, carried], axis=1)
+        return np.concatenate([self._make_output(n, 1, 0).T, states])
+
+    def state_before(self, head) -> np.ndarray:
+        """Return the state of the past at the start of a segment, as ``sosfiltfilt`` has it.
+
+        The segment is continued by its odd reflection, and that by its first value for ever.
+
+        Parameters
+        ----------
+        head : ndarray, shape (n_chans, n_padding + 1)
+            First samples of the segment.
+
+        Returns
+        -------
+        ndarray of complex, shape (n_chans, n_modes)
+        """
+        before = 2 * head[:, :1] - head[:, :0:-1]  # (n_chans, n_padding)
+        return self._run(before, before[:, :1] / (1 - self.poles))
+
+    def state_after(self, tail, past) -> np.ndarray:
+        """Return the state of the future at the end of a segment, as ``sosfiltfilt`` has it.
+
+        Parameters
+        ----------
+        tail : ndarray, shape (n_chans, n_padding + 1)
+            Last samples of the segment.
+        past : ndarray of complex, shape (n_chans, n_modes)
+            State of the past after the last sample.
+
+        Returns
+        -------
+        ndarray of complex, shape (n_chans, n_modes)
+        """
+        k, c = self._forward
+        after = 2 * tail[:, -1:] - tail[:, -2::-1]  # (n_chans, n_padding)
+        past = self._all(self._run(after[:, :-1], past))
+        last = k * after[:, -1:] + (past @ c).real[:, None]  # of the forward filter's output
+        past = past * self._all(self.poles) + after[:, -1:]
+        # the backward filter starts as if that last value lasted for ever; without it, the
+        # two-sided modes would go on as the forward filter rings
+        future = (last / (1 - self.poles) - (past * c) @ (1 / self._overlap)) / self._mirrored
+        return self._run(after[:, ::-1], future)
+
+    def _run(self, samples, state) -> np.ndarray:
+        """Carry states over samples, in their order."""
+        n = samples.shape[1]
+        powers = self.poles ** np.arange(n - 1, -1, -1)[:, None]  # (n, n_modes)
+        return state * self.poles**n + samples @ powers
+
+    def _all(self, modes) -> np.ndarray:
+        """Append what belongs to the conjugate poles."""
+        return np.concatenate([modes, modes[..., self.poles.imag > 0].conj()], axis=-1)
+
+
+def _real_columns(matrix) -> np.ndarray:
+    """Write complex columns as pairs of real ones: real part, imaginary part."""
+    return np.ascontiguousarray(matrix, np.complex128).view(np.float64)
+
+
+def small_products(a, b, out) -> None:
+    """``np.matmul(a, b, out)`` for stacks of small matrices, in pieces of SMALL_PRODUCT."""
+    n_rows = max(1, SMALL_PRODUCT // (b.shape[-2] * max(b.shape[-1], 1)))
+    for k in range(0, a.shape[-2], n_rows):
+        np.matmul(a[..., k : k + n_rows, :], b, out=out[..., k : k + n_rows, :])

@@ -1,0 +1,408 @@
+"""The chain from a recording to epochs, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.preprocessing.chain import Chain
+from p300.preprocessing.channels import find_bad_channels, spatial_matrix
+from p300.preprocessing.engine import cut_recording
+from p300.preprocessing.epochs import (
+    Epochs,
+    baseline_samples,
+    clip_amplitude,
+    epoch_length,
+    find_rejected,
+    subtract_baseline,
+)
+from p300.preprocessing.estimator import Estimator
+from p300.preprocessing.filters import check_phase, design_bandpass
+from p300.preprocessing.inputs import as_recording
+from p300.preprocessing.resampling import rational_ratio
+from p300.preprocessing.scaling import (
+    center_flashes,
+    channel_statistics,
+    check_scaling,
+    scale_channels,
+    scale_flashes,
+)
+from p300.recording import UNITS, channel_order
+
+#: Version of :meth:`Preprocessor.get_state`; raised whenever an old state would act differently.
+STATE_VERSION = 1
+
+RESAMPLINGS = ("filter_first", "subsample_first")
+
+
+class Preprocessor(Estimator):
+    """Turn a recording into epochs ready for a detector.
+
+    The steps, in order: interpolate bad channels, re-reference, pick channels, filter each
+    segment on its own, resample, cut, subtract the baseline, clip, scale. The defaults are those
+    of Cecotti & Graeser 2011, section 2.3, but for the order of filter and subsampling.
+
+    Parameters
+    ----------
+    channels : sequence of str or None
+        Channels wanted, in order; None for all.
+    reference : None, "average", str or sequence of str
+        None leaves the recording's own reference; see
+        :func:`~p300.preprocessing.rereference`.
+    bad_channels : None, "detect" or sequence of str
+        Channels to interpolate; "detect" finds them in :meth:`fit`.
+    clip_uv : float or None
+        Limit of the filtered EEG in µV.
+    l_freq, h_freq : float or None
+        Corners of the band-pass in Hz.
+    order : int
+        Order of the Butterworth prototype.
+    phase : {"zero", "causal"}
+        "zero" needs the future; "causal" is what a live system can do, and what
+        :class:`~p300.preprocessing.StreamingPreprocessor` does.
+    resample : {"filter_first", "subsample_first"}
+        Band-pass at the recording's rate and then go to ``sfreq`` (the band-pass is the
+        anti-aliasing filter), or the paper's order: take every q-th sample, then filter.
+    sfreq : float
+        Rate of the epochs in Hz.
+    tmin, tmax : float
+        Half-open interval of the epoch, in seconds from the flash.
+    baseline : tuple of float or None
+        Half-open interval whose mean is subtracted, in seconds from the flash.
+    scaling : {"flash", "center", "train", "robust", "none"}
+        Mean 0 and deviation 1 of each flash and electrode (the paper), only its mean 0, each
+        channel by mean and deviation or by median and interquartile range of the training
+        flashes, or the EEG in µV as it is.
+    reject_uv : float or None
+        Epochs with a larger peak-to-peak amplitude are marked (``Epochs.is_rejected``) and left
+        out of what :meth:`fit` learns; they are never dropped.
+
+    Attributes
+    ----------
+    ch_names_in_ : tuple of str
+        Channels that a recording must have, in any order.
+    ch_names_ : tuple of str
+        Channels of the epochs, in order.
+    sfreq_in_ : float
+        Rate that a recording must have.
+    unit_ : str
+        Unit that a recording must be in.
+    bad_channels_ : tuple of str
+        Channels that are interpolated.
+    spatial_ : ndarray, shape (n_chans, n_chans_in), or None
+        Interpolation, reference and picking in one; None if channels are only picked.
+    center_, spread_ : ndarray, shape (n_chans,), or None
+        Training-set statistics where ``scaling`` needs them.
+
+    Examples
+    --------
+    >>> from p300.preprocessing import recording_from_arrays
+    >>> signal = np.random.default_rng(0).normal(size=(8, 2400))
+    >>> recording = recording_from_arrays(signal, [1.0, 1.175], sfreq=240)
+    >>> Preprocessor().fit(recording).transform(recording).shape
+    (2, 8, 78)
+    """
+
+    def __init__(
+        self,
+        *,
+        channels=None,
+        reference=None,
+        bad_channels=None,
+        clip_uv=None,
+        l_freq=0.1,
+        h_freq=20.0,
+        order=4,
+        phase="zero",
+        resample="filter_first",
+        sfreq=120.0,
+        tmin=0.0,
+        tmax=0.65,
+        baseline=None,
+        scaling="flash",
+        reject_uv=None,
+    ):
+        self.channels = channels
+        self.reference = reference
+        self.bad_channels = bad_channels
+        self.clip_uv = clip_uv
+        self.l_freq = l_freq
+        self.h_freq = h_freq
+        self.order = order
+        self.phase = phase
+        self.resample = resample
+        self.sfreq = sfreq
+        self.tmin = tmin
+        self.tmax = tmax
+        self.baseline = baseline
+        self.scaling = scaling
+        self.reject_uv = reject_uv
+
+    def fit(self, recording, y=None, *, rows=None):
+        """Learn channels, rate, unit, bad channels and, where asked, statistics.
+
+        Parameters
+        ----------
+        recording : Recording or MNE object
+            See :func:`~p300.preprocessing.as_recording`.
+        y : None
+            Not used; scikit-learn passes it.
+        rows : array_like or None
+            Mask or indices of the flashes whose statistics may be used: the training flashes.
+
+        Returns
+        -------
+        Preprocessor
+            This one.
+        """
+        recording = as_recording(recording, is_filtered=self.is_filtering)
+        self._check(recording.sfreq, recording.unit, recording.name)
+        all_rows = np.arange(len(recording.flashes))
+        rows = all_rows if rows is None else all_rows[np.asarray(rows)]
+        bad = self.bad_channels
+        if isinstance(bad, str) and bad == "detect":
+            used = recording.flashes["segment"].iloc[rows].unique()
+            segments = [recording.segments[k] for k in used]
+            is_bad = find_bad_channels(segments, sfreq=recording.sfreq)
+            bad = [c for c, found in zip(recording.ch_names, is_bad, strict=True) if found]
+        self.bad_channels_ = tuple(bad or ())
+        matrix = spatial_matrix(
+            recording.ch_names,
+            channels=self.channels,
+            reference=self.reference,
+            bad_channels=self.bad_channels_,
+        )
+        self.ch_names_ = tuple(self.channels or recording.ch_names)
+        if len(self.bad_channels_) or self.reference is not None:
+            is_used = (matrix != 0).any(axis=0)
+            self.ch_names_in_ = tuple(np.array(recording.ch_names)[is_used].tolist())
+            self.spatial_ = matrix[:, is_used]
+        else:
+            self.ch_names_in_ = self.ch_names_
+            self.spatial_ = None
+        self.sfreq_in_ = recording.sfreq
+        self.unit_ = recording.unit
+        self.center_ = self.spread_ = None
+        if self.scaling in ("train", "robust"):
+            data, is_rejected = self._cut(recording, rows, scaling="none")
+            self.center_, self.spread_ = channel_statistics(data[~is_rejected], self.scaling)
+        return self
+
+    def transform(self, recording):
+        """Cut, filter and scale the epochs of every flash.
+
+        Parameters
+        ----------
+        recording : Recording or MNE object
+            With the channels, rate and unit of :meth:`fit`; never changed.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_flashes, n_chans, n_times)
+            One row for each row of the flash table, in its order.
+
+        Raises
+        ------
+        InputError
+            If the recording does not fit, has non-finite samples, or an epoch reaches past the
+            end of its segment.
+        """
+        return self.epochs(recording).data
+
+    def epochs(self, recording) -> Epochs:
+        """Make the epochs together with their flash table and meaning; see :meth:`transform`."""
+        self._check_is_fitted()
+        recording = as_recording(recording, is_filtered=self.is_filtering)
+        self._check_fits(recording)
+        rows = np.arange(len(recording.flashes))
+        data, is_rejected = self._cut(recording, rows, scaling=self.scaling)
+        return Epochs(
+            data=data,
+            flashes=recording.flashes,
+            ch_names=self.ch_names_,
+            sfreq=float(self.sfreq),
+            tmin=float(self.tmin),
+            unit=self.unit_out,
+            speller=recording.speller,
+            name=recording.name,
+            is_rejected=None if self.reject_uv is None else is_rejected,
+        )
+
+    @property
+    def n_times(self) -> int:
+        """Samples of one epoch."""
+        return epoch_length(self.sfreq, self.tmin, self.tmax)
+
+    @property
+    def is_filtering(self) -> bool:
+        """Whether segments are filtered."""
+        return not (self.l_freq is None and self.h_freq is None)
+
+    @property
+    def unit_out(self) -> str:
+        """Unit of the epochs: "uV", "AD" (amplifier steps) or "sd" (scaled, without a unit)."""
+        if self.scaling in ("flash", "train", "robust"):
+            return "sd"
+        return "AD" if self.unit_ == "AD" else "uV"
+
+    # -- the chain ---------------------------------------------------------------------------
+
+    def _cut(self, recording, rows, *, scaling):
+        """Cut the epochs of some flashes, and tell which are rejected."""
+        chain = self.resolve(recording.ch_names, where=recording.name)
+        return cut_recording(recording, rows, chain, partial(self.finish, scaling=scaling))
+
+    def resolve(self, ch_names, *, where="recording") -> Chain:
+        """Resolve the steps up to the cut for channels that come in some order."""
+        self._check_is_fitted()
+        self._check(self.sfreq_in_, self.unit_, where)
+        order = channel_order(ch_names, self.ch_names_in_, where=where)
+        return Chain(
+            order=slice(None) if order == list(range(len(ch_names))) else order,
+            ch_names_in=self.ch_names_in_,
+            spatial=self.spatial_,
+            gain=_microvolts(self.unit_),
+            l_freq=self.l_freq,
+            h_freq=self.h_freq,
+            filter_order=self.order,
+            phase=self.phase,
+            sfreq_in=self.sfreq_in_,
+            sfreq=float(self.sfreq),
+            subsample_first=self.resample == "subsample_first",
+            tmin=self.tmin,
+            tmax=self.tmax,
+        )
+
+    def finish(self, epochs, *, scaling=None):
+        """Take the steps after the cut, in place, and tell which epochs are rejected.
+
+        Parameters
+        ----------
+        epochs : ndarray, shape (n_flashes, n_chans, n_times)
+            Filtered EEG; changed.
+        scaling : str or None
+            None for that of the preprocessor.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_flashes,), or False
+        """
+        scaling = scaling or self.scaling
+        if self.baseline is not None:
+            subtract_baseline(epochs, self.baseline, sfreq=self.sfreq, tmin=self.tmin, out=epochs)
+        is_rejected = False if self.reject_uv is None else find_rejected(epochs, self.reject_uv)
+        if self.clip_uv is not None:
+            clip_amplitude(epochs, self.clip_uv, out=epochs)
+        if scaling == "flash":
+            scale_flashes(epochs, out=epochs)
+        elif scaling == "center":
+            center_flashes(epochs, out=epochs)
+        elif scaling != "none":
+            if self.center_ is None:
+                raise InputError(f"scaling {scaling!r} was not fitted; expected fit(recording)")
+            scale_channels(epochs, self.center_, self.spread_, out=epochs)
+        return is_rejected
+
+    # -- checks ------------------------------------------------------------------------------
+
+    def _check(self, sfreq_in, unit, where) -> None:
+        """Refuse parameters that are wrong in themselves or for such a recording."""
+        check_phase(self.phase)
+        check_scaling(self.scaling)
+        if self.resample not in RESAMPLINGS:
+            raise InputError(f"resample {self.resample!r}; expected one of {list(RESAMPLINGS)}")
+        if self.h_freq is not None:
+            for rate in (sfreq_in, self.sfreq):
+                design_bandpass(self.l_freq, self.h_freq, sfreq=rate, order=self.order)
+        rational_ratio(self.sfreq, sfreq_in)
+        if self.baseline is not None:
+            baseline_samples(self.baseline, sfreq=self.sfreq, tmin=self.tmin, n_times=self.n_times)
+        if unit == "AD":
+            for what in ("clip_uv", "reject_uv"):
+                if getattr(self, what) is not None:
+                    raise InputError(
+                        f"{where} is in amplifier steps of unknown size; expected EEG "
+                        f"in volts for {what}={getattr(self, what)}"
+                    )
+
+    def _check_fits(self, recording) -> None:
+        """Refuse a recording other than the one fitted in rate or unit; channels come later."""
+        for what, have, want in (
+            ("rate", recording.sfreq, self.sfreq_in_),
+            ("unit", recording.unit, self.unit_),
+        ):
+            if have != want:
+                raise InputError(
+                    f"{recording.name} has {what} {have}; expected {want} as the preprocessor "
+                    "was fitted"
+                )
+
+    def _check_is_fitted(self) -> None:
+        if not hasattr(self, "ch_names_"):
+            raise InputError("the preprocessor is not fitted; expected fit(recording) before")
+
+    # -- state -------------------------------------------------------------------------------
+
+    def get_state(self) -> dict:
+        """Describe the fitted preprocessor in plain containers, for JSON and checkpoints.
+
+        :meth:`from_state` is the way back.
+        """
+        self._check_is_fitted()
+        return {
+            "version": STATE_VERSION,
+            "params": {name: _plain(value) for name, value in self.get_params().items()},
+            "ch_names_in": list(self.ch_names_in_),
+            "ch_names": list(self.ch_names_),
+            "sfreq_in": self.sfreq_in_,
+            "unit": self.unit_,
+            "bad_channels": list(self.bad_channels_),
+            "spatial": _plain(self.spatial_),
+            "center": _plain(self.center_),
+            "spread": _plain(self.spread_),
+        }
+
+    @classmethod
+    def from_state(cls, state):
+        """Rebuild the fitted preprocessor that :meth:`get_state` described.
+
+        Raises
+        ------
+        InputError
+            If the state is of another version, or not a state.
+        """
+        version = state.get("version") if isinstance(state, dict) else None
+        if version != STATE_VERSION:
+            raise InputError(
+                f"preprocessing state of version {version}; expected {STATE_VERSION}: fit the "
+                "preprocessor anew, or use the release that wrote the state"
+            )
+        try:
+            self = cls(**state["params"])
+            self.ch_names_in_ = tuple(state["ch_names_in"])
+            self.ch_names_ = tuple(state["ch_names"])
+            self.sfreq_in_ = float(state["sfreq_in"])
+            self.unit_ = str(state["unit"])
+            self.bad_channels_ = tuple(state["bad_channels"])
+            arrays = {k: state[k] for k in ("spatial", "center", "spread")}
+        except (KeyError, TypeError) as error:
+            raise InputError(f"damaged preprocessing state: {error}") from error
+        for name, values in arrays.items():
+            setattr(self, f"{name}_", None if values is None else np.array(values, np.float64))
+        return self
+
+
+def _microvolts(unit) -> float:
+    """Return the factor that makes µV; 1 for amplifier steps."""
+    return 1.0 if UNITS[unit] is None else UNITS[unit] * 1e6
+
+
+def _plain(value):
+    """Arrays and tuples to lists, numpy numbers to Python's."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value

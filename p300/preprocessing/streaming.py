@@ -1,0 +1,358 @@
+"""The same epochs from a live stream: chunks in, completed epochs out."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from operator import itemgetter
+
+import numpy as np
+from scipy import signal as sps
+
+from p300.errors import InputError
+from p300.preprocessing.chain import Chain
+from p300.preprocessing.epochs import Epochs
+from p300.preprocessing.memory import Tape
+from p300.preprocessing.resampling import ON_SAMPLE, rational_ratio, take_epochs
+from p300.recording import flash_table
+
+#: Samples filtered by one product.
+BLOCK = 64
+
+#: Seconds from one comparison of clock and sample count to the next; in between, the nominal
+#: rate holds.
+ANCHOR = 0.25
+
+#: Samples after which the level that the signal is counted from is chosen anew.
+LEVEL = 1024
+
+
+class StreamingPreprocessor:
+    """Cut epochs from a stream of EEG as soon as they are complete.
+
+    Gives what a fitted causal :class:`~p300.preprocessing.Preprocessor` gives for the whole
+    recording, to 1e-4 of a deviation, however the stream is chopped into chunks. Memory stays
+    bounded.
+
+    Parameters
+    ----------
+    preprocessor : Preprocessor
+        Fitted, with ``phase="causal"``.
+    ch_names : sequence of str or None
+        Channels of the chunks, in order; None for ``preprocessor.ch_names_in_``.
+    history_s : float
+        How many seconds after the end of its epoch a flash may still be announced.
+    max_gap_s : float or None
+        Time between two samples beyond which the stream counts as interrupted; None for one and
+        a half samples. A gap, or time that runs backwards, ends a segment: the filter starts
+        anew, and epochs that it cuts through are lost.
+
+    Attributes
+    ----------
+    n_segments : int
+        Segments that have begun.
+    lost : deque of dict
+        The latest 1000 flashes whose epochs were cut by a gap or announced too late.
+
+    Examples
+    --------
+    >>> from p300.preprocessing import Preprocessor, recording_from_arrays
+    >>> signal = np.random.default_rng(0).normal(size=(8, 480))
+    >>> recording = recording_from_arrays(signal, [1.0], sfreq=240)
+    >>> stream = StreamingPreprocessor(Preprocessor(phase="causal").fit(recording))
+    >>> times = np.arange(480) / 240
+    >>> stream.push(signal[:, :300], times[:300], flashes=[1.0]).data.shape
+    (0, 8, 78)
+    >>> stream.push(signal[:, 300:], times[300:]).data.shape
+    (1, 8, 78)
+    """
+
+    def __init__(self, preprocessor, *, ch_names=None, history_s=5.0, max_gap_s=None):
+        if preprocessor.phase != "causal":
+            raise InputError(
+                f"streaming with phase {preprocessor.phase!r} would need the future; expected "
+                'a preprocessor fitted with phase="causal"'
+            )
+        self.preprocessor = preprocessor
+        names = preprocessor.ch_names_in_ if ch_names is None else tuple(ch_names)
+        self._n_chans_in = len(names)
+        self._chain = chain = preprocessor.resolve(names, where="stream")
+        if chain.subsample_first and rational_ratio(chain.sfreq, chain.sfreq_in).numerator != 1:
+            raise InputError(
+                f'resample "subsample_first" from {chain.sfreq_in:g} to {chain.sfreq:g} Hz needs '
+                'the future; expected a whole ratio, or "filter_first"'
+            )
+        self._filter = StreamFilter(chain)
+        reach = np.ptp(chain.sampling.span(0.0)) + 2 * chain.sampling.half_width
+        self._n_kept = int(reach + history_s * chain.rate) + 1
+        self._duration_s = chain.tmin + (chain.n_times - 1) / chain.sfreq
+        self._max_gap_s = 1.5 / chain.sfreq_in if max_gap_s is None else max_gap_s
+        self._tape = Tape(len(preprocessor.ch_names_), time_major=True)
+        self._pending: list[tuple[float, dict]] = []
+        self._columns = list(flash_table(onset=[]).columns)
+        self._nothing = self._epochs([], [])
+        self.lost: deque[dict] = deque(maxlen=1000)
+        self.n_segments = 0
+        self._end = None  # time of the newest sample
+        self._anchors: deque[tuple[float, float]] = deque()  # (time, sample) now and then
+
+    def push(self, chunk, timestamps, flashes=None) -> Epochs:
+        """Take new samples and flashes, and give the epochs that have become complete.
+
+        Parameters
+        ----------
+        chunk : ndarray, shape (n_chans, n_samples)
+            EEG in the unit that the preprocessor was fitted with; any number of samples.
+        timestamps : array_like, shape (n_samples,)
+            Of the samples, in seconds of any clock, smoothed (as ``pylsl`` does).
+        flashes : DataFrame, sequence of float, or None
+            A flash table, or onsets alone, in seconds of the same clock; they may come before or
+            after their samples.
+
+        Returns
+        -------
+        Epochs
+            Often none, in the order of time. The flash table's rows are as they came.
+
+        Raises
+        ------
+        InputError
+            If the chunk has another number of channels, of timestamps, or non-finite samples;
+            nothing of it is taken then.
+        """
+        if flashes is not None:
+            self._announce(flashes)
+        n = chunk.shape[1] if np.ndim(chunk) == 2 else -1
+        if n < 0 or len(chunk) != self._n_chans_in or len(timestamps) != n:
+            raise InputError(
+                f"chunk of shape {np.shape(chunk)} with {len(timestamps)} timestamps; expected "
+                f"({self._n_chans_in} channels, n_samples) and as many timestamps"
+            )
+        if n == 0:
+            return self._nothing
+        if not np.isfinite(chunk).all():
+            raise InputError(
+                f"chunk at {timestamps[0]:.3f} s has {(~np.isfinite(chunk)).sum()} non-finite "
+                "samples; expected none (leave the chunk out: the gap will end the segment)"
+            )
+        bounds = self._find_gaps(timestamps)
+        done = []
+        for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+            if a > 0 or self._is_gap(timestamps[0]):
+                done += self._take(is_end=True)
+                self._restart()
+            self._note_time(float(timestamps[a]))
+            self._filter.push(chunk[:, a:b], self._tape)
+            self._end = float(timestamps[b - 1])
+            if self._pending:
+                done += self._take()
+            self._forget()
+        return self._epochs(*zip(*done, strict=True)) if done else self._nothing
+
+    def finish(self) -> Epochs:
+        """End the segment, and give the epochs that only waited for a few samples more."""
+        done = self._take(is_end=True)
+        self._restart()
+        return self._epochs(*zip(*done, strict=True)) if done else self._nothing
+
+    # -- time --------------------------------------------------------------------------------
+
+    def _is_gap(self, time) -> bool:
+        return self._end is None or not 0 <= time - self._end <= self._max_gap_s
+
+    def _find_gaps(self, timestamps) -> list[int]:
+        """Cut a chunk where the stream was interrupted."""
+        n = len(timestamps)
+        expected = (n - 1) / self._chain.sfreq_in
+        if abs(timestamps[-1] - timestamps[0] - expected) < 0.5 / self._chain.sfreq_in:
+            return [0, n]
+        steps = np.diff(timestamps)
+        gaps = np.flatnonzero((steps > self._max_gap_s) | (steps < 0)) + 1
+        return [0, *gaps.tolist(), n]
+
+    def _note_time(self, time) -> None:
+        """Remember when the next sample was taken, once in ANCHOR seconds."""
+        sample = self._filter.n_samples
+        if not sample:
+            self.n_segments += 1
+        elif sample - self._anchors[-1][1] < ANCHOR * self._chain.sfreq_in:
+            return
+        self._anchors.append((time, sample))
+
+    def _restart(self) -> None:
+        """Forget the segment: a new one may begin."""
+        self._filter.restart()
+        self._tape.clear()
+        self._anchors.clear()
+        self._end = None
+
+    def _forget(self) -> None:
+        """Drop what is older than any flash that may still be announced."""
+        self._tape.forget(self._tape.stop - self._n_kept)
+        oldest = self._tape.start * self._filter.skip
+        while len(self._anchors) > 2 and self._anchors[1][1] < oldest:
+            self._anchors.popleft()
+
+    # -- flashes -----------------------------------------------------------------------------
+
+    def _announce(self, flashes) -> None:
+        if hasattr(flashes, "columns"):
+            self._columns = list(flashes.columns)
+            rows = flashes.to_dict("records")
+        else:
+            rows = flash_table(onset=np.asarray(flashes, np.float64)).to_dict("records")
+        self._pending += [(float(row["onset"]), row) for row in rows]
+        self._pending.sort(key=lambda pair: pair[0])
+
+    def _take(self, *, is_end=False) -> list:
+        """Take the pending flashes whose epochs are complete; at an end, all that have begun."""
+        if self._end is None:
+            return []
+        half = 0.5 / self._chain.sfreq_in
+        latest = self._end + half - (0 if is_end else self._duration_s)
+        n_ready = bisect_right(self._pending, latest, key=itemgetter(0))
+        if not n_ready:
+            return []
+        ready, self._pending = self._pending[:n_ready], self._pending[n_ready:]
+        times, samples = np.array(self._anchors).T
+        done, waiting = [], []
+        for onset, row in ready:
+            position = np.interp(onset, times, samples)
+            beyond = min(onset - times[0], 0) + max(onset - times[-1], 0)
+            position += beyond * self._chain.sfreq_in
+            start = position / self._filter.skip + self._chain.tmin * self._chain.rate
+            data = self._cut(start, is_end)
+            if data is None:
+                waiting.append((onset, row))
+            elif len(data):
+                done.append((data, row))
+            else:
+                self.lost.append(row)
+        self._pending = waiting + self._pending
+        return done
+
+    def _cut(self, start, is_end):
+        """Cut one epoch; None if it must wait, an empty array if it is lost."""
+        tape, sampling = self._tape, self._chain.sampling
+        begin, stop = (int(v) for v in sampling.span(start))
+        last = start + (sampling.n_times - 1) * float(sampling.step)
+        lost = np.empty((0,))
+        if start < -ON_SAMPLE or max(begin, 0) < tape.start:
+            return lost
+        if stop > tape.stop:
+            if not is_end:
+                return None
+            if last > tape.stop - 1 + ON_SAMPLE:
+                return lost
+        epoch = np.empty((1, len(tape.signal), sampling.n_times), np.float32)
+        take_epochs(tape.signal, np.array([start - tape.start]), sampling, epoch)
+        return epoch
+
+    def _epochs(self, data, rows) -> Epochs:
+        import pandas as pd
+
+        fitted = self.preprocessor
+        n_chans, n_times = len(fitted.ch_names_), fitted.n_times
+        data = np.concatenate([np.empty((0, n_chans, n_times), np.float32), *data])
+        is_rejected = fitted.finish(data)
+        table = pd.DataFrame(list(rows), columns=self._columns)
+        known = {k: v for k, v in flash_table(onset=[]).dtypes.items() if k in table}
+        return Epochs(
+            data=data,
+            flashes=table.astype(known),
+            ch_names=fitted.ch_names_,
+            sfreq=float(fitted.sfreq),
+            tmin=float(fitted.tmin),
+            unit=fitted.unit_out,
+            name="stream",
+            is_rejected=None if fitted.reject_uv is None else is_rejected,
+        )
+
+
+class StreamFilter:
+    """The causal filter of a chain, carried on from chunk to chunk.
+
+    Parameters
+    ----------
+    chain : Chain
+        Channels, filter and rates.
+
+    Attributes
+    ----------
+    n_samples : int
+        Samples of the segment so far.
+    skip : int
+        Every how many samples one is taken before the filter.
+    """
+
+    def __init__(self, chain: Chain):
+        self._chain = chain
+        self.skip = round(chain.sfreq_in / chain.rate)
+        self._spatial = None if chain.spatial is None else chain.spatial.astype(np.float32)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new segment."""
+        self.n_samples = 0
+        self._level = None
+
+    def push(self, chunk, tape) -> None:
+        """Filter a chunk, shape (n_chans_in, n), and append it to a tape."""
+        chain = self._chain
+        samples = chunk.T[-self.n_samples % self.skip :: self.skip]
+        if not isinstance(chain.order, slice):
+            samples = samples[:, chain.order]
+        self.n_samples += chunk.shape[1]
+        for a in range(0, len(samples), BLOCK):
+            self._push_block(samples[a : a + BLOCK], tape)
+
+    def _push_block(self, samples, tape) -> None:
+        """Filter at most BLOCK samples, shape (n, n_chans_in)."""
+        modal, n = self._chain.modal, len(samples)
+        self._set_level(samples)
+        if modal is None:
+            tape.grow(n).T[:] = self._filter_by_sections(samples - self._level)
+            return
+        work = self._work[: n + modal.n_states]
+        if self._spatial is None:
+            np.subtract(samples, self._level, out=work[:n], casting="same_kind")
+        else:
+            work[:n] = (samples - self._level) @ self._spatial.T
+        work[n:] = self._states
+        result = modal.step(n) @ work
+        tape.grow(n).T[:], self._states = result[:n], result[n:]
+
+    def _set_level(self, samples) -> None:
+        """Choose the level that samples are counted from, now and then the present one."""
+        chain, modal = self._chain, self._chain.modal
+        level = samples[0].astype(np.result_type(samples.dtype, np.float32))
+        if self._level is None:
+            self._level = level
+            self._n_on_level = 0
+            n_chans = len(level) if chain.spatial is None else len(chain.spatial)
+            if modal is None:
+                self._section_states = np.zeros((len(chain.sos), n_chans, 2))
+            else:
+                self._states = np.zeros((modal.n_states, n_chans), np.float32)
+                self._work = np.empty((BLOCK + modal.n_states, n_chans), np.float32)
+        self._n_on_level += len(samples)
+        if self._n_on_level > LEVEL and modal is not None and np.ndim(modal.steady):
+            change = (self._level - level).astype(np.float64)
+            if chain.spatial is not None:
+                change = chain.spatial @ change
+            shift = modal.steady[:, None] * change  # (n_modes, n_chans)
+            self._states[0::2] += shift.real
+            self._states[1::2] += shift.imag
+            self._level, self._n_on_level = level, 0
+
+    def _filter_by_sections(self, samples) -> np.ndarray:
+        """Filter by SciPy, in float64, or not at all."""
+        samples = samples.astype(np.float64)
+        if self._spatial is not None:
+            samples = samples @ self._chain.spatial.T
+        if len(self._chain.sos):
+            filtered, self._section_states = sps.sosfilt(
+                self._chain.sos, samples.T, zi=self._section_states
+            )
+            samples = filtered.T
+        return self._chain.gain * samples
