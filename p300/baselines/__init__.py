@@ -1,0 +1,22 @@
+"""The classical detectors, scikit-learn API, on epochs of shape (n_flashes, n_chans, n_times).
+
+Each has ``fit(X, y)``, ``decision_function(X)`` (one score a flash, larger = more target-like)
+and ``get_state()`` / ``from_state()``, which carry what was learned as plain arrays.
+"""
+
+from p300.baselines.lda import ShrinkageLDA
+from p300.baselines.riemann import ERPCovMDM, XdawnTangentSpace
+from p300.baselines.svm import LinearSVM
+from p300.baselines.svm_ensemble import SVMEnsemble
+from p300.baselines.swlda import SWLDA
+from p300.baselines.xdawn import XdawnLDA
+
+__all__ = [
+    "ShrinkageLDA",
+    "SWLDA",
+    "XdawnLDA",
+    "XdawnTangentSpace",
+    "ERPCovMDM",
+    "LinearSVM",
+    "SVMEnsemble",
+]

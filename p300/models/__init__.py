@@ -1,0 +1,37 @@
+"""One network a file, each complete in itself.
+
+Every network takes braindecode's arguments ``(n_chans, n_outputs, n_times, sfreq, *, ...)``,
+reads ``(batch, n_chans, n_times)`` and gives logits ``(batch, n_outputs)``; its last layer is
+``final_layer``. A network whose paper bounds its weights has ``apply_constraints()``, which the
+training loop calls after every step of the optimizer.
+"""
+
+from p300.models.bn3 import BN3
+from p300.models.cecotti import CecottiCNN
+from p300.models.conformer import Conformer
+from p300.models.deep_convnet import DeepConvNet
+from p300.models.eeg_inception import EEGInception
+from p300.models.eegnet import EEGNet
+from p300.models.lenet import LeNet
+from p300.models.lstm import RecurrentNet
+from p300.models.mlp import MLP
+from p300.models.oclnn import OCLNN
+from p300.models.shallow_convnet import ShallowConvNet
+from p300.models.tcn import TCN
+from p300.models.transformer import TransformerEncoder
+
+__all__ = [
+    "CecottiCNN",
+    "EEGNet",
+    "ShallowConvNet",
+    "DeepConvNet",
+    "BN3",
+    "OCLNN",
+    "EEGInception",
+    "TCN",
+    "RecurrentNet",
+    "TransformerEncoder",
+    "Conformer",
+    "MLP",
+    "LeNet",
+]

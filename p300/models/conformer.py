@@ -1,0 +1,105 @@
+"""EEG-Conformer: convolutions make the words, self-attention reads them.
+
+Y. Song, Q. Zheng, B. Liu, X. Gao, "EEG Conformer: convolutional transformer for EEG decoding and
+visualization", IEEE Trans. Neural Syst. Rehabil. Eng. 31:710-719, 2023, doi
+10.1109/TNSRE.2022.3230250.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Conformer(nn.Module):
+    """Filters in time and space, means of 100 ms, two blocks of self-attention, one layer.
+
+    The paper reads 4 s at 250 Hz with 40 filters, means of 75 samples every 15, six blocks of
+    ten heads and a head of 256 and 32 units: 0.8 million parameters, and no single mean would
+    fit into 78 samples together with the filters' ends. Here filters keep 100 ms, means are
+    shortened to 100 ms every 50 ms (10 words from 78 samples at 120 Hz), and width, depth and
+    head shrink with the data. Trains well with AdamW and weight decay: no weight is bounded.
+
+    Parameters
+    ----------
+    n_chans, n_outputs, n_times : int
+        Electrodes, classes, samples of an epoch.
+    sfreq : float
+        Sampling rate in Hz; sets kernel, pool and stride in samples.
+    n_filters : int
+        Filters in time, filters in space, and width of a word.
+    n_heads, n_layers : int
+        Heads of attention; blocks.
+    kernel_s, pool_s, stride_s : float
+        Length of a temporal filter, of a mean, and from mean to mean, in seconds.
+    drop_prob : float
+        After the means, in the blocks and before the last layer.
+
+    Examples
+    --------
+    >>> Conformer(64, 2, 78, 120.0)(torch.zeros(5, 64, 78)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        n_chans: int,
+        n_outputs: int,
+        n_times: int,
+        sfreq: float,
+        *,
+        n_filters: int = 16,
+        n_heads: int = 4,
+        n_layers: int = 2,
+        kernel_s: float = 0.1,
+        pool_s: float = 0.1,
+        stride_s: float = 0.05,
+        drop_prob: float = 0.5,
+    ):
+        super().__init__()
+        kernel = min(max(1, round(kernel_s * sfreq)), n_times)
+        pool = min(max(1, round(pool_s * sfreq)), n_times - kernel + 1)
+        stride = max(1, round(stride_s * sfreq))
+        n_words = (n_times - kernel + 1 - pool) // stride + 1
+        self.temporal = nn.Conv2d(1, n_filters, (1, kernel))
+        self.spatial = nn.Conv2d(n_filters, n_filters, (n_chans, 1))
+        self.words = nn.Sequential(
+            nn.BatchNorm1d(n_filters),
+            nn.ELU(),
+            nn.AvgPool1d(pool, stride),
+            nn.Dropout(drop_prob),
+            nn.Conv1d(n_filters, n_filters, 1),
+        )
+        self.encoder = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(
+                n_filters,
+                n_heads,
+                4 * n_filters,
+                drop_prob,
+                activation="gelu",
+                batch_first=True,
+                norm_first=True,
+            ),
+            n_layers,
+            norm=nn.LayerNorm(n_filters),
+            enable_nested_tensor=False,
+        )
+        self.drop = nn.Dropout(drop_prob)
+        self.final_layer = nn.Linear(n_filters * n_words, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
+        x = self.filter_in_time_and_space(x)  # (batch, n_filters, n_times - kernel + 1)
+        x = self.words(x)  # (batch, n_filters, n_words)
+        x = self.encoder(x.transpose(1, 2))  # (batch, n_words, n_filters)
+        x = self.drop(x.flatten(1))  # (batch, n_words * n_filters)
+        return self.final_layer(x)  # (batch, n_outputs)
+
+    def filter_in_time_and_space(self, x: Tensor) -> Tensor:
+        """Do ``spatial(temporal(x))`` as one convolution: nothing lies between the two."""
+        temporal = self.temporal.weight[:, 0, 0]  # (n_filters, kernel)
+        spatial = self.spatial.weight[..., 0]  # (n_filters, n_filters, n_chans)
+        kernel = torch.einsum("ofc,fk->ock", spatial, temporal)  # (n_filters, n_chans, kernel)
+        bias = spatial.sum(2) @ self.temporal.bias + self.spatial.bias  # (n_filters,)
+        return functional.conv1d(x, kernel, bias)

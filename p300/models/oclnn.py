@@ -1,0 +1,68 @@
+"""OCLNN: one convolution over all electrodes and pieces of time, then the decision.
+
+H. Shan, Y. Liu, T. Stefanov, "A simple convolutional neural network for accurate P300 detection
+and character spelling in brain computer interface", IJCAI 2018, pp. 1604-1610, doi
+10.24963/ijcai.2018/222.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class OCLNN(nn.Module):
+    """16 filters that read all electrodes during a fifteenth of a second, piece by piece.
+
+    The paper cuts a second at 240 Hz into 15 pieces of 16 samples: 16,882 parameters for 64
+    channels, which this class has there. Pieces keep their duration, 8 samples at 120 Hz. Zeros
+    on both sides fill up the last piece, so that 78 samples make 10 pieces and none is lost.
+
+    Parameters
+    ----------
+    n_chans, n_outputs, n_times : int
+        Electrodes, classes, samples of an epoch.
+    sfreq : float
+        Sampling rate in Hz; with ``piece_s`` it sets the length of a piece.
+    n_filters : int
+        Maps of the one convolution.
+    piece_s : float
+        Length of a piece in seconds.
+    drop_prob : float
+        After the convolution.
+
+    Examples
+    --------
+    >>> import torch
+    >>> OCLNN(64, 2, 78, 120.0)(torch.zeros(5, 64, 78)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        n_chans: int,
+        n_outputs: int,
+        n_times: int,
+        sfreq: float,
+        *,
+        n_filters: int = 16,
+        piece_s: float = 1 / 15,
+        drop_prob: float = 0.25,
+    ):
+        super().__init__()
+        piece = max(1, round(piece_s * sfreq))
+        n_pieces = math.ceil(n_times / piece)
+        n_zeros = n_pieces * piece - n_times
+        self.zeros = (n_zeros // 2, n_zeros - n_zeros // 2)
+        self.convolution = nn.Conv1d(n_chans, n_filters, piece, stride=piece)
+        self.drop = nn.Dropout(drop_prob)
+        self.final_layer = nn.Linear(n_filters * n_pieces, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
+        x = functional.pad(x, self.zeros)  # (batch, n_chans, n_pieces * piece)
+        x = self.convolution(x).relu()  # (batch, n_filters, n_pieces)
+        x = self.drop(x).flatten(1)  # (batch, n_filters * n_pieces)
+        return self.final_layer(x)  # (batch, n_outputs)

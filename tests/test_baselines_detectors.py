@@ -1,0 +1,172 @@
+"""What every classical detector must do, one list of checks over all."""
+
+import importlib.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from p300.baselines import (
+    SWLDA,
+    ERPCovMDM,
+    LinearSVM,
+    ShrinkageLDA,
+    SVMEnsemble,
+    XdawnLDA,
+    XdawnTangentSpace,
+)
+from p300.errors import InputError
+
+HAS_PYRIEMANN = importlib.util.find_spec("pyriemann") is not None
+needs_pyriemann = pytest.mark.skipif(not HAS_PYRIEMANN, reason="needs the extra classical")
+DETECTORS = [
+    ShrinkageLDA(),
+    SWLDA(),
+    XdawnLDA(),
+    LinearSVM(),
+    SVMEnsemble(),
+    pytest.param(XdawnTangentSpace(), marks=needs_pyriemann),
+    pytest.param(ERPCovMDM(), marks=needs_pyriemann),
+]
+every_detector = pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: type(d).__name__)
+
+
+def simulate_epochs(rng, n_flashes=480, n_chans=8, n_times=78, height=0.6):
+    """Noise in every channel, drift and, in one flash of six, a bump at 0.3 s."""
+    time = np.arange(n_times) / 120
+    bump = height * np.exp(-0.5 * ((time - 0.3) / 0.05) ** 2)
+    scalp = rng.uniform(0.3, 1.0, n_chans)
+    is_target = np.arange(n_flashes) % 6 == 0
+    noise = rng.normal(size=(n_flashes, n_chans, n_times)) + 5 * rng.normal(
+        size=(n_flashes, n_chans, 1)
+    )
+    return (noise + is_target[:, None, None] * np.outer(scalp, bump)).astype(np.float32), is_target
+
+
+@every_detector
+@pytest.mark.parametrize("n_chans", [4, 16])
+def test_a_simulated_p300_is_found_in_new_flashes_under_drift(detector, n_chans):
+    rng = np.random.default_rng(1)
+    X, y = simulate_epochs(rng, 960, n_chans)
+    scores = clone(detector).fit(X[:480], y[:480]).decision_function(X[480:])
+    assert scores.shape == (480,)
+    assert roc_auc_score(y[480:], scores) > 0.85
+
+
+@every_detector
+def test_permuted_labels_score_at_chance(detector):
+    rng = np.random.default_rng(2)
+    X, y = simulate_epochs(rng, 1440)
+    values = []
+    for _ in range(5):
+        permuted = np.zeros(720, bool)
+        for rows in (np.flatnonzero(y[:720]), np.flatnonzero(~y[:720])):  # luck taken out
+            permuted[rng.permutation(rows)[: len(rows) // 6]] = True
+        learned = clone(detector).fit(X[:720], permuted)
+        values.append(roc_auc_score(y[720:], learned.decision_function(X[720:])))
+    assert 0.4 < np.mean(values) < 0.6
+
+
+@every_detector
+def test_the_state_scores_identically_and_holds_no_objects(detector):
+    rng = np.random.default_rng(3)
+    X, y = simulate_epochs(rng)
+    learned = clone(detector).fit(X, y)
+    state = learned.get_state()
+    again = type(detector).from_state(as_tensors(state))
+    np.testing.assert_array_equal(again.decision_function(X), learned.decision_function(X))
+    np.testing.assert_array_equal(again.predict(X), learned.predict(X))
+
+
+def as_tensors(value):
+    """Put a state through what ``torch.load(weights_only=True)`` can read."""
+    import torch
+
+    if isinstance(value, dict):
+        return {k: as_tensors(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    assert value is None or isinstance(value, (bool, int, float, str, tuple)), type(value)
+    return value
+
+
+@every_detector
+def test_epochs_stay_untouched_and_amplitude_units_do_not_matter(detector):
+    X, y = simulate_epochs(np.random.default_rng(4))
+    before = X.copy()
+    in_uv = clone(detector).fit(X, y).predict(X)
+    np.testing.assert_array_equal(X, before)
+    in_ad_units = clone(detector).fit(32 * X, y).predict(32 * X)
+    assert (in_uv == in_ad_units).mean() > 0.99
+
+
+@every_detector
+def test_a_constant_offset_of_a_channel_changes_no_score(detector):
+    X, y = simulate_epochs(np.random.default_rng(5))
+    learned = clone(detector).fit(X, y)
+    offset = np.full((1, X.shape[1], 1), 64, np.float32)
+    np.testing.assert_allclose(
+        learned.decision_function(X + offset), learned.decision_function(X), atol=1e-2
+    )
+
+
+@every_detector
+def test_one_class_and_epochs_of_another_shape_are_refused(detector):
+    X, y = simulate_epochs(np.random.default_rng(6))
+    with pytest.raises(InputError, match="1 class in y"):
+        clone(detector).fit(X, np.zeros(len(X), bool))
+    learned = clone(detector).fit(X, y)
+    with pytest.raises(InputError, match=r"\(8, 70\); expected \(8, 78\)"):
+        learned.decision_function(X[..., :70])
+    with pytest.raises(ValueError, match="expecting 8 features"):
+        learned.decision_function(X[:, :6])
+
+
+def test_without_pyriemann_a_sentence_says_what_to_install():
+    code = (
+        "import sys; sys.modules['pyriemann'] = None\n"
+        "import numpy as np\n"
+        "from p300.baselines import ShrinkageLDA, XdawnTangentSpace\n"
+        "from p300.errors import InputError\n"
+        "X, y = np.random.default_rng(0).normal(size=(60, 4, 40)), np.arange(60) % 6 == 0\n"
+        "ShrinkageLDA().fit(X, y)\n"
+        "try:\n"
+        "    XdawnTangentSpace().fit(X, y)\n"
+        "except InputError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'p300[classical]'" in done.stdout
+
+
+TABLES = [  # a table (n_flashes, n_features) is one channel: no bins, no mean removed
+    ShrinkageLDA(n_samples_per_bin=1, remove_mean=False),
+    SWLDA(n_samples_per_bin=1, remove_mean=False, p_enter=1.0, p_remove=1.0),
+    XdawnLDA(n_samples_per_bin=1, remove_mean=False),
+    LinearSVM(n_samples_per_bin=1, remove_mean=False),
+    SVMEnsemble(n_samples_per_bin=1, remove_mean=False),
+]
+if HAS_PYRIEMANN:
+    TABLES += [XdawnTangentSpace(remove_mean=False), ERPCovMDM(remove_mean=False)]
+
+
+def no_covariance(estimator):
+    """Checks whose tables are no EEG: one sample in time, or classes that differ in level only."""
+    reason = "a covariance over time needs time"
+    if isinstance(estimator, XdawnTangentSpace):
+        return dict.fromkeys(
+            ["check_classifier_data_not_an_array", "check_fit2d_1feature"], reason
+        )
+    if isinstance(estimator, ERPCovMDM):
+        names = ["check_classifier_data_not_an_array", "check_fit2d_1feature"]
+        return dict.fromkeys([*names, "check_classifiers_train"], reason)
+    return {}
+
+
+@parametrize_with_checks(TABLES, expected_failed_checks=no_covariance)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)

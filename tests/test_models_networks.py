@@ -1,0 +1,218 @@
+"""What every network must do, one list of checks over all."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import p300.models
+from p300.models import (
+    BN3,
+    MLP,
+    OCLNN,
+    TCN,
+    Conformer,
+    DeepConvNet,
+    EEGInception,
+    EEGNet,
+    LeNet,
+    RecurrentNet,
+    ShallowConvNet,
+    TransformerEncoder,
+)
+
+NETWORKS = [(getattr(p300.models, name), {}) for name in p300.models.__all__]
+NETWORKS += [(RecurrentNet, {"cell": "gru"}), (RecurrentNet, {"bidirectional": True})]
+every_network = pytest.mark.parametrize(
+    ("network", "options"),
+    NETWORKS,
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
+)
+
+
+def count(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def simulate_epochs(rng, n_flashes=600, n_chans=8, n_times=78):
+    """Noise in every channel and, in one flash of six, a bump at 0.3 s; z-scored per epoch."""
+    time = np.arange(n_times) / 120
+    bump = np.exp(-0.5 * ((time - 0.3) / 0.05) ** 2)
+    is_target = np.arange(n_flashes) % 6 == 0
+    epochs = rng.normal(size=(n_flashes, n_chans, n_times))
+    epochs += is_target[:, None, None] * np.outer(rng.uniform(0.5, 1.5, n_chans), bump)
+    epochs -= epochs.mean(-1, keepdims=True)
+    epochs /= epochs.std(-1, keepdims=True)
+    return torch.tensor(epochs, dtype=torch.float32), torch.tensor(is_target).long()
+
+
+def train(model, epochs, labels, n_passes):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    constrain = getattr(model, "apply_constraints", lambda: None)
+    weight = torch.tensor([1.0, 5.0])
+    for _ in range(n_passes):
+        model.train()
+        for rows in torch.randperm(len(epochs)).split(32):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(epochs[rows]), labels[rows], weight).backward()
+            optimizer.step()
+            constrain()
+    return model.eval()
+
+
+@torch.no_grad()
+def auc(model, epochs, labels):
+    logits = model(epochs)
+    scores = logits[:, 1] - logits[:, 0]
+    pairs = scores[labels == 1][:, None] - scores[labels == 0]
+    return ((pairs > 0).float() + 0.5 * (pairs == 0)).mean().item()
+
+
+@every_network
+@pytest.mark.parametrize("n_chans", [4, 8, 16, 64])
+def test_epochs_of_any_headset_give_two_logits(network, options, n_chans):
+    model = network(n_chans, 2, 78, 120.0, **options)
+    logits = model(torch.randn(3, n_chans, 78))
+    assert logits.shape == (3, 2) and logits.isfinite().all()
+    assert list(model.named_children())[-1] == ("final_layer", model.final_layer)
+    assert model.final_layer.out_features == 2
+
+
+@every_network
+@pytest.mark.parametrize(
+    ("n_times", "sfreq"), [(40, 60.0), (96, 120.0), (128, 128.0), (160, 200.0), (240, 240.0)]
+)
+def test_other_epochs_and_rates_give_logits_too(network, options, n_times, sfreq):
+    model = network(8, 3, n_times, sfreq, **options)
+    assert model(torch.randn(2, 8, n_times)).shape == (2, 3)
+
+
+@every_network
+def test_every_weight_learns_and_no_flash_hears_of_its_neighbours(network, options):
+    torch.manual_seed(0)
+    model = network(8, 2, 78, 120.0, **options)
+    epochs = torch.randn(6, 8, 78)
+    before = epochs.clone()
+    model(epochs).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+    assert torch.equal(epochs, before)
+    model.eval()
+    torch.testing.assert_close(model(epochs)[2:3], model(epochs[2:3]))
+
+
+@every_network
+def test_all_networks_share_one_signature(network, options):
+    names = list(inspect.signature(network).parameters.values())
+    assert [p.name for p in names[:4]] == ["n_chans", "n_outputs", "n_times", "sfreq"]
+    assert all(p.kind is p.KEYWORD_ONLY for p in names[4:])
+
+
+# a bump that linear methods find with an AUC near 1; ShallowConvNet squares its sign away
+@every_network
+def test_a_simulated_p300_is_found_in_new_flashes(network, options):
+    rng = np.random.default_rng(0)
+    epochs, labels = simulate_epochs(rng, 900)
+    torch.manual_seed(0)
+    model = network(8, 2, 78, 120.0, **options)
+    train(model, epochs[:600], labels[:600], n_passes=20 if network is not EEGInception else 8)
+    assert auc(model, epochs[600:], labels[600:]) > (0.7 if network is ShallowConvNet else 0.85)
+
+
+@every_network
+def test_permuted_labels_score_at_chance(network, options):
+    rng = np.random.default_rng(1)
+    epochs, labels = simulate_epochs(rng, 1200, n_chans=4)
+    permuted = labels[rng.permutation(1200)]
+    torch.manual_seed(0)
+    model = train(network(4, 2, 78, 120.0, **options), epochs[:300], permuted[:300], n_passes=3)
+    assert 0.4 < auc(model, epochs[300:], permuted[300:]) < 0.6
+
+
+@pytest.mark.parametrize("network", [EEGNet, ShallowConvNet, DeepConvNet, EEGInception])
+def test_no_weight_is_above_its_bound_after_a_step(network):
+    torch.manual_seed(0)
+    model = network(8, 2, 78, 120.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=100.0)
+    model(torch.randn(16, 8, 78)).square().sum().backward()
+    optimizer.step()
+    bounded = [m for m in model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d)]
+    bound, bound_of_last = 2.0, 0.5
+    if network in (EEGNet, EEGInception):  # of the convolutions only those over electrodes
+        bounded = [m for m in bounded if m.weight.dim() == 4 and m.weight.shape[2] == 8]
+        bound, bound_of_last = 1.0, {EEGNet: 0.25}.get(network)
+    bounds = [(layer, bound) for layer in bounded]
+    if bound_of_last:
+        bounds.append((model.final_layer, bound_of_last))
+    norms = [layer.weight.flatten(1).norm(dim=1) for layer, _ in bounds]
+    assert any((norm > bound).any() for norm, (_, bound) in zip(norms, bounds, strict=True))
+    weights = [layer.weight for layer, _ in bounds]
+    model.apply_constraints()
+    for before, weight, (layer, bound) in zip(norms, weights, bounds, strict=True):
+        assert layer.weight is weight and weight.requires_grad and weight.is_leaf
+        after = weight.flatten(1).norm(dim=1)
+        torch.testing.assert_close(after, before.clamp(max=bound), rtol=1e-4, atol=1e-5)
+
+
+def test_parameters_are_as_many_as_published():
+    assert count(EEGNet(64, 2, 128, 128.0)) == 2258  # Lawhern 2018, table 3, P300
+    assert count(DeepConvNet(64, 2, 128, 128.0)) == 174127  # same
+    assert count(ShallowConvNet(64, 2, 128, 128.0)) == 104002  # same
+    assert count(EEGInception(8, 2, 128, 128.0)) == 14926  # the authors' code, trainable
+    assert count(OCLNN(64, 2, 240, 240.0)) == 16 * (16 * 64 + 1) + 2 * (16 * 15 + 1)  # Shan 2018
+    assert count(LeNet(32, 10, 32, 120.0)) == 61706  # LeNet-5, all maps connected
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "n_64", "n_8"),
+    [
+        (EEGNet, {}, 2146, 1250),
+        (ShallowConvNet, {}, 103482, 13882),
+        (DeepConvNet, {}, 172927, 137927),
+        (BN3, {}, 37058, 36050),
+        (OCLNN, {}, 8530, 1362),
+        (EEGInception, {}, 16382, 13694),
+        (TCN, {}, 11570, 10674),
+        (RecurrentNet, {}, 12610, 5442),
+        (RecurrentNet, {"cell": "gru"}, 9474, 4098),
+        (RecurrentNet, {"bidirectional": True}, 25218, 10882),
+        (TransformerEncoder, {}, 7314, 6418),
+        (Conformer, {}, 23826, 9490),
+        (MLP, {}, 55458, 8866),
+        (LeNet, {}, 412386, 42306),
+    ],
+)
+def test_parameters_for_64_and_8_electrodes_and_78_samples(network, options, n_64, n_8):
+    assert count(network(64, 2, 78, 120.0, **options)) == n_64
+    assert count(network(8, 2, 78, 120.0, **options)) == n_8
+
+
+@pytest.mark.parametrize("network", [ShallowConvNet, DeepConvNet, Conformer])
+def test_time_and_space_filtered_at_once_are_the_two_layers_of_the_figure(network):
+    model = network(8, 2, 78, 120.0).double()
+    epochs = torch.randn(4, 8, 78, dtype=torch.float64)
+    one_by_one = model.spatial(model.temporal(epochs.unsqueeze(1))).squeeze(2)
+    torch.testing.assert_close(model.filter_in_time_and_space(epochs), one_by_one)
+
+
+def test_the_tcn_has_seen_the_first_and_the_last_sample():
+    torch.manual_seed(0)
+    for n_times in (40, 78, 240):
+        model = TCN(4, 2, n_times, 120.0).eval()
+        epochs = torch.randn(1, 4, n_times, requires_grad=True)
+        model(epochs)[0, 1].backward()
+        seen = epochs.grad[0].abs().sum(0)
+        assert seen[0] > 0 and seen[-1] > 0
+
+
+@pytest.mark.parametrize("network", [EEGNet, EEGInception])
+def test_an_epoch_shorter_than_the_pools_is_refused(network):
+    with pytest.raises(ValueError, match="30 samples are fewer than the 32"):
+        network(8, 2, 30, 120.0)
+
+
+def test_an_unknown_cell_is_refused():
+    with pytest.raises(ValueError, match="'rnn'; expected one of"):
+        RecurrentNet(8, 2, 78, 120.0, cell="rnn")
