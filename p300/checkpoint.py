@@ -1,0 +1,221 @@
+"""A trained detector as one file: it loads in a fresh process and needs nothing beside it.
+
+The file holds plain containers and tensors only: the resolved configuration, the state of the
+preprocessing with the channel list, the screen, and the weights of every member. It is read
+with ``torch.load(weights_only=True)``, and classes are built only from an explicit list of
+packages, so a file from elsewhere cannot run code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from p300 import __version__, losses
+from p300.errors import InputError
+from p300.preprocessing import Preprocessor
+from p300.recording import Recording
+from p300.speller import Speller
+
+#: Written into every file; a file with another one is refused.
+FORMAT = "p300 detector 1"
+
+#: Packages whose classes a checkpoint may name.
+TRUSTED = ("p300.models.", "p300.baselines.", "braindecode.models.")
+
+
+@dataclass
+class TrainedDetector:
+    """Preprocessing, one or more networks or classical detectors, and the screen they read.
+
+    Parameters
+    ----------
+    members : list
+        Networks, or classical detectors with ``decision_function``; their scores are averaged.
+    model : dict
+        ``_target_`` and every argument that builds one member.
+    preprocessor : Preprocessor
+        Fitted; it knows its channels.
+    speller : Speller or None
+        The screen.
+    loss : str
+        Name of the class in :mod:`p300.losses` whose ``score`` reads a network's logits.
+    config : dict
+        The resolved configuration of the run, plain containers.
+    """
+
+    members: list
+    model: dict[str, Any]
+    preprocessor: Preprocessor
+    speller: Speller | None = None
+    loss: str = "CrossEntropy"
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def score(self, recording: Recording) -> np.ndarray:
+        """Score every flash of a recording: float64, shape (n_flashes,), in table order.
+
+        Raises
+        ------
+        InputError
+            If the recording lacks channels, or has another unit than the detector learned.
+        """
+        return self.score_epochs(self.preprocessor.transform(recording))
+
+    def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
+        """Score preprocessed epochs (n_flashes, n_chans, n_times): shape (n_flashes,)."""
+        return np.mean([self._member_scores(m, epochs) for m in self.members], axis=0)
+
+    def _member_scores(self, member, epochs: np.ndarray) -> np.ndarray:
+        if not isinstance(member, nn.Module):
+            return np.asarray(member.decision_function(epochs), float)
+        score = getattr(losses, self.loss).score
+        member.eval()
+        with torch.inference_mode():
+            parts = torch.as_tensor(epochs).split(2048)
+            return torch.cat([score(member(part)) for part in parts]).double().numpy()
+
+    @property
+    def is_classical(self) -> bool:
+        """Whether the members are classical detectors and not networks."""
+        return not isinstance(self.members[0], nn.Module)
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained numbers in all members together; for classical detectors, all stored ones."""
+        return sum(
+            t.numel()
+            for member in self.members
+            for t in (
+                member.parameters() if isinstance(member, nn.Module) else _tensors(_state(member))
+            )
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the checkpoint; an interrupted write leaves no file of that name."""
+        path = Path(path)
+        content = {
+            "format": FORMAT,
+            "p300_version": __version__,
+            "config": self.config,
+            "model": self.model,
+            "loss": self.loss,
+            "preprocessing": self.preprocessor.get_state(),
+            "speller": None if self.speller is None else self.speller.to_dict(),
+            "members": [_state(m) for m in self.members],
+        }
+        partial = path.with_name(path.name + ".partial")
+        torch.save(content, partial)
+        os.replace(partial, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> TrainedDetector:
+        """Read a checkpoint, or the ``checkpoint.pt`` of a run folder.
+
+        Raises
+        ------
+        InputError
+            If there is no such file, it is damaged or of another kind, or it names a class
+            outside :data:`TRUSTED`.
+        """
+        path = find_checkpoint(path)
+        try:
+            content = torch.load(path, weights_only=True, map_location="cpu")
+        except Exception as error:  # torch raises many kinds for a damaged or hostile file
+            raise InputError(
+                f"{path}: cannot be read as a checkpoint ({type(error).__name__}); expected a "
+                f"file of plain containers and tensors, as `p300 train` writes it"
+            ) from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            found = content.get("format") if isinstance(content, dict) else type(content).__name__
+            raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
+        speller = content["speller"]
+        return cls(
+            members=[_restored(content["model"], state) for state in content["members"]],
+            model=content["model"],
+            preprocessor=Preprocessor.from_state(content["preprocessing"]),
+            speller=None if speller is None else Speller.from_dict(speller),
+            loss=content["loss"],
+            config=content["config"],
+        )
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """Find the checkpoint file of a run folder, or take the file itself.
+
+    Raises
+    ------
+    InputError
+        If it is not there, or the run was not finished.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such run folder or checkpoint")
+    if path.is_file():
+        return path
+    if not (path / "results.json").exists():
+        raise InputError(f"{path}: not a finished run, results.json is missing")
+    return path / "checkpoint.pt"
+
+
+def build_model(model: Mapping[str, Any]):
+    """Build one member from its ``_target_`` and arguments, without Hydra.
+
+    Raises
+    ------
+    InputError
+        If the class is not of a trusted package, or is not there.
+    """
+    target = str(model["_target_"])
+    if not target.startswith(TRUSTED):
+        raise InputError(f"the checkpoint names {target!r}; expected a class of {TRUSTED}")
+    module, _, name = target.rpartition(".")
+    try:
+        built = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"the checkpoint's {target!r} cannot be imported: {error}") from error
+    return built(**{k: v for k, v in model.items() if not k.startswith("_")})
+
+
+def _restored(model: Mapping[str, Any], state: Mapping[str, Any]):
+    member = build_model(model)
+    if isinstance(member, nn.Module):
+        try:
+            member.load_state_dict(state)
+        except RuntimeError as error:
+            raise InputError(f"the checkpoint's weights do not fit its model: {error}") from error
+        return member.eval()
+    return type(member).from_state(state)
+
+
+def _state(member) -> dict[str, Any]:
+    if isinstance(member, nn.Module):
+        return dict(member.state_dict())
+    return _as_tensors(member.get_state())
+
+
+def _as_tensors(value):
+    if isinstance(value, Mapping):
+        return {k: _as_tensors(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_as_tensors(v) for v in value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return torch.as_tensor(value) if isinstance(value, np.ndarray) else value
+
+
+def _tensors(value):
+    if isinstance(value, Mapping):
+        value = value.values()
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif not isinstance(value, str | bytes) and hasattr(value, "__iter__"):
+        for part in value:
+            yield from _tensors(part)

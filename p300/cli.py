@@ -1,0 +1,128 @@
+"""The command line: ``p300 COMMAND [overrides]``; a command is imported only when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from p300 import __version__
+
+#: Command, its one line, what it does at length.
+COMMANDS = {
+    "train": (
+        "train a detector, keep its best pass, spell the held-out text",
+        """\
+Reads a recording, splits it, preprocesses it, trains, and prints the text read from the test
+part after 1, 2, … repetitions. Without arguments: CNN-1 on a simulated recording.
+
+  p300 train                                        the embedded simulated recording
+  p300 train data=bci2_iib experiment=mcnn3         another recording, another row of the table
+  p300 train -m experiment=cnn1,lda seed=0,1,2      a sweep: six runs
+  p300 train model.n_filters=5 protocol=paper       any value of the configuration
+  p300 train --cfg job                              show the configuration and stop
+
+The run folder (runs/…) holds config.yaml, checkpoint.pt, scores.csv, metrics.csv, integrity.txt,
+train.log, W&B's offline files, and, written last, results.json.""",
+    ),
+    "evaluate": (
+        "score a recording with a trained detector",
+        """\
+Loads the checkpoint of a run folder, scores a recording and prints the text read from it.
+
+  p300 evaluate run=runs/simulation/cnn1/2026-01-31_12-00-00      the run's own test part
+  p300 evaluate run=RUN data=bci2_iib                             all of another recording
+  p300 evaluate run=RUN part=validation                           another part of its own""",
+    ),
+    "compare": (
+        "tabulate finished runs: mean and spread over seeds",
+        """\
+Prints a Markdown table of every finished run below the folders named (default: runs).
+
+  p300 compare runs/sweeps/2026-01-31_12-00-00""",
+    ),
+}
+
+
+def main() -> None:
+    """Run the command named on the command line."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return
+    if arguments[0] in ("-V", "--version"):
+        print(f"p300 {__version__}")
+        return
+    command, *overrides = arguments
+    if command not in COMMANDS:
+        sys.exit(f"p300: no command {command!r}; expected one of {', '.join(COMMANDS)}")
+    if "-h" in overrides or "--help" in overrides:
+        print(_help(command))
+        return
+    sys.argv = [f"p300 {command}", *overrides]
+    importlib.import_module(f"p300.{command}").main()
+
+
+def run_with_hydra(command: str, task: Callable) -> None:
+    """Compose the command's configuration from the arguments and hand it to its task.
+
+    Bad input ends in one sentence on standard error and status 1. A bug keeps its traceback.
+
+    Parameters
+    ----------
+    command : str
+        Names ``conf/{command}.yaml``.
+    task : callable
+        Takes the composed configuration.
+    """
+    import hydra
+    from hydra.errors import CompactHydraException, InstantiationException
+
+    from p300.errors import InputError
+
+    def guarded(cfg):
+        try:
+            return task(cfg)
+        except (InputError, OSError) as error:
+            raise CompactHydraException(f"p300 {command}: {error}") from None
+        except InstantiationException as error:
+            if isinstance(error.__cause__, InputError | OSError):
+                raise CompactHydraException(f"p300 {command}: {error.__cause__}") from None
+            raise
+
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
+
+
+def conf_dir() -> Path:
+    """Find the configuration files: in the installed package, or beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
+
+
+def _overview() -> str:
+    lines = [f"  {name:10} {line}" for name, (line, _) in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"p300 {__version__}: detect the P300 wave in EEG and spell with it",
+            "",
+            "usage: p300 COMMAND [overrides]",
+            "",
+            *lines,
+            "",
+            "p300 COMMAND --help tells more, with the choices of each configuration group.",
+        ]
+    )
+
+
+def _help(command: str) -> str:
+    line, text = COMMANDS[command]
+    if not (conf_dir() / f"{command}.yaml").exists():
+        return f"p300 {command}: {line}\n\n{text}"
+    groups = []
+    for folder in sorted(p for p in conf_dir().iterdir() if p.is_dir()):
+        choices = ", ".join(sorted(f.stem for f in folder.glob("*.yaml")))
+        groups.append(f"  {folder.name}={choices}")
+    return "\n".join(
+        [f"p300 {command}: {line}", "", text, "", "Configuration groups and choices:", *groups]
+    )

@@ -1,0 +1,77 @@
+"""``p300 evaluate``: score a recording with a trained detector and read the text."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.cli import run_with_hydra
+from p300.errors import InputError
+from p300.splits import PARTS
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger("p300.evaluate")
+
+
+def main() -> None:
+    """Run the command with the arguments of the command line."""
+    run_with_hydra("evaluate", evaluate)
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Score the configured recording and write scores and results into a folder of their own.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        As composed from ``conf/evaluate.yaml``.
+
+    Raises
+    ------
+    InputError
+        If the run is not finished or the recording does not fit its detector.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+    from rich.console import Console
+
+    from p300.checkpoint import TrainedDetector
+    from p300.results import read_recording, results_table, summarize, write_json
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    detector = TrainedDetector.load(cfg.run)
+    trained_on = OmegaConf.create(detector.config)
+    own = cfg.get("data") is None
+    part = cfg.part or ("test" if own else "all")
+    if part not in (*PARTS, "all") or (not own and part != "all"):
+        raise InputError(
+            f"part={part}: expected one of {', '.join(PARTS)} or all, and all for a recording "
+            f"other than the run's own"
+        )
+
+    steps = detector.preprocessor
+    data = trained_on.data if own else cfg.data
+    recording = read_recording(data, folder, steps.tmin, steps.tmax)
+    flashes = recording.flashes
+    rows = np.ones(len(flashes), bool)
+    if part != "all":
+        split = instantiate(trained_on.split, flashes, _convert_="all")
+        if detector.is_classical:
+            split = split.without_validation()
+        rows = getattr(split, part)
+    if not rows.any():
+        raise InputError(f"{recording.name}: its {part} part is empty")
+    scores = detector.score(recording)
+    flashes.assign(score=scores)[rows].to_csv(folder / "scores.csv", index=False)
+    summary = summarize(scores[rows], flashes[rows], recording.speller)
+    log.info("%s", cfg.run)
+    Console().print(results_table(summary, f"{recording.name}, part: {part}"))
+    write_json(folder / "results.json", {"run": str(cfg.run), "part": part, "own": own, **summary})
+    log.info("results: %s", os.path.relpath(folder))

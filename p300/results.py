@@ -1,0 +1,166 @@
+"""What a run found out: scores to tables, tables to files and to the terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.metrics import detection_metrics
+from p300.spelling import accuracy_by_repetition, spell, text_after, timing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from omegaconf import DictConfig
+
+    from p300.recording import Recording
+    from p300.speller import Speller
+
+log = logging.getLogger("p300.results")
+
+
+def summarize(scores, flashes: pd.DataFrame, speller: Speller | None) -> dict[str, Any]:
+    """Measure how well a part of a recording was detected and, with a screen, spelled.
+
+    Parameters
+    ----------
+    scores : array-like of float, shape (n_flashes,)
+        Larger = more target-like, 0 where both are equally likely.
+    flashes : DataFrame
+        The flash table of that part.
+    speller : Speller or None
+        The screen; None for an oddball.
+
+    Returns
+    -------
+    dict
+        Plain numbers and text: ``n_flashes``; where labels are known ``detection`` (of
+        :func:`p300.metrics.detection_metrics`, pooled per subject and averaged over subjects)
+        and ``by_subject``; where text can be read ``wanted`` and ``spelling``, a list with one
+        entry a number of repetitions.
+    """
+    scores = np.asarray(scores, float)
+    summary: dict[str, Any] = {"n_flashes": len(flashes)}
+    labelled = flashes["is_target"].notna().to_numpy()
+    by_subject = {}
+    for subject, rows in flashes.groupby("subject", sort=False).indices.items():
+        rows = rows[labelled[rows]]
+        if len(rows):
+            truth = flashes["is_target"].to_numpy()[rows].astype(bool)
+            by_subject[str(subject)] = detection_metrics(truth, scores[rows])
+    if by_subject:
+        measures = next(iter(by_subject.values()))
+        summary["detection"] = {
+            name: float(np.mean([m[name] for m in by_subject.values()])) for name in measures
+        }
+        summary["by_subject"] = by_subject
+    if speller is not None and not flashes["character"].isna().any():
+        repetition_s, pause_s = timing(flashes, len(speller.codes))
+        spelled = spell(scores, flashes, speller)
+        table = accuracy_by_repetition(
+            spelled, speller, repetition_s=repetition_s, pause_s=pause_s
+        )
+        summary["wanted"] = text_after(spelled, int(spelled["n_repetitions"].max()), "wanted")
+        summary["spelling"] = table.to_dict("records")
+    return summary
+
+
+def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> Recording:
+    """Read the configured recording and write its integrity report into the run folder.
+
+    Parameters
+    ----------
+    data : DictConfig
+        The configuration group; its ``read`` names the reader and its arguments.
+    folder : Path
+        For ``integrity.txt``.
+    tmin, tmax : float
+        Interval of the epochs that will be cut, in seconds from the flash.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or its report refuses it.
+    """
+    from hydra.utils import instantiate
+
+    from p300.integrity import check_recording
+
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always", UserWarning)
+        recording = instantiate(data.read, _convert_="all")
+    for doubt in doubts:
+        log.warning("%s", doubt.message)
+    report = check_recording(recording, tmin=tmin, tmax=tmax)
+    (folder / "integrity.txt").write_text(f"{recording!r}\n\n{report}\n", "utf-8")
+    report.raise_if_refused()
+    return recording
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write plain containers as JSON, in one step: the file is whole or not there.
+
+    Numbers that are not finite become null.
+    """
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n", "utf-8")
+    os.replace(partial, path)
+
+
+def results_table(summary: dict[str, Any], title: str):
+    """Make a terminal table of a summary: text and accuracy by number of repetitions."""
+    from rich.table import Table
+    from rich.text import Text
+
+    detection = summary.get("detection")
+    caption = (
+        "no labels"
+        if detection is None
+        else (
+            f"single flashes: AUC {detection['auc']:.3f}, balanced accuracy "
+            f"{detection['balanced_accuracy']:.3f}, recall {detection['recall']:.3f}, precision "
+            f"{detection['precision']:.3f}"
+        )
+    )
+    if "wanted" in summary:
+        title = f"{title}; wanted: {_shortened(summary['wanted'])}"
+    table = Table(title=Text(title), caption=caption, title_justify="left", caption_justify="left")
+    if "spelling" not in summary:
+        table.add_column("flashes", justify="right")
+        table.add_row(str(summary["n_flashes"]))
+        return table
+    for name in ("repetitions", "right", "accuracy [95 % CI]", "bits/min"):
+        table.add_column(name, justify="right")
+    table.add_column("text")
+    for row in summary["spelling"]:
+        known = row["n_characters"] > 0
+        interval = f"{100 * row['low']:3.0f}–{100 * row['high']:.0f}" if known else ""
+        table.add_row(
+            str(row["n_repetitions"]),
+            f"{row['n_right']}/{row['n_characters']}" if known else "",
+            f"{100 * row['accuracy']:.0f} % [{interval}]" if known else "",
+            f"{row['bits_per_minute']:.1f}" if known else "",
+            Text(_shortened(row["text"])),
+        )
+    return table
+
+
+def _shortened(text: str, length: int = 40) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
