@@ -50,6 +50,8 @@ class TrainedDetector:
         Name of the class in :mod:`p300.losses` whose ``score`` reads a network's logits.
     config : dict
         The resolved configuration of the run, plain containers.
+    calibration : (float, float)
+        Slope and offset that make the mean score of the members log odds; (1, 0) leaves it.
     """
 
     members: list
@@ -58,6 +60,7 @@ class TrainedDetector:
     speller: Speller | None = None
     loss: str = "CrossEntropy"
     config: dict[str, Any] = field(default_factory=dict)
+    calibration: tuple[float, float] = (1.0, 0.0)
 
     def score(self, recording: Recording) -> np.ndarray:
         """Score every flash of a recording: float64, shape (n_flashes,), in table order.
@@ -71,7 +74,9 @@ class TrainedDetector:
 
     def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
         """Score preprocessed epochs (n_flashes, n_chans, n_times): shape (n_flashes,)."""
-        return np.mean([self._member_scores(m, epochs) for m in self.members], axis=0)
+        slope, offset = self.calibration
+        mean = np.mean([self._member_scores(m, epochs) for m in self.members], axis=0)
+        return slope * mean + offset
 
     def _member_scores(self, member, epochs: np.ndarray) -> np.ndarray:
         if not isinstance(member, nn.Module):
@@ -107,6 +112,7 @@ class TrainedDetector:
             "config": self.config,
             "model": self.model,
             "loss": self.loss,
+            "calibration": list(self.calibration),
             "preprocessing": self.preprocessor.get_state(),
             "speller": None if self.speller is None else self.speller.to_dict(),
             "members": [_state(m) for m in self.members],
@@ -144,6 +150,7 @@ class TrainedDetector:
             speller=None if speller is None else Speller.from_dict(speller),
             loss=content["loss"],
             config=content["config"],
+            calibration=tuple(content["calibration"]),
         )
 
 

@@ -26,6 +26,8 @@ class Batches:
         Rows a batch; the last may be smaller.
     generator : torch.Generator or None
         Draws a new order for each pass; None keeps the order of ``rows``.
+    is_target : Tensor of bool, shape (n_rows,), or None
+        Labels of ``rows``; given, each pass repeats the rarer class until both are equal.
     """
 
     def __init__(
@@ -34,7 +36,10 @@ class Batches:
         rows: Tensor,
         batch_size: int,
         generator: torch.Generator | None = None,
+        is_target: Tensor | None = None,
     ):
+        if is_target is not None:
+            rows = equal_classes(rows, is_target)
         self.tensors, self.rows, self.batch_size = tensors, rows, batch_size
         self.generator = generator
 
@@ -64,6 +69,8 @@ class EpochsDataModule(pl.LightningDataModule):
         Flashes a batch.
     seed : int
         Of the order of the training flashes.
+    repeat_targets : bool
+        Repeat the rarer class in each pass until both are equal.
     """
 
     def __init__(
@@ -75,6 +82,7 @@ class EpochsDataModule(pl.LightningDataModule):
         *,
         batch_size: int = 64,
         seed: int = 0,
+        repeat_targets: bool = False,
     ):
         super().__init__()
         self.epochs = torch.as_tensor(epochs)
@@ -83,7 +91,7 @@ class EpochsDataModule(pl.LightningDataModule):
             "train": torch.as_tensor(np.flatnonzero(train)),
             "validation": torch.as_tensor(np.flatnonzero(validation)),
         }
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.repeat_targets = batch_size, seed, repeat_targets
 
     def setup(self, stage: str | None = None) -> None:
         """Move the epochs to the device the trainer computes on."""
@@ -95,11 +103,27 @@ class EpochsDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> Batches:
         """Go through the training flashes in a new order each pass."""
         generator = torch.Generator().manual_seed(self.seed)
-        return self._batches("train", self.batch_size, generator)
+        rows = self.rows["train"]
+        is_target = self.is_target[rows] if self.repeat_targets else None
+        tensors = (self.epochs, self.is_target)
+        return Batches(tensors, rows, self.batch_size, generator, is_target)
 
     def val_dataloader(self) -> Batches:
         """Go through the validation flashes in the order of the recording."""
-        return self._batches("validation", 2048)
+        return Batches((self.epochs, self.is_target), self.rows["validation"], 2048)
 
-    def _batches(self, part, batch_size, generator=None) -> Batches:
-        return Batches((self.epochs, self.is_target), self.rows[part], batch_size, generator)
+
+def equal_classes(rows: Tensor, is_target: Tensor) -> Tensor:
+    """Repeat the rows of the rarer class until both classes are equally frequent.
+
+    Examples
+    --------
+    >>> is_target = torch.tensor([True, False, False, False, False])
+    >>> equal_classes(torch.arange(5), is_target).tolist()
+    [1, 2, 3, 4, 0, 0, 0, 0]
+    """
+    rarer, other = sorted((rows[is_target], rows[~is_target]), key=len)
+    if not len(rarer):
+        return rows
+    whole, rest = divmod(len(other), len(rarer))
+    return torch.cat([other, rarer.repeat(whole), rarer[:rest]])

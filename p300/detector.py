@@ -32,6 +32,8 @@ class Detector(pl.LightningModule):
     layer_rate : float or None
         The paper's λ: asks the network for its per-layer learning rates (eqs. 9 and 10). None
         leaves all layers to the optimizer's own rate.
+    augmentations : sequence of callable
+        Of :mod:`p300.augmentation`: change a training batch before the network sees it.
     """
 
     def __init__(
@@ -40,9 +42,11 @@ class Detector(pl.LightningModule):
         loss: nn.Module,
         optimizer: Callable[..., torch.optim.Optimizer],
         layer_rate: float | None = None,
+        augmentations: Sequence[Callable[[Tensor, Tensor], Tensor]] = (),
     ):
         super().__init__()
         self.network, self.loss = network, loss
+        self.augmentations = tuple(augmentations)
         self.make_optimizer, self.layer_rate = optimizer, layer_rate
         self.constrain = getattr(network, "apply_constraints", None)
         self._losses: list[Tensor] = []
@@ -55,6 +59,8 @@ class Detector(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Compute the loss of one batch."""
         epochs, is_target = batch
+        for augment in self.augmentations:
+            epochs = augment(epochs, is_target)
         loss = self.loss(self.network(epochs), is_target)
         self._losses.append(loss.detach())
         return loss

@@ -63,7 +63,7 @@ def evaluate(cfg: DictConfig) -> None:
     rows = np.ones(len(flashes), bool)
     if part != "all":
         split = instantiate(trained_on.split, flashes, _convert_="all")
-        if detector.is_classical:
+        if detector.is_classical and trained_on.calibration == "none":
             split = split.without_validation()
         rows = getattr(split, part)
     if not rows.any():

@@ -14,11 +14,13 @@ import numpy as np
 
 from p300.metrics import detection_metrics
 from p300.spelling import accuracy_by_repetition, spell, text_after, timing
+from p300.splits import PARTS, Split
 
 if TYPE_CHECKING:
     import pandas as pd
     from omegaconf import DictConfig
 
+    from p300.preprocessing import Epochs
     from p300.recording import Recording
     from p300.speller import Speller
 
@@ -101,6 +103,24 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
     (folder / "integrity.txt").write_text(f"{recording!r}\n\n{report}\n", "utf-8")
     report.raise_if_refused()
     return recording
+
+
+def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path) -> dict[str, Any]:
+    """Write every flash's score, print the test part's table, and return the summaries."""
+    from rich.console import Console
+
+    part = np.select([getattr(split, p) for p in PARTS], PARTS, "unused")
+    table = epochs.flashes.assign(part=part, score=scores)
+    table.to_csv(folder / "scores.csv", index=False)
+    summaries = {}
+    for name in PARTS[1:]:
+        rows = getattr(split, name)
+        if rows.any():
+            summaries[name] = summarize(scores[rows], epochs.flashes[rows], epochs.speller)
+    shown = "test" if "test" in summaries else "validation"
+    if shown in summaries:
+        Console().print(results_table(summaries[shown], f"{epochs.name}, {shown} part"))
+    return summaries
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 from p300.cli import conf_dir
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
+AUGMENTATIONS = sorted(path.stem for path in (conf_dir() / "augmentation").glob("*.yaml"))
 PROTOCOLS = sorted(path.stem for path in (conf_dir() / "protocol").glob("*.yaml"))
 
 
@@ -24,6 +25,12 @@ def test_every_experiment_runs_and_scores_the_test_part(p300, small, tmp_path, e
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_protocol_trains_the_papers_network(p300, small, protocol):
     status, _, errors = p300("train", f"protocol={protocol}", *small)
+    assert status == 0, errors
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_every_augmentation_trains(p300, small, augmentation):
+    status, _, errors = p300("train", f"augmentation={augmentation}", *small)
     assert status == 0, errors
 
 

@@ -48,3 +48,11 @@ def test_the_epochs_are_shared_and_not_copied():
 def test_rows_without_a_generator_keep_their_order():
     batches = Batches((torch.arange(5),), torch.tensor([3, 1, 4]), batch_size=2)
     assert [b[0].tolist() for b in batches] == [[3, 1], [4]]
+
+
+def test_repeated_targets_are_as_frequent_as_nontargets():
+    epochs, data = make_data()
+    data.repeat_targets = True
+    labels = torch.cat([is_target for _, is_target in data.train_dataloader()])
+    assert labels.sum() == (~labels).sum() == 4  # of flashes 0…6, targets are 0, 3, 6
+    assert set(flashes_seen(data.train_dataloader())) == set(range(7))

@@ -127,6 +127,36 @@ def test_cnn2b_keeps_the_electrodes_of_highest_power(p300, small, tmp_path):
     assert len(kept) == 3 and f"electrodes of highest power: {' '.join(kept)}" in printed
 
 
+@pytest.mark.parametrize("experiment", ["cnn1", "lda"])
+@pytest.mark.parametrize("calibration", ["platt", "temperature"])
+def test_calibrated_scores_travel_in_the_checkpoint(
+    p300, small, tmp_path, experiment, calibration
+):
+    overrides = [f"experiment={experiment}", f"calibration={calibration}"]
+    status, _, errors = p300("train", *overrides, *small)
+    assert status == 0, errors
+    run = only_run(tmp_path)
+    slope, offset = TrainedDetector.load(run).calibration
+    assert slope >= 0 and (offset == 0) == (calibration == "temperature")
+    p300("evaluate", f"run={run}")
+    (again,) = (tmp_path / "runs" / "evaluate").rglob("scores.csv")
+    scores = pd.read_csv(run / "scores.csv")
+    wanted = scores.loc[scores["part"] == "test", "score"].to_numpy()
+    assert np.allclose(pd.read_csv(again)["score"], wanted, atol=1e-6)
+
+
+def test_training_goes_on_from_an_earlier_run(p300, small, tmp_path):
+    p300("train", *small)
+    run = only_run(tmp_path)
+    still = ["protocol.optimizer.lr=0", f"pretrained={run}", "hydra.run.dir=fine_tuned"]
+    status, _, errors = p300("train", *small, *still)
+    assert status == 0, errors
+    first, second = (pd.read_csv(f / "scores.csv")["score"] for f in (run, Path("fine_tuned")))
+    assert np.allclose(first, second, atol=1e-6)
+    status, _, errors = p300("train", *small, f"pretrained={run}", "model=lstm")
+    assert status == 1 and "expected a RecurrentNet" in errors
+
+
 def test_an_oddball_without_a_screen_gives_auc_and_no_text(p300, tmp_path):
     overrides = ["data.read._target_=p300.simulation.simulate_recording", "split=by_run"]
     gone = ["train_text", "test_text", "subjects", "subject_spread"]

@@ -1,0 +1,69 @@
+"""Scores to log odds that can be believed: Platt scaling, fitted on validation flashes.
+
+The slope and offset never change which flash scores higher within a detector, so AUC and text
+stay; they make scores of different detectors, and their sum over repetitions, comparable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from p300.errors import InputError
+
+
+def fit_platt(scores, is_target, *, temperature_only: bool = False) -> tuple[float, float]:
+    """Find the slope and offset that make scores the log odds of a target.
+
+    Parameters
+    ----------
+    scores : array-like of float, shape (n_flashes,)
+        Of flashes that the detector was not trained on.
+    is_target : array-like of bool, shape (n_flashes,)
+        Their labels.
+    temperature_only : bool
+        Fit the slope alone (one over the temperature) and leave the offset 0.
+
+    Returns
+    -------
+    slope, offset : float
+        ``slope * score + offset`` is the log odds; the slope is never negative.
+
+    Raises
+    ------
+    InputError
+        If one class is missing.
+
+    Notes
+    -----
+    J. Platt, "Probabilistic outputs for support vector machines" (1999), with its smoothed
+    targets (n + 1) / (n + 2), so that separable scores keep a finite slope.
+
+    Examples
+    --------
+    >>> slope, offset = fit_platt([-2, -1, 1, 2] * 50, [False, True, False, True] * 50)
+    >>> round(offset, 3)
+    0.0
+    """
+    scores, is_target = np.asarray(scores, float), np.asarray(is_target, bool)
+    n_targets, n_flashes = int(is_target.sum()), len(is_target)
+    if not 0 < n_targets < n_flashes:
+        raise InputError(
+            f"calibration on {n_targets} targets among {n_flashes} flashes; expected both classes"
+        )
+    n_nontargets = n_flashes - n_targets
+    wanted = np.where(is_target, (n_targets + 1) / (n_targets + 2), 1 / (n_nontargets + 2))
+    size = scores.std() or 1.0  # so that the optimizer sees numbers near 1
+
+    def loss(parameters):
+        logits = parameters[0] * scores / size + parameters[1]
+        error = expit(logits) - wanted
+        value = np.mean(np.logaddexp(0, logits) - wanted * logits)
+        slope = np.mean(error * scores) / size
+        return value, np.array([slope, 0.0 if temperature_only else error.mean()])
+
+    found = minimize(
+        loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]
+    )
+    return float(found.x[0] / size), float(found.x[1])
