@@ -135,41 +135,35 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def results_table(summary: dict[str, Any], title: str):
-    """Make a terminal table of a summary: text and accuracy by number of repetitions."""
+    """Make what the terminal shows of a summary: text by number of repetitions, and detection."""
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    detection = summary.get("detection")
-    caption = (
-        "no labels"
-        if detection is None
-        else (
-            f"single flashes: AUC {detection['auc']:.3f}, balanced accuracy "
-            f"{detection['balanced_accuracy']:.3f}, recall {detection['recall']:.3f}, precision "
-            f"{detection['precision']:.3f}"
-        )
-    )
-    if "wanted" in summary:
-        title = f"{title}; wanted: {_shortened(summary['wanted'])}"
-    table = Table(title=Text(title), caption=caption, title_justify="left", caption_justify="left")
+    if "detection" in summary:
+        names = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
+        shown = ("auc", "balanced_accuracy", "recall", "precision")
+        measures = (f"{names.get(k, k)} {summary['detection'][k]:.3f}" for k in shown)
+        detection = Text(f"{summary['n_flashes']} flashes: {', '.join(measures)}")
+    else:
+        detection = Text(f"{summary['n_flashes']} flashes without labels")
     if "spelling" not in summary:
-        table.add_column("flashes", justify="right")
-        table.add_row(str(summary["n_flashes"]))
-        return table
+        return Group(Text(title), detection)
+    table = Table()
     for name in ("repetitions", "right", "accuracy [95 % CI]", "bits/min"):
         table.add_column(name, justify="right")
     table.add_column("text")
     for row in summary["spelling"]:
-        known = row["n_characters"] > 0
-        interval = f"{100 * row['low']:3.0f}–{100 * row['high']:.0f}" if known else ""
-        table.add_row(
-            str(row["n_repetitions"]),
-            f"{row['n_right']}/{row['n_characters']}" if known else "",
-            f"{100 * row['accuracy']:.0f} % [{interval}]" if known else "",
-            f"{row['bits_per_minute']:.1f}" if known else "",
-            Text(_shortened(row["text"])),
-        )
-    return table
+        measured = ("", "", "")
+        if row["n_characters"]:
+            measured = (
+                f"{row['n_right']}/{row['n_characters']}",
+                f"{row['accuracy']:.0%} [{row['low']:3.0%} – {row['high']:4.0%}]",
+                f"{row['bits_per_minute']:.1f}",
+            )
+        text = Text(_shortened(row["text"]))
+        table.add_row(str(row["n_repetitions"]), *measured, text)
+    return Group(Text(f"{title}; wanted: {_shortened(summary['wanted'])}"), table, detection)
 
 
 def _shortened(text: str, length: int = 40) -> str:

@@ -42,7 +42,7 @@ def test_unlabelled_flashes_give_text_alone():
     flashes = recording.flashes.assign(is_target=None).astype({"is_target": "boolean"})
     summary = summarize(np.zeros(len(flashes)), flashes, recording.speller)
     assert "detection" not in summary and summary["wanted"] == "???"
-    assert "no labels" in shown(summary)
+    assert "without labels" in shown(summary)
 
 
 def test_an_oddball_has_no_text():
