@@ -35,12 +35,43 @@ Loads the checkpoint of a run folder, scores a recording and prints the text rea
   p300 evaluate run=RUN data=bci2_iib                             all of another recording
   p300 evaluate run=RUN part=validation                           another part of its own""",
     ),
+    "reproduce": (
+        "make the paper's tables, measured beside printed",
+        """\
+Trains the paper's seven classifiers on both subjects of BCI Competition III data set II and
+writes its tables beside the printed figures. Where the competition's files are not found,
+full-size files are simulated, and every table says so. Finished runs are not run again.
+
+  p300 reproduce root=~/bci_iii
+  p300 reproduce overrides=[protocol=paper]""",
+    ),
     "compare": (
         "tabulate finished runs: mean and spread over seeds",
         """\
 Prints a Markdown table of every finished run below the folders named (default: runs).
 
   p300 compare runs/sweeps/2026-01-31_12-00-00""",
+    ),
+    "benchmark": (
+        "detectors x tasks x seeds: tables with intervals, and figures",
+        """\
+Trains every experiment on every task with every seed, pools folds per subject, and writes
+cells.csv, summary.csv, summary.md, auc.png and accuracy.png. Finished cells are kept: the same
+command goes on where it was interrupted, tries again what failed, and runs what changed.
+
+  p300 benchmark                                       LDA and CNN-1 on simulated people
+  p300 benchmark tasks=real experiments=[lda,cnn1]     the recordings below P300_DATA_ROOT
+  p300 benchmark "overrides=['logger=csv']"            overrides of every run
+  p300 benchmark tasks=real only=[iib,muse] seeds=[0]  some of the tasks""",
+    ),
+    "audit": (
+        "prove that a configured run does not leak",
+        """\
+Takes the arguments of `p300 train` and prints PASS or FAIL, with numbers, for every way in which
+test data could reach training. Status 1 if anything fails.
+
+  p300 audit data=bci2_iib experiment=cnn1
+  p300 audit split=by_character audit.n_permutations=30""",
     ),
 }
 

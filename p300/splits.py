@@ -79,6 +79,7 @@ def hold_out(
     test_fraction: float = 0.25,
     validation_fraction: float = 0.15,
     validation_by: str = "character",
+    n_characters: int | None = None,
     window_s: tuple[float, float] = (0.0, 0.65),
     seed: int = 0,
 ) -> Split:
@@ -97,6 +98,10 @@ def hold_out(
     test_fraction, validation_fraction : float
         Share of the units drawn (at least one, and at least one is left); validation is drawn
         from the training side. 0 leaves the part empty.
+    n_characters : int or None
+        Keep only the first so many characters of each subject's training side, as a short
+        calibration would give; the test part stays the same. A single character leaves the
+        validation part empty, since a character is never split.
     window_s : (float, float)
         The epoch around each onset, [tmin, tmax) in seconds, to find shared raw samples.
     seed : int
@@ -118,8 +123,13 @@ def hold_out(
     else:
         is_test = _matching(flashes, test)
         name = "test " + ", ".join(f"{k} {'+'.join(map(str, v))}" for k, v in test.items())
+    usable = np.ones(len(flashes), bool)
+    if n_characters is not None:
+        usable = first_characters(flashes, ~is_test, n_characters)
+        validation_fraction = 0 if n_characters == 1 else validation_fraction
+        name += f", first {n_characters} training characters"
     return _with_validation(
-        flashes, is_test, validation_fraction, validation_by, window_s, rng, name
+        flashes, is_test, validation_fraction, validation_by, window_s, rng, name, usable
     )
 
 
@@ -173,8 +183,43 @@ def count_units(flashes: pd.DataFrame, by: str) -> int:
     return int(_units(flashes, by).max()) + 1
 
 
-def _with_validation(flashes, is_test, fraction, by, window_s, rng, name) -> Split:
-    rest = ~is_test & ~shares_samples(flashes, is_test, window_s)
+def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndarray:
+    """Keep the first n characters of each subject among some flashes.
+
+    Parameters
+    ----------
+    flashes : DataFrame
+        The flash table, in the order of the recording.
+    rows : ndarray of bool, shape (n_flashes,)
+        The flashes to keep some of.
+    n : int
+        Characters a subject; where flashes belong to none, runs.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_flashes,)
+
+    Raises
+    ------
+    InputError
+        If a subject has fewer.
+    """
+    unit, subject = _units(flashes, "character"), flashes["subject"].to_numpy()
+    kept = np.zeros(len(flashes), bool)
+    for name in dict.fromkeys(subject[rows]):
+        own = rows & (subject == name)
+        units = np.unique(unit[own])  # numbered in the order of the table
+        if not 1 <= n <= len(units):
+            raise InputError(
+                f"the first {n} training characters of subject {name}: there are {len(units)}; "
+                f"expected 1 to {len(units)}"
+            )
+        kept |= own & np.isin(unit, units[:n])
+    return kept
+
+
+def _with_validation(flashes, is_test, fraction, by, window_s, rng, name, usable=True) -> Split:
+    rest = usable & ~is_test & ~shares_samples(flashes, is_test, window_s)
     validation = _drawn(flashes, rest, by, fraction, rng, "validation")
     train = rest & ~validation & ~shares_samples(flashes, validation, window_s)
     return Split(train, validation, is_test, name)

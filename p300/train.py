@@ -109,6 +109,7 @@ def start_tracking(cfg: DictConfig, config: dict[str, Any], folder: Path):
         "tags": [choices["experiment"], choices["protocol"]],
         "dir": str(folder),
     }
+    named = {k: v for k, v in named.items() if k not in cfg.logger.wandb}  # configured wins
     tracker = instantiate(cfg.logger.wandb, **named, _convert_="all")
     tracker.config.update(config)
     return tracker

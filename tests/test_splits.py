@@ -149,6 +149,20 @@ def test_mcnn2_gives_each_member_consecutive_whole_characters():
         assert len(flashes[member].groupby(CHARACTER_KEY)) == 6
 
 
+@pytest.mark.parametrize("n_characters", [1, 2, 5])
+def test_a_short_calibration_keeps_the_first_characters_of_each_subject(n_characters):
+    flashes = spelled_flashes()
+    whole = hold_out(flashes, test={"session": ["b"]})
+    split = hold_out(flashes, test={"session": ["b"]}, n_characters=n_characters)
+    assert np.array_equal(split.test, whole.test)
+    for subject in ("1", "2"):
+        used = (split.train | split.validation) & flashes["subject"].eq(subject).to_numpy()
+        assert flashes[used].groupby(CHARACTER_KEY).ngroups == n_characters
+        run_1 = flashes[used]["run"] == 1
+        assert set(flashes[used][run_1]["character"]) == set(range(1, min(n_characters, 3) + 1))
+    assert split.validation.any() == (n_characters > 1)  # one character cannot be divided
+
+
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
@@ -157,6 +171,7 @@ def test_mcnn2_gives_each_member_consecutive_whole_characters():
         (lambda f: hold_out(f, test={"session": ["a", "b"]}), "expected some, not all"),
         (lambda f: hold_out(f, by="word"), "split by 'word'"),
         (lambda f: leave_one_out(f, by="run", fold=8), "8 runs"),
+        (lambda f: hold_out(f, test={"session": ["b"]}, n_characters=7), "there are 6"),
         (lambda f: hold_out(f[f["subject"] == "1"], by="subject"), "cannot be divided"),
         (
             lambda f: member_rows(f, np.arange(len(f)) < 24, n_members=3, share="consecutive"),
