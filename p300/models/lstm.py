@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 
 class RecurrentNet(nn.Module):
-    """LSTM or GRU over time, in one or both directions; its states' mean is classified.
+    """LSTM or GRU over time, in one or both directions; all its states are classified.
 
-    Steps of 3 samples: below 20 Hz nothing is lost at 40 steps a second, and 26 steps instead
-    of 78 learn sooner and run three times as fast.
+    A convolution makes one step of every 25 ms and looks at 50 ms for it: below 20 Hz nothing is
+    lost at 40 steps a second, and 25 steps instead of 78 run three times as fast. Every state
+    has weights of its own in the last layer, because a P300 is known by when it comes, which
+    the last state alone, or the states' mean, would forget.
 
     Parameters
     ----------
@@ -27,14 +29,16 @@ class RecurrentNet(nn.Module):
         The recurrent unit.
     bidirectional : bool
         Whether a second network reads the epoch from its end.
+    n_filters : int
+        Filters over electrodes and 50 ms, the input of every step.
     hidden_size : int
         Units of each direction.
     n_layers : int
         Recurrent layers, one upon the other.
     step_s : float
-        Seconds averaged into one step of the sequence.
+        Seconds from step to step; a step sees twice as much.
     drop_prob : float
-        Before the last layer, and between recurrent layers.
+        Before, between and after the recurrent layers.
 
     Examples
     --------
@@ -52,6 +56,7 @@ class RecurrentNet(nn.Module):
         *,
         cell: str = "lstm",
         bidirectional: bool = False,
+        n_filters: int = 16,
         hidden_size: int = 32,
         n_layers: int = 1,
         step_s: float = 0.025,
@@ -61,10 +66,17 @@ class RecurrentNet(nn.Module):
         cells = {"lstm": nn.LSTM, "gru": nn.GRU}
         if cell not in cells:
             raise ValueError(f"RecurrentNet: cell {cell!r}; expected one of {list(cells)}")
-        n_samples_per_step = min(max(1, round(step_s * sfreq)), n_times)
-        self.steps = nn.AvgPool1d(n_samples_per_step)
+        step = max(1, round(step_s * sfreq))
+        kernel = min(2 * step, n_times)
+        n_steps = (n_times - kernel) // step + 1
+        self.steps = nn.Sequential(
+            nn.Conv1d(n_chans, n_filters, kernel, stride=step, bias=False),
+            nn.BatchNorm1d(n_filters),
+            nn.ELU(),
+            nn.Dropout(drop_prob),
+        )
         self.recurrent = cells[cell](
-            n_chans,
+            n_filters,
             hidden_size,
             n_layers,
             batch_first=True,
@@ -72,12 +84,12 @@ class RecurrentNet(nn.Module):
             dropout=drop_prob if n_layers > 1 else 0.0,
         )
         self.drop = nn.Dropout(drop_prob)
-        self.final_layer = nn.Linear(hidden_size * (1 + bidirectional), n_outputs)
+        self.final_layer = nn.Linear(n_steps * hidden_size * (1 + bidirectional), n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
-        x = self.steps(x)  # (batch, n_chans, n_steps)
-        x = x.transpose(1, 2)  # (batch, n_steps, n_chans)
+        x = self.steps(x)  # (batch, n_filters, n_steps)
+        x = x.transpose(1, 2)  # (batch, n_steps, n_filters)
         x, _ = self.recurrent(x)  # (batch, n_steps, n_directions * hidden_size)
-        x = self.drop(x.mean(dim=1))  # (batch, n_directions * hidden_size)
+        x = self.drop(x).flatten(1)  # (batch, n_steps * n_directions * hidden_size)
         return self.final_layer(x)  # (batch, n_outputs)
