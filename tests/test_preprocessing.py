@@ -29,6 +29,7 @@ PARAMS = {
     "paper": {},
     "paper's order": {"resample": "subsample_first"},
     "causal": {"phase": "causal"},
+    "rms": {"scaling": "rms"},
     "train": {"scaling": "train"},
     "robust": {"scaling": "robust", "baseline": (0.0, 0.1)},
     "average reference": {"reference": "average", "channels": ["Cz", "Pz"], "scaling": "center"},

@@ -45,8 +45,8 @@ def test_a_5_hz_tone_survives_the_band_pass_and_slow_and_fast_ones_do_not(sfreq,
     )
     assert five == pytest.approx(1, abs=1e-3)
     assert slow < 3e-3  # (0.02 / 0.1) ** 4 and less
-    assert fast < (2e-3 if phase == "zero" else 0.03)
-    assert line < (1e-3 if phase == "zero" else 0.02)
+    assert fast < (2e-3 if phase == "zero" else 0.04)
+    assert line < (1e-3 if phase == "zero" else 0.03)
 
 
 @pytest.mark.parametrize("sfreq", RATES)

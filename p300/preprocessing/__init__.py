@@ -31,6 +31,7 @@ from p300.preprocessing.scaling import (
     center_flashes,
     channel_statistics,
     scale_channels,
+    scale_epochs,
     scale_flashes,
 )
 from p300.preprocessing.streaming import StreamingPreprocessor
@@ -56,6 +57,7 @@ __all__ = [
     "rereference",
     "resample",
     "scale_channels",
+    "scale_epochs",
     "scale_flashes",
     "subtract_baseline",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from p300.preprocessing.modal import small_products
+from p300.preprocessing.modal import GROUP, small_products
 
 #: Samples that one matrix product takes in; the fewer, the more often states are handed on.
 BLOCK = 60
@@ -41,16 +41,15 @@ def filter_pieces(source, modal, tape, *, stride=1, first=0):
     for k, (start, n_blocks, n) in enumerate(pieces):
         blocks = source.empty_blocks(n_blocks, n + modal.n_states)
         level = source.load(start, blocks[..., :n]) * modal.steady  # (n_chans, n_modes)
-        added = scratch.array("added", (n_blocks, n_chans, modal.n_states))
-        small_products(blocks[..., :n], modal.drive(n), out=added)
-        added = added.view(np.complex64)  # (n_blocks, n_chans, modes of past and future)
-        decay = modal.poles**n
-        states, past = _hand_on(added[..., :n_modes], past - level, decay, scratch)
+        added = scratch.array("added", (n_chans, n_blocks, modal.n_states))
+        small_products(blocks[..., :n], modal.drive(n), out=added.swapaxes(0, 1))
+        size, carry = 2 * n_modes, modal.carry(n)
+        states, past = _hand_on(added[..., :size], past - level, carry, scratch)
         past += level
-        blocks[..., n : n + 2 * n_modes] = states.view(np.float64)
+        blocks[..., n : n + size] = states.swapaxes(0, 1)
         if futures is not None:
-            states, _ = _hand_on(added[::-1, :, n_modes:], futures[k] - level, decay, scratch)
-            blocks[..., n + 2 * n_modes :] = states[::-1].view(np.float64)
+            states, _ = _hand_on(added[:, ::-1, size:], futures[k] - level, carry, scratch)
+            blocks[..., n + size :] = states[:, ::-1].swapaxes(0, 1)
         output = modal.output(n, stride=stride, first=first)
         n_wanted = output.shape[1]
         filtered = tape.grow(n_blocks * n_wanted).reshape(n_chans, n_blocks, n_wanted)
@@ -70,24 +69,37 @@ def _lay_out(n_samples, stride) -> list[tuple[int, int, int]]:
     return pieces
 
 
-def _hand_on(added, state, decay, scratch):
+def _hand_on(added, state, carry, scratch):
     """Carry a state from block to block.
+
+    Parameters
+    ----------
+    added : ndarray of float32, shape (n_chans, n_blocks, 2 * n_modes)
+        What each block adds.
+    state : ndarray of complex, shape (n_chans, n_modes)
+        Before the first block.
+    carry : ndarray
+        From :meth:`~p300.preprocessing.modal.ModalFilter.carry`.
+    scratch : Scratch
+        Memory to work in.
 
     Returns
     -------
-    states : ndarray of complex128, shape (n_blocks, n_chans, n_modes)
+    states : ndarray of float32, shape (n_chans, n_blocks, 2 * n_modes)
         Before each block.
-    state : ndarray of complex128, shape (n_chans, n_modes)
+    state : ndarray of complex, shape (n_chans, n_modes)
         After the last.
     """
-    states = scratch.array("states", (len(added) + 1, *state.shape), np.complex128)
-    states[0] = state
-    states[1:] = added
-    carried = np.empty_like(state)
-    for before, after in zip(states[:-1], states[1:], strict=True):
-        np.multiply(before, decay, out=carried)
-        after += carried
-    return states[:-1], states[-1].copy()
+    n_chans, n_blocks, size = added.shape
+    states = scratch.array("states", (n_chans, n_blocks + 1, size))
+    states[:, 0] = np.ascontiguousarray(state).view(np.float64)
+    for k in range(0, n_blocks, GROUP):
+        n = min(GROUP, n_blocks - k)
+        known = np.concatenate([states[:, k : k + 1], added[:, k : k + n]], axis=1)
+        reached = known.reshape(n_chans, -1) @ carry[: (n + 1) * size, : n * size]
+        states[:, k + 1 : k + n + 1] = reached.reshape(n_chans, n, size)
+    last = states[:, -1].astype(np.float64).view(np.complex128)
+    return states[:, :-1], last
 
 
 def _outer_states(source, modal, pieces):

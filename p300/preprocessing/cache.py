@@ -177,7 +177,7 @@ def _read(path):
         data = np.load(path, mmap_mode="r", allow_pickle=False)
         is_rejected = np.fromfile(path, bool, len(data), offset=n_bytes - len(data))
         os.utime(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         warnings.warn(f"damaged entry {path} is made anew: {error}", stacklevel=3)

@@ -68,11 +68,9 @@ class Tape:
         self.start = sample
 
     def _make_room(self, n_needed) -> None:
-        """Move what is held to the front, of a larger array where it fills more than half."""
+        """Move what is held to the front, of a larger array where it fills more than a quarter."""
         held = self.signal
-        if 2 * n_needed > self._samples.shape[1]:
-            self._samples = np.empty((len(held), 2 * n_needed), np.float32, self._order)
-        else:
-            held = held.copy()
+        if 4 * n_needed > self._samples.shape[1]:
+            self._samples = np.empty((len(held), 4 * n_needed), np.float32, self._order)
         self._samples[:, : held.shape[1]] = held
         self._offset = 0

@@ -23,6 +23,10 @@ from p300.preprocessing.filters import butterworth, pad_length
 SMALL_PRODUCT = 2**18
 
 
+#: Blocks through which one product hands the states on.
+GROUP = 8
+
+
 class ModalFilter:
     """A Butterworth filter in modal form.
 
@@ -141,13 +145,30 @@ class ModalFilter:
             samples, states = np.where(lag >= 0, samples, 0), past
         return np.concatenate([samples, _real_columns(states.conj()).T])
 
+    def carry(self, n) -> np.ndarray:
+        """Make the matrix that hands states on through GROUP blocks of ``n`` samples.
+
+        Returns
+        -------
+        ndarray of float32, shape ((GROUP + 1) * size, GROUP * size), where size is 2 * n_modes
+            ``[state, added by block 0, by block 1, …] @ matrix`` are the states after block 0,
+            after block 1, …. For fewer blocks take its upper left part.
+        """
+        return self._kept(self._make_carry, n)
+
+    def _make_carry(self, n):
+        nothing = np.zeros_like(_rotation(self.poles))
+        rows = [
+            [
+                _rotation(self.poles ** (n * (k + 1 - i))) if i <= k + 1 else nothing
+                for k in range(GROUP)
+            ]
+            for i in range(GROUP + 1)
+        ]
+        return np.block(rows)
+
     def _make_step(self, n):
-        decay = self.poles**n
-        carried = np.zeros((self.n_states, self.n_states))
-        re, im = np.arange(0, self.n_states, 2), np.arange(1, self.n_states, 2)
-        carried[re, re] = carried[im, im] = decay.real
-        carried[im, re], carried[re, im] = decay.imag, -decay.imag
-        states = np.concatenate([self._make_drive(n).T, carried], axis=1)
+        states = np.concatenate([self._make_drive(n).T, _rotation(self.poles**n).T], axis=1)
         return np.concatenate([self._make_output(n, 1, 0).T, states])
 
     def state_before(self, head) -> np.ndarray:
@@ -205,6 +226,15 @@ class ModalFilter:
 def _real_columns(matrix) -> np.ndarray:
     """Write complex columns as pairs of real ones: real part, imaginary part."""
     return np.ascontiguousarray(matrix, np.complex128).view(np.float64)
+
+
+def _rotation(factors) -> np.ndarray:
+    """Make the real matrix by which pairs of real columns are multiplied by complex factors."""
+    even = np.arange(0, 2 * len(factors), 2)
+    matrix = np.zeros((2 * len(factors),) * 2)
+    matrix[even, even] = matrix[even + 1, even + 1] = factors.real
+    matrix[even, even + 1], matrix[even + 1, even] = factors.imag, -factors.imag
+    return matrix
 
 
 def small_products(a, b, out) -> None:

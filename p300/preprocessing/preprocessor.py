@@ -27,6 +27,7 @@ from p300.preprocessing.scaling import (
     channel_statistics,
     check_scaling,
     scale_channels,
+    scale_epochs,
     scale_flashes,
 )
 from p300.recording import UNITS, channel_order
@@ -71,10 +72,10 @@ class Preprocessor(Estimator):
         Half-open interval of the epoch, in seconds from the flash.
     baseline : tuple of float or None
         Half-open interval whose mean is subtracted, in seconds from the flash.
-    scaling : {"flash", "center", "train", "robust", "none"}
-        Mean 0 and deviation 1 of each flash and electrode (the paper), only its mean 0, each
-        channel by mean and deviation or by median and interquartile range of the training
-        flashes, or the EEG in µV as it is.
+    scaling : {"flash", "rms", "center", "train", "robust", "none"}
+        Mean 0 and deviation 1 of each flash and electrode (the paper), its mean 0 and one root
+        mean square for the whole flash, only its mean 0, each channel by mean and deviation or
+        by median and interquartile range of the training flashes, or the EEG in µV as it is.
     reject_uv : float or None
         Epochs with a larger peak-to-peak amplitude are marked (``Epochs.is_rejected``) and left
         out of what :meth:`fit` learns; they are never dropped.
@@ -213,7 +214,7 @@ class Preprocessor(Estimator):
 
     def epochs(self, recording) -> Epochs:
         """Make the epochs together with their flash table and meaning; see :meth:`transform`."""
-        self._check_is_fitted()
+        self.check_is_fitted()
         recording = as_recording(recording, is_filtered=self.is_filtering)
         self._check_fits(recording)
         rows = np.arange(len(recording.flashes))
@@ -243,7 +244,7 @@ class Preprocessor(Estimator):
     @property
     def unit_out(self) -> str:
         """Unit of the epochs: "uV", "AD" (amplifier steps) or "sd" (scaled, without a unit)."""
-        if self.scaling in ("flash", "train", "robust"):
+        if self.scaling in ("flash", "rms", "train", "robust"):
             return "sd"
         return "AD" if self.unit_ == "AD" else "uV"
 
@@ -256,7 +257,7 @@ class Preprocessor(Estimator):
 
     def resolve(self, ch_names, *, where="recording") -> Chain:
         """Resolve the steps up to the cut for channels that come in some order."""
-        self._check_is_fitted()
+        self.check_is_fitted()
         self._check(self.sfreq_in_, self.unit_, where)
         order = channel_order(ch_names, self.ch_names_in_, where=where)
         return Chain(
@@ -297,6 +298,8 @@ class Preprocessor(Estimator):
             clip_amplitude(epochs, self.clip_uv, out=epochs)
         if scaling == "flash":
             scale_flashes(epochs, out=epochs)
+        elif scaling == "rms":
+            scale_epochs(epochs, out=epochs)
         elif scaling == "center":
             center_flashes(epochs, out=epochs)
         elif scaling != "none":
@@ -339,7 +342,8 @@ class Preprocessor(Estimator):
                     "was fitted"
                 )
 
-    def _check_is_fitted(self) -> None:
+    def check_is_fitted(self) -> None:
+        """Refuse to go on without :meth:`fit`."""
         if not hasattr(self, "ch_names_"):
             raise InputError("the preprocessor is not fitted; expected fit(recording) before")
 
@@ -350,7 +354,7 @@ class Preprocessor(Estimator):
 
         :meth:`from_state` is the way back.
         """
-        self._check_is_fitted()
+        self.check_is_fitted()
         return {
             "version": STATE_VERSION,
             "params": {name: _plain(value) for name, value in self.get_params().items()},

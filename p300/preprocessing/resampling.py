@@ -18,7 +18,6 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from scipy import signal as sps
 
 from p300.errors import InputError
@@ -210,21 +209,14 @@ def take_epochs(signal, starts, sampling, out) -> None:
     out : ndarray, shape (n_flashes, n_chans, n_times)
         Written to.
     """
-    whole, rest = sampling.split(starts)
-    is_picked = rest == 0 if sampling.is_picking else np.zeros(len(rest), bool)
-    if is_picked.any():
-        step = int(sampling.step)
-        length = (sampling.n_times - 1) * step + 1
-        shape = len(signal), signal.shape[1] - length + 1, sampling.n_times
-        row, sample = signal.strides
-        windows = as_strided(signal, shape, (row, sample, sample * step), writeable=False)
-        if is_picked.all():
-            out[...] = windows[:, whole].swapaxes(0, 1)
-            return
-        out[is_picked] = windows[:, whole[is_picked]].swapaxes(0, 1)
-    for i in np.flatnonzero(~is_picked):
-        weights = sampling.weights(rest[i]).astype(signal.dtype, copy=False)
-        first = whole[i] - sampling.half_width + 1
+    step, half_width = int(sampling.step), sampling.half_width
+    n_between = (sampling.n_times - 1) * step + 1
+    for epoch, whole, rest in zip(out, *sampling.split(starts), strict=True):
+        if sampling.is_picking and rest == 0:
+            epoch[:] = signal[:, whole : whole + n_between : step]
+            continue
+        weights = sampling.weights(rest).astype(signal.dtype, copy=False)
+        first = whole - half_width + 1
         stop = first + len(weights)
         if first >= 0 and stop <= signal.shape[1]:
             around = signal[:, first:stop]
@@ -232,7 +224,7 @@ def take_epochs(signal, starts, sampling, out) -> None:
             sample = np.arange(first, stop)
             edge = np.clip(sample, 0, signal.shape[1] - 1)  # the sample itself where it is there
             around = 2 * signal[:, edge] - signal[:, 2 * edge - sample]
-        small_products(around, weights, out=out[i])
+        small_products(around, weights, out=epoch)
 
 
 def folds_into_band(sos, *, sfreq_in, sfreq, h_freq, phase) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from p300.errors import InputError
 
 #: Ways to scale; "train" and "robust" must be fitted.
-SCALINGS = ("flash", "center", "train", "robust", "none")
+SCALINGS = ("flash", "rms", "center", "train", "robust", "none")
 
 
 def scale_flashes(epochs, *, out=None):
@@ -60,6 +60,37 @@ def center_flashes(epochs, *, out=None):
     array([[[-1.,  1.]]])
     """
     return np.subtract(epochs, _mean_over_time(epochs)[..., None], out=out)
+
+
+def scale_epochs(epochs, *, out=None):
+    """Subtract from each flash and electrode its mean, and divide each flash by one number.
+
+    The number is the root mean square over all electrodes and samples of the flash, so that
+    electrodes keep their relative amplitudes. A constant flash becomes zero.
+
+    Parameters
+    ----------
+    epochs : ndarray, shape (n_flashes, n_chans, n_times)
+        EEG in any unit, not changed.
+    out : ndarray or None
+        Where to write; may be ``epochs`` itself.
+
+    Returns
+    -------
+    ndarray, shape (n_flashes, n_chans, n_times)
+
+    Examples
+    --------
+    >>> scale_epochs(np.array([[[-2.0, 2.0], [5.0, 5.0]]])).round(3)
+    array([[[-1.414,  1.414],
+            [ 0.   ,  0.   ]]])
+    """
+    mean = _mean_over_time(epochs)
+    centered = np.subtract(epochs, mean[..., None], out=out)
+    power = np.einsum("fct,fct->f", centered, centered) / np.prod(centered.shape[1:])
+    rounding = np.square(8 * np.finfo(centered.dtype).eps * mean).mean(axis=-1)
+    factor = np.where(power > rounding, 1 / np.sqrt(np.where(power > 0, power, 1)), 0)
+    return np.multiply(centered, factor[:, None, None], out=centered)
 
 
 def channel_statistics(epochs, scaling):

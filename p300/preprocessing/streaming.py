@@ -5,26 +5,23 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import signal as sps
 
 from p300.errors import InputError
-from p300.preprocessing.chain import Chain
 from p300.preprocessing.epochs import Epochs
 from p300.preprocessing.memory import Tape
 from p300.preprocessing.resampling import ON_SAMPLE, rational_ratio, take_epochs
+from p300.preprocessing.stream_filter import StreamFilter
 from p300.recording import flash_table
 
-#: Samples filtered by one product.
-BLOCK = 64
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Seconds from one comparison of clock and sample count to the next; in between, the nominal
 #: rate holds.
 ANCHOR = 0.25
-
-#: Samples after which the level that the signal is counted from is chosen anew.
-LEVEL = 1024
 
 
 class StreamingPreprocessor:
@@ -73,6 +70,7 @@ class StreamingPreprocessor:
                 f"streaming with phase {preprocessor.phase!r} would need the future; expected "
                 'a preprocessor fitted with phase="causal"'
             )
+        preprocessor.check_is_fitted()
         self.preprocessor = preprocessor
         names = preprocessor.ch_names_in_ if ch_names is None else tuple(ch_names)
         self._n_chans_in = len(names)
@@ -88,8 +86,8 @@ class StreamingPreprocessor:
         self._duration_s = chain.tmin + (chain.n_times - 1) / chain.sfreq
         self._max_gap_s = 1.5 / chain.sfreq_in if max_gap_s is None else max_gap_s
         self._tape = Tape(len(preprocessor.ch_names_), time_major=True)
-        self._pending: list[tuple[float, dict]] = []
-        self._columns = list(flash_table(onset=[]).columns)
+        self._blank = flash_table(onset=[np.nan])
+        self._pending: list[tuple[float, pd.DataFrame]] = []  # (onset, row of the flash table)
         self._nothing = self._epochs([], [])
         self.lost: deque[dict] = deque(maxlen=1000)
         self.n_segments = 0
@@ -120,39 +118,40 @@ class StreamingPreprocessor:
             If the chunk has another number of channels, of timestamps, or non-finite samples;
             nothing of it is taken then.
         """
-        if flashes is not None:
-            self._announce(flashes)
-        n = chunk.shape[1] if np.ndim(chunk) == 2 else -1
-        if n < 0 or len(chunk) != self._n_chans_in or len(timestamps) != n:
+        chunk = np.asarray(chunk)
+        n = chunk.shape[1] if chunk.ndim == 2 else -1
+        if len(chunk) != self._n_chans_in or len(timestamps) != n:
             raise InputError(
-                f"chunk of shape {np.shape(chunk)} with {len(timestamps)} timestamps; expected "
+                f"chunk of shape {chunk.shape} with {len(timestamps)} timestamps; expected "
                 f"({self._n_chans_in} channels, n_samples) and as many timestamps"
             )
-        if n == 0:
-            return self._nothing
         if not np.isfinite(chunk).all():
             raise InputError(
                 f"chunk at {timestamps[0]:.3f} s has {(~np.isfinite(chunk)).sum()} non-finite "
                 "samples; expected none (leave the chunk out: the gap will end the segment)"
             )
-        bounds = self._find_gaps(timestamps)
         done = []
+        if n and self._end is not None and timestamps[0] < self._end:
+            done += (
+                self._end_segment()
+            )  # the clock was set back, and the flashes go by the new one
+        if flashes is not None:
+            self._announce(flashes)
+        bounds = self._find_gaps(timestamps) if n else [0]
         for a, b in zip(bounds[:-1], bounds[1:], strict=True):
             if a > 0 or self._is_gap(timestamps[0]):
-                done += self._take(is_end=True)
-                self._restart()
+                done += self._end_segment()
             self._note_time(float(timestamps[a]))
             self._filter.push(chunk[:, a:b], self._tape)
             self._end = float(timestamps[b - 1])
-            if self._pending:
-                done += self._take()
-            self._forget()
+        if self._pending:
+            done += self._take()
+        self._forget()
         return self._epochs(*zip(*done, strict=True)) if done else self._nothing
 
     def finish(self) -> Epochs:
         """End the segment, and give the epochs that only waited for a few samples more."""
-        done = self._take(is_end=True)
-        self._restart()
+        done = self._end_segment()
         return self._epochs(*zip(*done, strict=True)) if done else self._nothing
 
     # -- time --------------------------------------------------------------------------------
@@ -179,12 +178,14 @@ class StreamingPreprocessor:
             return
         self._anchors.append((time, sample))
 
-    def _restart(self) -> None:
-        """Forget the segment: a new one may begin."""
+    def _end_segment(self) -> list:
+        """Take what can still be had of a segment, and forget it: a new one may begin."""
+        done = self._take(is_end=True)
         self._filter.restart()
         self._tape.clear()
         self._anchors.clear()
         self._end = None
+        return done
 
     def _forget(self) -> None:
         """Drop what is older than any flash that may still be announced."""
@@ -196,13 +197,12 @@ class StreamingPreprocessor:
     # -- flashes -----------------------------------------------------------------------------
 
     def _announce(self, flashes) -> None:
-        if hasattr(flashes, "columns"):
-            self._columns = list(flashes.columns)
-            rows = flashes.to_dict("records")
-        else:
-            rows = flash_table(onset=np.asarray(flashes, np.float64)).to_dict("records")
-        self._pending += [(float(row["onset"]), row) for row in rows]
-        self._pending.sort(key=lambda pair: pair[0])
+        if not hasattr(flashes, "columns"):
+            onsets = np.asarray(flashes, np.float64)
+            flashes = self._blank.iloc[np.zeros(len(onsets), int)].assign(onset=onsets)
+        onsets = flashes["onset"].to_numpy(np.float64)
+        self._pending += [(t, flashes.iloc[i : i + 1]) for i, t in enumerate(onsets.tolist())]
+        self._pending.sort(key=itemgetter(0))
 
     def _take(self, *, is_end=False) -> list:
         """Take the pending flashes whose epochs are complete; at an end, all that have begun."""
@@ -215,20 +215,20 @@ class StreamingPreprocessor:
             return []
         ready, self._pending = self._pending[:n_ready], self._pending[n_ready:]
         times, samples = np.array(self._anchors).T
-        done, waiting = [], []
-        for onset, row in ready:
+        done = []
+        for k, (onset, row) in enumerate(ready):
             position = np.interp(onset, times, samples)
             beyond = min(onset - times[0], 0) + max(onset - times[-1], 0)
             position += beyond * self._chain.sfreq_in
             start = position / self._filter.skip + self._chain.tmin * self._chain.rate
             data = self._cut(start, is_end)
-            if data is None:
-                waiting.append((onset, row))
-            elif len(data):
+            if data is None:  # waits for samples, and those after it with it
+                self._pending = ready[k:] + self._pending
+                break
+            if len(data):
                 done.append((data, row))
             else:
-                self.lost.append(row)
-        self._pending = waiting + self._pending
+                self.lost.append(row.iloc[0].to_dict())
         return done
 
     def _cut(self, start, is_end):
@@ -255,11 +255,9 @@ class StreamingPreprocessor:
         n_chans, n_times = len(fitted.ch_names_), fitted.n_times
         data = np.concatenate([np.empty((0, n_chans, n_times), np.float32), *data])
         is_rejected = fitted.finish(data)
-        table = pd.DataFrame(list(rows), columns=self._columns)
-        known = {k: v for k, v in flash_table(onset=[]).dtypes.items() if k in table}
         return Epochs(
             data=data,
-            flashes=table.astype(known),
+            flashes=pd.concat(rows, ignore_index=True) if len(rows) else self._blank.iloc[:0],
             ch_names=fitted.ch_names_,
             sfreq=float(fitted.sfreq),
             tmin=float(fitted.tmin),
@@ -267,92 +265,3 @@ class StreamingPreprocessor:
             name="stream",
             is_rejected=None if fitted.reject_uv is None else is_rejected,
         )
-
-
-class StreamFilter:
-    """The causal filter of a chain, carried on from chunk to chunk.
-
-    Parameters
-    ----------
-    chain : Chain
-        Channels, filter and rates.
-
-    Attributes
-    ----------
-    n_samples : int
-        Samples of the segment so far.
-    skip : int
-        Every how many samples one is taken before the filter.
-    """
-
-    def __init__(self, chain: Chain):
-        self._chain = chain
-        self.skip = round(chain.sfreq_in / chain.rate)
-        self._spatial = None if chain.spatial is None else chain.spatial.astype(np.float32)
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin a new segment."""
-        self.n_samples = 0
-        self._level = None
-
-    def push(self, chunk, tape) -> None:
-        """Filter a chunk, shape (n_chans_in, n), and append it to a tape."""
-        chain = self._chain
-        samples = chunk.T[-self.n_samples % self.skip :: self.skip]
-        if not isinstance(chain.order, slice):
-            samples = samples[:, chain.order]
-        self.n_samples += chunk.shape[1]
-        for a in range(0, len(samples), BLOCK):
-            self._push_block(samples[a : a + BLOCK], tape)
-
-    def _push_block(self, samples, tape) -> None:
-        """Filter at most BLOCK samples, shape (n, n_chans_in)."""
-        modal, n = self._chain.modal, len(samples)
-        self._set_level(samples)
-        if modal is None:
-            tape.grow(n).T[:] = self._filter_by_sections(samples - self._level)
-            return
-        work = self._work[: n + modal.n_states]
-        if self._spatial is None:
-            np.subtract(samples, self._level, out=work[:n], casting="same_kind")
-        else:
-            work[:n] = (samples - self._level) @ self._spatial.T
-        work[n:] = self._states
-        result = modal.step(n) @ work
-        tape.grow(n).T[:], self._states = result[:n], result[n:]
-
-    def _set_level(self, samples) -> None:
-        """Choose the level that samples are counted from, now and then the present one."""
-        chain, modal = self._chain, self._chain.modal
-        level = samples[0].astype(np.result_type(samples.dtype, np.float32))
-        if self._level is None:
-            self._level = level
-            self._n_on_level = 0
-            n_chans = len(level) if chain.spatial is None else len(chain.spatial)
-            if modal is None:
-                self._section_states = np.zeros((len(chain.sos), n_chans, 2))
-            else:
-                self._states = np.zeros((modal.n_states, n_chans), np.float32)
-                self._work = np.empty((BLOCK + modal.n_states, n_chans), np.float32)
-        self._n_on_level += len(samples)
-        if self._n_on_level > LEVEL and modal is not None and np.ndim(modal.steady):
-            change = (self._level - level).astype(np.float64)
-            if chain.spatial is not None:
-                change = chain.spatial @ change
-            shift = modal.steady[:, None] * change  # (n_modes, n_chans)
-            self._states[0::2] += shift.real
-            self._states[1::2] += shift.imag
-            self._level, self._n_on_level = level, 0
-
-    def _filter_by_sections(self, samples) -> np.ndarray:
-        """Filter by SciPy, in float64, or not at all."""
-        samples = samples.astype(np.float64)
-        if self._spatial is not None:
-            samples = samples @ self._chain.spatial.T
-        if len(self._chain.sos):
-            filtered, self._section_states = sps.sosfilt(
-                self._chain.sos, samples.T, zi=self._section_states
-            )
-            samples = filtered.T
-        return self._chain.gain * samples

@@ -1,0 +1,150 @@
+"""The cache of epochs: same content, same file; anything else, another; damage is noticed."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from p300.preprocessing import EpochsCache, Preprocessor, cache, recording_from_arrays
+
+
+def make_recording(seed=0, onsets=(0.5, 1.0)):
+    """A quiet segment and a loud one."""
+    rng = np.random.default_rng(seed)
+    segments = [scale * rng.standard_normal((3, 600)) for scale in (1, 9)]
+    return recording_from_arrays(segments, [*onsets, *onsets], sfreq=240, segment=[0, 0, 1, 1])
+
+
+@pytest.fixture
+def recording():
+    return make_recording()
+
+
+@pytest.fixture
+def fitted(recording):
+    return Preprocessor(reject_uv=5.0).fit(recording)
+
+
+def test_the_second_time_epochs_come_from_the_disk_and_are_the_same(tmp_path, recording, fitted):
+    store = EpochsCache(tmp_path / "epochs")
+    first = store.epochs(fitted, recording)
+    second = store.epochs(fitted, recording)
+    assert isinstance(second.data, np.memmap) and not second.data.flags.writeable
+    np.testing.assert_array_equal(second.data, first.data)
+    np.testing.assert_array_equal(second.is_rejected, first.is_rejected)
+    assert first.is_rejected.tolist() == [False, False, True, True]
+    assert second.flashes is recording.flashes
+    assert (second.unit, second.ch_names, second.sfreq) == ("sd", first.ch_names, 120)
+    assert [p.suffix for p in store.folder.iterdir()] == [".npy"]
+
+
+def test_whatever_changes_the_epochs_changes_the_file(recording, fitted, tmp_path, monkeypatch):
+    store = EpochsCache(tmp_path)
+    one_sample = make_recording()
+    one_sample.segments[1][2, 599] += 1e-9
+    paths = [
+        store.path(fitted, recording),
+        store.path(fitted, one_sample),
+        store.path(fitted, make_recording(onsets=(0.5, 1.1))),
+        store.path(Preprocessor(phase="causal").fit(recording), recording),
+        store.path(Preprocessor(scaling="train").fit(recording), recording),
+        store.path(Preprocessor(scaling="train").fit(recording, rows=[0, 1]), recording),
+    ]
+    monkeypatch.setattr(cache, "_code_version", lambda: "other code")
+    paths.append(store.path(fitted, recording))
+    assert len(set(paths)) == len(paths)
+    monkeypatch.undo()
+    assert store.path(fitted, make_recording()) == paths[0]
+    labelled = recording.flashes.assign(is_target=True)
+    object.__setattr__(recording, "flashes", labelled)
+    assert store.path(fitted, recording) == paths[0]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign", "pickle"])
+def test_a_damaged_entry_is_noticed_and_made_anew(tmp_path, recording, fitted, damage):
+    store = EpochsCache(tmp_path)
+    expected = store.epochs(fitted, recording)
+    path = store.path(fitted, recording)
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        content = content[:-100]
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 1
+    elif damage == "empty":
+        content = b""
+    elif damage == "foreign":
+        content = b"something else entirely, and longer than a hash" * 9
+    else:
+        np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
+        content = path.read_bytes()
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="is made anew"):
+        again = store.epochs(fitted, recording)
+    np.testing.assert_array_equal(again.data, expected.data)
+    np.testing.assert_array_equal(store.epochs(fitted, recording).data, expected.data)
+
+
+def test_many_at_once_all_get_the_epochs(tmp_path, recording, fitted):
+    store, found = EpochsCache(tmp_path), []
+    expected = fitted.transform(recording)
+    threads = [
+        threading.Thread(target=lambda: found.append(store.epochs(fitted, recording).data.copy()))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    for data in found:
+        np.testing.assert_array_equal(data, expected)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_process_that_dies_while_writing_leaves_no_entry(
+    tmp_path, recording, fitted, monkeypatch
+):
+    store = EpochsCache(tmp_path)
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        store.epochs(fitted, recording)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_entries_not_used_for_longest_go_first(tmp_path, fitted):
+    recordings = [make_recording(seed) for seed in range(4)]
+    size = fitted.transform(recordings[0]).nbytes + 200
+    store = EpochsCache(tmp_path, max_bytes=3 * size)
+    now = time.time()
+    for age, recording in enumerate(recordings[:3]):
+        store.epochs(fitted, recording)
+        os.utime(store.path(fitted, recording), (now - 100 + age,) * 2)
+    store.epochs(fitted, recordings[0])  # used again
+    store.epochs(fitted, recordings[3])
+    kept = [store.path(fitted, r).exists() for r in recordings]
+    assert kept == [True, False, True, True]
+    assert store.prune(0) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_dead_process_left_is_cleared_away(tmp_path):
+    old, new = tmp_path / "a.unfinished", tmp_path / "b.unfinished"
+    old.write_bytes(b"1234")
+    new.write_bytes(b"1234")
+    os.utime(old, (time.time() - 7200,) * 2)
+    assert EpochsCache(tmp_path).prune() == 4
+    assert not old.exists() and new.exists()
+
+
+def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path, recording, fitted):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.warns(UserWarning, match="epochs are not kept"):
+        epochs = EpochsCache(blocked / "epochs").epochs(fitted, recording)
+    assert epochs.data.shape == (4, 3, 78)
