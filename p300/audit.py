@@ -56,7 +56,7 @@ def audit(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.utils import instantiate
 
-    from p300.fitting import is_classical
+    from p300.fitting import needs_validation
     from p300.results import read_recording, write_json
     from p300.train import check_labels
 
@@ -64,7 +64,7 @@ def audit(cfg: DictConfig) -> None:
     steps = cfg.preprocessing
     recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
     split = instantiate(cfg.split, recording.flashes, _convert_="all")
-    if is_classical(cfg.model) and cfg.calibration == "none":  # as train does
+    if not needs_validation(cfg):  # as train does
         split = split.without_validation()
     check_labels(recording, split)
     if not split.test.any():

@@ -26,39 +26,83 @@ from p300.recording import Recording
 from p300.speller import Speller
 
 #: Written into every file; a file with another one is refused.
-FORMAT = "p300 detector 1"
+FORMAT = "p300 detector 2"
 
 #: Packages whose classes a checkpoint may name.
 TRUSTED = ("p300.models.", "p300.baselines.", "braindecode.models.")
 
 
 @dataclass
-class TrainedDetector:
-    """Preprocessing, one or more networks or classical detectors, and the screen they read.
+class Member:
+    """One network or classical detector, and its share in the score of a trained detector.
 
     Parameters
     ----------
-    members : list
-        Networks, or classical detectors with ``decision_function``; their scores are averaged.
+    detector : nn.Module or ClassicalDetector
+        Trained; a classical detector has ``decision_function``.
     model : dict
-        ``_target_`` and every argument that builds one member.
+        ``_target_`` and every argument that builds it.
+    loss : str or None
+        Name of the class in :mod:`p300.losses` whose ``score`` reads a network's logits; None
+        for a classical detector.
+    weight : float
+        What its scores are multiplied by.
+    """
+
+    detector: Any
+    model: dict[str, Any]
+    loss: str | None = None
+    weight: float = 1.0
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a network and not a classical detector."""
+        return isinstance(self.detector, nn.Module)
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained numbers of a network; for a classical detector, all stored ones."""
+        tensors = self.detector.parameters() if self.is_network else _tensors(self.get_state())
+        return sum(tensor.numel() for tensor in tensors)
+
+    def score(self, epochs: np.ndarray) -> np.ndarray:
+        """Score preprocessed epochs (n_flashes, n_chans, n_times), unweighted: (n_flashes,)."""
+        if not self.is_network:
+            return np.asarray(self.detector.decision_function(epochs), float)
+        score = getattr(losses, self.loss).score
+        self.detector.eval()
+        with torch.inference_mode():
+            parts = torch.as_tensor(epochs).split(2048)
+            return torch.cat([score(self.detector(part)) for part in parts]).double().numpy()
+
+    def get_state(self) -> dict[str, Any]:
+        """Give what was learned as plain containers and tensors."""
+        if self.is_network:
+            return dict(self.detector.state_dict())
+        return _as_tensors(self.detector.get_state())
+
+
+@dataclass
+class TrainedDetector:
+    """Preprocessing, one or more members whose weighted scores are added, and their screen.
+
+    Parameters
+    ----------
+    members : list of Member
+        Networks and classical detectors.
     preprocessor : Preprocessor
         Fitted; it knows its channels.
     speller : Speller or None
         The screen.
-    loss : str
-        Name of the class in :mod:`p300.losses` whose ``score`` reads a network's logits.
     config : dict
         The resolved configuration of the run, plain containers.
     calibration : (float, float)
-        Slope and offset that make the mean score of the members log odds; (1, 0) leaves it.
+        Slope and offset that make the sum log odds; (1, 0) leaves it.
     """
 
-    members: list
-    model: dict[str, Any]
+    members: list[Member]
     preprocessor: Preprocessor
     speller: Speller | None = None
-    loss: str = "CrossEntropy"
     config: dict[str, Any] = field(default_factory=dict)
     calibration: tuple[float, float] = (1.0, 0.0)
 
@@ -75,33 +119,17 @@ class TrainedDetector:
     def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
         """Score preprocessed epochs (n_flashes, n_chans, n_times): shape (n_flashes,)."""
         slope, offset = self.calibration
-        mean = np.mean([self._member_scores(m, epochs) for m in self.members], axis=0)
-        return slope * mean + offset
-
-    def _member_scores(self, member, epochs: np.ndarray) -> np.ndarray:
-        if not isinstance(member, nn.Module):
-            return np.asarray(member.decision_function(epochs), float)
-        score = getattr(losses, self.loss).score
-        member.eval()
-        with torch.inference_mode():
-            parts = torch.as_tensor(epochs).split(2048)
-            return torch.cat([score(member(part)) for part in parts]).double().numpy()
+        return slope * sum(m.weight * m.score(epochs) for m in self.members) + offset
 
     @property
     def is_classical(self) -> bool:
-        """Whether the members are classical detectors and not networks."""
-        return not isinstance(self.members[0], nn.Module)
+        """Whether all members are classical detectors and none is a network."""
+        return not any(member.is_network for member in self.members)
 
     @property
     def n_parameters(self) -> int:
-        """Trained numbers in all members together; for classical detectors, all stored ones."""
-        return sum(
-            t.numel()
-            for member in self.members
-            for t in (
-                member.parameters() if isinstance(member, nn.Module) else _tensors(_state(member))
-            )
-        )
+        """Trained numbers in all members together; see :attr:`Member.n_parameters`."""
+        return sum(member.n_parameters for member in self.members)
 
     def save(self, path: str | Path) -> None:
         """Write the checkpoint; an interrupted write leaves no file of that name."""
@@ -110,12 +138,13 @@ class TrainedDetector:
             "format": FORMAT,
             "p300_version": __version__,
             "config": self.config,
-            "model": self.model,
-            "loss": self.loss,
             "calibration": list(self.calibration),
             "preprocessing": self.preprocessor.get_state(),
             "speller": None if self.speller is None else self.speller.to_dict(),
-            "members": [_state(m) for m in self.members],
+            "members": [
+                {"model": m.model, "loss": m.loss, "weight": m.weight, "state": m.get_state()}
+                for m in self.members
+            ],
         }
         partial = path.with_name(path.name + ".partial")
         torch.save(content, partial)
@@ -144,11 +173,9 @@ class TrainedDetector:
             raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
         speller = content["speller"]
         return cls(
-            members=[_restored(content["model"], state) for state in content["members"]],
-            model=content["model"],
+            members=[_restored(**member) for member in content["members"]],
             preprocessor=Preprocessor.from_state(content["preprocessing"]),
             speller=None if speller is None else Speller.from_dict(speller),
-            loss=content["loss"],
             config=content["config"],
             calibration=tuple(content["calibration"]),
         )
@@ -191,21 +218,15 @@ def build_model(model: Mapping[str, Any]):
     return built(**{k: v for k, v in model.items() if not k.startswith("_")})
 
 
-def _restored(model: Mapping[str, Any], state: Mapping[str, Any]):
-    member = build_model(model)
-    if isinstance(member, nn.Module):
-        try:
-            member.load_state_dict(state)
-        except RuntimeError as error:
-            raise InputError(f"the checkpoint's weights do not fit its model: {error}") from error
-        return member.eval()
-    return type(member).from_state(state)
-
-
-def _state(member) -> dict[str, Any]:
-    if isinstance(member, nn.Module):
-        return dict(member.state_dict())
-    return _as_tensors(member.get_state())
+def _restored(model: dict[str, Any], loss: str | None, weight: float, state) -> Member:
+    detector = build_model(model)
+    if not isinstance(detector, nn.Module):
+        return Member(type(detector).from_state(state), model, loss, weight)
+    try:
+        detector.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(f"the checkpoint's weights do not fit its model: {error}") from error
+    return Member(detector.eval(), model, loss, weight)
 
 
 def _as_tensors(value):

@@ -43,6 +43,7 @@ def evaluate(cfg: DictConfig) -> None:
     from rich.console import Console
 
     from p300.checkpoint import TrainedDetector
+    from p300.fitting import needs_validation
     from p300.results import read_recording, results_table, summarize, write_json
 
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -63,7 +64,7 @@ def evaluate(cfg: DictConfig) -> None:
     rows = np.ones(len(flashes), bool)
     if part != "all":
         split = instantiate(trained_on.split, flashes, _convert_="all")
-        if detector.is_classical and trained_on.calibration == "none":
+        if not needs_validation(trained_on):
             split = split.without_validation()
         rows = getattr(split, part)
     if not rows.any():

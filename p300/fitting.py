@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,12 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.results import report_parts
-from p300.splits import Split, member_rows
+from p300.splits import Split, inner_folds, member_rows
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from p300.checkpoint import Member
     from p300.preprocessing import Epochs
     from p300.recording import Recording
 
@@ -49,24 +52,14 @@ def fit_and_score(
         share=cfg.ensemble.share,
         seed=cfg.seed,
     )
-    fitted = [
-        fit_member(cfg, epochs, rows, split.validation, k, folder, tracker)
-        for k, rows in enumerate(shares, start=1)
-    ]
-    members, training = map(list, zip(*fitted, strict=True))
+    members, offset, training = fit_all(cfg, epochs, shares, split.validation, folder, tracker)
     log.info("fitted %d member(s) in %.1f s", len(members), time.perf_counter() - preprocessed)
-    detector = TrainedDetector(
-        members,
-        member_arguments(cfg.model, epochs),
-        preprocessor,
-        recording.speller,
-        cfg.protocol.loss["_target_"].rpartition(".")[2],
-        config,
-    )
+    detector = TrainedDetector(members, preprocessor, recording.speller, config, (1.0, offset))
     scores = detector.score_epochs(epochs.data)
     if cfg.calibration != "none":
-        detector.calibration = calibrated(cfg.calibration, scores, epochs, split.validation)
-        scores = detector.calibration[0] * scores + detector.calibration[1]
+        slope, shift = calibrated(cfg.calibration, scores, epochs, split.validation)
+        detector.calibration = slope, slope * offset + shift
+        scores = slope * scores + shift
     detector.save(folder / "checkpoint.pt")
     results = {
         "choices": config["choices"],
@@ -81,35 +74,95 @@ def fit_and_score(
     return results | report_parts(scores, epochs, split, folder)
 
 
-def fit_member(
+def fit_all(
     cfg: DictConfig,
+    epochs: Epochs,
+    shares: list[np.ndarray],
+    validation_rows: np.ndarray,
+    folder: Path,
+    tracker,
+) -> tuple[list[Member], float, list[dict[str, Any]]]:
+    """Fit the configured model to each share of the training flashes; their scores are averaged.
+
+    Returns
+    -------
+    members : list of Member
+        With their weights.
+    offset : float
+        To be added to the weighted sum of their scores.
+    records : list of dict
+        What is to be told of each member.
+    """
+    from hydra.utils import get_class, instantiate
+
+    from p300.stacking import Stack
+
+    numbers = itertools.count(1)  # of the networks of this run
+
+    def fit_one(model, train_rows, validation_rows):
+        if not is_network(model):
+            return fit_classical(model, epochs, train_rows), {}
+        number = next(numbers)
+        return fit_network(
+            cfg, model, epochs, train_rows, validation_rows, number, folder, tracker
+        )
+
+    if get_class(cfg.model["_target_"]) is Stack:
+        stack = instantiate(cfg.model, _convert_="all")
+        parts = [stack.fit(epochs, rows, fit_one) for rows in shares]
+    else:
+        fitted = [fit_one(cfg.model, rows, validation_rows) for rows in shares]
+        parts = [([member], 0.0, [record]) for member, record in fitted]
+    members, offsets, records = zip(*parts, strict=True)
+    members, records = [m for p in members for m in p], [r for p in records for r in p]
+    for member, record in zip(members, records, strict=True):
+        member.weight /= len(shares)
+        record["weight"] = member.weight
+    return members, float(np.mean(offsets)), records
+
+
+def fit_classical(model: Mapping, epochs: Epochs, rows: np.ndarray) -> Member:
+    """Fit one classical detector; one that chooses something is told what to leave out whole."""
+    from hydra.utils import instantiate
+    from sklearn.utils.validation import has_fit_parameter
+
+    from p300.checkpoint import Member
+
+    detector = instantiate(model, _convert_="all")
+    chooses = has_fit_parameter(detector, "groups")
+    groups = {"groups": inner_folds(epochs.flashes, rows)[rows]} if chooses else {}
+    is_target = epochs.flashes["is_target"][rows].to_numpy(bool)
+    detector.fit(epochs.data[rows], is_target, **groups)
+    return Member(detector, member_arguments(model, epochs))
+
+
+def fit_network(
+    cfg: DictConfig,
+    model: Mapping,
     epochs: Epochs,
     train_rows: np.ndarray,
     validation_rows: np.ndarray,
     number: int,
     folder: Path,
     tracker,
-) -> tuple[Any, dict[str, Any]]:
-    """Fit one network or one classical detector."""
-    from hydra.utils import instantiate
-
-    is_target = epochs.flashes["is_target"].fillna(False).to_numpy(bool)
-    if is_classical(cfg.model):
-        member = instantiate(cfg.model, _convert_="all")
-        return member.fit(epochs.data[train_rows], is_target[train_rows]), {}
-
+) -> tuple[Member, dict[str, Any]]:
+    """Train one network by the configured protocol; ``number`` tells it from the run's others."""
     import pytorch_lightning as pl
     import torch
+    from hydra.utils import instantiate
 
+    from p300.checkpoint import Member
     from p300.datamodule import EpochsDataModule
     from p300.detector import Detector, train_network
 
+    is_target = epochs.flashes["is_target"].fillna(False).to_numpy(bool)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec", FutureWarning)
     seed = int(np.random.SeedSequence([cfg.seed, number]).generate_state(1)[0])
     torch.manual_seed(seed)
+    torch.set_num_threads(cfg.threads)
     protocol = cfg.protocol
-    network = instantiate(cfg.model, **shape_arguments(epochs), _convert_="all")
+    network = instantiate(model, **shape_arguments(epochs), _convert_="all")
     if cfg.pretrained is not None:
         start_from(network, cfg.pretrained, number, epochs)
     detector = Detector(
@@ -149,7 +202,8 @@ def fit_member(
         training["best_pass"],
         training["n_passes"],
     )
-    return detector.network, training
+    loss = type(detector.loss).__name__
+    return Member(detector.network, member_arguments(model, epochs), loss), training
 
 
 def start_from(network, run: str, number: int, epochs: Epochs) -> None:
@@ -163,7 +217,9 @@ def start_from(network, run: str, number: int, epochs: Epochs) -> None:
     from p300.checkpoint import TrainedDetector
 
     earlier = TrainedDetector.load(run)
-    member = earlier.members[max(0, number - 1) % len(earlier.members)]
+    members = [m.detector for m in earlier.members]
+    members = [m for m in members if type(m) is type(network)] or members
+    member = members[max(0, number - 1) % len(members)]
     have, want = list(earlier.preprocessor.ch_names_), list(epochs.ch_names)
     if type(member) is not type(network) or have != want:
         raise InputError(
@@ -185,16 +241,21 @@ def select_electrodes(cfg: DictConfig, epochs: Epochs, split: Split, folder: Pat
     InputError
         If the model has no spatial filters to rank them by.
     """
-    network, _ = fit_member(cfg, epochs, split.train, split.validation, 0, folder, None)
-    if not hasattr(network, "electrode_power"):
+    from hydra.utils import get_class
+
+    kind = get_class(cfg.model["_target_"])
+    if not hasattr(kind, "electrode_power"):
         raise InputError(
             f"select_electrodes needs a network with spatial filters; "
-            f"{type(network).__name__} has no electrode_power (use model=cecotti)"
+            f"{kind.__name__} has no electrode_power (use model=cecotti)"
         )
     n, n_chans = cfg.select_electrodes.n, len(epochs.ch_names)
     if not 0 < n <= n_chans:
         raise InputError(f"select_electrodes.n is {n}; expected 1 to the {n_chans} there are")
-    best = [epochs.ch_names[k] for k in network.electrode_power().argsort(descending=True)[:n]]
+    parts = split.train, split.validation
+    member, _ = fit_network(cfg, cfg.model, epochs, *parts, 0, folder, None)
+    power = member.detector.electrode_power()
+    best = [epochs.ch_names[k] for k in power.argsort(descending=True)[:n]]
     log.info("electrodes of highest power: %s", " ".join(best))
     return best
 
@@ -217,12 +278,12 @@ def calibrated(
     return fit_platt(scores[validation], is_target, temperature_only=kind == "temperature")
 
 
-def member_arguments(model: DictConfig, epochs: Epochs) -> dict[str, Any]:
+def member_arguments(model: Mapping, epochs: Epochs) -> dict[str, Any]:
     """Name the class of a member and every argument that builds it again."""
     from omegaconf import OmegaConf
 
-    arguments = OmegaConf.to_container(model, resolve=True)
-    return arguments if is_classical(model) else arguments | shape_arguments(epochs)
+    arguments = OmegaConf.to_container(OmegaConf.create(model), resolve=True)
+    return arguments | shape_arguments(epochs) if is_network(model) else arguments
 
 
 def shape_arguments(epochs: Epochs) -> dict[str, Any]:
@@ -231,8 +292,14 @@ def shape_arguments(epochs: Epochs) -> dict[str, Any]:
     return {"n_chans": n_chans, "n_outputs": 2, "n_times": n_times, "sfreq": float(epochs.sfreq)}
 
 
-def is_classical(model: DictConfig) -> bool:
-    """Tell a classical detector, which has scikit-learn's interface, from a network."""
+def is_network(model: Mapping) -> bool:
+    """Tell a network from a classical detector, or from a stack of both."""
     from hydra.utils import get_class
+    from torch import nn
 
-    return hasattr(get_class(model["_target_"]), "decision_function")
+    return issubclass(get_class(model["_target_"]), nn.Module)
+
+
+def needs_validation(cfg: DictConfig) -> bool:
+    """Tell whether anything is chosen by a validation part; else it is trained on too."""
+    return is_network(cfg.model) or cfg.calibration != "none"

@@ -22,16 +22,21 @@ class CrossEntropy(nn.Module):
         Labels of the training part.
     balanced : bool
         Give both classes the same total weight.
+    label_smoothing : float
+        Share of each label that is spread evenly over both classes.
     """
 
-    def __init__(self, is_target, balanced: bool = True):
+    def __init__(self, is_target, balanced: bool = True, label_smoothing: float = 0.0):
         super().__init__()
+        self.label_smoothing = label_smoothing
         self.register_buffer("weight", class_weights(is_target, balanced), persistent=False)
 
     def forward(self, logits: Tensor, is_target: Tensor) -> Tensor:
         """Average over a batch: logits (batch, 2) and labels (batch,) to one number."""
         weight = self.weight[is_target.long()]
-        losses = F.cross_entropy(logits, is_target.long(), reduction="none")
+        losses = F.cross_entropy(
+            logits, is_target.long(), reduction="none", label_smoothing=self.label_smoothing
+        )
         return (weight * losses).mean()
 
     @staticmethod

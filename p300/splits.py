@@ -325,6 +325,42 @@ def member_rows(
     return members
 
 
+def inner_folds(flashes: pd.DataFrame, rows: np.ndarray, k: int = 5) -> np.ndarray:
+    """Divide a training part into folds, by which choices are made and members combined.
+
+    Parameters
+    ----------
+    flashes : DataFrame
+        The flash table, in the order of the recording.
+    rows : ndarray of bool, shape (n_flashes,)
+        The training part.
+    k : int
+        Folds, at least two; fewer where there are fewer units.
+
+    Returns
+    -------
+    ndarray of int, shape (n_flashes,)
+        The fold of each training flash, from 0; -1 elsewhere. Folds are blocks of consecutive
+        whole subjects where there are several, else of characters, in an oddball of runs. A
+        single unit is cut into two halves in time.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two flashes or folds.
+    """
+    if rows.sum() < 2 or k < 2:
+        raise InputError(f"{k} inner folds of {rows.sum()} flashes; expected at least two of both")
+    by = "subject" if flashes["subject"][rows].nunique() > 1 else "character"
+    unit = np.unique(_units(flashes, by)[rows], return_inverse=True)[1]
+    if unit.max() == 0:
+        unit, k = np.arange(len(unit)), 2
+    n_units = unit.max() + 1
+    folds = np.full(len(flashes), -1)
+    folds[rows] = unit * min(k, n_units) // n_units
+    return folds
+
+
 def check_monitor(monitor: str) -> None:
     """Refuse to choose anything by a value that is not validated on training data.
 

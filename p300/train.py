@@ -66,7 +66,7 @@ def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    from p300.fitting import fit_and_score, is_classical
+    from p300.fitting import fit_and_score, needs_validation
     from p300.results import read_recording, write_json
 
     check_monitor(cfg.protocol.monitor)
@@ -77,7 +77,7 @@ def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict
     steps = cfg.preprocessing
     recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
     split = instantiate(cfg.split, recording.flashes, _convert_="all")
-    if is_classical(cfg.model) and cfg.calibration == "none":
+    if not needs_validation(cfg):
         split = split.without_validation()
     check_labels(recording, split)
     log.info("%r", recording)

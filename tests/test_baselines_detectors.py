@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from p300.baselines import (
     SWLDA,
     ERPCovMDM,
+    GaussianProcessRidge,
     LinearSVM,
     ShrinkageLDA,
     SVMEnsemble,
@@ -25,6 +26,7 @@ HAS_PYRIEMANN = importlib.util.find_spec("pyriemann") is not None
 needs_pyriemann = pytest.mark.skipif(not HAS_PYRIEMANN, reason="needs the extra classical")
 DETECTORS = [
     ShrinkageLDA(),
+    GaussianProcessRidge(),
     SWLDA(),
     XdawnLDA(),
     LinearSVM(),
@@ -145,6 +147,7 @@ def test_without_pyriemann_a_sentence_says_what_to_install():
 
 TABLES = [  # a table (n_flashes, n_features) is one channel: no bins, no mean removed
     ShrinkageLDA(n_samples_per_bin=1, remove_mean=False),
+    GaussianProcessRidge(length_scale_s=1e-6, remove_mean=False),
     SWLDA(n_samples_per_bin=1, remove_mean=False, p_enter=1.0, p_remove=1.0),
     XdawnLDA(n_samples_per_bin=1, remove_mean=False),
     LinearSVM(n_samples_per_bin=1, remove_mean=False),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from p300.baselines import ShrinkageLDA
-from p300.checkpoint import TrainedDetector, build_model
+from p300.checkpoint import Member, TrainedDetector, build_model
 from p300.errors import InputError
 from p300.models import CecottiCNN
 from p300.preprocessing import Preprocessor
@@ -22,10 +22,10 @@ def recording():
 @pytest.fixture
 def detector(recording):
     torch.manual_seed(0)
-    members = [CecottiCNN(**SIZES) for _ in range(2)]
     model = {"_target_": "p300.models.CecottiCNN", **SIZES}
+    members = [Member(CecottiCNN(**SIZES), model, "CrossEntropy", 0.5) for _ in range(2)]
     preprocessor = Preprocessor().fit(recording)
-    return TrainedDetector(members, model, preprocessor, recording.speller, config={"seed": 3})
+    return TrainedDetector(members, preprocessor, recording.speller, config={"seed": 3})
 
 
 def test_a_detector_comes_back_from_its_file_with_the_same_scores(detector, recording, tmp_path):
@@ -40,7 +40,7 @@ def test_a_classical_detector_comes_back_too(recording, tmp_path):
     epochs = preprocessor.transform(recording)
     lda = ShrinkageLDA().fit(epochs, recording.flashes["is_target"].to_numpy(bool))
     model = {"_target_": "p300.baselines.ShrinkageLDA", "n_samples_per_bin": 6}
-    TrainedDetector([lda], model, preprocessor).save(tmp_path / "checkpoint.pt")
+    TrainedDetector([Member(lda, model)], preprocessor).save(tmp_path / "checkpoint.pt")
     loaded = TrainedDetector.load(tmp_path / "checkpoint.pt")
     assert np.array_equal(loaded.score(recording), lda.decision_function(epochs))
     assert loaded.is_classical
@@ -48,11 +48,25 @@ def test_a_classical_detector_comes_back_too(recording, tmp_path):
 
 def test_the_score_of_an_ensemble_is_the_mean_of_its_members(detector, recording):
     epochs = detector.preprocessor.transform(recording)
-    alone = [
-        TrainedDetector([m], detector.model, detector.preprocessor).score_epochs(epochs)
-        for m in detector.members
-    ]
+    alone = [member.score(epochs) for member in detector.members]
     assert np.allclose(detector.score_epochs(epochs), np.mean(alone, axis=0))
+
+
+def test_members_of_several_kinds_are_added_by_their_weights(detector, recording, tmp_path):
+    epochs = detector.preprocessor.transform(recording)
+    lda = ShrinkageLDA().fit(epochs, recording.flashes["is_target"].to_numpy(bool))
+    model = {"_target_": "p300.baselines.ShrinkageLDA"}
+    mixed = TrainedDetector(
+        [detector.members[0], Member(lda, model, weight=3.0)],
+        detector.preprocessor,
+        calibration=(1.0, -2.0),
+    )
+    mixed.save(tmp_path / "checkpoint.pt")
+    loaded = TrainedDetector.load(tmp_path / "checkpoint.pt")
+    first = detector.members[0].score(epochs)
+    wanted = 0.5 * first + 3 * lda.decision_function(epochs) - 2
+    assert np.allclose(loaded.score_epochs(epochs), wanted)
+    assert not loaded.is_classical
 
 
 def test_parameters_of_all_members_count(detector):
@@ -76,7 +90,7 @@ def test_a_planted_pickle_is_refused_and_does_not_run(tmp_path):
             return (open, (str(tmp_path / "exploded"), "w"))
 
     path = tmp_path / "checkpoint.pt"
-    torch.save({"format": "p300 detector 1", "config": Bomb()}, path)
+    torch.save({"format": "p300 detector 2", "config": Bomb()}, path)
     with pytest.raises(InputError, match="cannot be read as a checkpoint"):
         TrainedDetector.load(path)
     path.write_bytes(pickle.dumps(Bomb()))
@@ -92,11 +106,11 @@ def test_a_class_from_elsewhere_is_not_built(target):
 
 
 def test_files_of_another_kind_are_refused(tmp_path):
-    torch.save({"format": "p300 detector 0"}, tmp_path / "old.pt")
+    torch.save({"format": "p300 detector 1"}, tmp_path / "old.pt")
     (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04half a file")
     torch.save([1, 2], tmp_path / "list.pt")
     for name, words in [
-        ("old.pt", "detector 0"),
+        ("old.pt", "detector 1"),
         ("cut.pt", "cannot be read"),
         ("list.pt", "'list'"),
         ("none.pt", "no such"),
@@ -106,7 +120,7 @@ def test_files_of_another_kind_are_refused(tmp_path):
 
 
 def test_weights_that_do_not_fit_are_refused(detector, tmp_path):
-    detector.model = {**detector.model, "n_chans": 7}
+    detector.members[0].model = {**detector.members[0].model, "n_chans": 7}
     detector.save(tmp_path / "checkpoint.pt")
     with pytest.raises(InputError, match="do not fit"):
         TrainedDetector.load(tmp_path / "checkpoint.pt")

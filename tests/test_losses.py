@@ -33,3 +33,12 @@ def test_scores_are_positive_exactly_where_the_p300_output_is_larger():
 def test_the_papers_score_is_its_normalised_output_less_one_half():
     logits = torch.logit(torch.tensor([[0.2, 0.6]]))
     assert LogisticSquareError.score(logits).item() == pytest.approx(0.6 / 0.8 - 0.5)
+
+
+def test_softened_labels_make_the_surest_answer_cost_more_than_a_sure_one():
+    logits, label = torch.tensor([[-9.0, 9.0]]), torch.tensor([1])
+    hard, soft = (CrossEntropy(RARE, label_smoothing=s)(logits, label) for s in (0.0, 0.1))
+    assert hard < 1e-6 < soft
+    # 0.95 and 0.05 are then desired: log odds of log(19) cost least
+    best = torch.tensor([[0.0, np.log(19)]], dtype=torch.float32)
+    assert CrossEntropy(RARE, label_smoothing=0.1)(best, label) < soft

@@ -50,10 +50,11 @@ def test_scores_and_results_of_a_run_agree(p300, small, tmp_path):
     assert set(scores["part"]) == {"train", "validation", "test"}
 
 
+@pytest.mark.parametrize("experiment", ["mcnn1", "light"])
 def test_a_checkpoint_scores_identically_in_a_fresh_process_by_its_path_alone(
-    p300, small, tmp_path
+    p300, small, tmp_path, experiment
 ):
-    p300("train", "experiment=mcnn1", *small)
+    p300("train", f"experiment={experiment}", *small)
     run = only_run(tmp_path)
     code = (
         "import sys, numpy as np; from p300.checkpoint import TrainedDetector;"
@@ -70,7 +71,7 @@ def test_a_checkpoint_scores_identically_in_a_fresh_process_by_its_path_alone(
     assert np.array_equal(np.load(out), here)
 
 
-@pytest.mark.parametrize("experiment", ["cnn1", "lda"])
+@pytest.mark.parametrize("experiment", ["cnn1", "lda", "light"])
 def test_evaluating_a_run_repeats_its_test_result(p300, small, tmp_path, experiment):
     p300("train", f"experiment={experiment}", *small)
     run = only_run(tmp_path)
@@ -155,6 +156,44 @@ def test_training_goes_on_from_an_earlier_run(p300, small, tmp_path):
     assert np.allclose(first, second, atol=1e-6)
     status, _, errors = p300("train", *small, f"pretrained={run}", "model=lstm")
     assert status == 1 and "expected a RecurrentNet" in errors
+
+
+def test_an_ensemble_of_stacks_averages_them(p300, small, tmp_path):
+    status, _, errors = p300("train", "experiment=light", "ensemble=mcnn3", *small)
+    assert status == 0, errors
+    members = TrainedDetector.load(only_run(tmp_path)).members
+    assert [m.is_network for m in members] == 3 * ([False] + 5 * [True])
+    weights = np.array([m.weight for m in members])
+    records = read_results(only_run(tmp_path))["members"]
+    assert [r["weight"] for r in records] == weights.tolist() and (weights >= 0).all()
+
+
+def test_a_stack_goes_on_from_the_networks_of_an_earlier_stack(p300, small, tmp_path):
+    p300("train", "experiment=light", *small, "hydra.run.dir=first")
+    still = ["protocol.optimizer.lr=0", "pretrained=first", "hydra.run.dir=second"]
+    status, _, errors = p300("train", "experiment=light", *small, *still)
+    assert status == 0, errors
+    first, second = (
+        [m for m in TrainedDetector.load(folder).members if m.is_network]
+        for folder in ("first", "second")
+    )
+    for one, other in zip(first, second, strict=True):
+        for name, weight in one.get_state().items():
+            assert weight.equal(other.get_state()[name])
+
+
+@pytest.mark.parametrize("n_characters", [1, 2, 3])
+def test_a_stack_learns_from_few_characters(p300, small, n_characters):
+    few = ["split=learning_curve", f"split.n_characters={n_characters}"]
+    status, printed, errors = p300("train", "experiment=light", *few, *small)
+    assert status == 0, errors
+
+
+def test_without_pyriemann_best_says_what_to_install(p300, small, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyriemann", None)
+    status, _, errors = p300("train", "experiment=best", *small)
+    assert status == 1 and "pip install 'p300[classical]'" in errors
+    assert "Traceback" not in errors and not list(tmp_path.rglob("results.json"))
 
 
 def test_an_oddball_without_a_screen_gives_auc_and_no_text(p300, tmp_path):

@@ -10,6 +10,7 @@ from p300.splits import (
     check_monitor,
     count_units,
     hold_out,
+    inner_folds,
     leave_one_out,
     member_rows,
     shares_samples,
@@ -196,3 +197,38 @@ def test_nothing_may_be_chosen_by_test_results():
         check_monitor("test/auc")
     with pytest.raises(InputError, match="is not computed"):
         check_monitor("val_loss")
+
+
+def test_inner_folds_are_blocks_of_whole_consecutive_characters():
+    flashes = spelled_flashes()
+    rows = flashes["subject"].eq("1").to_numpy()  # two sessions of six characters
+    folds = inner_folds(flashes, rows)
+    assert (folds[~rows] == -1).all() and set(folds[rows]) == {0, 1, 2, 3, 4}
+    assert (np.diff(folds[rows]) >= 0).all()
+    by_character = flashes[rows].assign(fold=folds[rows]).groupby(CHARACTER_KEY)["fold"]
+    assert (by_character.nunique() == 1).all()
+    assert set(by_character.first().value_counts()) == {2, 3}
+
+
+def test_inner_folds_leave_whole_subjects_out_where_there_are_several():
+    flashes = spelled_flashes()
+    folds = inner_folds(flashes, np.ones(len(flashes), bool))
+    assert np.array_equal(folds, (flashes["subject"] == "2").to_numpy().astype(int))
+
+
+def test_there_are_no_more_inner_folds_than_characters_and_never_fewer_than_two():
+    flashes = simulate_recording("ABC", n_repetitions=2, ch_names=["Cz"]).flashes
+    character = flashes["character"].to_numpy()
+    assert set(inner_folds(flashes, np.ones(len(flashes), bool))) == {0, 1, 2}
+    first = character == character[0]
+    assert inner_folds(flashes, first)[first].tolist() == [0] * 12 + [1] * 12
+    with pytest.raises(InputError, match="of 0 flashes"):
+        inner_folds(flashes, np.zeros(len(flashes), bool))
+
+
+def test_inner_folds_of_an_oddball_are_its_runs():
+    flashes = simulate_recording(None, speller=None, n_runs=4, ch_names=["Cz"]).flashes
+    rows = flashes["run"].ne(flashes["run"].iloc[0]).to_numpy()
+    folds = inner_folds(flashes, rows)
+    assert flashes[rows].assign(fold=folds[rows]).groupby("run")["fold"].nunique().eq(1).all()
+    assert set(folds[rows]) == {0, 1, 2}

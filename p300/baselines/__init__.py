@@ -5,6 +5,7 @@ and ``get_state()`` / ``from_state()``, which carry what was learned as plain ar
 """
 
 from p300.baselines.lda import ShrinkageLDA
+from p300.baselines.ridge import GaussianProcessRidge
 from p300.baselines.riemann import ERPCovMDM, XdawnTangentSpace
 from p300.baselines.svm import LinearSVM
 from p300.baselines.svm_ensemble import SVMEnsemble
@@ -13,6 +14,7 @@ from p300.baselines.xdawn import XdawnLDA
 
 __all__ = [
     "ShrinkageLDA",
+    "GaussianProcessRidge",
     "SWLDA",
     "XdawnLDA",
     "XdawnTangentSpace",
