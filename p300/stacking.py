@@ -119,8 +119,8 @@ def fit_weights(scores, is_target, penalty: float = 0.03) -> tuple[np.ndarray, f
     >>> scores = np.random.default_rng(0).normal(size=(600, 2))
     >>> is_target = np.arange(600) % 6 == 0
     >>> weights, offset = fit_weights(scores + [3, 9] + np.outer(is_target, [1, 1]), is_target)
-    >>> weights.round(1)
-    array([1.1, 1. ])
+    >>> weights.round().tolist()
+    [1.0, 1.0]
     """
     mean, spread = scores.mean(axis=0), scores.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)

@@ -174,13 +174,13 @@ def test_parameters_are_as_many_as_published():
         (BN3, {}, 37058, 36050),
         (OCLNN, {}, 8530, 1362),
         (EEGInception, {}, 16382, 13694),
-        (TCN, {}, 11570, 10674),
+        (TCN, {}, 12226, 6850),
         (RecurrentNet, {}, 14178, 8802),
         (RecurrentNet, {"cell": "gru"}, 12578, 7202),
         (RecurrentNet, {"bidirectional": True}, 22178, 16802),
-        (TransformerEncoder, {}, 7314, 6418),
+        (TransformerEncoder, {}, 9058, 3682),
         (Conformer, {}, 23826, 9490),
-        (MLP, {}, 55458, 8866),
+        (MLP, {}, 26914, 3506),
         (LeNet, {}, 412386, 42306),
     ],
 )
@@ -197,14 +197,23 @@ def test_time_and_space_filtered_at_once_are_the_two_layers_of_the_figure(networ
     torch.testing.assert_close(model.filter_in_time_and_space(epochs), one_by_one)
 
 
-def test_the_tcn_has_seen_the_first_and_the_last_sample():
+@pytest.mark.parametrize(("n_times", "sfreq"), [(40, 120.0), (78, 120.0), (240, 120.0)])
+def test_the_last_step_of_the_tcn_has_seen_the_first_and_the_future_is_never_read(n_times, sfreq):
     torch.manual_seed(0)
-    for n_times in (40, 78, 240):
-        model = TCN(4, 2, n_times, 120.0).eval()
-        epochs = torch.randn(1, 4, n_times, requires_grad=True)
-        model(epochs)[0, 1].backward()
-        seen = epochs.grad[0].abs().sum(0)
-        assert seen[0] > 0 and seen[-1] > 0
+    model = TCN(4, 2, n_times, sfreq).eval()
+    steps = model.steps(torch.randn(1, 4, n_times)).detach().requires_grad_()
+    for step in (0, steps.shape[-1] - 1):
+        steps.grad = None
+        model.blocks(steps)[0, :, step].sum().backward()
+        seen = steps.grad[0].abs().sum(0) > 0
+        assert not seen[step + 1 :].any()
+        assert seen[0] and seen[step]
+
+
+@every_network
+def test_a_last_batch_of_one_flash_still_trains(network, options):
+    model = network(8, 2, 78, 120.0, **options).train()
+    model(torch.randn(1, 8, 78)).sum().backward()
 
 
 @pytest.mark.parametrize("network", [EEGNet, EEGInception])

@@ -268,6 +268,28 @@ def test_any_rate_channel_count_and_onset_agrees_with_scipy(
     np.testing.assert_allclose(fast, plain, atol=2e-4 * np.std(filtered))
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    n_chans=st.integers(1, 12),
+    n_samples=st.integers(400, 9000),
+    phase=st.sampled_from(["zero", "causal"]),
+    data=st.data(),
+)
+def test_constant_channels_are_zero_and_no_nan_slips_through(n_chans, n_samples, phase, data):
+    signal = eeg(np.random.default_rng(0), n_chans, n_samples)
+    is_constant = np.array(data.draw(st.lists(st.booleans(), min_size=n_chans, max_size=n_chans)))
+    signal[is_constant] = signal[is_constant, :1]
+    recording = recording_from_arrays(signal, [0.0, 0.5], sfreq=240)
+    preprocessor = Preprocessor(phase=phase).fit(recording)
+    epochs = preprocessor.transform(recording)
+    np.testing.assert_array_equal(np.ptp(epochs, axis=(0, 2)) == 0, is_constant)
+    channel = data.draw(st.integers(0, n_chans - 1))
+    sample = data.draw(st.integers(0, n_samples - 1))
+    signal[channel, sample] = np.nan
+    with pytest.raises(InputError, match=rf"1 non-finite samples, in channels {channel} \(1\)"):
+        preprocessor.transform(recording)
+
+
 # -- scikit-learn, checkpoints, MNE ----------------------------------------------------------
 
 

@@ -164,6 +164,16 @@ def test_writing_in_place_gives_the_same_as_a_copy(epochs):
         np.testing.assert_array_equal(copy, step(epochs))
 
 
+def test_scaling_a_whole_flash_keeps_the_electrodes_proportions():
+    epochs = np.random.default_rng(0).standard_normal((5, 3, 78)) * [[[1], [5], [9]]] + 100
+    scaled = scale_epochs(epochs)
+    np.testing.assert_allclose(np.square(scaled).mean(axis=(1, 2)), 1)
+    np.testing.assert_allclose(scaled.mean(axis=-1), 0, atol=1e-12)
+    proportions = epochs.std(axis=-1) / epochs.std(axis=-1)[:, :1]
+    np.testing.assert_allclose(scaled.std(axis=-1) / scaled.std(axis=-1)[:, :1], proportions)
+    assert (scale_epochs(np.full((1, 2, 78), 0.1)) == 0).all()
+
+
 def test_robust_scaling_is_that_of_scikit_learn():
     from sklearn.preprocessing import RobustScaler, StandardScaler
 

@@ -55,7 +55,7 @@ class Conformer(nn.Module):
         kernel_s: float = 0.1,
         pool_s: float = 0.1,
         stride_s: float = 0.05,
-        drop_prob: float = 0.5,
+        drop_prob: float = 0.25,
     ):
         super().__init__()
         kernel = min(max(1, round(kernel_s * sfreq)), n_times)

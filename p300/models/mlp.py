@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Means of 50 ms from every electrode, two hidden layers.
+    """Means of 50 ms from every electrode, one hidden layer.
 
     At 120 Hz a mean is 6 samples, so 64 electrodes and 78 samples make 832 inputs rather than
-    4,992; below 20 Hz little is lost and there is six times less to overfit.
+    4,992; below 20 Hz little is lost and there is six times less to overfit. Inputs are
+    normalised over the batch, hidden units over the layer.
 
     Parameters
     ----------
@@ -42,17 +43,18 @@ class MLP(nn.Module):
         n_times: int,
         sfreq: float,
         *,
-        hidden_sizes=(64, 32),
+        hidden_sizes=(32,),
         bin_s: float = 0.05,
         drop_prob: float = 0.5,
     ):
         super().__init__()
         n_samples_per_bin = min(max(1, round(bin_s * sfreq)), n_times)
-        self.bins = nn.AvgPool1d(n_samples_per_bin)
+        self.bins = nn.Sequential(nn.AvgPool1d(n_samples_per_bin), nn.BatchNorm1d(n_chans))
         layers: list[nn.Module] = []
         n_inputs = n_chans * (n_times // n_samples_per_bin)
         for size in hidden_sizes:
-            layers += [nn.Linear(n_inputs, size), nn.ReLU(), nn.Dropout(drop_prob)]
+            layers += [nn.Linear(n_inputs, size), nn.LayerNorm(size), nn.ReLU()]
+            layers += [nn.Dropout(drop_prob)]
             n_inputs = size
         self.hidden = nn.Sequential(*layers)
         self.final_layer = nn.Linear(n_inputs, n_outputs)

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 
 class TransformerEncoder(nn.Module):
-    """Spatial filters, patches of 50 ms, two blocks of self-attention, mean over time.
+    """Patches of 50 ms over all electrodes, one block of self-attention, all words classified.
 
-    Sized for some thousand flashes of one person: 7,314 parameters for 64 channels and 78
-    samples at 120 Hz, which are 13 patches of 6 samples. Samples after the last whole patch are
-    not read.
+    Sized for some thousand flashes of one person: 9,058 parameters for 64 channels and 78
+    samples at 120 Hz, which are 13 patches of 6 samples; samples after the last whole patch are
+    not read. Patches are normalised over the batch, and every word keeps weights of its own in
+    the last layer: the mean over words forgets when the P300 came.
 
     Parameters
     ----------
@@ -24,14 +25,12 @@ class TransformerEncoder(nn.Module):
         Electrodes, classes, samples of an epoch.
     sfreq : float
         Sampling rate in Hz; with ``patch_s`` it sets how many samples make a patch.
-    n_spatial_filters : int
-        Weighted sums of electrodes that a patch is cut from.
     d_model, n_heads, n_layers, d_feedforward : int
         Width of a patch's vector, heads of attention, blocks, hidden units in a block.
     patch_s : float
         Length of a patch in seconds.
     drop_prob : float
-        In and after the blocks.
+        Before, in and after the blocks.
 
     Examples
     --------
@@ -46,19 +45,22 @@ class TransformerEncoder(nn.Module):
         n_times: int,
         sfreq: float,
         *,
-        n_spatial_filters: int = 16,
         d_model: int = 16,
         n_heads: int = 4,
-        n_layers: int = 2,
+        n_layers: int = 1,
         d_feedforward: int = 32,
         patch_s: float = 0.05,
         drop_prob: float = 0.25,
     ):
         super().__init__()
         patch = min(max(1, round(patch_s * sfreq)), n_times)
-        self.spatial = nn.Conv1d(n_chans, n_spatial_filters, 1)
-        self.patch = nn.Conv1d(n_spatial_filters, d_model, patch, stride=patch)
-        self.position = nn.Parameter(0.02 * torch.randn(n_times // patch, d_model))
+        n_words = n_times // patch
+        self.patches = nn.Sequential(
+            nn.Conv1d(n_chans, d_model, patch, stride=patch, bias=False),
+            nn.BatchNorm1d(d_model),
+            nn.Dropout(drop_prob),
+        )
+        self.position = nn.Parameter(0.02 * torch.randn(n_words, d_model))
         self.encoder = nn.TransformerEncoder(
             nn.TransformerEncoderLayer(
                 d_model,
@@ -74,13 +76,12 @@ class TransformerEncoder(nn.Module):
             enable_nested_tensor=False,
         )
         self.drop = nn.Dropout(drop_prob)
-        self.final_layer = nn.Linear(d_model, n_outputs)
+        self.final_layer = nn.Linear(n_words * d_model, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
-        x = self.spatial(x)  # (batch, n_spatial_filters, n_times)
-        x = self.patch(x)  # (batch, d_model, n_patches)
-        x = x.transpose(1, 2) + self.position  # (batch, n_patches, d_model)
-        x = self.encoder(x)  # (batch, n_patches, d_model)
-        x = self.drop(x.mean(dim=1))  # (batch, d_model)
+        x = self.patches(x)  # (batch, d_model, n_words)
+        x = x.transpose(1, 2) + self.position  # (batch, n_words, d_model)
+        x = self.encoder(x)  # (batch, n_words, d_model)
+        x = self.drop(x).flatten(1)  # (batch, n_words * d_model)
         return self.final_layer(x)  # (batch, n_outputs)

@@ -100,7 +100,8 @@ class StreamingPreprocessor:
         Parameters
         ----------
         chunk : ndarray, shape (n_chans, n_samples)
-            EEG in the unit that the preprocessor was fitted with; any number of samples.
+            EEG in the unit that the preprocessor was fitted with; any number of samples. What
+            ``pylsl`` gives is its transpose, and quickest to take.
         timestamps : array_like, shape (n_samples,)
             Of the samples, in seconds of any clock, smoothed (as ``pylsl`` does).
         flashes : DataFrame, sequence of float, or None
@@ -130,11 +131,12 @@ class StreamingPreprocessor:
                 f"chunk at {timestamps[0]:.3f} s has {(~np.isfinite(chunk)).sum()} non-finite "
                 "samples; expected none (leave the chunk out: the gap will end the segment)"
             )
-        done = []
+        done: list = []
         if n and self._end is not None and timestamps[0] < self._end:
-            done += (
-                self._end_segment()
-            )  # the clock was set back, and the flashes go by the new one
+            # the clock was set back: these flashes go by the new one, none by the old one comes
+            done = self._end_segment()
+            self._lose(self._pending)
+            self._pending = []
         if flashes is not None:
             self._announce(flashes)
         bounds = self._find_gaps(timestamps) if n else [0]
@@ -201,6 +203,8 @@ class StreamingPreprocessor:
             onsets = np.asarray(flashes, np.float64)
             flashes = self._blank.iloc[np.zeros(len(onsets), int)].assign(onset=onsets)
         onsets = flashes["onset"].to_numpy(np.float64)
+        if not np.isfinite(onsets).all():
+            raise InputError(f"{(~np.isfinite(onsets)).sum()} flashes have no onset; expected all")
         self._pending += [(t, flashes.iloc[i : i + 1]) for i, t in enumerate(onsets.tolist())]
         self._pending.sort(key=itemgetter(0))
 
@@ -228,8 +232,11 @@ class StreamingPreprocessor:
             if len(data):
                 done.append((data, row))
             else:
-                self.lost.append(row.iloc[0].to_dict())
+                self._lose([(onset, row)])
         return done
+
+    def _lose(self, flashes) -> None:
+        self.lost.extend(row.iloc[0].to_dict() for _, row in flashes)
 
     def _cut(self, start, is_end):
         """Cut one epoch; None if it must wait, an empty array if it is lost."""
