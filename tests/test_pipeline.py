@@ -190,7 +190,9 @@ def test_a_stack_learns_from_few_characters(p300, small, n_characters):
 
 
 def test_without_pyriemann_best_says_what_to_install(p300, small, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyriemann", None)
+    loaded = {name for name in sys.modules if name.startswith("pyriemann.")}
+    for name in {"pyriemann", *loaded}:
+        monkeypatch.setitem(sys.modules, name, None)
     status, _, errors = p300("train", "experiment=best", *small)
     assert status == 1 and "pip install 'p300[classical]'" in errors
     assert "Traceback" not in errors and not list(tmp_path.rglob("results.json"))
