@@ -21,7 +21,7 @@ from p300.preprocessing.resampling import take_epochs
 from p300.preprocessing.source import Source
 
 #: Epochs finished together, so that they stay in the processor's cache.
-BATCH = 128
+BATCH = 192
 
 
 def cut_recording(recording, rows, chain, finish):

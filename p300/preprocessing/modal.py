@@ -145,27 +145,22 @@ class ModalFilter:
             samples, states = np.where(lag >= 0, samples, 0), past
         return np.concatenate([samples, _real_columns(states.conj()).T])
 
-    def carry(self, n) -> np.ndarray:
-        """Make the matrix that hands states on through GROUP blocks of ``n`` samples.
+    def carry(self, n, n_blocks) -> np.ndarray:
+        """Make the matrix that hands states on through blocks of ``n`` samples.
 
         Returns
         -------
-        ndarray of float32, shape ((GROUP + 1) * size, GROUP * size), where size is 2 * n_modes
-            ``[state, added by block 0, by block 1, …] @ matrix`` are the states after block 0,
-            after block 1, …. For fewer blocks take its upper left part.
+        ndarray of float32, shape (size * (n_blocks + 1), same), where size is 2 * n_modes
+            ``[state, added by block 0, by block 1, …] @ matrix`` are the states before block 0,
+            before block 1, …, and after the last.
         """
-        return self._kept(self._make_carry, n)
+        return self._kept(self._make_carry, n, n_blocks)
 
-    def _make_carry(self, n):
-        nothing = np.zeros_like(_rotation(self.poles))
-        rows = [
-            [
-                _rotation(self.poles ** (n * (k + 1 - i))) if i <= k + 1 else nothing
-                for k in range(GROUP)
-            ]
-            for i in range(GROUP + 1)
-        ]
-        return np.block(rows)
+    def _make_carry(self, n, n_blocks):
+        turns = [_rotation(self.poles ** (n * k)) for k in range(n_blocks + 1)]
+        nothing = np.zeros_like(turns[0])
+        every = range(n_blocks + 1)
+        return np.block([[turns[k - i] if i <= k else nothing for k in every] for i in every])
 
     def _make_step(self, n):
         states = np.concatenate([self._make_drive(n).T, _rotation(self.poles**n).T], axis=1)

@@ -18,6 +18,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import signal as sps
 
 from p300.errors import InputError
@@ -211,7 +212,14 @@ def take_epochs(signal, starts, sampling, out) -> None:
     """
     step, half_width = int(sampling.step), sampling.half_width
     n_between = (sampling.n_times - 1) * step + 1
-    for epoch, whole, rest in zip(out, *sampling.split(starts), strict=True):
+    wholes, rests = sampling.split(starts)
+    spacing = set(np.diff(wholes).tolist())
+    if sampling.is_picking and not rests.any() and len(spacing) == 1 and min(spacing) > 0:
+        windows = sliding_window_view(signal, n_between, axis=1)[..., ::step]
+        evenly = windows[:, wholes[0] : wholes[-1] + 1 : spacing.pop()]
+        np.copyto(out, evenly.swapaxes(0, 1))  # all in one go
+        return
+    for epoch, whole, rest in zip(out, wholes, rests, strict=True):
         if sampling.is_picking and rest == 0:
             epoch[:] = signal[:, whole : whole + n_between : step]
             continue

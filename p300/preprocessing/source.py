@@ -47,11 +47,12 @@ class Source:
         self.n_chans = len(self._offset if chain.spatial is None else chain.spatial)
         self._is_time_major = abs(segment.strides[0]) < abs(segment.strides[1])
 
-    def empty_blocks(self, n_blocks, n) -> np.ndarray:
+    def empty_blocks(self, n_blocks, n, name=0) -> np.ndarray:
         """Make room for blocks, shape (n_blocks, n_chans, n), in the segment's memory layout."""
+        name = f"blocks {name}"
         if self._is_time_major:
-            return self.scratch.array("blocks", (n_blocks, n, self.n_chans)).swapaxes(1, 2)
-        return self.scratch.array("blocks", (self.n_chans, n_blocks, n)).swapaxes(0, 1)
+            return self.scratch.array(name, (n_blocks, n, self.n_chans)).swapaxes(1, 2)
+        return self.scratch.array(name, (self.n_chans, n_blocks, n)).swapaxes(0, 1)
 
     def load(self, start, out) -> np.ndarray:
         """Write consecutive blocks, the first beginning at ``start``, to ``out``.

@@ -67,11 +67,12 @@ class StreamFilter:
             return
         if self._n_on_level > LEVEL:
             self._change_level(samples[0])
+            self._n = 0
         self._n_on_level += n
         if n != self._n:
             self._set_block(n)
-        if self._spatial is None:
-            np.subtract(samples, self._level, self._work[0], casting="same_kind")
+        if self._spatial is None:  # an array of levels is quicker to take away than a row
+            np.subtract(samples, self._levels, self._work[0], casting="same_kind")
         else:
             self._work[0][:] = (samples - self._level) @ self._spatial.T
         self._step.dot(self._work[2], self._next[2])  # quicker to call than matmul
@@ -98,6 +99,7 @@ class StreamFilter:
         both = np.empty((2, n + len(states), self._n_chans), np.float32)
         self._work, self._next = ((one[:n], one[n:], one) for one in both)
         self._work[1][:] = states
+        self._levels = np.tile(self._level, (n, 1))
 
     def _change_level(self, first) -> None:
         """Count from the present level, so that drifts of hours do not cost precision."""
