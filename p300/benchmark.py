@@ -33,7 +33,7 @@ log = logging.getLogger("p300.benchmark")
 PROTOCOLS = ("within", "cross-session", "leave-one-subject-out", "learning-curve")
 
 #: Parts of a run's configuration that do not change what it finds.
-WITHOUT_EFFECT = ("choices", "logger", "progress")
+WITHOUT_EFFECT = ("cache", "choices", "logger", "progress")
 
 
 @dataclass(frozen=True)

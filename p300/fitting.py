@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.folds import inner_folds, member_rows, unit_of
 from p300.results import report_parts
-from p300.splits import Split, inner_folds, member_rows
+from p300.splits import Split
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from p300.checkpoint import Member
-    from p300.preprocessing import Epochs
+    from p300.preprocessing import Epochs, Preprocessor
     from p300.recording import Recording
 
 log = logging.getLogger("p300.fitting")
@@ -37,11 +38,11 @@ def fit_and_score(
 
     started = time.perf_counter()
     preprocessor = instantiate(cfg.preprocessing, _convert_="all")
-    epochs = preprocessor.fit(recording, rows=split.train).epochs(recording)
+    epochs = cut_epochs(cfg, preprocessor.fit(recording, rows=split.train), recording)
     if cfg.select_electrodes.n is not None:
         best = select_electrodes(cfg, epochs, split, folder)
         preprocessor = preprocessor.set_params(channels=best).fit(recording, rows=split.train)
-        epochs = preprocessor.epochs(recording)
+        epochs = cut_epochs(cfg, preprocessor, recording)
     preprocessed = time.perf_counter()
     log.info("preprocessed to %s in %.1f s", epochs.data.shape, preprocessed - started)
 
@@ -72,6 +73,16 @@ def fit_and_score(
         "members": training,
     }
     return results | report_parts(scores, epochs, split, folder)
+
+
+def cut_epochs(cfg: DictConfig, preprocessor: Preprocessor, recording: Recording) -> Epochs:
+    """Cut all epochs, or take them from the configured cache."""
+    from p300.preprocessing import EpochsCache
+
+    if cfg.cache.folder is None:
+        return preprocessor.epochs(recording)
+    cache = EpochsCache(cfg.cache.folder, max_bytes=cfg.cache.max_gb * 1e9)
+    return cache.epochs(preprocessor, recording)
 
 
 def fit_all(
@@ -122,17 +133,20 @@ def fit_all(
 
 
 def fit_classical(model: Mapping, epochs: Epochs, rows: np.ndarray) -> Member:
-    """Fit one classical detector; one that chooses something is told what to leave out whole."""
+    """Fit one classical detector; one that chooses or divides is told what to leave whole."""
     from hydra.utils import instantiate
     from sklearn.utils.validation import has_fit_parameter
 
     from p300.checkpoint import Member
 
     detector = instantiate(model, _convert_="all")
-    chooses = has_fit_parameter(detector, "groups")
-    groups = {"groups": inner_folds(epochs.flashes, rows)[rows]} if chooses else {}
+    whole = {}
+    if has_fit_parameter(detector, "groups"):
+        whole["groups"] = inner_folds(epochs.flashes, rows)[rows]
+    if has_fit_parameter(detector, "characters"):
+        whole["characters"] = unit_of(epochs.flashes, "character")[rows]
     is_target = epochs.flashes["is_target"][rows].to_numpy(bool)
-    detector.fit(epochs.data[rows], is_target, **groups)
+    detector.fit(epochs.data[rows], is_target, **whole)
     return Member(detector, member_arguments(model, epochs))
 
 

@@ -14,18 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.recording import CHARACTER_KEY
+from p300.folds import UNITS, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: The columns that name one unit of each kind.
-UNITS = {
-    "subject": ["subject"],
-    "session": ["subject", "session"],
-    "run": ["subject", "session", "run"],
-    "character": CHARACTER_KEY,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +155,7 @@ def leave_one_out(
     InputError
         If there is no such unit, or only one.
     """
-    units, n_units = _units(flashes, by), count_units(flashes, by)
+    units, n_units = unit_of(flashes, by), count_units(flashes, by)
     if n_units < 2 or not 0 <= fold < n_units:
         raise InputError(
             f"leave one {by} out, fold {fold}: the recording has {n_units} {by}s; expected at "
@@ -180,7 +172,7 @@ def leave_one_out(
 
 def count_units(flashes: pd.DataFrame, by: str) -> int:
     """Count the subjects, sessions, runs or characters of a flash table."""
-    return int(_units(flashes, by).max()) + 1
+    return int(unit_of(flashes, by).max()) + 1
 
 
 def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndarray:
@@ -204,7 +196,7 @@ def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndar
     InputError
         If a subject has fewer.
     """
-    unit, subject = _units(flashes, "character"), flashes["subject"].to_numpy()
+    unit, subject = unit_of(flashes, "character"), flashes["subject"].to_numpy()
     kept = np.zeros(len(flashes), bool)
     for name in dict.fromkeys(subject[rows]):
         own = rows & (subject == name)
@@ -267,100 +259,6 @@ def shares_samples(
     return shares | rows
 
 
-def member_rows(
-    flashes: pd.DataFrame,
-    train: np.ndarray,
-    *,
-    n_members: int = 1,
-    share: str = "all",
-    seed: int = 0,
-) -> list[np.ndarray]:
-    """Divide the training flashes among the members of an ensemble.
-
-    Parameters
-    ----------
-    flashes : DataFrame
-        The flash table.
-    train : ndarray of bool, shape (n_flashes,)
-        The training part.
-    n_members : int
-        Networks in the ensemble.
-    share : {"all", "nontarget_fifths", "consecutive"}
-        ``all``: every member gets everything (MCNN-3). ``nontarget_fifths``: all targets and
-        one of ``n_members`` equal random parts of the nontargets (MCNN-1). ``consecutive``: one
-        of ``n_members`` equal runs of consecutive characters (MCNN-2).
-    seed : int
-        Of the random parts.
-
-    Returns
-    -------
-    list of ndarray of bool
-        One mask a member.
-
-    Notes
-    -----
-    Cecotti & Graeser 2011, section 4.1. Whether MCNN-1's fifths are random or consecutive is
-    not said there; they are random here.
-    """
-    if share == "all":
-        return [train.copy() for _ in range(n_members)]
-    members = [np.zeros(len(flashes), bool) for _ in range(n_members)]
-    if share == "nontarget_fifths":
-        target = train & flashes["is_target"].fillna(False).to_numpy(bool)
-        nontargets = np.random.default_rng(seed).permutation(np.flatnonzero(train & ~target))
-        for member, part in zip(members, np.array_split(nontargets, n_members), strict=True):
-            member[part] = True
-            member |= target
-    elif share == "consecutive":
-        unit = _units(flashes, "character")
-        kept = np.unique(unit[train])
-        if len(kept) < n_members:
-            raise InputError(
-                f"{len(kept)} training characters for {n_members} members; expected one each"
-            )
-        for member, part in zip(members, np.array_split(kept, n_members), strict=True):
-            member |= train & np.isin(unit, part)
-    else:
-        raise InputError(f"share {share!r}; expected 'all', 'nontarget_fifths' or 'consecutive'")
-    return members
-
-
-def inner_folds(flashes: pd.DataFrame, rows: np.ndarray, k: int = 5) -> np.ndarray:
-    """Divide a training part into folds, by which choices are made and members combined.
-
-    Parameters
-    ----------
-    flashes : DataFrame
-        The flash table, in the order of the recording.
-    rows : ndarray of bool, shape (n_flashes,)
-        The training part.
-    k : int
-        Folds, at least two; fewer where there are fewer units.
-
-    Returns
-    -------
-    ndarray of int, shape (n_flashes,)
-        The fold of each training flash, from 0; -1 elsewhere. Folds are blocks of consecutive
-        whole subjects where there are several, else of characters, in an oddball of runs. A
-        single unit is cut into two halves in time.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two flashes or folds.
-    """
-    if rows.sum() < 2 or k < 2:
-        raise InputError(f"{k} inner folds of {rows.sum()} flashes; expected at least two of both")
-    by = "subject" if flashes["subject"][rows].nunique() > 1 else "character"
-    unit = np.unique(_units(flashes, by)[rows], return_inverse=True)[1]
-    if unit.max() == 0:
-        unit, k = np.arange(len(unit)), 2
-    n_units = unit.max() + 1
-    folds = np.full(len(flashes), -1)
-    folds[rows] = unit * min(k, n_units) // n_units
-    return folds
-
-
 def check_monitor(monitor: str) -> None:
     """Refuse to choose anything by a value that is not validated on training data.
 
@@ -380,19 +278,10 @@ def check_monitor(monitor: str) -> None:
         )
 
 
-def _units(flashes: pd.DataFrame, by: str) -> np.ndarray:
-    """Give each flash the number of its unit; oddball runs stand in for characters."""
-    if by not in UNITS:
-        raise InputError(f"split by {by!r}; expected one of {list(UNITS)}")
-    if by == "character" and flashes["character"].isna().all():
-        by = "run"
-    return flashes.groupby(UNITS[by], sort=False, dropna=False).ngroup().to_numpy()
-
-
 def _drawn(flashes, among, by, fraction, rng, what) -> np.ndarray:
     if fraction == 0:
         return np.zeros(len(flashes), bool)
-    unit = _units(flashes, by)
+    unit = unit_of(flashes, by)
     units = np.unique(unit[among])
     if len(units) < 2:
         raise InputError(

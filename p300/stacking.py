@@ -15,7 +15,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from p300.splits import inner_folds, shares_samples
+from p300.folds import inner_folds
+from p300.splits import shares_samples
 
 if TYPE_CHECKING:
     from p300.checkpoint import Member
@@ -29,7 +30,7 @@ FitMember = Callable[[Mapping, np.ndarray, np.ndarray | None], "tuple[Member, di
 class Stack:
     """Detectors of several kinds, combined by their scores of left-out training flashes.
 
-    The training part is cut into folds of whole characters (:func:`p300.splits.inner_folds`).
+    The training part is cut into folds of whole characters (:func:`p300.folds.inner_folds`).
     Every detector scores each fold after training on the others; a network stops by that fold,
     so its own scores of it are slightly too good. Of a network one member a fold is kept, a
     classical detector is trained once more on everything.

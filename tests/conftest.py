@@ -1,7 +1,10 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from p300.simulation import simulate_recording
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +62,22 @@ SMALL = [
 def small():
     """Overrides that make a training run on the simulation take less than a second."""
     return list(SMALL)
+
+
+@pytest.fixture(scope="session")
+def flashes():
+    """Two subjects, two sessions each, two runs of three characters."""
+    parts = []
+    for k, subject in enumerate(("1", "2")):
+        for session in ("a", "b"):
+            part = simulate_recording(
+                "ABCDEF",
+                n_repetitions=2,
+                ch_names=["Cz"],
+                n_runs=2,
+                subject=subject,
+                session=session,
+                seed=k,
+            ).flashes
+            parts.append(part.assign(segment=part["segment"] + 2 * len(parts)))
+    return pd.concat(parts, ignore_index=True)

@@ -121,6 +121,20 @@ def test_the_same_seed_gives_the_same_scores_and_another_seed_others(p300, small
     assert tables[0].equals(tables[1]) and not tables[0].equals(tables[2])
 
 
+@pytest.mark.parametrize("experiment", ["cnn1", "lda"])
+def test_epochs_kept_on_disk_give_the_same_result(p300, small, tmp_path, experiment):
+    kept = tmp_path / "epochs"
+    results = []
+    for options in ([], [f"cache.folder={kept}"], [f"cache.folder={kept}"]):
+        run = tmp_path / f"run{len(results)}"
+        arguments = [f"experiment={experiment}", f"hydra.run.dir={run}", *options]
+        status, _, errors = p300("train", *small, *arguments)
+        assert status == 0, errors
+        results.append(read_results(run)["test"]["detection"]["auc"])
+        (entry,) = kept.glob("*.npy") if options else [None]
+    assert results[0] == results[1] == results[2]
+
+
 def test_cnn2b_keeps_the_electrodes_of_highest_power(p300, small, tmp_path):
     status, printed, errors = p300("train", "experiment=cnn2b", "select_electrodes.n=3", *small)
     assert status == 0, errors

@@ -31,13 +31,20 @@ def test_the_second_time_epochs_come_from_the_disk_and_are_the_same(tmp_path, re
     store = EpochsCache(tmp_path / "epochs")
     first = store.epochs(fitted, recording)
     second = store.epochs(fitted, recording)
-    assert isinstance(second.data, np.memmap) and not second.data.flags.writeable
+    assert isinstance(second.data, np.memmap)
     np.testing.assert_array_equal(second.data, first.data)
     np.testing.assert_array_equal(second.is_rejected, first.is_rejected)
     assert first.is_rejected.tolist() == [False, False, True, True]
     assert second.flashes is recording.flashes
     assert (second.unit, second.ch_names, second.sfreq) == ("sd", first.ch_names, 120)
     assert [p.suffix for p in store.folder.iterdir()] == [".npy"]
+
+
+def test_changes_to_the_epochs_do_not_reach_the_disk(tmp_path, recording, fitted):
+    store = EpochsCache(tmp_path)
+    first = store.epochs(fitted, recording)
+    store.epochs(fitted, recording).data[:] = 0
+    np.testing.assert_array_equal(store.epochs(fitted, recording).data, first.data)
 
 
 def test_whatever_changes_the_epochs_changes_the_file(recording, fitted, tmp_path, monkeypatch):

@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from p300.errors import InputError
@@ -10,31 +9,11 @@ from p300.splits import (
     check_monitor,
     count_units,
     hold_out,
-    inner_folds,
     leave_one_out,
-    member_rows,
     shares_samples,
 )
 
 WINDOW = (0.0, 0.65)
-
-
-def spelled_flashes():
-    """Two subjects, two sessions each, two runs of three characters."""
-    parts = []
-    for k, subject in enumerate(("1", "2")):
-        for session in ("a", "b"):
-            part = simulate_recording(
-                "ABCDEF",
-                n_repetitions=2,
-                ch_names=["Cz"],
-                n_runs=2,
-                subject=subject,
-                session=session,
-                seed=k,
-            ).flashes
-            parts.append(part.assign(segment=part["segment"] + 2 * len(parts)))
-    return pd.concat(parts, ignore_index=True)
 
 
 def read_samples(flashes, rows, sfreq=240):
@@ -56,8 +35,7 @@ def every_split(flashes):
     yield hold_out(flashes, test={"session": ["b"]})
 
 
-def test_no_raw_sample_is_read_on_two_sides_of_any_split():
-    flashes = spelled_flashes()
+def test_no_raw_sample_is_read_on_two_sides_of_any_split(flashes):
     for split in every_split(flashes):
         train, validation, test = (
             read_samples(flashes, rows) for rows in (split.train, split.validation, split.test)
@@ -66,8 +44,7 @@ def test_no_raw_sample_is_read_on_two_sides_of_any_split():
         assert not train & validation and not train & test and not validation & test
 
 
-def test_no_character_is_on_two_sides_of_any_split():
-    flashes = spelled_flashes()
+def test_no_character_is_on_two_sides_of_any_split(flashes):
     for split in every_split(flashes):
         side = split.train + 2 * split.validation + 4 * split.test
         sides = flashes.assign(side=side).groupby(CHARACTER_KEY)["side"].nunique()
@@ -97,8 +74,7 @@ def test_flashes_of_another_segment_share_nothing():
     assert np.array_equal(shares_samples(flashes, rows, WINDOW), rows)
 
 
-def test_validation_comes_from_the_training_side():
-    flashes = spelled_flashes()
+def test_validation_comes_from_the_training_side(flashes):
     split = hold_out(flashes, test={"subject": ["2"]})
     assert set(flashes[split.validation]["subject"]) == {"1"}
     assert set(flashes[split.test]["subject"]) == {"2"}
@@ -112,47 +88,20 @@ def test_a_plain_oddball_is_divided_by_runs():
     assert len(set.union(*runs)) == 4
 
 
-def test_the_same_seed_draws_the_same_split_and_another_seed_another():
-    flashes = spelled_flashes()
+def test_the_same_seed_draws_the_same_split_and_another_seed_another(flashes):
     first, again, other = (hold_out(flashes, seed=s).test for s in (0, 0, 1))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
-def test_every_unit_is_tested_once_when_each_is_left_out():
-    flashes = spelled_flashes()
+def test_every_unit_is_tested_once_when_each_is_left_out(flashes):
     n_runs = count_units(flashes, "run")
     assert n_runs == 8
     tested = sum(leave_one_out(flashes, by="run", fold=k).test.astype(int) for k in range(n_runs))
     assert (tested == 1).all()
 
 
-def test_mcnn1_gives_each_member_all_targets_and_a_fifth_of_the_nontargets():
-    flashes = spelled_flashes()
-    train = flashes["subject"].eq("1").to_numpy()
-    is_target = flashes["is_target"].to_numpy(bool)
-    members = member_rows(flashes, train, n_members=5, share="nontarget_fifths")
-    n_targets = (train & is_target).sum()
-    for member in members:
-        assert (member & is_target).sum() == n_targets
-        assert abs((member & ~is_target).sum() - n_targets) <= 1
-    nontargets = sum((m & ~is_target).astype(int) for m in members)
-    assert np.array_equal(nontargets, (train & ~is_target).astype(int))
-
-
-def test_mcnn2_gives_each_member_consecutive_whole_characters():
-    flashes = spelled_flashes()
-    train = np.ones(len(flashes), bool)
-    members = member_rows(flashes, train, n_members=4, share="consecutive")
-    assert np.array_equal(sum(m.astype(int) for m in members), np.ones(len(flashes), int))
-    for member in members:
-        rows = np.flatnonzero(member)
-        assert np.array_equal(rows, np.arange(rows[0], rows[-1] + 1))
-        assert len(flashes[member].groupby(CHARACTER_KEY)) == 6
-
-
 @pytest.mark.parametrize("n_characters", [1, 2, 5])
-def test_a_short_calibration_keeps_the_first_characters_of_each_subject(n_characters):
-    flashes = spelled_flashes()
+def test_a_short_calibration_keeps_the_first_characters_of_each_subject(n_characters, flashes):
     whole = hold_out(flashes, test={"session": ["b"]})
     split = hold_out(flashes, test={"session": ["b"]}, n_characters=n_characters)
     assert np.array_equal(split.test, whole.test)
@@ -174,16 +123,11 @@ def test_a_short_calibration_keeps_the_first_characters_of_each_subject(n_charac
         (lambda f: leave_one_out(f, by="run", fold=8), "8 runs"),
         (lambda f: hold_out(f, test={"session": ["b"]}, n_characters=7), "there are 6"),
         (lambda f: hold_out(f[f["subject"] == "1"], by="subject"), "cannot be divided"),
-        (
-            lambda f: member_rows(f, np.arange(len(f)) < 24, n_members=3, share="consecutive"),
-            "1 tr",
-        ),
-        (lambda f: member_rows(f, np.ones(len(f), bool), n_members=2, share="half"), "'half'"),
     ],
 )
-def test_splits_that_cannot_be_made_are_refused(ask, words):
+def test_splits_that_cannot_be_made_are_refused(ask, words, flashes):
     with pytest.raises(InputError, match=words):
-        ask(spelled_flashes())
+        ask(flashes)
 
 
 def test_a_flash_on_two_sides_is_refused():
@@ -197,38 +141,3 @@ def test_nothing_may_be_chosen_by_test_results():
         check_monitor("test/auc")
     with pytest.raises(InputError, match="is not computed"):
         check_monitor("val_loss")
-
-
-def test_inner_folds_are_blocks_of_whole_consecutive_characters():
-    flashes = spelled_flashes()
-    rows = flashes["subject"].eq("1").to_numpy()  # two sessions of six characters
-    folds = inner_folds(flashes, rows)
-    assert (folds[~rows] == -1).all() and set(folds[rows]) == {0, 1, 2, 3, 4}
-    assert (np.diff(folds[rows]) >= 0).all()
-    by_character = flashes[rows].assign(fold=folds[rows]).groupby(CHARACTER_KEY)["fold"]
-    assert (by_character.nunique() == 1).all()
-    assert set(by_character.first().value_counts()) == {2, 3}
-
-
-def test_inner_folds_leave_whole_subjects_out_where_there_are_several():
-    flashes = spelled_flashes()
-    folds = inner_folds(flashes, np.ones(len(flashes), bool))
-    assert np.array_equal(folds, (flashes["subject"] == "2").to_numpy().astype(int))
-
-
-def test_there_are_no_more_inner_folds_than_characters_and_never_fewer_than_two():
-    flashes = simulate_recording("ABC", n_repetitions=2, ch_names=["Cz"]).flashes
-    character = flashes["character"].to_numpy()
-    assert set(inner_folds(flashes, np.ones(len(flashes), bool))) == {0, 1, 2}
-    first = character == character[0]
-    assert inner_folds(flashes, first)[first].tolist() == [0] * 12 + [1] * 12
-    with pytest.raises(InputError, match="of 0 flashes"):
-        inner_folds(flashes, np.zeros(len(flashes), bool))
-
-
-def test_inner_folds_of_an_oddball_are_its_runs():
-    flashes = simulate_recording(None, speller=None, n_runs=4, ch_names=["Cz"]).flashes
-    rows = flashes["run"].ne(flashes["run"].iloc[0]).to_numpy()
-    folds = inner_folds(flashes, rows)
-    assert flashes[rows].assign(fold=folds[rows]).groupby("run")["fold"].nunique().eq(1).all()
-    assert set(folds[rows]) == {0, 1, 2}

@@ -71,8 +71,8 @@ class EpochsCache:
         Returns
         -------
         Epochs
-            As of :meth:`~p300.preprocessing.Preprocessor.epochs`; if they come from the folder,
-            ``data`` is read-only.
+            As of :meth:`~p300.preprocessing.Preprocessor.epochs`. If they come from the folder,
+            ``data`` is read from there when it is needed; changes to it never get there.
         """
         recording = as_recording(recording, is_filtered=preprocessor.is_filtering)
         path = self.path(preprocessor, recording)
@@ -174,7 +174,7 @@ def _read(path):
             digest = file.read()
         if _hash_file(path, n_bytes) != digest:
             raise ValueError("the content does not fit its hash")
-        data = np.load(path, mmap_mode="r", allow_pickle=False)
+        data = np.load(path, mmap_mode="c", allow_pickle=False)
         is_rejected = np.fromfile(path, bool, len(data), offset=n_bytes - len(data))
         os.utime(path)
     except (FileNotFoundError, NotADirectoryError):
