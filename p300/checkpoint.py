@@ -20,13 +20,14 @@ import torch
 from torch import nn
 
 from p300 import __version__, losses
+from p300.alignment import EuclideanAlignment, aligned
 from p300.errors import InputError
-from p300.preprocessing import Preprocessor
+from p300.preprocessing import Epochs, Preprocessor
 from p300.recording import Recording
 from p300.speller import Speller
 
 #: Written into every file; a file with another one is refused.
-FORMAT = "p300 detector 2"
+FORMAT = "p300 detector 3"
 
 #: Packages whose classes a checkpoint may name.
 TRUSTED = ("p300.models.", "p300.baselines.", "braindecode.models.")
@@ -98,6 +99,8 @@ class TrainedDetector:
         The resolved configuration of the run, plain containers.
     calibration : (float, float)
         Slope and offset that make the sum log odds; (1, 0) leaves it.
+    alignment : EuclideanAlignment or None
+        What the epochs go through between preprocessing and members.
     """
 
     members: list[Member]
@@ -105,6 +108,7 @@ class TrainedDetector:
     speller: Speller | None = None
     config: dict[str, Any] = field(default_factory=dict)
     calibration: tuple[float, float] = (1.0, 0.0)
+    alignment: EuclideanAlignment | None = None
 
     def score(self, recording: Recording) -> np.ndarray:
         """Score every flash of a recording: float64, shape (n_flashes,), in table order.
@@ -114,10 +118,14 @@ class TrainedDetector:
         InputError
             If the recording lacks channels, or has another unit than the detector learned.
         """
-        return self.score_epochs(self.preprocessor.transform(recording))
+        return self.score_epochs(self.epochs(recording).data)
+
+    def epochs(self, recording: Recording) -> Epochs:
+        """Preprocess and align a recording's epochs, as the members see them."""
+        return aligned(self.preprocessor.epochs(recording), self.alignment)
 
     def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
-        """Score preprocessed epochs (n_flashes, n_chans, n_times): shape (n_flashes,)."""
+        """Score epochs (n_flashes, n_chans, n_times) as of :meth:`epochs`: shape (n_flashes,)."""
         slope, offset = self.calibration
         return slope * sum(m.weight * m.score(epochs) for m in self.members) + offset
 
@@ -139,6 +147,7 @@ class TrainedDetector:
             "p300_version": __version__,
             "config": self.config,
             "calibration": list(self.calibration),
+            "alignment": None if self.alignment is None else self.alignment.to_dict(),
             "preprocessing": self.preprocessor.get_state(),
             "speller": None if self.speller is None else self.speller.to_dict(),
             "members": [
@@ -171,13 +180,14 @@ class TrainedDetector:
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             found = content.get("format") if isinstance(content, dict) else type(content).__name__
             raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
-        speller = content["speller"]
+        speller, alignment = content["speller"], content["alignment"]
         return cls(
             members=[_restored(**member) for member in content["members"]],
             preprocessor=Preprocessor.from_state(content["preprocessing"]),
             speller=None if speller is None else Speller.from_dict(speller),
             config=content["config"],
             calibration=tuple(content["calibration"]),
+            alignment=None if alignment is None else EuclideanAlignment(**alignment),
         )
 
 

@@ -34,15 +34,18 @@ def fit_and_score(
     """Preprocess, fit every member, write checkpoint and scores; return what was found."""
     from hydra.utils import instantiate
 
+    from p300.alignment import aligned
     from p300.checkpoint import TrainedDetector
 
     started = time.perf_counter()
     preprocessor = instantiate(cfg.preprocessing, _convert_="all")
-    epochs = cut_epochs(cfg, preprocessor.fit(recording, rows=split.train), recording)
+    alignment = instantiate(cfg.alignment.method, _convert_="all")
+    preprocessor.fit(recording, rows=split.train)
+    epochs = aligned(cut_epochs(cfg, preprocessor, recording), alignment)
     if cfg.select_electrodes.n is not None:
         best = select_electrodes(cfg, epochs, split, folder)
         preprocessor = preprocessor.set_params(channels=best).fit(recording, rows=split.train)
-        epochs = cut_epochs(cfg, preprocessor, recording)
+        epochs = aligned(cut_epochs(cfg, preprocessor, recording), alignment)
     preprocessed = time.perf_counter()
     log.info("preprocessed to %s in %.1f s", epochs.data.shape, preprocessed - started)
 
@@ -55,7 +58,9 @@ def fit_and_score(
     )
     members, offset, training = fit_all(cfg, epochs, shares, split.validation, folder, tracker)
     log.info("fitted %d member(s) in %.1f s", len(members), time.perf_counter() - preprocessed)
-    detector = TrainedDetector(members, preprocessor, recording.speller, config, (1.0, offset))
+    detector = TrainedDetector(
+        members, preprocessor, recording.speller, config, (1.0, offset), alignment
+    )
     scores = detector.score_epochs(epochs.data)
     if cfg.calibration != "none":
         slope, shift = calibrated(cfg.calibration, scores, epochs, split.validation)

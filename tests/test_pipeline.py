@@ -71,9 +71,18 @@ def test_a_checkpoint_scores_identically_in_a_fresh_process_by_its_path_alone(
     assert np.array_equal(np.load(out), here)
 
 
-@pytest.mark.parametrize("experiment", ["cnn1", "lda", "light"])
-def test_evaluating_a_run_repeats_its_test_result(p300, small, tmp_path, experiment):
-    p300("train", f"experiment={experiment}", *small)
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["experiment=cnn1"],
+        ["experiment=lda"],
+        ["experiment=light"],
+        ["experiment=lda", "alignment=euclidean"],
+    ],
+    ids=" ".join,
+)
+def test_evaluating_a_run_repeats_its_test_result(p300, small, tmp_path, options):
+    p300("train", *options, *small)
     run = only_run(tmp_path)
     status, printed, errors = p300("evaluate", f"run={run}")
     assert status == 0, errors

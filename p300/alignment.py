@@ -1,0 +1,132 @@
+"""Euclidean alignment: make the electrodes of different people and days alike, without labels.
+
+H. He, D. Wu, "Transfer learning for brain-computer interfaces: a Euclidean space data alignment
+approach", IEEE Trans. Biomed. Eng. 67:399-410, 2020, doi 10.1109/TBME.2019.2913914.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.preprocessing import Epochs
+
+
+class EuclideanAlignment:
+    """Whiten each flash by the mean covariance of the flashes before it.
+
+    In the paper the mean is taken over all flashes of a person. Here it is taken, for each
+    subject and session, over the flashes so far, so that a new person can be spelled for at once
+    and no flash knows of a later one. It begins with a multiple of the unit matrix.
+
+    Parameters
+    ----------
+    n_prior : int
+        How many flashes the unit matrix counts for.
+    n_hold : int
+        Flashes for which a mean is held before the ones that came meanwhile are added.
+
+    Examples
+    --------
+    >>> from p300.recording import flash_table
+    >>> epochs = 5 * np.random.default_rng(0).normal(size=(400, 4, 78))
+    >>> aligned = EuclideanAlignment().transform(epochs, flash_table(onset=np.arange(400.0)))
+    >>> float(aligned[200:].std().round(2))
+    1.0
+    """
+
+    def __init__(self, n_prior: int = 24, n_hold: int = 12):
+        if n_prior < 1 or n_hold < 1:
+            raise InputError(f"n_prior {n_prior} and n_hold {n_hold}; expected at least 1 of each")
+        self.n_prior, self.n_hold = n_prior, n_hold
+
+    def transform(self, epochs: np.ndarray, flashes: pd.DataFrame) -> np.ndarray:
+        """Align the epochs of a recording.
+
+        Parameters
+        ----------
+        epochs : ndarray, shape (n_flashes, n_chans, n_times)
+            Preprocessed; not changed.
+        flashes : DataFrame
+            Their flash table, in the order of time within each session.
+
+        Returns
+        -------
+        ndarray of the same shape and type
+        """
+        aligned = np.empty_like(epochs)
+        keys = ["subject", "session"]
+        for rows in flashes.groupby(keys, sort=False, dropna=False).indices.values():
+            stream = AlignmentStream(self, epochs.shape[1])
+            for start in range(0, len(rows), self.n_hold):
+                some = rows[start : start + self.n_hold]
+                aligned[some] = stream.push(epochs[some])
+        return aligned
+
+    def to_dict(self) -> dict[str, int]:
+        """Give the parameters as a plain container."""
+        return {"n_prior": self.n_prior, "n_hold": self.n_hold}
+
+
+class AlignmentStream:
+    """The alignment of one session, flash after flash.
+
+    Parameters
+    ----------
+    alignment : EuclideanAlignment
+        Its parameters.
+    n_chans : int
+        Electrodes.
+    """
+
+    def __init__(self, alignment: EuclideanAlignment, n_chans: int):
+        self.alignment = alignment
+        self._sum = np.zeros((n_chans, n_chans))
+        self._n_seen = 0
+        self._n_held = alignment.n_hold  # so that the first flash makes the first matrix
+        self._matrix = np.eye(n_chans)
+
+    def push(self, epochs: np.ndarray) -> np.ndarray:
+        """Align the next flashes, shape (n, n_chans, n_times)."""
+        aligned = np.empty_like(epochs)
+        n_hold, begin = self.alignment.n_hold, 0
+        while begin < len(epochs):
+            if self._n_held == n_hold:
+                self._update(epochs[begin])
+            stop = min(len(epochs), begin + n_hold - self._n_held)
+            some = epochs[begin:stop]
+            aligned[begin:stop] = self._matrix.astype(epochs.dtype) @ some
+            self._sum += np.einsum("fct,fdt->cd", some, some, optimize=True) / some.shape[-1]
+            self._n_seen += len(some)
+            self._n_held += len(some)
+            begin = stop
+        return aligned
+
+    def _update(self, epoch) -> None:
+        """Make the whitening matrix of what was seen; the first flash sets the prior's size."""
+        n_prior, n_chans = self.alignment.n_prior, len(self._sum)
+        power = np.trace(self._sum) / self._n_seen if self._n_seen else _power(epoch)
+        prior = (power / n_chans or 1.0) * np.eye(n_chans)
+        mean = (n_prior * prior + self._sum) / (n_prior + self._n_seen)
+        values, vectors = np.linalg.eigh(mean)
+        self._matrix = (vectors / np.sqrt(values)) @ vectors.T
+        self._n_held = 0
+
+
+def aligned(epochs: Epochs, alignment: EuclideanAlignment | None) -> Epochs:
+    """Give epochs after an alignment, or as they are for None."""
+    if alignment is None:
+        return epochs
+    return replace(epochs, data=alignment.transform(epochs.data, epochs.flashes), unit="sd")
+
+
+def _power(epoch) -> float:
+    """Give the mean square of an epoch, summed over its electrodes."""
+    return float(np.sum(np.square(epoch, dtype=np.float64)) / epoch.shape[-1])
