@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge as BruteForceRidge
 
 from p300.baselines import GaussianProcessRidge
-from p300.baselines.ridge import PENALTIES, choose_penalty, ridge_weights, smooth_basis
+from p300.baselines.ridge import PENALTIES, Ridge, choose_penalty, smooth_basis
 
 
 @pytest.mark.parametrize("n_features", [7, 90])
@@ -13,10 +13,25 @@ def test_both_forms_agree_with_a_brute_force_ridge(n_features):
     rng = np.random.default_rng(0)
     features, desired = rng.normal(size=(40, n_features)) + 3, rng.normal(size=40)
     mean_eigenvalue = np.cov(features.T, bias=True).trace() / n_features
-    found = ridge_weights(features, desired, [0.1, 10.0])
+    found = Ridge(features, desired).weights([0.1, 10.0])
     for weights, penalty in zip(found.T, [0.1, 10.0], strict=True):
-        brute = Ridge(alpha=40 * penalty * mean_eigenvalue, solver="svd").fit(features, desired)
+        brute = BruteForceRidge(alpha=40 * penalty * mean_eigenvalue, solver="svd")
+        brute.fit(features, desired)
         np.testing.assert_allclose(weights, brute.coef_, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_out", [5, 20])
+@pytest.mark.parametrize("n_features", [7, 90])
+def test_left_out_flashes_are_scored_as_by_a_regression_on_the_others(n_features, n_out):
+    rng = np.random.default_rng(1)
+    features, desired = rng.normal(size=(40, n_features)) + 3, rng.normal(size=40)
+    out = np.isin(np.arange(40), rng.permutation(40)[:n_out])
+    ridge = Ridge(features, desired)
+    found = ridge.left_out_scores(out, [0.1, 10.0])
+    for scores, penalty in zip(found.T, [0.1, 10.0], strict=True):
+        brute = BruteForceRidge(alpha=penalty * ridge.size, solver="svd")
+        wanted = brute.fit(features[~out], desired[~out]).predict(features[out])
+        np.testing.assert_allclose(np.diff(scores), np.diff(wanted), rtol=1e-6, atol=1e-9)
 
 
 def test_the_basis_rebuilds_the_kernel_of_the_gaussian_process():
@@ -42,8 +57,8 @@ def test_noise_asks_for_a_larger_penalty_than_a_clear_answer():
     clear = rng.normal(size=(600, 30)) + 3 * y[:, None] * rng.normal(size=30)
     groups = np.repeat(np.arange(10), 60)
     weak = rng.normal(size=(600, 30)) + 0.3 * y[:, None]
-    assert choose_penalty(weak, desired, groups) > PENALTIES[0]
-    assert choose_penalty(clear, desired, groups) in PENALTIES
+    assert choose_penalty(Ridge(weak, desired), y, groups) > PENALTIES[0]
+    assert choose_penalty(Ridge(clear, desired), y, groups) in PENALTIES
 
 
 def test_fewer_than_three_characters_take_the_fixed_penalty():

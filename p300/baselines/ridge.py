@@ -8,6 +8,8 @@ squared exponential: neighbouring samples get similar weights. C. E. Rasmussen, 
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import solve
+from sklearn.utils.validation import check_is_fitted
 
 from p300.baselines.base import ClassicalDetector, center
 from p300.metrics import roc_auc
@@ -79,8 +81,9 @@ class GaussianProcessRidge(ClassicalDetector):
         basis = smooth_basis(n_times, self.length_scale_s * self.sfreq)
         features = ((epochs / spread) @ basis).reshape(n_flashes, -1)
         desired = np.where(is_target, 0.5 / is_target.mean(), -0.5 / (~is_target).mean())
-        self.penalty_ = self.penalty or choose_penalty(features, desired, groups)
-        weights = ridge_weights(features, desired, [self.penalty_])[:, 0]
+        ridge = Ridge(features, desired)
+        self.penalty_ = self.penalty or choose_penalty(ridge, is_target, groups)
+        weights = ridge.weights([self.penalty_])[:, 0]
         middle = (features[is_target].mean(axis=0) + features[~is_target].mean(axis=0)) / 2
         self.intercept_ = -float(middle @ weights)
         self.weights_ = weights.reshape(n_chans, -1) @ basis.T / spread
@@ -89,6 +92,11 @@ class GaussianProcessRidge(ClassicalDetector):
 
     def _score(self, epochs):
         return epochs.reshape(len(epochs), -1) @ self.weights_.ravel() + self.intercept_
+
+    def epoch_weights(self):
+        """Give the weight of each electrode and sample in the score: (n_chans, n_times)."""
+        check_is_fitted(self)
+        return self.weights_
 
 
 def smooth_basis(n_times, length_scale):
@@ -119,22 +127,24 @@ def smooth_basis(n_times, length_scale):
     return vectors[:, kept] * np.sqrt(values[kept])
 
 
-def choose_penalty(features, desired, groups, n_blocks=5):
+def choose_penalty(ridge, is_target, groups, n_blocks=5):
     """Choose the penalty with the highest mean AUC over left-out blocks of whole groups."""
     unit = np.unique(groups, return_inverse=True)[1]
     n_units = unit.max() + 1
     block = unit * min(n_blocks, n_units) // n_units
     found = []
     for k in range(block.max() + 1) if n_units > 2 else ():
-        out, is_target = block == k, desired > 0
+        out = block == k
         if all(0 < is_target[rows].sum() < rows.sum() for rows in (out, ~out)):
-            weights = ridge_weights(features[~out], desired[~out], PENALTIES)
-            found.append([roc_auc(is_target[out], s) for s in (features[out] @ weights).T])
+            scores = ridge.left_out_scores(out, PENALTIES)
+            found.append([roc_auc(is_target[out], s) for s in scores.T])
     return float(PENALTIES[np.mean(found, axis=0).argmax()]) if found else 1.0
 
 
-def ridge_weights(features, desired, penalties):
-    """Solve centred ridge regression for several penalties by one eigendecomposition.
+class Ridge:
+    """Centred ridge regression for any penalty, from one eigendecomposition.
+
+    Penalties are relative to the mean eigenvalue of the features' covariance.
 
     Parameters
     ----------
@@ -142,20 +152,59 @@ def ridge_weights(features, desired, penalties):
         Not changed.
     desired : ndarray, shape (n_flashes,)
         What to predict.
-    penalties : sequence of float
-        Relative to the mean eigenvalue of the features' covariance.
-
-    Returns
-    -------
-    ndarray, shape (n_features, n_penalties)
     """
-    centered = features - features.mean(axis=0)
-    n_flashes, n_features = centered.shape
-    is_dual = n_features > n_flashes
-    gram = (centered @ centered.T if is_dual else centered.T @ centered) / n_flashes
-    values, vectors = np.linalg.eigh(gram)
-    size = np.trace(gram) / n_features or 1.0
-    projected = vectors.T @ (desired if is_dual else centered.T @ desired) / n_flashes
-    shrunk = projected[:, np.newaxis] / (values[:, np.newaxis] + size * np.asarray(penalties))
-    weights = vectors @ shrunk
-    return centered.T @ weights if is_dual else weights
+
+    def __init__(self, features, desired):
+        self.features = features - features.mean(axis=0)
+        self.desired = desired - desired.mean()
+        n_flashes, n_features = features.shape
+        self._is_dual = n_features > n_flashes
+        gram = _gram(self.features, self._is_dual)
+        self.size = np.trace(gram) / n_features or 1.0
+        self._values, self._vectors = np.linalg.eigh(gram)
+
+    def weights(self, penalties):
+        """Give the weights for several penalties, shape (n_features, n_penalties)."""
+        values = self._values[:, np.newaxis] + self.size * np.asarray(penalties)
+        inputs = self.features.T
+        wanted = self.desired if self._is_dual else inputs @ self.desired
+        weights = self._vectors @ ((self._vectors.T @ wanted)[:, np.newaxis] / values)
+        return inputs @ weights if self._is_dual else weights
+
+    def left_out_scores(self, out, penalties):
+        """Score some flashes by regressions on all others, up to a constant.
+
+        A left-out block's errors are ``inv(I - H) @ errors``, with those of the regression on
+        all flashes and the block's part H of its hat matrix; R. D. Cook, S. Weisberg,
+        "Residuals and Influence in Regression", Chapman & Hall, 1982, section 3.4.
+
+        Parameters
+        ----------
+        out : ndarray of bool, shape (n_flashes,)
+            The flashes left out.
+        penalties : sequence of float
+            Relative to all flashes.
+
+        Returns
+        -------
+        ndarray, shape (n_out, n_penalties)
+        """
+        inputs, desired = self.features[out], self.desired[out]
+        if len(inputs) > inputs.shape[1]:  # quicker to regress anew
+            rest = Ridge(self.features[~out], self.desired[~out])
+            return inputs @ rest.weights(self.size / rest.size * np.asarray(penalties))
+        if self._is_dual:
+            turned = self._vectors[out] * np.sqrt(np.maximum(self._values, 0))
+        else:
+            turned = inputs @ self._vectors
+        errors = desired[:, np.newaxis] - inputs @ self.weights(penalties)
+        scores = np.empty_like(errors)
+        for k, penalty in enumerate(penalties):
+            root = turned / np.sqrt(self._values + self.size * penalty)
+            rest = np.eye(len(inputs)) - root @ root.T - 1 / len(self.features)
+            scores[:, k] = desired - solve(rest, errors[:, k], assume_a="pos")
+        return scores
+
+
+def _gram(features, is_dual):
+    return features @ features.T if is_dual else features.T @ features
