@@ -62,8 +62,11 @@ class Detector(pl.LightningModule):
         for augment in self.augmentations:
             epochs = augment(epochs, is_target)
         loss = self.loss(self.network(epochs), is_target)
-        self._losses.append(loss.detach())
+        self._losses.append(self._per_flash(loss.detach(), is_target))
         return loss
+
+    def _per_flash(self, loss: Tensor, is_target: Tensor) -> Tensor:
+        return loss / len(is_target) if self.loss.is_sum else loss
 
     def on_train_batch_end(self, *args) -> None:
         """Hold the network's weights to their constraints after every step."""
@@ -71,7 +74,7 @@ class Detector(pl.LightningModule):
             self.constrain()
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean training loss of the pass."""
+        """Log the mean training loss of the pass, per flash."""
         self.log("train/loss", torch.stack(self._losses).mean())
         self._losses.clear()
 
@@ -81,7 +84,7 @@ class Detector(pl.LightningModule):
         self._validated.append((self.network(epochs), is_target))
 
     def on_validation_epoch_end(self) -> None:
-        """Log validation loss and AUC of the pass."""
+        """Log validation loss, per flash, and AUC of the pass."""
         logits, is_target = (torch.cat(part) for part in zip(*self._validated, strict=True))
         self._validated.clear()
         scores = self.loss.score(logits)
@@ -90,7 +93,8 @@ class Detector(pl.LightningModule):
                 f"the network's output is not finite after pass {self.current_epoch + 1}: "
                 f"training diverged; try a smaller learning rate"
             )
-        self.log("validation/loss", self.loss(logits, is_target) / len(logits))
+        loss = self._per_flash(self.loss(logits, is_target), is_target)
+        self.log("validation/loss", loss)
         self.log("validation/auc", roc_auc(is_target.cpu(), scores.float().cpu()), prog_bar=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -16,6 +16,8 @@ from torch.nn import functional as F
 class CrossEntropy(nn.Module):
     """Cross-entropy of the softmax; the score is the log odds of a target.
 
+    A batch is averaged (``is_sum`` is False).
+
     Parameters
     ----------
     is_target : array-like of bool, shape (n_flashes,)
@@ -25,6 +27,8 @@ class CrossEntropy(nn.Module):
     label_smoothing : float
         Share of each label that is spread evenly over both classes.
     """
+
+    is_sum = False
 
     def __init__(self, is_target, balanced: bool = True, label_smoothing: float = 0.0):
         super().__init__()
@@ -63,6 +67,8 @@ class LogisticSquareError(nn.Module):
     Cecotti & Graeser 2011, sections 3.2, 3.3 and 4.1. Each flash counts in full and a batch is
     summed, not averaged, since the paper's learning rates are rates for one pattern.
     """
+
+    is_sum = True
 
     def __init__(self, is_target, balanced: bool = False):
         super().__init__()

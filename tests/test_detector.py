@@ -1,6 +1,7 @@
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -121,3 +122,19 @@ def test_a_training_that_diverges_says_so(tmp_path):
 def test_choosing_the_best_pass_by_test_results_is_refused(tmp_path):
     with pytest.raises(InputError, match="test result"):
         train_cecotti(tmp_path, *p300_epochs(), monitor="test/auc")
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy, LogisticSquareError])
+def test_both_losses_are_logged_per_flash(tmp_path, loss):
+    epochs, is_target = p300_epochs()
+    logger = pl.loggers.CSVLogger(tmp_path, name="", version="")
+    made = loss(is_target[:240])
+    detector, _, _ = train_cecotti(
+        tmp_path, epochs, is_target, loss=made, lr=1e-5, max_epochs=1, loggers=[logger]
+    )
+    logged = pd.read_csv(tmp_path / "metrics.csv").max()  # of a pass, on lines of their own
+    part = torch.as_tensor(epochs[240:360]), torch.as_tensor(is_target[240:360])
+    with torch.inference_mode():
+        each = [made(detector.network(x[None]), y[None]) for x, y in zip(*part, strict=True)]
+    assert logged["validation/loss"] == pytest.approx(np.mean(each), rel=1e-4)
+    assert logged["train/loss"] == pytest.approx(logged["validation/loss"], rel=0.2)
