@@ -80,61 +80,17 @@ def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def auc_figure(summary: pd.DataFrame) -> Figure:
     """Draw each detector's AUC with its interval, one panel a task."""
-    figure, axes = _figure(summary, height=lambda part: 0.8 + 0.28 * len(part), sharex=True)
-    for axis, (title, part) in zip(axes, panels(summary), strict=True):
-        part = part[::-1]
-        place = np.arange(len(part))
-        error = np.abs(part[["low", "high"]].to_numpy().T - part["auc"].to_numpy())
-        axis.errorbar(part["auc"], place, xerr=error, fmt="o", capsize=3, color="C0")
-        axis.set_yticks(place, part["experiment"])
-        axis.set_ylim(-0.6, len(part) - 0.4)
-        axis.grid(axis="x", alpha=0.3)
-        axis.set_title(title, loc="left", fontsize=10)
-    axes[-1].set_xlabel("AUC of single flashes, 95 % interval over characters")
-    return figure
+    from p300.figures.sweeps import draw_auc_intervals
+
+    return draw_auc_intervals(panels(summary))
 
 
 def accuracy_figure(summary: pd.DataFrame) -> Figure:
     """Draw the share of characters read rightly by number of repetitions, one panel a task."""
-    import matplotlib
+    from p300.figures.sweeps import draw_accuracy_panels
 
     spelled = summary[summary["accuracy_01"].notna()] if "accuracy_01" in summary else summary[:0]
-    figure, axes = _figure(spelled, height=lambda part: 3.2, columns=2)
-    colours = matplotlib.colormaps["tab20"].colors
-    colours = colours[::2] + colours[1::2]  # strong ones first
-    experiments = list(dict.fromkeys(spelled["experiment"]))
-    for axis, (title, part) in zip(axes, panels(spelled), strict=False):
-        names = _accuracies(part)
-        n_repetitions = [int(name[-2:]) for name in names]
-        for _, row in part.iterrows():
-            colour = colours[experiments.index(row["experiment"]) % 20]
-            values = row[names].to_numpy(float)
-            axis.plot(n_repetitions, 100 * values, ".-", color=colour, label=row["experiment"])
-        axis.set_title(title, loc="left", fontsize=10)
-        axis.set_ylim(0, 103)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.grid(alpha=0.3)
-        axis.set_xlabel("repetitions")
-        axis.set_ylabel("characters right (%)")
-        axis.legend(fontsize=7, ncols=1 + len(part) // 9)
-    return figure
-
-
-def _figure(summary, *, height, columns=1, sharex=False):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    heights = [height(part) for _, part in panels(summary)] or [1.0]
-    heights = heights[::columns]
-    figure = Figure(figsize=(4 + 4 * columns, sum(heights)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        len(heights), columns, squeeze=False, height_ratios=heights, sharex=sharex
-    ).ravel()
-    n_panels = sum(1 for _ in panels(summary))
-    for axis in axes[n_panels:]:
-        axis.set_axis_off()
-    return figure, axes[: max(n_panels, 1)]
+    return draw_accuracy_panels(panels(spelled))
 
 
 def _auc_table(part: pd.DataFrame, reference: str) -> str:

@@ -1,0 +1,245 @@
+"""How well text is read: accuracy and bits per minute by number of repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.figures.style import GREY, look, named, new_figure, styled
+from p300.metrics import bits_per_minute, bits_per_selection, wilson_interval
+from p300.published import CHARACTERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: More bands than this hide one another; then the intervals are bars, and above the second
+#: number they are left out.
+MAX_BANDS, MAX_BARS = 2, 5
+
+#: What an axis says where intervals are drawn.
+SURE = ", 95 % interval"
+
+#: Test characters of each subject of the published results.
+N_PUBLISHED = 100
+
+
+@styled
+def draw_accuracy(
+    spelled: pd.DataFrame | Sequence[dict] | Mapping[str, pd.DataFrame | Sequence[dict]],
+    *,
+    published: Sequence[str] = (),
+    subject: str | None = None,
+    n_symbols: int = 36,
+) -> Figure:
+    """Draw characters read rightly, and bits per minute, by number of repetitions.
+
+    Intervals are those of the accuracy (Wilson, 95 %), for bits per minute too: bands of up to
+    two detectors, bars of up to five, none of more.
+
+    Parameters
+    ----------
+    spelled : table, or mapping of str to table
+        By detector: what :func:`p300.spelling.accuracy_by_repetition` returns, or ``spelling``
+        of a run's ``results.json``. Without ``bits_per_minute`` accuracy alone is drawn.
+    published : sequence of str
+        Printed results on BCI Competition III data set II to draw beside them: keys of
+        :data:`p300.published.CHARACTERS`, such as "cnn1".
+    subject : {"A", "B"} or None
+        Whose printed results; None for both together.
+    n_symbols : int
+        Symbols on the screen, which the bits per minute were reckoned with.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InputError
+        If a table lacks columns or has no character whose symbol is known, or a published
+        result is not there.
+
+    Examples
+    --------
+    >>> rows = [{"n_repetitions": 1, "accuracy": 0.5, "low": 0.2, "high": 0.8, "n_characters": 6}]
+    >>> draw_accuracy({"lda": rows}, published=["cnn1"]).get_label()[:71]
+    'Characters read rightly by number of repetitions: lda 50 % after 1 (n ='
+    """
+    tables = {name: _accuracy_table(t, name) for name, t in named(spelled).items()}
+    printed = {
+        f"{name}, printed, {subject or 'A and B'}": published_accuracy(name, subject)
+        for name in published
+    }
+    if not tables and not printed:
+        raise InputError("no table of accuracies; expected at least one detector")
+    with_bits = all("bits_per_minute" in table for table in tables.values())
+    n_rows = len(tables) + len(printed)
+    figure = new_figure(3.1 + 0.17 * ((n_rows + 1) // 2), 7.0 if with_bits else 4.6)
+    axes = figure.subplots(1, 1 + with_bits, squeeze=False)[0]
+    accuracy_lines(axes[0], tables, printed)
+    if with_bits:
+        both = ({k: _as_bits(t, n_symbols) for k, t in ts.items()} for ts in (tables, printed))
+        _draw_lines(axes[1], *both)
+        axes[1].set_ylabel("bits per minute" + SURE * _has_intervals(tables))
+        axes[1].set_ylim(bottom=0)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, handlelength=3
+    )
+    said = [_last(name, table) for name, table in (tables | printed).items()]
+    figure.set_label(f"Characters read rightly by number of repetitions: {'; '.join(said)}.")
+    return figure
+
+
+def accuracy_lines(
+    axis: Axes,
+    tables: Mapping[str, pd.DataFrame],
+    printed: Mapping[str, pd.DataFrame] | None = None,
+    *,
+    order: Sequence[str] = (),
+) -> None:
+    """Draw the accuracy in % of each table, with its interval, into one panel.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+        Drawn into.
+    tables, printed : mapping of str to DataFrame
+        ``n_repetitions, accuracy, low, high`` (shares) by detector, measured and published.
+    order : sequence of str
+        Detectors in the order of their colours, where several panels share them.
+    """
+    _draw_lines(axis, _in_percent(tables), _in_percent(printed or {}), order)
+    axis.set_ylabel("characters right (%)" + SURE * _has_intervals(tables))
+    axis.set_ylim(0, 103)
+
+
+def published_accuracy(name: str, subject: str | None = None) -> pd.DataFrame:
+    """Return printed results as :func:`p300.spelling.accuracy_by_repetition` would.
+
+    Parameters
+    ----------
+    name : str
+        A first key of :data:`p300.published.CHARACTERS`.
+    subject : {"A", "B"} or None
+        None for both together, 200 characters.
+
+    Returns
+    -------
+    DataFrame
+        ``n_repetitions, n_right, n_characters, accuracy, low, high, bits_per_minute``, the last
+        with the paper's own timing.
+
+    Examples
+    --------
+    >>> published_accuracy("cnn1").loc[14, ["n_right", "n_characters"]].astype(int).tolist()
+    [189, 200]
+    """
+    import pandas as pd
+
+    subjects = ("A", "B") if subject is None else (subject,)
+    missing = [f"{name}, subject {s}" for s in subjects if (name, s) not in CHARACTERS]
+    if missing:
+        known = ", ".join(map(str, CHARACTERS))
+        raise InputError(f"no printed result of {'; '.join(missing)}; there are {known}")
+    n_right = np.sum([CHARACTERS[name, s] for s in subjects], axis=0)
+    n_all, n_repetitions = N_PUBLISHED * len(subjects), np.arange(1, len(n_right) + 1)
+    intervals = np.array([wilson_interval(n, n_all) for n in n_right])
+    return pd.DataFrame(
+        {
+            "n_repetitions": n_repetitions,
+            "n_right": n_right,
+            "n_characters": n_all,
+            "accuracy": n_right / n_all,
+            "low": intervals[:, 0],
+            "high": intervals[:, 1],
+            "bits_per_minute": bits_per_minute(n_right / n_all, n_repetitions),
+        }
+    )
+
+
+def _accuracy_table(table, name: str) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(table)
+    missing = sorted({"n_repetitions", "accuracy", "low", "high"} - set(table))
+    if missing:
+        raise InputError(
+            f"{name}: no column {', '.join(missing)}; expected a table of accuracy_by_repetition()"
+        )
+    known = table.astype({k: float for k in ("accuracy", "low", "high")})
+    known = known[known["accuracy"].notna()].sort_values("n_repetitions", ignore_index=True)
+    if not len(known):
+        raise InputError(
+            f"{name}: none of {len(table)} rows has an accuracy; expected characters whose symbol "
+            f"is known"
+        )
+    return known
+
+
+def _has_intervals(tables: Mapping[str, pd.DataFrame]) -> bool:
+    return 0 < len(tables) <= MAX_BARS and any(t["low"].notna().any() for t in tables.values())
+
+
+def _in_percent(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {
+        name: table.assign(
+            value=100 * table["accuracy"], low=100 * table["low"], high=100 * table["high"]
+        )
+        for name, table in tables.items()
+    }
+
+
+def _as_bits(table: pd.DataFrame, n_symbols: int) -> pd.DataFrame:
+    """Turn the intervals of accuracy into those of bits per minute, in the time both took."""
+    value = table["bits_per_minute"].to_numpy(float)
+    n = table["n_repetitions"].to_numpy(float)
+    bits = {k: bits_per_selection(table[k], n_symbols) for k in ("accuracy", "low", "high")}
+    timed = (value > 0) & (bits["accuracy"] > 0)
+    if not timed.any():  # at chance throughout: the time cannot be known
+        return table.assign(value=value, low=np.nan, high=np.nan)
+    seconds = np.full(len(n), np.nan)
+    seconds[timed] = 60 * bits["accuracy"][timed] / value[timed]
+    if timed.sum() > 1:  # a pause and so much a repetition
+        seconds = np.polyval(np.polyfit(n[timed], seconds[timed], 1), n)
+    low, high = (60 * bits[k] / seconds for k in ("low", "high"))
+    return table.assign(value=value, low=low, high=high)
+
+
+def _draw_lines(axis, tables, printed, order=()) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    n_last = 1
+    order = list(order) or [*tables, *printed]
+    for name, table in (*tables.items(), *printed.items()):
+        k = order.index(name)
+        style = look(k) if name in tables else look(k) | {"color": GREY, "markerfacecolor": "w"}
+        n = table["n_repetitions"].to_numpy(float)
+        n_last = max([n_last, *n])
+        axis.plot(n, table["value"], label=name + _number(table), markeredgewidth=0.8, **style)
+        if name not in tables or len(tables) > MAX_BARS:
+            continue
+        if len(tables) <= MAX_BANDS and len(n) > 1:
+            axis.fill_between(
+                n, table["low"], table["high"], color=style["color"], alpha=0.18, lw=0
+            )
+        else:
+            aside = 0.08 * (k - (len(tables) - 1) / 2)
+            axis.vlines(n + aside, table["low"], table["high"], color=style["color"], lw=0.8)
+    axis.set_xlim(0.5, n_last + 0.5)
+    axis.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axis.set_xlabel("repetitions")
+    axis.grid(alpha=0.3)
+
+
+def _last(name: str, table: pd.DataFrame) -> str:
+    row = table.iloc[-1]
+    return f"{name} {100 * row['accuracy']:.3g} % after {row['n_repetitions']:.0f}{_number(table)}"
+
+
+def _number(table: pd.DataFrame) -> str:
+    return f" (n = {table['n_characters'].max():.0f})" if "n_characters" in table else ""

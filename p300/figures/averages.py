@@ -1,0 +1,197 @@
+"""Averages over flashes and how sure they are: what the figures of signals draw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.figures.scalp import electrode_place
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.preprocessing import Epochs
+
+#: Electrodes shown unless others are asked for, as far as they are there.
+USUAL_ELECTRODES = ("Fz", "Cz", "Pz", "PO7", "Oz", "PO8")
+
+
+def flash_classes(epochs: Epochs) -> dict[str, np.ndarray]:
+    """Find the rows of targets and of nontargets among the flashes that can be averaged.
+
+    Returns
+    -------
+    dict
+        ``"targets"`` and ``"nontargets"`` to row numbers; one of them may be empty.
+
+    Raises
+    ------
+    InputError
+        If no flash is labelled and accepted, or a sample is not finite.
+    """
+    is_target = epochs.flashes["is_target"]
+    usable = is_target.notna().to_numpy()
+    n_labelled = int(usable.sum())
+    if epochs.is_rejected is not None:
+        usable = usable & ~epochs.is_rejected
+    if not usable.any():
+        raise InputError(
+            f"{epochs.name}: {n_labelled} of {len(usable)} flashes are labelled and none of these "
+            f"is accepted; expected labelled flashes to average"
+        )
+    broken = int((~np.isfinite(epochs.data[usable]).all(axis=(1, 2))).sum())
+    if broken:
+        raise InputError(
+            f"{epochs.name}: {broken} of {usable.sum()} epochs hold samples that are not finite"
+        )
+    truth = is_target.fillna(False).to_numpy(bool)
+    return {
+        "targets": np.flatnonzero(usable & truth),
+        "nontargets": np.flatnonzero(usable & ~truth),
+    }
+
+
+def mean_waves(
+    epochs: Epochs, classes: Mapping[str, np.ndarray], picked: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """Average each class that there is, and take their difference where both are.
+
+    Returns
+    -------
+    dict
+        ``"targets"``, ``"nontargets"`` and ``"difference"`` to arrays of shape
+        (n_picked, n_times).
+    """
+    means = {
+        kind: epochs.data[rows].mean(axis=0, dtype=float)[list(picked)]
+        for kind, rows in classes.items()
+        if len(rows)
+    }
+    if len(means) == 2:
+        means["difference"] = means["targets"] - means["nontargets"]
+    return means
+
+
+def bootstrap_band(data, flashes: pd.DataFrame, confidence: float, n_draws: int):
+    """Compute percentile intervals of the mean over flashes, resampling whole characters.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_flashes, n_chans, n_times)
+        EEG of one class.
+    flashes : DataFrame
+        The flash table; says which flashes are resampled together
+        (:func:`p300.statistics.resampling_units`).
+    confidence : float
+        Coverage.
+    n_draws : int
+        Bootstrap samples.
+
+    Returns
+    -------
+    low, high : ndarray, shape (n_chans, n_times)
+        ``nan`` where all flashes are of one character.
+    """
+    from p300.statistics import bootstrap_weights, resampling_units
+
+    unit = resampling_units(flashes.reset_index(drop=True))
+    n_units = int(unit.max()) + 1
+    if n_units < 2:
+        return (np.full(data.shape[1:], np.nan),) * 2
+    order = np.argsort(unit, kind="stable")
+    starts = np.flatnonzero(np.diff(unit[order], prepend=-1))
+    sums = np.add.reduceat(data[order], starts).reshape(n_units, -1)
+    weights = bootstrap_weights(n_units, n_draws, np.random.default_rng(0))
+    drawn = (weights @ sums) / (weights @ np.bincount(unit))[:, None]
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return low.reshape(data.shape[1:]), high.reshape(data.shape[1:])
+
+
+def standard_error_band(data, flashes: pd.DataFrame, confidence: float, n_draws: int):
+    """Compute t intervals of the mean over flashes; `flashes` and `n_draws` are not used.
+
+    Returns
+    -------
+    low, high : ndarray, shape (n_chans, n_times)
+        ``nan`` for a single flash.
+    """
+    from scipy.stats import t
+
+    if len(data) < 2:
+        return (np.full(data.shape[1:], np.nan),) * 2
+    error = data.std(axis=0, ddof=1) / np.sqrt(len(data))
+    half = t.ppf((1 + confidence) / 2, len(data) - 1) * error
+    return data.mean(axis=0) - half, data.mean(axis=0) + half
+
+
+#: Ways to say how sure an average is.
+BANDS = {"bootstrap": bootstrap_band, "standard error": standard_error_band}
+
+
+def pick_channels(ch_names: Sequence[str], channels: Sequence[str] | None) -> list[int]:
+    """Find channels by name, in upper or lower case; None for the usual ones or the first six.
+
+    Examples
+    --------
+    >>> pick_channels(("Fz", "C3", "PZ"), None), pick_channels(("Fz", "C3"), ["c3"])
+    ([0, 2], [1])
+    """
+    index = {name.lower(): k for k, name in reversed(list(enumerate(ch_names)))}
+    if channels is None:
+        usual = [index[name.lower()] for name in USUAL_ELECTRODES if name.lower() in index]
+        return usual or list(range(min(6, len(ch_names))))
+    unknown = [name for name in channels if name.lower() not in index]
+    if unknown or not len(channels):
+        raise InputError(
+            f"channels {', '.join(unknown) or '(none)'} are not among the {len(ch_names)} there "
+            f"are: {', '.join(ch_names)}"
+        )
+    return [index[name.lower()] for name in channels]
+
+
+def time_windows(epochs: Epochs, edges: Sequence[float] | None) -> list[tuple[str, np.ndarray]]:
+    """Part the epoch into windows: a title in seconds and which samples lie inside.
+
+    Without edges the windows are 0.1 s long, or a sixth of a shorter or longer epoch.
+    """
+    times, n_times = epochs.times, epochs.data.shape[2]
+    if edges is None:
+        end = times[-1] + 1 / epochs.sfreq
+        start = max(0.0, float(times[0])) if end > 0 else float(times[0])
+        length = 0.1 if 0.3 <= end - start <= 0.9 else (end - start) / min(6, n_times)
+        n_windows = max(1, int((end - start) / length + 1e-6))
+        edges = [start + k * length for k in range(n_windows + 1)]
+    windows = []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        inside = (times >= low - 1e-9) & (times < high - 1e-9)
+        if not inside.any():
+            raise InputError(
+                f"window [{low:g}, {high:g}) s holds no sample; expected ascending edges within "
+                f"[{times[0]:g}, {times[-1] + 1 / epochs.sfreq:g}) s"
+            )
+        windows.append((f"{low:.3g}–{high:.3g} s", inside))
+    if not windows:
+        raise InputError(f"{len(edges)} edges; expected at least two")
+    return windows
+
+
+def front_to_back(ch_name: str) -> tuple:
+    """Sort key of a channel: front first, left first within a row; without place last.
+
+    Rows go by name (all of AF7, AFz, AF8 are one), since rows bend on the head.
+
+    Examples
+    --------
+    >>> sorted(["EMG", "Pz", "T8", "P3", "Cz", "FPZ", "AF7"], key=front_to_back)
+    ['FPZ', 'AF7', 'Cz', 'T8', 'P3', 'Pz', 'EMG']
+    """
+    place = electrode_place(ch_name)
+    if place is None:
+        return (1, 0.0, 0.0, ch_name)
+    row = re.match("[a-z]*?(?=[0-9z]|$)", ch_name.lower()).group().replace("t", "c")
+    middle = electrode_place(row + "z") or place
+    return (0, -middle[1], place[0], ch_name)

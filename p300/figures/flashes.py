@@ -1,0 +1,230 @@
+"""How well single flashes are told apart: ROC, reliability, distributions of scores.
+
+Each function takes a table with one row a flash, or several by the name of their detector: the
+columns ``is_target`` and ``score`` (as in a run's ``scores.csv``), and the flash table's where
+there are intervals over characters. Where a table has a column ``part``, one part is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.figures.style import (
+    NONTARGET,
+    TARGET,
+    count,
+    grid_of_axes,
+    look,
+    new_figure,
+    styled,
+)
+from p300.figures.tables import auc_interval, labelled_scores, reliability, roc_curve
+from p300.metrics import roc_auc
+from p300.statistics import brier_score, calibration_error
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: Bins of a distribution of scores.
+N_BINS = 30
+
+
+@styled
+def draw_roc(
+    scores: pd.DataFrame | Mapping[str, pd.DataFrame], *, part: str = "test", n_draws: int = 1000
+) -> Figure:
+    """Draw the share of targets found over the share of false alarms, for every threshold.
+
+    A marker stands at the threshold 0. The AUC pools all flashes of a table; its 95 % interval
+    resamples characters (blocks of 30 s where there are none).
+
+    Parameters
+    ----------
+    scores : DataFrame, or mapping of str to DataFrame
+        See the module's text.
+    part : str
+        Of the split, where the table has that column.
+    n_draws : int
+        Bootstrap samples, always the same ones; 0 for no interval.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InputError
+        If a table has no labelled flash of each class, or a score is not finite.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> scores = pd.DataFrame({"is_target": [False, False, True, True], "score": [-3, -1, -2, 1]})
+    >>> draw_roc({"lda": scores}, n_draws=0).get_label()
+    'ROC curve of single flashes: AUC of lda 0.750 (4 flashes).'
+    """
+    figure = new_figure(4.2, 4.8)
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="0.7", lw=0.8, zorder=0)
+    said = []
+    for k, (name, table) in enumerate(labelled_scores(scores, part).items()):
+        is_target, score = table["is_target"].to_numpy(), table["score"].to_numpy()
+        if is_target.all() or not is_target.any():
+            raise InputError(
+                f"{name}: {is_target.sum()} targets and {(~is_target).sum()} nontargets; "
+                f"a ROC curve needs both"
+            )
+        auc, style = roc_auc(is_target, score), look(k)
+        low, high = auc_interval(table, n_draws)
+        sure = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
+        false_alarms, found = roc_curve(is_target, score)
+        at_zero = ((score > 0)[~is_target].mean(), (score > 0)[is_target].mean())
+        axis.plot(*at_zero, color=style["color"], marker=style["marker"], ls="", markersize=6)
+        label = f"{name}: AUC {auc:.3f}{sure}, {count(len(score), 'flash')}"
+        axis.plot(false_alarms, found, color=style["color"], ls=style["linestyle"], label=label)
+        said.append(f"{name} {auc:.3f}{sure} ({count(len(score), 'flash')})")
+    axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axis.set_xlabel("false alarms (share of nontargets above the threshold)")
+    axis.set_ylabel("recall (share of targets above it)")
+    axis.set_title("markers: threshold 0; brackets: 95 % interval")
+    figure.legend(loc="outside lower left")
+    figure.set_label(f"ROC curve of single flashes: AUC of {', '.join(said)}.")
+    return figure
+
+
+@styled
+def draw_reliability(
+    scores: pd.DataFrame | Mapping[str, pd.DataFrame],
+    *,
+    part: str = "test",
+    added_log_odds: Mapping[str, float] | None = None,
+    n_bins: int = 10,
+) -> Figure:
+    """Draw how often a flash is a target over how probable its detector calls it.
+
+    Scores are taken as log odds. Bins are of equal width; bars are Wilson's 95 % intervals, and
+    the histogram below says how many flashes are behind each point.
+
+    Parameters
+    ----------
+    scores : DataFrame, or mapping of str to DataFrame
+        See the module's text.
+    part : str
+        Of the split, where the table has that column.
+    added_log_odds : mapping of str to float, or None
+        Added to a detector's scores: those of the training part's targets where it reckons with
+        equally frequent classes (:func:`p300.benchmark_cells.prior_log_odds`).
+    n_bins : int
+        Of probability.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InputError
+        If a table has no labelled flash or a score is not finite.
+    """
+    from scipy.special import expit
+
+    figure = new_figure(5.2, 4.8)
+    axis, below = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    axis.plot([0, 1], [0, 1], color="0.7", lw=0.8, zorder=0)
+    edges, said = np.linspace(0, 1, n_bins + 1), []
+    for k, (name, table) in enumerate(labelled_scores(scores, part).items()):
+        log_odds = table["score"].to_numpy() + (added_log_odds or {}).get(name, 0.0)
+        is_target, probability = table["is_target"].to_numpy(), expit(log_odds)
+        style = look(k)
+        error = calibration_error(is_target, log_odds, n_bins=n_bins)
+        measures = f"calibration error {error:.3f}, Brier {brier_score(is_target, log_odds):.3f}"
+        points = reliability(is_target, probability, n_bins)
+        axis.errorbar(
+            points["probability"],
+            points["share"],
+            yerr=np.abs(points[["low", "high"]].T.to_numpy() - points["share"].to_numpy()),
+            elinewidth=0.8,
+            label=f"{name}: {measures}, {count(len(table), 'flash')}",
+            **style,
+        )
+        below.hist(
+            probability,
+            edges,
+            histtype="step",
+            color=style["color"],
+            ls=style["linestyle"],
+            lw=1.2,
+        )
+        said.append(f"{name}: {measures}, {count(len(table), 'flash')}")
+    axis.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.02))
+    axis.set_ylabel("share that are targets, 95 % interval")
+    below.set(xlabel="probability of a target by the detector", ylabel="flashes", yscale="log")
+    below.set_ylim(bottom=0.7)
+    below.yaxis.set_major_formatter("{x:,.0f}")
+    below.yaxis.set_minor_formatter("")
+    figure.legend(loc="outside lower left")
+    figure.set_label(f"Reliability of the probabilities of single flashes: {'; '.join(said)}.")
+    return figure
+
+
+@styled
+def draw_scores(
+    scores: pd.DataFrame | Mapping[str, pd.DataFrame], *, part: str = "test"
+) -> Figure:
+    """Draw how the scores of targets and of nontargets are distributed.
+
+    Parameters
+    ----------
+    scores : DataFrame, or mapping of str to DataFrame
+        See the module's text; one panel each.
+    part : str
+        Of the split, where the table has that column.
+
+    Returns
+    -------
+    Figure
+        Histograms in % of the flashes of each class; a class that is missing is not drawn.
+
+    Raises
+    ------
+    InputError
+        If a table has no labelled flash or a score is not finite.
+    """
+    tables = labelled_scores(scores, part)
+    n_columns = min(len(tables), 2 if len(tables) in (2, 4) else 3)
+    figure = new_figure(0.8 + 2.1 * math.ceil(len(tables) / n_columns))
+    axes = grid_of_axes(figure, len(tables), n_columns)
+    said, handles = [], {}
+    for axis, (name, table) in zip(axes, tables.items(), strict=True):
+        is_target, score = table["is_target"].to_numpy(), table["score"].to_numpy()
+        edges = np.histogram_bin_edges(score, N_BINS)
+        for kind, rows, style in (
+            ("nontargets", ~is_target, NONTARGET),
+            ("targets", is_target, TARGET),
+        ):
+            if rows.any():
+                share = 100 * np.histogram(score[rows], edges)[0] / rows.sum()
+                axis.stairs(share, edges, fill=True, color=style["color"], alpha=0.2)
+                axis.stairs(
+                    share, edges, color=style["color"], ls=style["linestyle"], lw=1.3, label=kind
+                )
+        axis.axvline(0, color="0.6", lw=0.8, zorder=0)
+        auc = roc_auc(is_target, score)
+        measure = "" if math.isnan(auc) else f": AUC {auc:.3f}"
+        numbers = f"{is_target.sum():,} targets, {(~is_target).sum():,} nontargets"
+        axis.set_title(f"{name}{measure}\n{numbers}")
+        handles |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+        median = {k: float(np.median(score[is_target == k])) for k in set(is_target.tolist())}
+        medians = (f"{v:+.2f} of {'targets' if k else 'nontargets'}" for k, v in median.items())
+        said.append(f"{name}: median {' and '.join(medians)}")
+    figure.supxlabel("score (larger = more target-like)", fontsize=9)
+    figure.supylabel("flashes of the class (%)", fontsize=9)
+    figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=2)
+    figure.set_label(f"Distributions of the scores of single flashes: {'; '.join(said)}.")
+    return figure

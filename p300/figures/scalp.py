@@ -1,0 +1,185 @@
+"""One value an electrode as a map of the head seen from above, the nose upwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+#: Fewest electrodes between which a map can be interpolated.
+MIN_ELECTRODES = 3
+
+#: Radius of the drawn head in m, MNE's own.
+HEAD_M = 0.095
+
+#: Colours of values with a sign (zero is white), and of values without.
+SIGNED, UNSIGNED = "RdBu_r", "cividis_r"
+
+
+def draw_scalp_map(
+    values,
+    ch_names: Sequence[str],
+    ax: Axes,
+    *,
+    limits: tuple[float, float] | None = None,
+    marked: Sequence[str] = (),
+) -> AxesImage:
+    """Draw one value an electrode as an interpolated map of the head, the nose upwards.
+
+    Parameters
+    ----------
+    values : array-like of float, shape (n_chans,)
+        One finite value a channel, in any unit.
+    ch_names : sequence of str
+        Names of the 10-05 system, in upper or lower case; each once.
+    ax : matplotlib.axes.Axes
+        Drawn into.
+    limits : tuple of float or None
+        Values at the ends of the colours. None: from 0 to the largest where no value is
+        negative, else the largest absolute value, both ways. Where the lower limit is negative
+        the colours are blue, white and red, otherwise yellow to dark blue.
+    marked : sequence of str
+        Channels whose electrodes are drawn large and white.
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+        For a colour bar.
+
+    Raises
+    ------
+    InputError
+        If channels have no place in the 10-05 system, stand twice or are too few, or if values
+        are missing or not finite.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> draw_scalp_map([1.0, 3.0, 2.0, 0.5], ["FZ", "CZ", "PZ", "OZ"], ax).get_clim()
+    (0.0, 3.0)
+    """
+    import mne
+
+    values = np.asarray(values, float)
+    names = [str(c).strip(". ") for c in ch_names]
+    _check(values, names)
+    limits = scalp_limits(values) if limits is None else (float(limits[0]), float(limits[1]))
+    image, _ = mne.viz.plot_topomap(
+        values,
+        np.array([HEAD_M * _places()[c.lower()] for c in names]),
+        axes=ax,
+        show=False,
+        vlim=limits,
+        cmap=SIGNED if limits[0] < 0 else UNSIGNED,
+        mask=_is_marked(names, marked),
+        mask_params={"markersize": 5, "markerfacecolor": "w", "markeredgecolor": "k"},
+        contours=4,
+        sphere=(0.0, 0.0, 0.0, HEAD_M),
+    )
+    return image
+
+
+def scalp_limits(values) -> tuple[float, float]:
+    """Choose colour limits for one or several maps that share them.
+
+    Examples
+    --------
+    >>> scalp_limits([-1.0, 3.0]), scalp_limits([1.0, 3.0]), scalp_limits([0.0])
+    ((-3.0, 3.0), (0.0, 3.0), (0.0, 1.0))
+    """
+    values = np.asarray(values, float)
+    largest = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    return (-largest if (values < 0).any() else 0.0), largest
+
+
+def without_place(ch_names: Sequence[str]) -> list[str]:
+    """List the channels that have no place in the 10-05 system.
+
+    Examples
+    --------
+    >>> without_place(["Cz", "PO7", "EMG", "pz"])
+    ['EMG']
+    """
+    return [c for c in ch_names if str(c).strip(". ").lower() not in _places()]
+
+
+def electrode_place(ch_name: str) -> tuple[float, float] | None:
+    """Return where an electrode is drawn: rightwards and towards the nose, on a head of radius 1.
+
+    Examples
+    --------
+    >>> x, y = electrode_place("Pz")
+    >>> abs(x) < 0.01, -0.6 < y < -0.2, electrode_place("EMG")
+    (True, True, None)
+    """
+    place = _places().get(str(ch_name).strip(". ").lower())
+    return None if place is None else (float(place[0]), float(place[1]))
+
+
+def _check(values, names) -> None:
+    lost = without_place(names)
+    if lost:
+        raise InputError(
+            f"{len(lost)} of {len(names)} channels have no place on the head: {', '.join(lost)}; "
+            f"expected names of the 10-05 system"
+        )
+    lower = [c.lower() for c in names]
+    twice = sorted({c for c in names if lower.count(c.lower()) > 1})
+    if twice:
+        raise InputError(f"channels stand twice: {', '.join(twice)}; expected each once")
+    if len(names) < MIN_ELECTRODES:
+        raise InputError(
+            f"{len(names)} electrodes; expected at least {MIN_ELECTRODES} to interpolate between"
+        )
+    if values.shape != (len(names),):
+        raise InputError(
+            f"values of shape {values.shape} for {len(names)} channels; expected one a channel"
+        )
+    broken = [c for c, v in zip(names, values, strict=True) if not np.isfinite(v)]
+    if broken:
+        raise InputError(f"{len(broken)} values are not finite, those of {', '.join(broken)}")
+
+
+def _is_marked(names, marked) -> np.ndarray | None:
+    wanted = {str(c).strip(". ").lower() for c in marked}
+    unknown = wanted - {c.lower() for c in names}
+    if unknown:
+        raise InputError(
+            f"channels to mark that are not there: {', '.join(sorted(unknown))}; "
+            f"expected some of {', '.join(names)}"
+        )
+    return np.array([c.lower() in wanted for c in names]) if wanted else None
+
+
+@lru_cache(maxsize=1)
+def _places() -> dict[str, np.ndarray]:
+    """Lay the 10-05 electrodes on a flat head of radius 1, by lower-case name.
+
+    The angle from the vertex becomes the distance from the middle. The outline runs about level
+    with the nasion, Iz, T9 and T10; electrodes at it or below are drawn just within it.
+    """
+    from p300.readers.mne_epochs import standard_montage
+
+    positions = standard_montage().get_positions()
+    places = positions["ch_pos"]
+    names = [name for name, place in places.items() if np.isfinite(place).all()]
+    front = positions["nasion"]
+    back, left, right = (places[name] for name in ("Iz", "T9", "T10"))
+    centre = [(left + right)[0] / 2, (front + back)[1] / 2, (front + back + left + right)[2] / 4]
+    x, y, z = (np.array([places[name] for name in names]) - centre).T
+    across = np.hypot(x, y)
+    radius = np.minimum(0.94 * np.arctan2(across, z) / (np.pi / 2), 0.95)
+    radius /= np.maximum(across, 1e-9)
+    return {
+        name.lower(): np.array(place)
+        for name, *place in zip(names, x * radius, y * radius, strict=True)
+    }

@@ -1,0 +1,249 @@
+"""What the EEG does after a flash: averages, scalp maps over time, difference waves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.figures.averages import (
+    BANDS,
+    flash_classes,
+    front_to_back,
+    mean_waves,
+    pick_channels,
+    time_windows,
+)
+from p300.figures.scalp import MIN_ELECTRODES, SIGNED, draw_scalp_map, without_place
+from p300.figures.style import (
+    AMPLITUDES,
+    NONTARGET,
+    TARGET,
+    count,
+    grid_of_axes,
+    new_figure,
+    significant,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from p300.preprocessing import Epochs
+
+#: Channel names fit beside one another up to this number; above, every second is left out.
+MAX_NAMES = 72
+
+
+@styled
+def draw_averages(
+    epochs: Epochs,
+    channels: Sequence[str] | None = None,
+    *,
+    band: str = "bootstrap",
+    confidence: float = 0.95,
+    n_draws: int = 1000,
+) -> Figure:
+    """Draw the average EEG after target and nontarget flashes, with intervals of the averages.
+
+    Positive is up. Flashes without a label and rejected ones are left out.
+
+    Parameters
+    ----------
+    epochs : Epochs
+        With ``is_target`` known for some flashes.
+    channels : sequence of str or None
+        One panel each, in upper or lower case; None for usual ones of the midline and the back,
+        or the first six.
+    band : {"bootstrap", "standard error"}
+        "bootstrap" resamples whole characters (or blocks of 30 s), since the epochs of one
+        character overlap; "standard error" takes flashes as independent.
+    confidence : float
+        Coverage of the band at each time, between 0 and 1.
+    n_draws : int
+        Bootstrap samples, always the same ones.
+
+    Returns
+    -------
+    Figure
+        Lines in the unit of the epochs over seconds from the flash. A class of which there is
+        one flash (or, for "bootstrap", one character) has no band.
+
+    Raises
+    ------
+    InputError
+        If no flash is labelled, a channel is unknown or a sample is not finite.
+    """
+    classes, picked = flash_classes(epochs), pick_channels(epochs.ch_names, channels)
+    if band not in BANDS:
+        raise InputError(f"band {band!r}; expected one of {', '.join(map(repr, BANDS))}")
+    n_columns = 2 if len(picked) in (2, 4) else 3
+    figure = new_figure(0.9 + 1.7 * math.ceil(len(picked) / n_columns))
+    axes = grid_of_axes(figure, len(picked), n_columns, sharex=True, sharey=True)
+    for (kind, rows), style in zip(classes.items(), (TARGET, NONTARGET), strict=True):
+        if not len(rows):
+            continue
+        data = epochs.data[rows][:, picked].astype(float)
+        low, high = BANDS[band](data, epochs.flashes.iloc[rows], confidence, n_draws)
+        label = f"{kind} (n = {len(rows):,})"
+        marker = "o" if data.shape[2] == 1 else ""
+        for k, axis in enumerate(axes):
+            axis.plot(epochs.times, data[:, k].mean(axis=0), label=label, marker=marker, **style)
+            if np.isfinite(low[k]).any():
+                axis.fill_between(
+                    epochs.times, low[k], high[k], color=style["color"], alpha=0.25, lw=0
+                )
+    for k, axis in zip(picked, axes, strict=True):
+        axis.axhline(0, color="0.6", lw=0.6, zorder=0)
+        axis.axvline(0, color="0.6", lw=0.6, zorder=0)
+        axis.set_title(epochs.ch_names[k])
+    figure.supxlabel("time from the flash (s)", fontsize=9)
+    figure.supylabel(_amplitude(epochs), fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    figure.suptitle(f"{epochs.name}: mean, {100 * confidence:g} % {band} band", x=0.01, ha="left")
+    shown = ", ".join(epochs.ch_names[k] for k in picked)
+    figure.set_label(
+        f"Average EEG of {epochs.name} at {shown} after {_counts(classes)}"
+        f"{_peak(epochs, classes, picked)}."
+    )
+    return figure
+
+
+@styled
+def draw_scalp_series(epochs: Epochs, *, edges: Sequence[float] | None = None) -> Figure:
+    """Draw the averages of targets, nontargets and their difference as scalp maps over time.
+
+    All maps share one scale. Channels without a place in the 10-05 system are left out, as are
+    flashes without a label and rejected ones.
+
+    Parameters
+    ----------
+    epochs : Epochs
+        With ``is_target`` known for some flashes, and at least three placed electrodes.
+    edges : sequence of float or None
+        Seconds from the flash that part the windows, ascending; a map is the mean over a
+        half-open window. None for every 0.1 s.
+
+    Returns
+    -------
+    Figure
+        One row a class that there is, and one of their difference where both are.
+
+    Raises
+    ------
+    InputError
+        If no flash is labelled, a window holds no sample, fewer than three electrodes have a
+        place or a sample is not finite.
+    """
+    classes = flash_classes(epochs)
+    lost = without_place(epochs.ch_names)
+    placed = [k for k, name in enumerate(epochs.ch_names) if name not in lost]
+    if len(placed) < MIN_ELECTRODES:
+        raise InputError(
+            f"{epochs.name}: {len(placed)} of {len(epochs.ch_names)} channels have a place on the "
+            f"head; expected at least {MIN_ELECTRODES} for a map"
+        )
+    windows = time_windows(epochs, edges)
+    means = mean_waves(epochs, classes, placed)
+    maps = {
+        kind: [wave[:, inside].mean(axis=1) for _, inside in windows]
+        for kind, wave in means.items()
+    }
+    largest = max(np.abs(one).max() for row in maps.values() for one in row) or 1.0
+    figure = new_figure(0.7 + 1.05 * len(maps))
+    axes = figure.subplots(len(maps), len(windows), squeeze=False)
+    names = [epochs.ch_names[k] for k in placed]
+    for row, (kind, values) in zip(axes, maps.items(), strict=True):
+        for axis, value in zip(row, values, strict=True):
+            image = draw_scalp_map(value, names, axis, limits=(-largest, largest))
+        row[0].text(
+            -0.15, 0.5, kind, rotation=90, va="center", ha="right", transform=row[0].transAxes
+        )
+    for axis, (title, _) in zip(axes[0], windows, strict=True):
+        axis.set_title(title, loc="center", fontsize=8)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=25)
+    bar.set_label(_amplitude(epochs))
+    left_out = f"; without place: {', '.join(lost)}" if lost else ""
+    figure.suptitle(f"{epochs.name}: mean after {_counts(classes)}{left_out}", x=0.01, ha="left")
+    figure.set_label(
+        f"Scalp maps of the average EEG of {epochs.name} from {windows[0][0].split('–')[0]} to "
+        f"{windows[-1][0].split('–')[1]} after {_counts(classes)}"
+        f"{_peak(epochs, classes, placed)}."
+    )
+    return figure
+
+
+@styled
+def draw_difference_image(epochs: Epochs) -> Figure:
+    """Draw the average of targets minus that of nontargets, channels by time.
+
+    Channels stand from the front of the head to the back, those without a place last.
+
+    Parameters
+    ----------
+    epochs : Epochs
+        With labelled flashes of both classes.
+
+    Returns
+    -------
+    Figure
+        Colours in the unit of the epochs; red where targets are more positive.
+
+    Raises
+    ------
+    InputError
+        If a class is missing or a sample is not finite.
+    """
+    classes = flash_classes(epochs)
+    if not all(map(len, classes.values())):
+        raise InputError(f"{epochs.name}: {_counts(classes)}; a difference needs both")
+    order = sorted(range(len(epochs.ch_names)), key=lambda k: front_to_back(epochs.ch_names[k]))
+    wave = mean_waves(epochs, classes, order)["difference"]  # (n_chans, n_times)
+    largest = np.abs(wave).max() or 1.0
+    half = 0.5 / epochs.sfreq
+    n_chans = len(order)
+    figure = new_figure(1.3 + min(max(0.135 * n_chans, 1.0), 0.135 * MAX_NAMES))
+    axis = figure.subplots()
+    image = axis.imshow(
+        wave,
+        cmap=SIGNED,
+        vmin=-largest,
+        vmax=largest,
+        aspect="auto",
+        extent=(epochs.times[0] - half, epochs.times[-1] + half, n_chans - 0.5, -0.5),
+    )
+    step = math.ceil(n_chans / MAX_NAMES)
+    axis.set_yticks(range(0, n_chans, step), [epochs.ch_names[k] for k in order[::step]])
+    axis.set_xlabel("time from the flash (s)")
+    axis.set_ylabel("channel, front to back")
+    axis.set_title(f"{epochs.name}: targets minus nontargets ({_counts(classes)})")
+    bar = figure.colorbar(image, ax=axis, aspect=30)
+    bar.set_label(_amplitude(epochs))
+    figure.set_label(
+        f"Average of targets minus that of nontargets of {epochs.name} at "
+        f"{count(n_chans, 'channel')}, from {_counts(classes)}{_peak(epochs, classes, order)}."
+    )
+    return figure
+
+
+def _counts(classes) -> str:
+    targets, nontargets = (f"{len(rows):,}" for rows in classes.values())
+    return f"{targets} target and {nontargets} nontarget flashes"
+
+
+def _amplitude(epochs) -> str:
+    return AMPLITUDES.get(epochs.unit, f"amplitude ({epochs.unit})")
+
+
+def _peak(epochs, classes, picked) -> str:
+    """Say where the averages differ most; nothing where a class is missing."""
+    wave = mean_waves(epochs, classes, picked).get("difference")
+    if wave is None:
+        return ""
+    k, when = np.unravel_index(np.abs(wave).argmax(), wave.shape)
+    unit = AMPLITUDES.get(epochs.unit, epochs.unit).partition("(")[2].rstrip(")")
+    where = f"{epochs.ch_names[picked[k]]} {epochs.times[when]:.2f} s after the flash"
+    return f"; targets differ most, by {significant(wave[k, when])} {unit}, at {where}"

@@ -1,0 +1,156 @@
+"""How all figures look: readable in print, in grey, and with any kind of colour vision.
+
+Colours are those of Okabe & Ito (2008); whatever a colour says, a line style or a marker says
+too. The style is set while a figure is drawn and nothing global is changed.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: Width in inches of a page of text (A4 or letter); nothing is below 8 pt at this size.
+WIDTH = 7.0
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.labelsize": 9.0,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.0,
+    "figure.titlesize": 10.0,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": False,
+    "grid.alpha": 0.3,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.0,
+    "errorbar.capsize": 2.0,
+    "legend.frameon": False,
+    "image.interpolation": "nearest",
+    "hatch.linewidth": 0.6,
+}
+
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "0.4"
+
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+LINE_STYLES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+
+#: The two kinds of flash, the same in every figure.
+TARGET = {"color": VERMILION, "linestyle": "-"}
+NONTARGET = {"color": BLUE, "linestyle": "--"}
+
+#: Axis labels of EEG by the unit of the epochs.
+AMPLITUDES = {
+    "uV": "amplitude (µV)",
+    "mV": "amplitude (mV)",
+    "V": "amplitude (V)",
+    "AD": "amplitude (A/D units)",
+    "sd": "amplitude (standard deviations)",
+}
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Let a function draw in the style of this module, whatever the caller has set."""
+
+    @functools.wraps(draw)
+    def draw_in_style(*args, **kwargs):
+        import matplotlib
+
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(STYLE)
+            return draw(*args, **kwargs)
+
+    return draw_in_style
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Make an empty figure that belongs to no window; sizes in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def grid_of_axes(figure: Figure, n_panels: int, n_columns: int, **kwargs) -> list:
+    """Make panels in reading order; places of the grid that stay empty are removed.
+
+    Examples
+    --------
+    >>> len(grid_of_axes(new_figure(3.0), 5, 3))
+    5
+    """
+    n_columns = min(n_columns, n_panels)
+    n_rows = math.ceil(n_panels / n_columns)
+    axes = figure.subplots(n_rows, n_columns, squeeze=False, **kwargs)
+    for axis in axes.ravel()[n_panels:]:
+        axis.remove()
+    for column in range(n_columns):  # with a shared axis the lowest panel left has the labels
+        last = (n_panels - 1 - column) // n_columns
+        axes[last, column].xaxis.set_tick_params(labelbottom=True)
+    return list(axes.ravel()[:n_panels])
+
+
+def look(k: int) -> dict[str, Any]:
+    """Return colour, line style and marker of the k-th thing that is compared.
+
+    Examples
+    --------
+    >>> look(1)
+    {'color': '#D55E00', 'linestyle': '--', 'marker': 's'}
+    >>> len({tuple(look(k).values()) for k in range(28)})
+    28
+    """
+    return {
+        "color": COLOURS[k % len(COLOURS)],
+        "linestyle": LINE_STYLES[k % len(LINE_STYLES)],
+        "marker": MARKERS[k % len(MARKERS)],
+    }
+
+
+def named(tables: pd.DataFrame | Mapping[str, Any], name: str = "detector") -> dict[str, Any]:
+    """Take one table, or tables by name, as tables by name."""
+    return dict(tables) if isinstance(tables, Mapping) else {name: tables}
+
+
+def count(n: int, noun: str) -> str:
+    """Write a number with its noun.
+
+    Examples
+    --------
+    >>> count(1, "flash"), count(1080, "flash"), count(3, "character")
+    ('1 flash', '1,080 flashes', '3 characters')
+    """
+    plural = "" if n == 1 else "es" if noun.endswith("sh") else "s"
+    return f"{n:,} {noun}{plural}"
+
+
+def significant(value: float, n_digits: int = 2) -> str:
+    """Write a number with at least so many significant digits, never as a power of ten.
+
+    Examples
+    --------
+    >>> significant(249.3), significant(-0.0312), significant(8.0), significant(0.0)
+    ('249', '-0.031', '8.0', '0')
+    """
+    if not value or not math.isfinite(value):
+        return f"{value:.0f}"
+    return f"{value:.{max(0, n_digits - 1 - math.floor(math.log10(abs(value))))}f}"

@@ -1,0 +1,237 @@
+"""Many runs at a glance: a sweep's configurations, a benchmark's detectors."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.figures.accuracy import accuracy_lines
+from p300.figures.style import (
+    BLUE,
+    LINE_STYLES,
+    VERMILION,
+    count,
+    grid_of_axes,
+    new_figure,
+    styled,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: Columns of a table of runs by what an axis calls them.
+VALUES = {
+    "auc": "AUC of single flashes",
+    "balanced_accuracy": "balanced accuracy of single flashes",
+    "recall": "recall of single flashes",
+    "precision": "precision of single flashes",
+    "calibration_error": "calibration error",
+    "brier": "Brier score",
+    "fit_s": "time to fit (s)",
+    "score_ms": "time to score a flash (ms)",
+    "n_parameters": "parameters",
+}
+
+
+@styled
+def draw_sweep(
+    runs: pd.DataFrame,
+    value: str = "auc",
+    *,
+    by: Sequence[str] = ("experiment",),
+    lines_by: str | None = None,
+) -> Figure:
+    """Draw one number of every run as a dot, configurations sorted by their mean.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row a run, as of :func:`p300.compare.collect_runs` or a benchmark's ``cells.csv``.
+    value : str
+        The column drawn, such as "auc" or "accuracy_05" (shares of characters are drawn in %).
+        Runs without it are left out and counted in the title.
+    by : sequence of str
+        Columns whose values make one configuration.
+    lines_by : str or None
+        Column ("seed", "subjects") whose values are joined by lines from configuration to
+        configuration; several runs of one value are averaged.
+
+    Returns
+    -------
+    Figure
+        Small dots are runs, large ones means, bars the standard deviation over runs. The
+        largest mean is on top.
+
+    Raises
+    ------
+    InputError
+        If a column is not there, or no run has the value.
+    """
+    asked = [value, *by, *([lines_by] if lines_by else [])]
+    missing = [c for c in asked if c not in runs]
+    if missing or not len(by):
+        raise InputError(
+            f"no column {', '.join(missing) or 'to compare by'} among those of the runs: "
+            f"{', '.join(map(str, runs.columns))}"
+        )
+    scale, label = _scale_and_label(value)
+    numbers = runs[value].astype(float) * scale
+    known = runs.assign(value=numbers)[np.isfinite(numbers)]
+    if not len(known):
+        raise InputError(f"none of {count(len(runs), 'run')} has a finite {value}")
+    grouped = known.groupby(list(by), sort=False, dropna=False)["value"]
+    groups = sorted(grouped, key=lambda group: group[1].mean())
+    figure = new_figure(1.2 + 0.26 * len(groups))
+    axis = figure.subplots()
+    if lines_by:
+        _join(axis, known, [key for key, _ in groups], by, lines_by)
+    for place, (_, values) in enumerate(groups):
+        aside = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
+        dots = {"mfc": "none", "mec": BLUE, "ms": 3.5, "mew": 0.8, "zorder": 2}
+        axis.plot(values, place + np.asarray(aside), "o", **dots)
+        spread = values.std() if len(values) > 1 else 0.0
+        axis.errorbar(values.mean(), place, xerr=spread, fmt="D", color=VERMILION, ms=5, zorder=3)
+    names = [" · ".join(map(str, key)) for key, _ in groups]
+    labels = [f"{name} (n = {len(v)})" for name, (_, v) in zip(names, groups, strict=True)]
+    axis.set_yticks(range(len(groups)), labels)
+    axis.set_ylim(-0.6, len(groups) - 0.4)
+    axis.set_xlabel(label)
+    axis.grid(axis="x", alpha=0.3)
+    lost = len(runs) - len(known)
+    left_out = f"; {lost} without this value left out" if lost else ""
+    axis.set_title(f"{count(len(known), 'run')} (○), mean and standard deviation (◆){left_out}")
+    best = groups[-1][1]
+    figure.set_label(
+        f"{label[0].upper()}{label[1:]} of {count(len(groups), 'configuration')}, "
+        f"{count(len(known), 'run')}: best {names[-1]} with a mean of {best.mean():.3g}, "
+        f"last {names[0]} with {groups[0][1].mean():.3g}."
+    )
+    return figure
+
+
+@styled
+def draw_auc_intervals(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
+    """Draw each detector's AUC with its interval, one panel a task.
+
+    Parameters
+    ----------
+    panels : iterable of (str, DataFrame)
+        Title and rows of a benchmark's summary, best first: ``experiment, auc, low, high``.
+
+    Returns
+    -------
+    Figure
+    """
+    panels = list(panels)
+    heights = [0.8 + 0.24 * len(part) for _, part in panels] or [1.0]
+    figure = new_figure(sum(heights))
+    axes = figure.subplots(len(heights), squeeze=False, height_ratios=heights, sharex=True).ravel()
+    said = []
+    for axis, (title, part) in zip(axes, panels, strict=bool(panels)):
+        part = part[::-1]
+        place = np.arange(len(part))
+        error = np.abs(part[["low", "high"]].to_numpy().T - part["auc"].to_numpy())
+        axis.errorbar(part["auc"], place, xerr=error, fmt="o", capsize=3, color=BLUE)
+        axis.set_yticks(place, part["experiment"])
+        axis.set_ylim(-0.6, len(part) - 0.4)
+        axis.grid(axis="x", alpha=0.3)
+        axis.set_title(title)
+        best = part.iloc[-1]
+        said.append(
+            f"{title}, best {best['experiment']} {best['auc']:.3f} "
+            f"[{best['low']:.3f}, {best['high']:.3f}] of {len(part)}"
+        )
+    axes[-1].set_xlabel("AUC of single flashes, 95 % interval over characters")
+    figure.set_label(f"AUC of single flashes with 95 % intervals: {'; '.join(said) or 'none'}.")
+    return figure
+
+
+@styled
+def draw_accuracy_panels(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
+    """Draw the share of characters read rightly by number of repetitions, one panel a task.
+
+    Parameters
+    ----------
+    panels : iterable of (str, DataFrame)
+        Title and rows of a benchmark's summary: ``experiment``, ``accuracy_NN`` and, for few
+        detectors drawn, ``accuracy_NN_low`` and ``accuracy_NN_high``.
+
+    Returns
+    -------
+    Figure
+    """
+    panels = list(panels)
+    n_rows = max(1, math.ceil(len(panels) / 2))
+    experiments = list(dict.fromkeys(e for _, part in panels for e in part["experiment"]))
+    figure = new_figure(2.9 * n_rows + 0.3 + 0.17 * math.ceil(len(experiments) / 4))
+    axes = grid_of_axes(figure, max(1, len(panels)), 2)
+    handles = {}
+    for axis, (title, part) in zip(axes, panels, strict=bool(panels)):
+        tables = {row["experiment"]: accuracy_by_n(row) for _, row in part.iterrows()}
+        accuracy_lines(axis, tables, order=experiments)
+        axis.set_title(title)
+        handles |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    if handles:
+        figure.legend(
+            [handles[e] for e in experiments if e in handles],
+            [e for e in experiments if e in handles],
+            loc="outside lower left",
+            ncols=4,
+            handlelength=3,
+        )
+    titles = "; ".join(title for title, _ in panels)
+    figure.set_label(
+        f"Characters read rightly by number of repetitions, "
+        f"{count(len(experiments), 'detector')}: {titles or 'none'}."
+    )
+    return figure
+
+
+def accuracy_by_n(row: pd.Series) -> pd.DataFrame:
+    """Take a detector's accuracy by number of repetitions out of a row of a summary.
+
+    Returns
+    -------
+    DataFrame
+        ``n_repetitions, accuracy, low, high``; the last two are ``nan`` where not given.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> accuracy_by_n(pd.Series({"auc": 0.9, "accuracy_01": 0.5, "accuracy_02": 1.0}))
+       n_repetitions  accuracy  low  high
+    0              1       0.5  NaN   NaN
+    1              2       1.0  NaN   NaN
+    """
+    import pandas as pd
+
+    names = sorted(c for c in row.index if re.fullmatch("accuracy_[0-9]+", c))
+    columns = {
+        "n_repetitions": [int(name.rpartition("_")[2]) for name in names],
+        "accuracy": row[names].to_numpy(float),
+        "low": [float(row.get(f"{name}_low", np.nan)) for name in names],
+        "high": [float(row.get(f"{name}_high", np.nan)) for name in names],
+    }
+    return pd.DataFrame(columns)
+
+
+def _join(axis, known, keys, by, lines_by) -> None:
+    """Join the means of one person, or seed, from configuration to configuration."""
+    for k, (_, rows) in enumerate(known.groupby(lines_by, sort=False)):
+        means = rows.groupby(list(by), sort=False, dropna=False)["value"].mean()
+        values = means.reindex(keys if len(by) > 1 else [key for (key,) in keys]).to_numpy(float)
+        style = {"color": "0.7", "lw": 0.9, "ls": LINE_STYLES[k % len(LINE_STYLES)]}
+        axis.plot(values, np.arange(len(keys)), zorder=1, **style)
+
+
+def _scale_and_label(value: str) -> tuple[float, str]:
+    if re.fullmatch("accuracy_[0-9]+", value):
+        n = int(value.rpartition("_")[2])
+        return 100.0, f"characters right after {count(n, 'repetition')} (%)"
+    return 1.0, VALUES.get(value, value)

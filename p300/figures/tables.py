@@ -1,0 +1,114 @@
+"""Tables of scores, checked, and the numbers that the figures of single flashes draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.figures.style import count, named
+from p300.metrics import wilson_interval
+from p300.recording import FLASH_COLUMNS
+from p300.statistics import (
+    auc_counts,
+    bootstrap_weights,
+    interval,
+    resampling_units,
+    weighted_auc,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def roc_curve(is_target, scores) -> tuple[np.ndarray, np.ndarray]:
+    """Compute false alarms and recall for every threshold, from none to all called targets.
+
+    Examples
+    --------
+    >>> [x.tolist() for x in roc_curve([False, True, True], [0.0, 1.0, 0.0])]
+    [[0.0, 0.0, 1.0], [0.0, 0.5, 1.0]]
+    """
+    is_target, scores = np.asarray(is_target, bool), np.asarray(scores, float)
+    order = np.argsort(-scores, kind="stable")
+    is_last = np.append(np.diff(scores[order]) != 0, True)  # ties are passed in one step
+    found = np.cumsum(is_target[order])[is_last] / is_target.sum()
+    false_alarms = np.cumsum(~is_target[order])[is_last] / (~is_target).sum()
+    return np.append(0.0, false_alarms), np.append(0.0, found)
+
+
+def auc_interval(table: pd.DataFrame, n_draws: int) -> tuple[float, float]:
+    """Compute the 95 % interval of an AUC over characters; ``nan`` where it cannot be had."""
+    if not n_draws or not set(FLASH_COLUMNS) <= set(table):
+        return math.nan, math.nan
+    unit = resampling_units(table)
+    n_units = int(unit.max()) + 1
+    if n_units < 2:
+        return math.nan, math.nan
+    weights = bootstrap_weights(n_units, n_draws, np.random.default_rng(0))
+    counts = auc_counts(table["is_target"], table["score"], unit)
+    return interval(weighted_auc(*counts, weights))
+
+
+def reliability(is_target, probability, n_bins: int) -> pd.DataFrame:
+    """Compute mean probability and share of targets in bins of equal width, none of them empty.
+
+    Examples
+    --------
+    >>> reliability(np.array([True, False, False]), np.array([0.9, 0.8, 0.1]), 2).round(2)
+       probability  share   low  high  n_flashes
+    0         0.10    0.0  0.00  0.79          1
+    1         0.85    0.5  0.09  0.91          2
+    """
+    import pandas as pd
+
+    bins = np.minimum((probability * n_bins).astype(int), n_bins - 1)
+    rows = []
+    for k in np.unique(bins):
+        inside = bins == k
+        n_targets, n_flashes = int(is_target[inside].sum()), int(inside.sum())
+        rows.append(
+            {
+                "probability": probability[inside].mean(),
+                "share": n_targets / n_flashes,
+                **dict(zip(("low", "high"), wilson_interval(n_targets, n_flashes), strict=True)),
+                "n_flashes": n_flashes,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def labelled_scores(
+    scores: pd.DataFrame | Mapping[str, pd.DataFrame], part: str
+) -> dict[str, pd.DataFrame]:
+    """Take the labelled flashes of one part of each table, by detector.
+
+    Raises
+    ------
+    InputError
+        If there is no table, or one lacks columns, the part, labels, or finite scores.
+    """
+    tables = {}
+    for name, table in named(scores).items():
+        missing = sorted({"is_target", "score"} - set(table))
+        if missing:
+            raise InputError(f"{name}: no column {', '.join(missing)}; expected one row a flash")
+        if "part" in table:
+            parts = ", ".join(map(str, table["part"].unique())) or "none"
+            table = table[table["part"] == part]
+            if not len(table):
+                raise InputError(f"{name}: no flash of part {part!r}; the parts are {parts}")
+        labelled = table[table["is_target"].notna()]
+        if not len(labelled):
+            raise InputError(f"{name}: none of {count(len(table), 'flash')} is labelled")
+        labelled = labelled.astype({"is_target": bool, "score": float}).reset_index(drop=True)
+        broken = int((~np.isfinite(labelled["score"])).sum())
+        if broken:
+            raise InputError(f"{name}: {broken} of {len(labelled)} scores are not finite numbers")
+        tables[str(name)] = labelled
+    if not tables:
+        raise InputError("no table of scores; expected at least one detector")
+    return tables

@@ -1,0 +1,222 @@
+"""How detectors learn: pass by pass, and with more calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.figures.style import GREY, count, grid_of_axes, look, named, new_figure, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: What a run's metrics.csv may hold, and what it is called on an axis.
+MEASURES = {
+    "train/loss": "training loss",
+    "validation/loss": "validation loss",
+    "validation/auc": "validation AUC",
+}
+
+
+def read_training(folder: str | Path) -> dict[str, pd.DataFrame]:
+    """Read what was logged after every pass of each network of a run.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder, which holds ``networks/1/metrics.csv`` and so on.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        "network 1" … in order; one row a pass: ``n_passes`` (from 1) and those of
+        :data:`MEASURES` that were logged.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, as for a detector that is no network.
+    """
+    import pandas as pd
+
+    paths = [p for p in Path(folder).glob("networks/*/metrics.csv") if p.parent.name.isdigit()]
+    if not paths:
+        raise InputError(
+            f"{folder}: no networks/*/metrics.csv; expected the run folder of a trained network"
+        )
+    tables = {}
+    for path in sorted(paths, key=lambda p: int(p.parent.name)):
+        logged = pd.read_csv(path).groupby("epoch").last()  # rows of one pass are merged
+        shown = [c for c in MEASURES if c in logged]
+        tables[f"network {path.parent.name}"] = (
+            logged[shown].reset_index().assign(n_passes=lambda t: t.pop("epoch") + 1)
+        )
+    return tables
+
+
+@styled
+def draw_training(
+    training: pd.DataFrame | Mapping[str, pd.DataFrame], *, monitor: str = "validation/auc"
+) -> Figure:
+    """Draw the losses and the validation AUC after every pass of a training.
+
+    Training and validation loss have panels of their own, since class weights, augmentation and
+    softened labels enter the first alone.
+
+    Parameters
+    ----------
+    training : DataFrame, or mapping of str to DataFrame
+        By network, as :func:`read_training` gives them.
+    monitor : str
+        One of :data:`MEASURES`; the pass at which it is best, and which was kept, gets a ring.
+
+    Returns
+    -------
+    Figure
+        One panel for each measure that was logged.
+
+    Raises
+    ------
+    InputError
+        If nothing was logged.
+    """
+    tables = named(training, "network")
+    shown = [m for m in MEASURES if any(_is_logged(t, m) for t in tables.values())]
+    if not shown:
+        raise InputError(
+            f"{count(len(tables), 'table')} without a finite value of {', '.join(MEASURES)}"
+        )
+    legend_rows = math.ceil(len(tables) / 5) if len(tables) > 1 else 0
+    figure = new_figure(2.6 + 0.2 * legend_rows)
+    axes = figure.subplots(1, len(shown), squeeze=False)[0]
+    kept = []
+    for k, (name, table) in enumerate(tables.items()):
+        style, n = look(k), table["n_passes"].to_numpy()
+        best = _best_pass(table, monitor)
+        for axis, measure in zip(axes, shown, strict=True):
+            if not _is_logged(table, measure):
+                continue
+            value = table[measure].to_numpy(float)
+            few = {"marker": style["marker"]} if len(n) < 3 else {}
+            axis.plot(n, value, color=style["color"], ls=style["linestyle"], label=name, **few)
+            if best is not None and np.isfinite(value[best]):
+                axis.plot(n[best], value[best], "o", mfc="w", mec=style["color"], ms=6)
+        if best is not None:
+            kept.append(f"{name} {MEASURES[monitor]} {table[monitor].iloc[best]:.3f} at {n[best]}")
+    for axis, measure in zip(axes, shown, strict=True):
+        axis.set_title(MEASURES[measure])
+        axis.grid(alpha=0.3)
+        _whole_numbers(axis)
+        axis.set_xlim(0.5, max(t["n_passes"].max() for t in tables.values()) + 0.5)
+    ring = f" (○ best {MEASURES[monitor]})" if kept else ""
+    figure.supxlabel(f"passes over the training part{ring}", fontsize=9)
+    if legend_rows:
+        figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper left", ncols=5)
+    best_of = f"; best: {', '.join(kept)}" if kept else ""
+    n_passes = max(int(t["n_passes"].max()) for t in tables.values())
+    measures = ", ".join(MEASURES[m] for m in shown)
+    figure.set_label(f"By pass, up to {n_passes}: {measures}{best_of}.")
+    return figure
+
+
+@styled
+def draw_learning_curves(summary: pd.DataFrame) -> Figure:
+    """Draw the AUC of detectors by the number of characters they were calibrated with.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Of a benchmark (:func:`p300.benchmark_summary.summarize`): ``experiment``,
+        ``n_characters``, ``auc`` with ``low`` and ``high`` (95 %), and ``task`` where there are
+        several; rows without ``n_characters`` belong to no curve.
+
+    Returns
+    -------
+    Figure
+        One panel a task.
+
+    Raises
+    ------
+    InputError
+        If no row belongs to a curve.
+    """
+    curves = _curves(summary)
+    panels = dict(list(curves.groupby("task", sort=False))) if "task" in curves else {"": curves}
+    experiments = list(dict.fromkeys(curves["experiment"]))
+    n_columns = min(2, len(panels))
+    legend_rows = math.ceil(len(experiments) / 5)
+    figure = new_figure(0.6 + 2.5 * math.ceil(len(panels) / n_columns) + 0.2 * legend_rows)
+    axes = grid_of_axes(figure, len(panels), n_columns, sharey=True)
+    said = []
+    for axis, (task, part) in zip(axes, panels.items(), strict=True):
+        for experiment, rows in part.sort_values("n_characters").groupby("experiment", sort=False):
+            k = experiments.index(experiment)
+            error = np.abs(rows[["low", "high"]].to_numpy().T - rows["auc"].to_numpy())
+            aside = 0.006 * (k - (len(experiments) - 1) / 2) * curves["n_characters"].max()
+            axis.errorbar(
+                rows["n_characters"] + aside, rows["auc"], yerr=error, elinewidth=0.8, **look(k)
+            )
+        most = part[part["n_characters"] == part["n_characters"].max()]
+        best = most.loc[most["auc"].idxmax()]
+        said.append(
+            f"{task or 'all'}: {best['experiment']} is best with "
+            f"{count(int(best['n_characters']), 'character')}, {best['auc']:.3f}"
+        )
+        axis.set_title(task)
+        axis.grid(alpha=0.3)
+        axis.axhline(0.5, color=GREY, lw=0.8, ls=":")
+        _whole_numbers(axis)
+    figure.supxlabel("training characters", fontsize=9)
+    figure.supylabel("AUC of single flashes, 95 % interval", fontsize=9)
+    figure.legend(
+        [axes[0].plot([], [], **look(k))[0] for k in range(len(experiments))],
+        experiments,
+        loc="outside upper left",
+        ncols=5,
+        handlelength=3,
+    )
+    figure.set_label(
+        f"AUC by number of training characters of {', '.join(experiments)}; {'; '.join(said)}."
+    )
+    return figure
+
+
+def _curves(summary: pd.DataFrame) -> pd.DataFrame:
+    """Take the rows of a summary that are points of a learning curve."""
+    numbers = ["n_characters", "auc", "low", "high"]
+    missing = [c for c in ("experiment", *numbers) if c not in summary]
+    if missing:
+        raise InputError(
+            f"no column {', '.join(missing)}; expected the summary of a benchmark over "
+            f"split.n_characters"
+        )
+    curves = summary[summary["n_characters"].notna() & summary["auc"].notna()]
+    if not len(curves):
+        raise InputError(
+            f"none of {count(len(summary), 'row')} has both n_characters and auc; expected a "
+            f"benchmark over split.n_characters"
+        )
+    return curves.astype(dict.fromkeys(numbers, float))
+
+
+def _is_logged(table: pd.DataFrame, measure: str) -> bool:
+    return measure in table and bool(np.isfinite(table[measure].to_numpy(float)).any())
+
+
+def _best_pass(table: pd.DataFrame, monitor: str) -> int | None:
+    if not _is_logged(table, monitor):
+        return None
+    value = table[monitor].to_numpy(float)
+    return int(np.nanargmin(value) if monitor.endswith("loss") else np.nanargmax(value))
+
+
+def _whole_numbers(axis) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))

@@ -1,0 +1,249 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from p300.errors import InputError
+from p300.figures import draw_averages, draw_difference_image, draw_scalp_map, draw_scalp_series
+from p300.figures.scalp import electrode_place
+from p300.preprocessing import Epochs, Preprocessor
+from p300.recording import flash_table
+from p300.simulation import EIGHT_CHANNELS, simulate_recording
+
+
+@pytest.fixture(scope="module")
+def epochs():
+    recording = simulate_recording("P3_WAVE", n_repetitions=6)
+    return Preprocessor(scaling="none").fit(recording).epochs(recording)
+
+
+def take(epochs, rows, **changes):
+    flashes = epochs.flashes.iloc[rows].reset_index(drop=True)
+    return dataclasses.replace(epochs, data=epochs.data[rows], flashes=flashes, **changes)
+
+
+def truth(epochs):
+    return epochs.flashes["is_target"].to_numpy(bool)
+
+
+def drawn(figure):
+    """Lines of a panel by their label."""
+    return [{line.get_label(): line for line in axis.lines} for axis in figure.axes]
+
+
+def test_averages_are_the_means_of_the_two_classes(epochs):
+    figure = draw_averages(epochs, ["pz", "FZ"])
+    is_target = truth(epochs)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["Pz", "Fz"]
+    for lines, channel in zip(drawn(figure), (2, 0), strict=True):
+        for rows, label in ((is_target, "targets"), (~is_target, "nontargets")):
+            line = lines[f"{label} (n = {rows.sum()})"]
+            np.testing.assert_allclose(line.get_xdata(), epochs.times)
+            expected = epochs.data[rows, channel].astype(float).mean(axis=0)
+            np.testing.assert_allclose(line.get_ydata(), expected, atol=1e-6)
+    assert figure.get_supxlabel() == "time from the flash (s)"
+    assert figure.get_supylabel() == "amplitude (µV)"
+
+
+@pytest.mark.parametrize("band", ["bootstrap", "standard error"])
+def test_bands_contain_the_mean_and_widen_with_confidence(epochs, band):
+    widths = []
+    for confidence in (0.5, 0.95):
+        axis = draw_averages(epochs, ["Pz"], band=band, confidence=confidence).axes[0]
+        bands = [c.get_paths()[0] for c in axis.collections]
+        assert len(bands) == 2
+        means = [line.get_ydata() for line in axis.lines if "n =" in line.get_label()]
+        for path, mean in zip(bands, means, strict=True):
+            at = {t: path.vertices[np.isclose(path.vertices[:, 0], t), 1] for t in epochs.times}
+            low, high = (np.array([f(v) for v in at.values()]) for f in (np.min, np.max))
+            assert (low <= mean).all() and (mean <= high).all()
+        widths.append((high - low).mean())
+    assert widths[0] < widths[1]
+
+
+def test_standard_errors_are_those_of_the_t_distribution(epochs):
+    from scipy.stats import t
+
+    few = take(epochs, np.flatnonzero(truth(epochs))[:5])
+    path = draw_averages(few, ["Pz"], band="standard error").axes[0].collections[0].get_paths()[0]
+    values = few.data[:, 2, 10].astype(float)
+    half = t.ppf(0.975, 4) * values.std(ddof=1) / np.sqrt(5)
+    at = path.vertices[np.isclose(path.vertices[:, 0], few.times[10]), 1]
+    assert at.min() == pytest.approx(values.mean() - half)
+    assert at.max() == pytest.approx(values.mean() + half)
+
+
+def test_one_flash_is_drawn_without_a_band(epochs):
+    for band in ("bootstrap", "standard error"):
+        figure = draw_averages(take(epochs, [0]), band=band)
+        assert all(not axis.collections for axis in figure.axes)
+        (line,) = [x for x in figure.axes[0].lines if "n =" in x.get_label()]
+        np.testing.assert_allclose(line.get_ydata(), epochs.data[0, 0], atol=1e-6)
+        assert "1 " in figure.get_label()
+
+
+def test_flashes_without_label_and_rejected_ones_do_not_count(epochs):
+    is_target = pd.array([True, True, False, pd.NA], "boolean")
+    four = take(epochs, range(4), is_rejected=np.array([True, False, False, False]))
+    four = dataclasses.replace(four, flashes=four.flashes.assign(is_target=is_target))
+    lines = drawn(draw_averages(four, ["Cz"]))[0]
+    np.testing.assert_allclose(lines["targets (n = 1)"].get_ydata(), four.data[1, 1], atol=1e-6)
+    np.testing.assert_allclose(lines["nontargets (n = 1)"].get_ydata(), four.data[2, 1], atol=1e-6)
+
+
+def test_the_sentence_for_those_who_cannot_see_names_the_peak(epochs):
+    wave = epochs.data[truth(epochs)].mean(0) - epochs.data[~truth(epochs)].mean(0)
+    k, when = np.unravel_index(np.abs(wave).argmax(), wave.shape)
+    peak = f"at {EIGHT_CHANNELS[k]} {epochs.times[when]:.2f} s after the flash"
+    for draw in (draw_averages, draw_difference_image, draw_scalp_series):
+        label = draw(epochs).get_label()
+        assert peak in label
+        assert "84 target and 420 nontarget flashes" in label
+
+
+def test_the_difference_image_holds_the_difference_from_front_to_back(epochs):
+    figure = draw_difference_image(epochs)
+    axis, bar = figure.axes
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == ["Fz", "Cz", "P3", "Pz", "P4", "PO7", "PO8", "Oz"]
+    wave = epochs.data[truth(epochs)].mean(0, float) - epochs.data[~truth(epochs)].mean(0, float)
+    order = [EIGHT_CHANNELS.index(name) for name in names]
+    np.testing.assert_allclose(axis.images[0].get_array(), wave[order], atol=1e-6)
+    low, high = axis.images[0].get_clim()
+    assert low == -high
+    left, right = axis.images[0].get_extent()[:2]
+    assert left == pytest.approx(-0.5 / 120) and right == pytest.approx(77.5 / 120)
+    assert axis.get_xlabel() == "time from the flash (s)"
+    assert bar.get_ylabel() == "amplitude (µV)"
+
+
+def test_scalp_series_has_a_map_for_every_class_and_window(epochs):
+    figure = draw_scalp_series(epochs, edges=[0.2, 0.3, 0.4])
+    *maps, bar = figure.axes
+    assert len(maps) == 6 and bar.get_ylabel() == "amplitude (µV)"
+    assert [axis.get_title() for axis in maps[:2]] == ["0.2–0.3 s", "0.3–0.4 s"]
+    assert [axis.texts[0].get_text() for axis in maps[::2]] == [
+        "targets",
+        "nontargets",
+        "difference",
+    ]
+    limits = {axis.images[0].get_clim() for axis in maps}
+    assert len(limits) == 1
+    inside = (epochs.times >= 0.2) & (epochs.times < 0.4)
+    largest = max(
+        np.abs(epochs.data[rows][..., part].mean((0, 2))).max()
+        for rows in (truth(epochs), ~truth(epochs))
+        for part in (inside & (epochs.times < 0.3), inside & (epochs.times >= 0.3))
+    )
+    assert max(limits)[1] >= largest - 1e-6
+
+
+def test_scalp_series_leaves_out_channels_without_a_place(epochs):
+    odd = dataclasses.replace(epochs, ch_names=("EOG", *EIGHT_CHANNELS[1:]))
+    figure = draw_scalp_series(odd)
+    assert "without place: EOG" in figure.get_suptitle()
+    nowhere = dataclasses.replace(epochs, ch_names=tuple(f"E{k}x" for k in range(8)))
+    with pytest.raises(InputError, match="0 of 8 channels have a place"):
+        draw_scalp_series(nowhere)
+
+
+def test_one_class_gives_one_row_of_maps_and_no_difference(epochs):
+    nontargets = take(epochs, np.flatnonzero(~truth(epochs)))
+    assert len(draw_scalp_series(nontargets, edges=[0, 0.2, 0.4]).axes) == 2 + 1
+    with pytest.raises(InputError, match="0 target and 420 nontarget flashes.*needs both"):
+        draw_difference_image(nontargets)
+
+
+@pytest.mark.parametrize("draw", [draw_averages, draw_scalp_series, draw_difference_image])
+def test_unlabelled_flashes_and_broken_samples_are_refused(epochs, draw):
+    unlabelled = epochs.flashes.assign(
+        is_target=pd.array([pd.NA] * len(epochs.flashes), "boolean")
+    )
+    with pytest.raises(InputError, match="0 of 504 flashes are labelled"):
+        draw(dataclasses.replace(epochs, flashes=unlabelled))
+    data = epochs.data.copy()
+    data[3, 0, 0] = np.nan
+    with pytest.raises(InputError, match="1 of 504 epochs hold samples that are not finite"):
+        draw(dataclasses.replace(epochs, data=data))
+
+
+def test_wrong_requests_name_what_there_is(epochs):
+    with pytest.raises(InputError, match="Xz are not among the 8 there are: Fz, Cz"):
+        draw_averages(epochs, ["Cz", "Xz"])
+    with pytest.raises(InputError, match="'bootstrap', 'standard error'"):
+        draw_averages(epochs, band="none")
+    with pytest.raises(InputError, match=r"\[0.7, 0.8\) s holds no sample"):
+        draw_scalp_series(epochs, edges=[0.6, 0.7, 0.8])
+    with pytest.raises(InputError, match="1 edges"):
+        draw_scalp_series(epochs, edges=[0.6])
+
+
+def test_signals_of_one_sample_and_of_no_unit_are_drawn():
+    data = np.ones((4, 3, 1), np.float32)
+    flashes = flash_table(onset=np.arange(4.0), is_target=[True, False, True, False])
+    tiny = Epochs(data, flashes, ("Fz", "Cz", "Pz"), 120.0, unit="sd")
+    assert draw_averages(tiny).get_supylabel() == "amplitude (standard deviations)"
+    assert draw_difference_image(tiny).axes[0].images[0].get_clim() == (-1, 1)
+    assert len(draw_scalp_series(tiny).axes) == 3 + 1
+
+
+def test_a_scalp_map_takes_names_in_any_case_and_marks_electrodes():
+    ax = Figure().subplots()
+    image = draw_scalp_map([1.0, -2.0, 0.5, 1.0], ["FZ", "cz", "Pz.", "OZ"], ax, marked=["oz"])
+    assert image.get_clim() == (-2, 2)
+    assert image.get_cmap().name == "RdBu_r"
+    marks = [line for line in ax.lines if line.get_markerfacecolor() == "w"]
+    assert len(marks) == 1
+    assert float(marks[0].get_ydata()[0]) == pytest.approx(0.095 * electrode_place("Oz")[1])
+
+
+def test_a_scalp_map_shows_the_peak_where_the_electrode_is():
+    names = ["Fz", "Cz", "Pz", "C3", "C4", "P7", "P8", "Oz", "T8"]
+    values = [0, 0, 0, 0, 5.0, 0, 0, 0, 0]
+    image = draw_scalp_map(values, names, Figure().subplots(), limits=(0, 5))
+    grid = np.asarray(image.get_array())
+    left, right, bottom, top = image.get_extent()
+    row, column = np.unravel_index(np.argmax(grid), grid.shape)
+    x = left + (right - left) * column / (grid.shape[1] - 1)
+    y = bottom + (top - bottom) * row / (grid.shape[0] - 1)
+    expected = 0.095 * np.array(electrode_place("C4"))
+    np.testing.assert_allclose([x, y], expected, atol=0.012)
+    assert expected[0] > 0.03  # C4 is on the right
+
+
+def test_all_electrodes_lie_within_the_head_left_of_right_and_front_of_back():
+    names = "Fpz AF7 T9 T10 TP9 Iz Oz Cz M1".split()
+    place = {name: electrode_place(name) for name in names}
+    assert all(np.hypot(*p) < 0.96 for p in place.values())
+    assert place["T9"][0] < 0 < place["T10"][0]
+    assert place["Iz"][1] < place["Oz"][1] < place["Cz"][1] < place["Fpz"][1]
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "marked", "message"),
+    [
+        ([1, 2, 3], ["Cz", "Pz", "EMG"], (), "1 of 3 channels have no place on the head: EMG"),
+        ([1, 2, 3], ["Cz", "Pz", "cz"], (), "stand twice: Cz, cz"),
+        ([1, 2], ["Cz", "Pz"], (), "2 electrodes; expected at least 3"),
+        ([1, 2], ["Cz", "Pz", "Fz"], (), "one a channel"),
+        ([1, np.nan, 2], ["Cz", "Pz", "Fz"], (), "not finite, those of Pz"),
+        ([1, 2, 3], ["Cz", "Pz", "Fz"], ["Oz"], "not there: oz"),
+    ],
+)
+def test_a_scalp_map_says_what_it_cannot_draw(values, names, marked, message):
+    with pytest.raises(InputError, match=message):
+        draw_scalp_map(values, names, Figure().subplots(), marked=marked)
+
+
+@pytest.mark.real_data
+def test_real_eeg_peaks_at_the_vertex_near_300_ms(data_root):
+    from p300.readers.bci2_iib import read
+
+    recording = read(data_root / "bci2_iib")
+    epochs = Preprocessor(scaling="none").fit(recording).epochs(recording)
+    figure = draw_difference_image(epochs)
+    assert figure.axes[1].get_ylabel() == "amplitude (A/D units)"
+    assert "at Cz 0.31 s after the flash" in figure.get_label()
+    assert len(draw_scalp_series(epochs).axes) == 3 * 6 + 1
