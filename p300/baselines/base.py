@@ -103,6 +103,20 @@ class LinearOnBins(ClassicalDetector):
     def _score(self, epochs):
         return self._features(epochs) @ self.coef_ + self.intercept_
 
+    def epoch_weights(self):
+        """Give the weight of each electrode and sample in the score: (n_chans, n_times).
+
+        The score is the sum of weight times sample over an epoch as it comes, plus the offset:
+        a bin's weight is shared by its samples, and where each epoch's mean is taken off, the
+        weights of a channel sum to zero instead.
+        """
+        check_is_fitted(self)
+        n_times = self.epoch_shape_[-1]
+        starts = np.arange(0, n_times, self.n_samples_per_bin)
+        lengths = np.diff(np.append(starts, n_times))
+        weights = np.repeat(self.coef_.reshape(-1, len(starts)) / lengths, lengths, axis=1)
+        return center(weights) if self.remove_mean else weights
+
 
 def center(epochs):
     """Take each epoch's mean off each channel; amplitude stays, drift goes."""

@@ -50,6 +50,10 @@ class XdawnLDA(LinearOnBins):
     def _fit_features(self, features, is_target):
         return fit_shrinkage_lda(features, is_target)
 
+    def epoch_weights(self):
+        """Give the weight of each electrode and sample in the score: (n_chans, n_times)."""
+        return self.filters_.T @ super().epoch_weights()
+
 
 def xdawn_filters(epochs, of_class, n_filters, covariance=None):
     """Find the sums of electrodes in which the mean epoch of a class is strongest.

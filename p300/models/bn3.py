@@ -83,3 +83,12 @@ class BN3(nn.Module):
         x = self.temporal(x)  # (batch, n_filters, n_pieces)
         x = self.hidden(x.flatten(1))  # (batch, n_units)
         return self.final_layer(x)  # (batch, n_outputs)
+
+    def spatial_filters(self) -> Tensor:
+        """Give each spatial filter as it acts on epochs: shape (n_filters, n_chans).
+
+        The input's normalisation multiplies each electrode; its factor is part of the filter.
+        """
+        norm = self.input_norm
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (n_chans,)
+        return (self.spatial.weight[..., 0] * scale).detach()

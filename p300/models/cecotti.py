@@ -130,6 +130,17 @@ class CecottiCNN(nn.Module):
         """Sum each electrode's absolute spatial weights, eq. (12): shape (n_chans,)."""
         return self.spatial_weight.detach().abs().sum(0)
 
+    def spatial_filters(self) -> Tensor:
+        """Give the weights of each spatial map, L1: shape (n_filters, n_chans)."""
+        return self.spatial_weight.detach()
+
+    def temporal_kernels(self) -> Tensor:
+        """Give the weights of each temporal map, L2: shape (n_filters * n_maps, kernel_length).
+
+        The maps that read one spatial filter follow each other.
+        """
+        return self.temporal_weight.detach().flatten(0, 1)
+
 
 def scaled_tanh(x: Tensor) -> Tensor:
     """Compute 1.7159 tanh(2x / 3), which maps ±1 to ±1 (LeCun et al. 1998)."""

@@ -103,3 +103,7 @@ class Conformer(nn.Module):
         kernel = torch.einsum("ofc,fk->ock", spatial, temporal)  # (n_filters, n_chans, kernel)
         bias = spatial.sum(2) @ self.temporal.bias + self.spatial.bias  # (n_filters,)
         return functional.conv1d(x, kernel, bias)
+
+    def temporal_kernels(self) -> Tensor:
+        """Give the weights of each temporal filter: shape (n_filters, kernel)."""
+        return self.temporal.weight.detach()[:, 0, 0]

@@ -90,6 +90,10 @@ class DeepConvNet(nn.Module):
         bias = spatial.sum(2) @ self.temporal.bias + self.spatial.bias  # (n_filters,)
         return functional.conv1d(x, kernel, bias)
 
+    def temporal_kernels(self) -> Tensor:
+        """Give the weights of each temporal filter: shape (n_filters, kernel)."""
+        return self.temporal.weight.detach()[:, 0, 0]
+
     @torch.no_grad()
     def apply_constraints(self) -> None:
         """Shrink filters and output weights to their largest norms, in place.

@@ -119,6 +119,37 @@ class EEGNet(nn.Module):
         x = x * scale + shift * spatial.sum(1).reshape(f1, depth, 1, 1)
         return x.flatten(0, 1).transpose(0, 1)  # (batch, f1 * depth, n_times)
 
+    def spatial_filters(self) -> Tensor:
+        """Give the spatial filters, those of one temporal filter together: (f1 * depth, n_chans).
+
+        Each reads what one temporal filter leaves of the epoch (:meth:`spatial_inputs`).
+        """
+        return self.spatial.weight.detach().squeeze(-1).flatten(1)
+
+    def temporal_kernels(self) -> Tensor:
+        """Give the weights of each temporal filter: shape (f1, kernel)."""
+        return self.temporal.weight.detach()[:, 0, 0]
+
+    @torch.no_grad()
+    def spatial_inputs(self, x: Tensor):
+        """Yield, for each temporal filter, which spatial filters read it, and what they read.
+
+        Parameters
+        ----------
+        x : Tensor, shape (batch, n_chans, n_times)
+            Epochs.
+
+        Yields
+        ------
+        slice
+            Rows of :meth:`spatial_filters`.
+        Tensor, shape (batch, n_chans, n_times)
+            Before batch normalisation, which only scales and shifts.
+        """
+        depth = len(self.spatial.weight) // len(self.temporal.weight)
+        for k, answer in enumerate(self._answers_to_impulses(x.shape[-1])):
+            yield slice(k * depth, (k + 1) * depth), x @ answer
+
     def _answers_to_impulses(self, n_times: int) -> Tensor:
         """Give each temporal filter as a matrix that a row of samples is multiplied by."""
         kernel = self.temporal.weight[:, 0, 0]  # (f1, kernel)

@@ -1,0 +1,247 @@
+"""What a score rests on: shares of electrodes and samples, what is lost without, its pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.figures.averages import front_to_back
+from p300.figures.learned import scalp
+from p300.figures.scalp import SIGNED
+from p300.figures.style import BLUE, GREY, SKY, count, new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from p300.attribution import Attribution
+    from p300.occlusion import Occlusion
+
+#: Seconds around the peak that the second map of an attribution sums.
+PEAK_S = 0.05
+
+BASELINES = {"nontarget": "the mean nontarget epoch", "zero": "an epoch of zeros"}
+
+
+@styled
+def draw_attribution(attribution: Attribution, ch_names: Sequence[str], times) -> Figure:
+    """Draw what each electrode and sample adds to the mean score of a target.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        Of :func:`p300.attribution.attribute_targets`.
+    ch_names : sequence of str
+        The channels, in order.
+    times : array-like, shape (n_times,)
+        Seconds from the flash.
+
+    Returns
+    -------
+    Figure
+        The image, channels from the front of the head to the back; below it the sum over
+        channels; beside it, as scalp maps, the sums over the epoch and over 50 ms at the peak.
+    """
+    values, times = attribution.values, np.asarray(times, float)
+    order = sorted(range(len(ch_names)), key=lambda k: front_to_back(ch_names[k]))
+    course, share = values.sum(axis=0), values.sum(axis=1)
+    peak = times[course.argmax()]
+    at_peak = values[:, np.abs(times - peak) <= PEAK_S / 2 + 1e-9].sum(axis=1)
+    figure = new_figure(2.7 + min(max(0.06 * len(order), 1.2), 4.2))
+    grid = figure.add_gridspec(2, 2, height_ratios=(3, 1), width_ratios=(1.9, 1))
+    image_axis = figure.add_subplot(grid[0, 0])
+    _draw_image(image_axis, values[order], [ch_names[k] for k in order], times)
+    line = figure.add_subplot(grid[1, 0], sharex=image_axis)
+    line.axhline(0, color=GREY, lw=0.6)
+    line.fill_between(times, course, color=SKY, alpha=0.4, lw=0)
+    line.plot(times, course, color=BLUE)
+    line.set(xlabel="time from the flash (s)", ylabel="sum over\nchannels")
+    heads = grid[:, 1].subgridspec(2, 1)
+    titles = ("whole epoch", f"{PEAK_S * 1000:.0f} ms at {peak:.2f} s")
+    for k, (shown, title) in enumerate(zip((share, at_peak), titles, strict=True)):
+        axis = figure.add_subplot(heads[k])
+        largest = np.abs(shown).max() or 1.0
+        image = scalp(shown, ch_names, axis, (-largest, largest))
+        axis.set_title(title, loc="center")
+        figure.colorbar(image, ax=axis, shrink=0.7, location="bottom", label="score")
+    gained = attribution.score - attribution.baseline_score
+    figure.suptitle(
+        f"Integrated gradients, mean of {count(attribution.n_targets, 'target')}: score "
+        f"{_signed(attribution.score)} against {_signed(attribution.baseline_score)}\nof "
+        f"{BASELINES[attribution.baseline]}",
+        x=0.01,
+        ha="left",
+    )
+    best = ", ".join(f"{ch_names[k]} ({share[k]:+.2f})" for k in np.argsort(-share)[:5])
+    figure.set_label(
+        f"What electrodes and instants add to the mean score of "
+        f"{count(attribution.n_targets, 'target')}, {gained:.2f} above that of "
+        f"{BASELINES[attribution.baseline]}; most comes from {best}, and most at {peak:.2f} s."
+    )
+    return figure
+
+
+@styled
+def draw_occlusion(
+    by_electrode: Occlusion,
+    by_window: Occlusion,
+    windows,
+    ch_names: Sequence[str],
+    *,
+    n_bars: int = 16,
+) -> Figure:
+    """Draw how much worse flashes are told apart without each electrode, and each time window.
+
+    Parameters
+    ----------
+    by_electrode : Occlusion
+        Of :func:`p300.occlusion.occlude_electrodes`.
+    by_window, windows : Occlusion and array-like, shape (n_windows, 2)
+        Of :func:`p300.occlusion.occlude_windows`.
+    ch_names : sequence of str
+        The channels, in order.
+    n_bars : int
+        Electrodes ranked.
+
+    Returns
+    -------
+    Figure
+        Losses of AUC with their 95 % intervals; of the windows also the share of the margin
+        between targets and nontargets, which moves where the AUC is too near 1 to fall.
+    """
+    windows = np.asarray(windows, float)
+    figure = new_figure(4.9)
+    axes = figure.subplots(2, 2, width_ratios=(1, 1.6))
+    loss = by_electrode.auc_loss
+    largest = np.abs(loss).max() or 1.0
+    image = scalp(loss, ch_names, axes[0, 0], (-largest, largest))
+    axes[0, 0].set_title("without one electrode")
+    figure.colorbar(image, ax=axes[0, 0], shrink=0.8, label="AUC lost")
+    order = np.argsort(-loss, kind="stable")[:n_bars]
+    _draw_bars(axes[0, 1], np.arange(len(order)), by_electrode, order, 0.75)
+    axes[0, 1].set_xticks(np.arange(len(order)), [ch_names[k] for k in order], rotation=90)
+    axes[0, 1].set(xlim=(-0.6, len(order) - 0.4), ylabel="AUC lost")
+    axes[0, 1].set_title(f"the {len(order)} that cost most, 95 % interval")
+    middle, width = windows.mean(axis=1), 0.9 * np.diff(windows, axis=1)[:, 0]
+    axes[1, 0].bar(middle, 100 * by_window.margin_loss, width, color=SKY)
+    axes[1, 0].set_ylabel("margin lost (%)")
+    axes[1, 0].set_title("without one time window")
+    _draw_bars(axes[1, 1], middle, by_window, slice(None), width)
+    axes[1, 1].set_ylabel("AUC lost")
+    axes[1, 1].set_title(f"each window of {1000 * np.diff(windows[0])[0]:.0f} ms, 95 % interval")
+    for axis in axes[1]:
+        axis.axhline(0, color=GREY, lw=0.6)
+        axis.set_xlabel("time from the flash (s)")
+    replaced = {"mean": "their mean over all flashes", "zero": "zeros"}[by_electrode.replacement]
+    figure.suptitle(
+        f"Occlusion: replaced by {replaced}; whole epochs AUC {by_electrode.auc:.3f} "
+        f"({count(by_electrode.n_flashes, 'flash')})",
+        x=0.01,
+        ha="left",
+    )
+    costly = ", ".join(f"{ch_names[k]} ({loss[k]:.3f})" for k in order[:5])
+    start, stop = windows[by_window.auc_loss.argmax()]
+    figure.set_label(
+        f"AUC lost when one electrode or time window is taken away, of {by_electrode.auc:.3f} for "
+        f"whole epochs; the costliest electrodes are {costly}, the costliest window is "
+        f"{start:.2f} to {stop:.2f} s ({by_window.auc_loss.max():.3f})."
+    )
+    return figure
+
+
+@styled
+def draw_pattern_series(
+    pattern,
+    ch_names: Sequence[str],
+    times,
+    *,
+    weights=None,
+    width_s: float = 0.1,
+    unit: str = "sd",
+) -> Figure:
+    """Draw how a detector's score shows on the scalp, window by window, and its weights above.
+
+    Parameters
+    ----------
+    pattern : array-like, shape (n_chans, n_times)
+        Of :func:`p300.patterns.score_pattern`.
+    ch_names : sequence of str
+        The channels, in order.
+    times : array-like, shape (n_times,)
+        Seconds from the flash.
+    weights : array-like, shape (n_chans, n_times), or None
+        Of :func:`p300.learned.linear_weights`, where the detector is linear.
+    width_s : float
+        Of the windows; what is left over makes a narrower last one.
+    unit : str
+        Of the epochs.
+
+    Returns
+    -------
+    Figure
+        The maps of a row share one scale.
+    """
+    times, pattern = np.asarray(times, float), np.asarray(pattern, float)
+    step = (times[-1] - times[0]) / max(len(times) - 1, 1) or 1.0
+    window = np.floor((np.arange(len(times)) + 1e-6) / max(round(width_s / step), 1)).astype(int)
+    rows = {f"pattern\n({unit} / score)": pattern}
+    if weights is not None:
+        rows = {f"weights\n(score / {unit})": np.asarray(weights, float), **rows}
+    starts = np.append(np.flatnonzero(np.diff(window, prepend=-1)), len(times))
+    edges = times[0] + starts * step
+    figure = new_figure(0.5 + 1.1 * len(rows))
+    axes = figure.subplots(len(rows), window[-1] + 1, squeeze=False)
+    for row, (name, values) in zip(axes, rows.items(), strict=True):
+        maps = [values[:, window == k].mean(axis=1) for k in range(window[-1] + 1)]
+        largest = np.abs(maps).max() or 1.0
+        for axis, shown in zip(row, maps, strict=True):
+            image = scalp(shown, ch_names, axis, (-largest, largest))
+        bar = figure.colorbar(image, ax=row, shrink=0.9, aspect=10, label=name)
+        ends = -largest, 0, largest
+        bar.set_ticks(ends, labels=[f"{end:.2g}".replace("-", "−") for end in ends])
+    for axis, start, stop in zip(axes[0], edges[:-1], edges[1:], strict=True):
+        axis.set_title(f"{start:.2f}–{stop:.2f} s", loc="center", fontsize=8)
+    channel, sample = np.unravel_index(np.abs(pattern).argmax(), pattern.shape)
+    figure.suptitle("What goes along with the score, by time after the flash", x=0.01, ha="left")
+    figure.set_label(
+        f"Scalp maps of the EEG that goes along with a detector's score, from {edges[0]:.2f} to "
+        f"{edges[-1]:.2f} s after the flash; it is largest at {ch_names[channel]} at "
+        f"{times[sample]:.2f} s, {pattern[channel, sample]:+.3g} {unit} per unit of score."
+    )
+    return figure
+
+
+def _draw_image(axis: Axes, values, names, times) -> None:
+    largest = np.abs(values).max() or 1.0
+    half = (times[1] - times[0]) / 2 if len(times) > 1 else 0.5
+    n_chans = len(names)
+    image = axis.imshow(
+        values,
+        cmap=SIGNED,
+        vmin=-largest,
+        vmax=largest,
+        aspect="auto",
+        extent=(times[0] - half, times[-1] + half, n_chans - 0.5, -0.5),
+    )
+    named: list[int] = []  # the strongest first, as many as have room
+    for k in np.argsort(-np.abs(values.sum(axis=1)), kind="stable"):
+        if all(abs(k - other) >= n_chans / 32 for other in named):
+            named.append(int(k))
+    axis.set_yticks(named, [names[k] for k in named])
+    axis.tick_params(labelbottom=False)
+    axis.set_ylabel("channel, front to back" + (" (not all named)" if n_chans > 32 else ""))
+    axis.figure.colorbar(image, ax=axis, aspect=30, label="share of the score")
+
+
+def _draw_bars(axis: Axes, x, found: Occlusion, chosen, width) -> None:
+    loss = found.auc_loss[chosen]
+    around = np.stack([loss - found.low[chosen], found.high[chosen] - loss])
+    axis.bar(x, loss, width, color=SKY)
+    axis.errorbar(x, loss, np.maximum(around, 0), fmt="none", ecolor=BLUE, elinewidth=1)
+    axis.axhline(0, color=GREY, lw=0.6)
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")

@@ -1,0 +1,250 @@
+"""What a detector learned: electrode power, filters and patterns on the scalp, kernels in time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.figures.scalp import SIGNED, UNSIGNED, draw_scalp_map, without_place
+from p300.figures.style import BLUE, GREY, SKY, VERMILION, count, named, new_figure, styled
+from p300.learned import frequency_response, rank_electrodes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Electrodes of highest power that are marked, as many as CNN-2b keeps.
+N_MARKED = 8
+
+#: At most so many filters stand side by side.
+N_COLUMNS = 6
+
+
+@styled
+def draw_electrode_power(power, ch_names: Sequence[str], *, n_bars: int = 16) -> Figure:
+    """Draw the power of every electrode as a scalp map and, of the strongest, as ranked bars.
+
+    Parameters
+    ----------
+    power : array-like, shape (n_chans,), or mapping of str to such
+        Of :func:`p300.learned.electrode_power`; by name, a row for each subject or detector.
+    ch_names : sequence of str
+        The channels, in order; those without a place in the 10-05 system have no spot on the map.
+    n_bars : int
+        Electrodes ranked.
+
+    Returns
+    -------
+    Figure
+        In units of the mean over electrodes, so that rows can be compared; the eight strongest
+        are marked on the map and dark among the bars. After Cecotti & Graeser 2011, figure 4.
+    """
+    tables = {k: rank_electrodes(p, ch_names) for k, p in named(power).items()}
+    largest = max(table["relative"].iloc[0] for table in tables.values())
+    figure = new_figure(0.5 + 2.1 * len(tables))
+    axes = figure.subplots(len(tables), 2, squeeze=False, width_ratios=(1, 2.4))
+    for (name, table), (head, bars) in zip(tables.items(), axes, strict=True):
+        best = table["electrode"].iloc[:N_MARKED].tolist()
+        places = set(ch_names) - set(without_place(ch_names))
+        by_name = dict(zip(table["electrode"], table["relative"], strict=True))
+        values = [by_name[c] for c in ch_names]
+        image = scalp(values, ch_names, head, (0, largest), [c for c in best if c in places])
+        shown = table.iloc[:n_bars]
+        colours = [BLUE if k < N_MARKED else SKY for k in range(len(shown))]
+        bars.bar(np.arange(len(shown)), shown["relative"], color=colours, width=0.75)
+        bars.set_xticks(np.arange(len(shown)), shown["electrode"], rotation=90)
+        bars.axhline(1, color=GREY, lw=0.8, ls="--")
+        bars.set(xlim=(-0.6, len(shown) - 0.4), ylim=(0, 1.08 * largest))
+        bars.set_ylabel("power / mean")
+        figure.colorbar(image, ax=head, shrink=0.8)
+        bars.set_title(name if isinstance(power, Mapping) else f"the strongest of {len(table)}")
+    title = "Electrode power Ω, the sum of absolute spatial weights, over its mean"
+    figure.suptitle(title, x=0.01, ha="left")
+    told = (f"{name}: {_listed(table)}" for name, table in tables.items())
+    told = "; ".join(told) if isinstance(power, Mapping) else _listed(next(iter(tables.values())))
+    figure.set_label(
+        f"Power of {count(len(ch_names), 'electrode')} in a detector's spatial filters, as "
+        f"multiples of their mean. The strongest are {told}."
+    )
+    return figure
+
+
+@styled
+def draw_filters_and_patterns(
+    filters, patterns, ch_names: Sequence[str], *, names: Sequence[str] | None = None
+) -> Figure:
+    """Draw each spatial filter with its pattern, as scalp maps.
+
+    Parameters
+    ----------
+    filters, patterns : array-like, shape (n_filters, n_chans)
+        Of :func:`p300.learned.spatial_filters` and :func:`p300.learned.spatial_patterns`.
+    ch_names : sequence of str
+        The channels, in order.
+    names : sequence of str or None
+        Of the filters; None numbers them from 1.
+
+    Returns
+    -------
+    Figure
+        Patterns stand below their filters, of one or two filters beside them. Each map has a
+        scale of its own. The sign of a filter means nothing by itself: where need be a filter
+        and its pattern are turned so that the pattern's strongest electrode, which is written
+        above it, is positive. After Cecotti & Graeser 2011, figures 5 and 6.
+    """
+    filters, patterns = np.atleast_2d(filters).astype(float), np.atleast_2d(patterns).astype(float)
+    n = len(filters)
+    if not filters.shape == patterns.shape == (n, len(ch_names)):
+        raise InputError(
+            f"filters of shape {filters.shape} and patterns of shape {patterns.shape} for "
+            f"{len(ch_names)} channels; expected one row a filter"
+        )
+    names = names or [f"{k + 1}" for k in range(n)]
+    strongest = np.abs(patterns).argmax(axis=1)
+    peaks = [ch_names[k] for k in strongest]
+    sign = np.sign(patterns[np.arange(n), strongest])[:, np.newaxis]
+    figure, pairs = _pairs_of_axes(n)
+    for k, pair in enumerate(pairs):
+        for axis, values, title in (
+            (pair[0], filters, f"filter {names[k]}"),
+            (pair[1], patterns, f"pattern {names[k]}: {peaks[k]}"),
+        ):
+            relative = values[k] * sign[k] / (np.abs(values[k]).max() or 1.0)
+            image = scalp(relative, ch_names, axis, (-1, 1))
+            axis.set_title(title, loc="center", fontsize=8)
+    n_blocks = math.ceil(n / N_COLUMNS)
+    both = [axis for pair in pairs for axis in pair]
+    bar = figure.colorbar(image, ax=both, shrink=0.7 / n_blocks, aspect=18, ticks=(-1, 0, 1))
+    bar.set_label("relative to the strongest electrode")
+    title = "Spatial filters (weights) and patterns (where it shows), each map on its own scale"
+    figure.suptitle(title, x=0.01, ha="left")
+    figure.set_label(_filters_in_words(patterns, peaks))
+    return figure
+
+
+@styled
+def draw_temporal_kernels(kernels, sfreq: float, *, h_freq: float | None = None) -> Figure:
+    """Draw a network's filters in time, and how strongly each passes each frequency.
+
+    Parameters
+    ----------
+    kernels : array-like, shape (n_kernels, n_taps)
+        Of :func:`p300.learned.temporal_kernels`.
+    sfreq : float
+        Rate of the epochs in Hz.
+    h_freq : float or None
+        Upper edge in Hz of the filter that the epochs went through; beyond, there is nothing to
+        pass.
+
+    Returns
+    -------
+    Figure
+        Above all kernels, a row each. Below, the strongest kernel (of largest energy, and what
+        of it lies under ``h_freq``), and the mean gain with the range of the middle 80 %.
+    """
+    kernels = np.atleast_2d(kernels).astype(float)
+    freqs, gain = frequency_response(kernels, sfreq)
+    n, lags = len(kernels), 1000 * np.arange(kernels.shape[1]) / sfreq
+    half, largest = 500 / sfreq, np.abs(kernels).max() or 1.0
+    figure = new_figure(2.8 + min(max(0.09 * n, 0.8), 4.0))
+    axes = figure.subplots(2, 2, sharex="col", height_ratios=(min(max(n / 20, 0.7), 2), 1))
+    weights = {"cmap": SIGNED, "vmin": -largest, "vmax": largest}
+    weights["extent"] = (lags[0] - half, lags[-1] + half, n + 0.5, 0.5)
+    gains = {"cmap": UNSIGNED, "vmin": 0, "extent": (0, sfreq / 2, n + 0.5, 0.5)}
+    for axis, values, look, name in (
+        (axes[0, 0], kernels, weights, "weight"),
+        (axes[0, 1], gain, gains, "gain"),
+    ):
+        image = axis.imshow(values, aspect="auto", **look)
+        figure.colorbar(image, ax=axis, label=name)
+        axis.set_yticks(range(1, n + 1, math.ceil(n / 10)))
+    axes[0, 0].set_ylabel("kernel")
+    _draw_strongest(axes[1, 0], kernels, lags, sfreq, h_freq)
+    low, high = np.quantile(gain, (0.1, 0.9), axis=0)
+    axes[1, 1].fill_between(freqs, low, high, color=VERMILION, alpha=0.25, lw=0)
+    axes[1, 1].plot(freqs, gain.mean(axis=0), color=VERMILION)
+    axes[1, 1].set(xlabel="frequency (Hz)", ylabel="gain", ylim=(0, None), xlim=(0, sfreq / 2))
+    axes[1, 1].set_title("mean gain, middle 80 % of kernels")
+    _mark_passband(axes[:, 1], h_freq, sfreq)
+    peak = freqs[gain.mean(axis=0).argmax()]
+    figure.suptitle(f"{count(n, 'temporal kernel')} in time and in frequency", x=0.01, ha="left")
+    figure.set_label(
+        f"Weights and frequency responses of {count(n, 'temporal kernel')} of "
+        f"{count(len(lags), 'sample')} at {sfreq:g} Hz; the mean gain is largest at {peak:g} Hz."
+    )
+    return figure
+
+
+def scalp(values, ch_names, ax: Axes, limits, marked: Sequence[str] = ()) -> Any:
+    """Draw a scalp map of the channels that have a place on the head."""
+    lost = set(without_place(ch_names))
+    kept = [k for k, name in enumerate(ch_names) if name not in lost]
+    names = [ch_names[k] for k in kept]
+    return draw_scalp_map(np.asarray(values)[kept], names, ax, limits=limits, marked=marked)
+
+
+def _listed(table) -> str:
+    best = table.iloc[: min(N_MARKED, len(table))]
+    return ", ".join(
+        f"{name} ({value:.2f})"
+        for name, value in zip(best["electrode"], best["relative"], strict=True)
+    )
+
+
+def _pairs_of_axes(n: int) -> tuple[Figure, list]:
+    """Make a figure with two panels for each of ``n`` filters."""
+    if n <= 2:
+        figure = new_figure(0.5 + 2.4 * n)
+        return figure, list(figure.subplots(n, 2, squeeze=False))
+    n_blocks = math.ceil(n / N_COLUMNS)
+    n_columns = math.ceil(n / n_blocks)
+    figure = new_figure(0.7 + 13 / (n_columns + 0.5) * n_blocks)
+    axes = figure.subplots(2 * n_blocks, n_columns, squeeze=False)
+    pairs = [
+        axes[2 * block : 2 * block + 2, k] for block in range(n_blocks) for k in range(n_columns)
+    ]
+    for empty in pairs[n:]:
+        for axis in empty:
+            axis.remove()
+    return figure, pairs[:n]
+
+
+def _draw_strongest(axis: Axes, kernels, lags, sfreq, h_freq) -> None:
+    strongest = int(np.square(kernels).sum(axis=1).argmax())
+    kernel = kernels[strongest]
+    axis.axhline(0, color=GREY, lw=0.6)
+    axis.plot(lags, kernel, color=SKY, marker="o" if len(lags) < 40 else "", label="weights")
+    if h_freq is not None and h_freq < sfreq / 2:
+        n_samples = 8 * len(kernel)
+        spectrum = np.fft.rfft(kernel, n_samples)
+        spectrum[np.fft.rfftfreq(n_samples, 1 / sfreq) > h_freq] = 0
+        smooth = np.fft.irfft(spectrum, n_samples)[: len(kernel)]
+        axis.plot(lags, smooth, color=BLUE, ls="--", label=f"below {h_freq:g} Hz")
+        axis.margins(y=0.3)
+        axis.legend(loc="upper right", ncols=2, handlelength=1.6, columnspacing=1)
+    axis.set(xlabel="time within the kernel (ms)", ylabel="weight")
+    axis.set_title(f"the strongest, kernel {strongest + 1}")
+
+
+def _filters_in_words(patterns, strongest) -> str:
+    peaks = ", ".join(strongest)
+    if len(patterns) == 1:
+        return f"Scalp maps of one spatial filter and its pattern, strongest at {peaks}."
+    alike = np.abs(np.corrcoef(patterns))[np.triu_indices(len(patterns), 1)].mean()
+    return (
+        f"Scalp maps of {len(patterns)} spatial filters and their patterns; these are strongest "
+        f"at {peaks} and correlate with each other by {alike:.2f} on average, signs aside."
+    )
+
+
+def _mark_passband(axes, h_freq, sfreq) -> None:
+    if h_freq is None or h_freq >= sfreq / 2:
+        return
+    axes[0].axvline(h_freq, color="k", lw=1, ls="--")
+    axes[1].axvspan(h_freq, sfreq / 2, color="0.9", lw=0, zorder=0)
+    across = axes[1].get_xaxis_transform()
+    axes[1].text(h_freq + 1, 0.97, "filtered out before", va="top", transform=across)
