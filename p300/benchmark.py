@@ -82,7 +82,8 @@ def benchmark(cfg: DictConfig) -> None:
 
     folder = Path(cfg.folder)
     tasks = OmegaConf.to_container(cfg.tasks, resolve=True)
-    cells = plan_cells(tasks, cfg.experiments, cfg.seeds, cfg.overrides, folder, only=cfg.only)
+    experiments = _experiments() if cfg.experiments == "all" else cfg.experiments
+    cells = plan_cells(tasks, experiments, cfg.seeds, cfg.overrides, folder, only=cfg.only)
     failures = run_cells(cells)
     finished = [cell for cell in cells if cell not in failures]
     if finished:

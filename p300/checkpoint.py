@@ -220,12 +220,26 @@ def build_model(model: Mapping[str, Any]):
     target = str(model["_target_"])
     if not target.startswith(TRUSTED):
         raise InputError(f"the checkpoint names {target!r}; expected a class of {TRUSTED}")
+    built = import_class(target)
+    return built(**{k: v for k, v in model.items() if not k.startswith("_")})
+
+
+def import_class(target: str) -> type:
+    """Import a class by its full name.
+
+    Raises
+    ------
+    InputError
+        If it cannot be imported or is no class.
+    """
     module, _, name = target.rpartition(".")
     try:
-        built = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"the checkpoint's {target!r} cannot be imported: {error}") from error
-    return built(**{k: v for k, v in model.items() if not k.startswith("_")})
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError, OSError) as error:
+        raise InputError(f"model {target!r} cannot be imported: {error}") from error
+    if not isinstance(found, type):
+        raise InputError(f"model {target!r} is {found!r}; expected a class")
+    return found
 
 
 def _restored(model: dict[str, Any], loss: str | None, weight: float, state) -> Member:

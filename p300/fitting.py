@@ -109,8 +109,9 @@ def fit_all(
     records : list of dict
         What is to be told of each member.
     """
-    from hydra.utils import get_class, instantiate
+    from hydra.utils import instantiate
 
+    from p300.checkpoint import import_class
     from p300.stacking import Stack
 
     numbers = itertools.count(1)  # of the networks of this run
@@ -123,7 +124,7 @@ def fit_all(
             cfg, model, epochs, train_rows, validation_rows, number, folder, tracker
         )
 
-    if get_class(cfg.model["_target_"]) is Stack:
+    if import_class(cfg.model["_target_"]) is Stack:
         stack = instantiate(cfg.model, _convert_="all")
         parts = [stack.fit(epochs, rows, fit_one) for rows in shares]
     else:
@@ -260,9 +261,9 @@ def select_electrodes(cfg: DictConfig, epochs: Epochs, split: Split, folder: Pat
     InputError
         If the model has no spatial filters to rank them by.
     """
-    from hydra.utils import get_class
+    from p300.checkpoint import import_class
 
-    kind = get_class(cfg.model["_target_"])
+    kind = import_class(cfg.model["_target_"])
     if not hasattr(kind, "electrode_power"):
         raise InputError(
             f"select_electrodes needs a network with spatial filters; "
@@ -313,10 +314,11 @@ def shape_arguments(epochs: Epochs) -> dict[str, Any]:
 
 def is_network(model: Mapping) -> bool:
     """Tell a network from a classical detector, or from a stack of both."""
-    from hydra.utils import get_class
     from torch import nn
 
-    return issubclass(get_class(model["_target_"]), nn.Module)
+    from p300.checkpoint import import_class
+
+    return issubclass(import_class(model["_target_"]), nn.Module)
 
 
 def needs_validation(cfg: DictConfig) -> bool:

@@ -221,6 +221,17 @@ def test_without_pyriemann_best_says_what_to_install(p300, small, tmp_path, monk
     assert "Traceback" not in errors and not list(tmp_path.rglob("results.json"))
 
 
+def test_a_network_of_braindecode_trains_and_comes_back(p300, small, tmp_path):
+    try:
+        import braindecode.models  # noqa: F401
+    except (ImportError, OSError) as error:
+        pytest.skip(f"braindecode cannot be imported: {error}")
+    status, _, errors = p300("train", "model=braindecode", *small)
+    assert status == 0, errors
+    status, _, errors = p300("evaluate", f"run={only_run(tmp_path)}")
+    assert status == 0, errors
+
+
 def test_an_oddball_without_a_screen_gives_auc_and_no_text(p300, tmp_path):
     overrides = ["data.read._target_=p300.simulation.simulate_recording", "split=by_run"]
     gone = ["train_text", "test_text", "subjects", "subject_spread"]
@@ -238,6 +249,7 @@ def test_an_oddball_without_a_screen_gives_auc_and_no_text(p300, tmp_path):
 
 
 BAD_INPUT = {
+    "model": (["model._target_=p300.models.Nope"], "'p300.models.Nope' cannot be imported"),
     "an unknown experiment": (["experiment=cnn9"], "experiment/cnn9"),
     "an unknown key": (["model.n_layers=3"], "n_layers"),
     "a folder that is not there": (["data=bci2_iib", "data.root=nowhere"], "nowhere"),
