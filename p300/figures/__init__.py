@@ -8,13 +8,15 @@ Importing this module imports neither matplotlib nor MNE.
 The files, in the order of an experiment: :mod:`~p300.figures.signals` (what the EEG does after
 a flash), :mod:`~p300.figures.flashes` (how well single flashes are told apart),
 :mod:`~p300.figures.accuracy` and :mod:`~p300.figures.confusion` (how well text is read),
-:mod:`~p300.figures.training` (how detectors learn), :mod:`~p300.figures.sweeps` (many runs at a
-glance). They draw with :mod:`~p300.figures.scalp` and :mod:`~p300.figures.style`.
+:mod:`~p300.figures.letter` (one letter, from the EEG on), :mod:`~p300.figures.training` (how
+detectors learn), :mod:`~p300.figures.sweeps` (many runs at a glance). They draw with
+:mod:`~p300.figures.scalp` and :mod:`~p300.figures.style`.
 """
 
 from p300.figures.accuracy import draw_accuracy, published_accuracy
 from p300.figures.confusion import draw_confusion
 from p300.figures.flashes import draw_reliability, draw_roc, draw_scores
+from p300.figures.letter import draw_letter
 from p300.figures.scalp import draw_scalp_map
 from p300.figures.signals import draw_averages, draw_difference_image, draw_scalp_series
 from p300.figures.sweeps import draw_accuracy_panels, draw_auc_intervals, draw_sweep
@@ -28,6 +30,7 @@ __all__ = [
     "draw_confusion",
     "draw_difference_image",
     "draw_learning_curves",
+    "draw_letter",
     "draw_reliability",
     "draw_roc",
     "draw_scalp_map",
