@@ -27,11 +27,13 @@ from p300.audit_training import (
 )
 from p300.cli import run_with_hydra
 from p300.errors import InputError
+from p300.progress import Step, show, step
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from p300.audit_training import Fit, Train
+    from p300.preprocessing import Preprocessor  # noqa: F401  (part of Fit, for the reference)
     from p300.recording import Recording
     from p300.splits import Split
 
@@ -71,19 +73,23 @@ def audit(cfg: DictConfig) -> None:
         raise InputError(f"{split}; expected a test part to audit")
     log.info("%r\n%s", recording, split)
     checks = []
-    for check in run_checks(cfg, recording, split):
-        log.info("%s", check)
-        checks.append(check)
+    with step("audit", 3 + cfg.audit.n_permutations, "trainings") as trainings:
+        for check in run_checks(cfg, recording, split, trainings):
+            show(str(check))
+            checks.append(check)
     write_json(folder / "audit.json", [dataclasses.asdict(check) for check in checks])
     failed = [check.name for check in checks if check.passed is False]
     if failed:
         sys.exit(f"p300 audit: {len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}")
 
 
-def run_checks(cfg: DictConfig, recording: Recording, split: Split) -> Iterator[Check]:
+def run_checks(
+    cfg: DictConfig, recording: Recording, split: Split, trainings: Step | None = None
+) -> Iterator[Check]:
     """Make every check of the split, then those that fit and train again.
 
-    They are left out where training would refuse the monitor.
+    They are left out where training would refuse the monitor. The step is told of every
+    training.
     """
     flashes, steps = recording.flashes, cfg.preprocessing
     window = steps.tmin, steps.tmax
@@ -103,7 +109,7 @@ def run_checks(cfg: DictConfig, recording: Recording, split: Split) -> Iterator[
 
     yield from check_transient(epochs, recording, split, *window)
     if selection.passed:
-        train = training(cfg)
+        train = training(cfg, trainings or Step())
         scores = train(recording, split)
         yield check_test_labels(train, recording, split, scores)
         yield check_test_signal(train, recording, split, scores)
@@ -120,7 +126,7 @@ def preprocessing_fit(cfg: DictConfig) -> Fit:
     return fit
 
 
-def training(cfg: DictConfig) -> Train:
+def training(cfg: DictConfig, trainings: Step) -> Train:
     """Train as configured, with few passes and in a folder that is removed; keep the scores."""
     import pandas as pd
     from omegaconf import OmegaConf
@@ -130,7 +136,6 @@ def training(cfg: DictConfig) -> Train:
 
     cfg = cfg.copy()
     cfg.protocol.max_epochs = min(cfg.protocol.max_epochs, cfg.audit.max_epochs)
-    cfg.progress = False
     config = OmegaConf.to_container(cfg, resolve=True) | {"choices": {}}
 
     def train(recording, split):
@@ -139,6 +144,7 @@ def training(cfg: DictConfig) -> Train:
             folder = Path(name)
             fit_and_score(cfg, config, recording, split, folder, None)
             scores = pd.read_csv(folder / "scores.csv", dtype=str)["score"]
+        trainings.advance()
         return scores.to_numpy(float)  # Python's own reading of each number, exact
 
     return train

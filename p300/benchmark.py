@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from p300.cli import conf_dir, run_with_hydra
 from p300.errors import InputError
+from p300.progress import not_shown_yet, show, step
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -33,7 +34,7 @@ log = logging.getLogger("p300.benchmark")
 PROTOCOLS = ("within", "cross-session", "leave-one-subject-out", "learning-curve")
 
 #: Parts of a run's configuration that do not change what it finds.
-WITHOUT_EFFECT = ("cache", "choices", "logger", "progress")
+WITHOUT_EFFECT = ("cache", "choices", "logger", "progress", "quiet")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Cell:
         What would be typed after ``p300 train``.
     folder : Path
         Its run folder.
+    group : str
+        What its W&B run is grouped by.
     """
 
     task: str
@@ -61,6 +64,7 @@ class Cell:
     seed: int
     overrides: tuple[str, ...]
     folder: Path
+    group: str = ""
 
 
 def main() -> None:
@@ -87,7 +91,9 @@ def benchmark(cfg: DictConfig) -> None:
     failures = run_cells(cells)
     finished = [cell for cell in cells if cell not in failures]
     if finished:
-        log.info("%s", write_summary(finished, folder, failures, cfg.reference, cfg.draws))
+        with step("tables and figures"):
+            text = write_summary(finished, folder, failures, cfg.reference, cfg.draws)
+        show(text)
         log.info("tables and figures: %s", os.path.relpath(folder))
     if failures:
         lines = [f"{os.path.relpath(c.folder)}: {why}" for c, why in failures.items()]
@@ -105,6 +111,7 @@ def plan_cells(
     folder: Path,
     *,
     only: Sequence[str] | None = None,
+    group: str | None = None,
 ) -> list[Cell]:
     """List every run of a benchmark.
 
@@ -123,6 +130,8 @@ def plan_cells(
         Of the benchmark; a cell's is ``folder/task/experiment/label/seed-N``.
     only : sequence of str or None
         Names of the tasks to take; None takes all.
+    group : str or None
+        W&B runs are grouped as ``group/task``; None for the folder's name.
 
     Raises
     ------
@@ -147,8 +156,9 @@ def plan_cells(
                 experiment,
                 label,
                 seed,
-                (f"experiment={experiment}", *run, *overrides, f"seed={seed}", "progress=false"),
+                (f"experiment={experiment}", *run, *overrides, f"seed={seed}"),
                 folder / name / experiment / label / f"seed-{seed}",
+                f"{group or folder.resolve().name}/{name}",
             )
             for experiment in experiments
             for label, run in zip(labels, runs, strict=True)
@@ -203,33 +213,29 @@ def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
     """
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-    from rich.console import Console
-    from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 
-    console = Console(file=sys.stdout)  # a cell's own output is redirected, this is not
-    progress = Progress(
-        *Progress.get_default_columns()[:-1],
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
     GlobalHydra.instance().clear()  # this command's own is done; the runs compose anew
     failures, started, n_run = {}, time.perf_counter(), 0
-    with progress, initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        bar = progress.add_task("", total=len(cells))
-        for cell in cells:
-            where = " ".join([cell.task, cell.experiment, cell.label, f"seed {cell.seed}"])
-            progress.update(bar, description=where)
+    composing = initialize_config_dir(str(conf_dir()), version_base="1.3")
+    with composing, step("runs", len(cells), "done") as done:
+        for k, cell in enumerate(cells, start=1):
+            where = " ".join(filter(None, [cell.task, cell.experiment, cell.label]))
+            done.update(note=f"{where} seed {cell.seed}")
+            begun = time.perf_counter()
             try:
-                n_run += run_cell(cell)
+                is_new = run_cell(cell)
             except Exception as error:  # whatever it is, the other cells are still worth running
                 failures[cell] = _sentence(error)
                 cell.folder.mkdir(parents=True, exist_ok=True)
                 (cell.folder / "error.txt").write_text(failures[cell] + "\n", "utf-8")
-            progress.advance(bar)
+                log.warning("%d of %d, %s seed %d: failed", k, len(cells), where, cell.seed)
+                done.advance()
+                continue
+            if is_new:
+                spent = time.perf_counter() - begun
+                log.info("%d of %d, %s seed %d: %.1f s", k, len(cells), where, cell.seed, spent)
+            n_run += is_new
+            (done.advance if is_new else done.skip)()
     n_kept = len(cells) - n_run - len(failures)
     spent = time.perf_counter() - started
     log.info("%d cells: %d run in %.0f s, %d found finished", len(cells), n_run, spent, n_kept)
@@ -274,7 +280,13 @@ def compose_cell(cell: Cell) -> tuple[DictConfig, dict[str, str]]:
     with open_dict(cfg):
         del cfg["hydra"]
         if cfg.logger.wandb is not None:
-            cfg.logger.wandb.group = cell.task
+            name = [cell.task, cell.experiment, cell.label, f"seed{cell.seed}"]
+            named = {
+                "group": cell.group,
+                "job_type": "benchmark",
+                "name": "-".join(filter(None, name)),
+            }
+            cfg.logger.wandb = named | dict(cfg.logger.wandb)  # configured wins
     return cfg, choices
 
 
@@ -295,6 +307,7 @@ def quietly(path: Path):
     logger = logging.getLogger("p300")
     with path.open("w", encoding="utf-8") as file:
         handler = logging.StreamHandler(file)
+        handler.addFilter(not_shown_yet)  # what is printed is in the file already
         propagated, level = logger.propagate, logger.level
         logger.addHandler(handler)
         logger.propagate = False

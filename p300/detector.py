@@ -34,6 +34,11 @@ class Detector(pl.LightningModule):
         leaves all layers to the optimizer's own rate.
     augmentations : sequence of callable
         Of :mod:`p300.augmentation`: change a training batch before the network sees it.
+
+    Attributes
+    ----------
+    aucs : list of float
+        Of the validation part after every pass.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Detector(pl.LightningModule):
         self.augmentations = tuple(augmentations)
         self.make_optimizer, self.layer_rate = optimizer, layer_rate
         self.constrain = getattr(network, "apply_constraints", None)
+        self.aucs: list[float] = []
         self._losses: list[Tensor] = []
         self._validated: list[tuple[Tensor, Tensor]] = []
 
@@ -95,7 +101,8 @@ class Detector(pl.LightningModule):
             )
         loss = self._per_flash(self.loss(logits, is_target), is_target)
         self.log("validation/loss", loss)
-        self.log("validation/auc", roc_auc(is_target.cpu(), scores.float().cpu()), prog_bar=True)
+        self.aucs.append(roc_auc(is_target.cpu(), scores.float().cpu()))
+        self.log("validation/auc", self.aucs[-1])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make the optimizer, with the paper's rates where they are asked for."""
@@ -118,7 +125,6 @@ def train_network(
     monitor: str = "validation/auc",
     patience: int = 15,
     loggers: Sequence = (),
-    progress: bool = False,
 ) -> dict[str, float]:
     """Train until the monitored value has not improved for a while; keep the best pass.
 
@@ -138,8 +144,6 @@ def train_network(
         Passes without improvement before training stops.
     loggers : sequence of Lightning loggers
         Where the curves go.
-    progress : bool
-        Show a progress bar.
 
     Returns
     -------
@@ -163,11 +167,9 @@ def train_network(
     best = pl.callbacks.ModelCheckpoint(
         folder, filename="best", monitor=monitor, mode=mode, enable_version_counter=False
     )
-    callbacks = [best, pl.callbacks.EarlyStopping(monitor, mode=mode, patience=patience)]
-    if progress:
-        callbacks.append(pl.callbacks.RichProgressBar(leave=False))
+    stop = pl.callbacks.EarlyStopping(monitor, mode=mode, patience=patience)
     fitting = trainer(
-        callbacks=callbacks, logger=list(loggers) or False, enable_progress_bar=progress
+        callbacks=[best, stop], logger=list(loggers) or False, enable_progress_bar=False
     )
     fitting.fit(detector, datamodule=data)
     state = torch.load(best.best_model_path, weights_only=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from p300.cli import run_with_hydra
 from p300.errors import InputError
+from p300.progress import show, step
 from p300.splits import PARTS
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def evaluate(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
-    from rich.console import Console
 
+    from p300.alignment import aligned
     from p300.checkpoint import TrainedDetector
     from p300.fitting import needs_validation
     from p300.results import read_recording, results_table, summarize, write_json
@@ -69,10 +70,13 @@ def evaluate(cfg: DictConfig) -> None:
         rows = getattr(split, part)
     if not rows.any():
         raise InputError(f"{recording.name}: its {part} part is empty")
-    scores = detector.score(recording)
+    with step("preprocessing", len(flashes), "flashes") as cut:
+        epochs = detector.preprocessor.epochs(recording, on_cut=cut.advance)
+    with step("scoring"):
+        scores = detector.score_epochs(aligned(epochs, detector.alignment).data)
     flashes.assign(score=scores)[rows].to_csv(folder / "scores.csv", index=False)
     summary = summarize(scores[rows], flashes[rows], recording.speller)
     log.info("%s", cfg.run)
-    Console().print(results_table(summary, f"{recording.name}, part: {part}"))
+    show(results_table(summary, f"{recording.name}, part: {part}"))
     write_json(folder / "results.json", {"run": str(cfg.run), "part": part, "own": own, **summary})
     log.info("results: %s", os.path.relpath(folder))

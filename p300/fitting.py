@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import logging
-import sys
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.folds import inner_folds, member_rows, unit_of
+from p300.progress import Step, step, watched
 from p300.results import report_parts
 from p300.splits import Split
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from p300.checkpoint import Member
     from p300.preprocessing import Epochs, Preprocessor
     from p300.recording import Recording
+    from p300.stacking import Stack
 
 log = logging.getLogger("p300.fitting")
 
@@ -40,7 +42,8 @@ def fit_and_score(
     started = time.perf_counter()
     preprocessor = instantiate(cfg.preprocessing, _convert_="all")
     alignment = instantiate(cfg.alignment.method, _convert_="all")
-    preprocessor.fit(recording, rows=split.train)
+    with step("preprocessing: fit"):
+        preprocessor.fit(recording, rows=split.train)
     epochs = aligned(cut_epochs(cfg, preprocessor, recording), alignment)
     if cfg.select_electrodes.n is not None:
         best = select_electrodes(cfg, epochs, split, folder)
@@ -84,10 +87,12 @@ def cut_epochs(cfg: DictConfig, preprocessor: Preprocessor, recording: Recording
     """Cut all epochs, or take them from the configured cache."""
     from p300.preprocessing import EpochsCache
 
-    if cfg.cache.folder is None:
-        return preprocessor.epochs(recording)
-    cache = EpochsCache(cfg.cache.folder, max_bytes=cfg.cache.max_gb * 1e9)
-    return cache.epochs(preprocessor, recording)
+    with step("preprocessing", len(recording.flashes), "flashes") as cut:
+        on_cut = cut.advance if cut.has_bar else None
+        if cfg.cache.folder is None:
+            return preprocessor.epochs(recording, on_cut=on_cut)
+        cache = EpochsCache(cfg.cache.folder, max_bytes=cfg.cache.max_gb * 1e9)
+        return cache.epochs(preprocessor, recording, on_cut=on_cut)
 
 
 def fit_all(
@@ -115,27 +120,42 @@ def fit_all(
     from p300.stacking import Stack
 
     numbers = itertools.count(1)  # of the networks of this run
+    is_stack = import_class(cfg.model["_target_"]) is Stack
+    stack = instantiate(cfg.model, _convert_="all") if is_stack else None
+    n_fits = len(shares) if stack is None else count_fits(stack, epochs, shares)
 
     def fit_one(model, train_rows, validation_rows):
-        if not is_network(model):
-            return fit_classical(model, epochs, train_rows), {}
-        number = next(numbers)
-        return fit_network(
-            cfg, model, epochs, train_rows, validation_rows, number, folder, tracker
-        )
+        if is_network(model):
+            rows = train_rows, validation_rows
+            fitted = fit_network(cfg, model, epochs, *rows, next(numbers), folder, tracker)
+            done.advance()
+        else:
+            fitted = fit_classical(model, epochs, train_rows), {}
+            (done.skip if is_stack else done.advance)()  # far quicker than the networks beside it
+        return fitted
 
-    if import_class(cfg.model["_target_"]) is Stack:
-        stack = instantiate(cfg.model, _convert_="all")
-        parts = [stack.fit(epochs, rows, fit_one) for rows in shares]
-    else:
-        fitted = [fit_one(cfg.model, rows, validation_rows) for rows in shares]
-        parts = [([member], 0.0, [record]) for member, record in fitted]
+    with step("members", n_fits, "fitted") if n_fits > 1 else nullcontext(Step()) as done:
+        if stack is not None:
+            parts = [stack.fit(epochs, rows, fit_one) for rows in shares]
+        else:
+            fitted = [fit_one(cfg.model, rows, validation_rows) for rows in shares]
+            parts = [([member], 0.0, [record]) for member, record in fitted]
     members, offsets, records = zip(*parts, strict=True)
     members, records = [m for p in members for m in p], [r for p in records for r in p]
     for member, record in zip(members, records, strict=True):
         member.weight /= len(shares)
         record["weight"] = member.weight
     return members, float(np.mean(offsets)), records
+
+
+def count_fits(stack: Stack, epochs: Epochs, shares: list[np.ndarray]) -> int:
+    """Count how many detectors a stack fits to each share: every kind once a left-out fold.
+
+    A classical one is fitted once more to everything.
+    """
+    n_again = sum(not is_network(model) for model in stack.members.values())
+    n_folds = [inner_folds(epochs.flashes, rows, stack.n_folds).max() + 1 for rows in shares]
+    return sum(int(n) * len(stack.members) + n_again for n in n_folds)
 
 
 def fit_classical(model: Mapping, epochs: Epochs, rows: np.ndarray) -> Member:
@@ -152,7 +172,8 @@ def fit_classical(model: Mapping, epochs: Epochs, rows: np.ndarray) -> Member:
     if has_fit_parameter(detector, "characters"):
         whole["characters"] = unit_of(epochs.flashes, "character")[rows]
     is_target = epochs.flashes["is_target"][rows].to_numpy(bool)
-    detector.fit(epochs.data[rows], is_target, **whole)
+    with step(type(detector).__name__):
+        detector.fit(epochs.data[rows], is_target, **whole)
     return Member(detector, member_arguments(model, epochs))
 
 
@@ -167,11 +188,11 @@ def fit_network(
     tracker,
 ) -> tuple[Member, dict[str, Any]]:
     """Train one network by the configured protocol; ``number`` tells it from the run's others."""
-    import pytorch_lightning as pl
     import torch
     from hydra.utils import instantiate
 
     from p300.checkpoint import Member
+    from p300.curves import network_loggers
     from p300.datamodule import EpochsDataModule
     from p300.detector import Detector, train_network
 
@@ -190,7 +211,7 @@ def fit_network(
         instantiate(protocol.loss)(is_target[train_rows]),
         instantiate(protocol.optimizer),
         protocol.layer_rate,
-        [instantiate(step) for step in cfg.augmentation.steps.values()],
+        [instantiate(augment) for augment in cfg.augmentation.steps.values()],
     )
     data = EpochsDataModule(
         epochs.data,
@@ -201,19 +222,16 @@ def fit_network(
         seed=seed,
         repeat_targets=protocol.repeat_targets,
     )
-    loggers = [pl.loggers.CSVLogger(folder / "networks", name=str(number), version="")]
-    if tracker is not None:
-        loggers.append(pl.loggers.WandbLogger(experiment=tracker, prefix=f"network_{number}"))
-    training = train_network(
-        detector,
-        data,
-        folder=folder / "networks" / str(number),
-        trainer=instantiate(cfg.trainer),
-        monitor=protocol.monitor,
-        patience=protocol.patience,
-        loggers=loggers,
-        progress=cfg.progress and sys.stdout.isatty(),
-    )
+    with step(f"network {number}", cfg.trainer.max_epochs, "passes", at_most=True) as passes:
+        training = train_network(
+            detector,
+            data,
+            folder=folder / "networks" / str(number),
+            trainer=watched(instantiate(cfg.trainer), detector, passes),
+            monitor=protocol.monitor,
+            patience=protocol.patience,
+            loggers=network_loggers(folder, number, tracker),
+        )
     log.info(
         "network %d: %s %.3f in pass %d of %d",
         number,

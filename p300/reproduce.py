@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from p300.cli import run_with_hydra
 from p300.errors import InputError
 from p300.metrics import bits_per_minute
+from p300.progress import show, step
 from p300.published import CHARACTERS, CNN2B_SHARED, DETECTION, WINNER
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def reproduce(cfg: DictConfig) -> None:
         }
         for subject in SUBJECTS
     }
-    cells = plan_cells(tasks, cfg.experiments, [cfg.seed], cfg.overrides, folder / "runs")
+    cells = plan_cells(
+        tasks, cfg.experiments, [cfg.seed], cfg.overrides, folder / "runs", group=folder.name
+    )
     failures = run_cells(cells)
     if failures:
         raise InputError(
@@ -58,7 +61,8 @@ def reproduce(cfg: DictConfig) -> None:
     }
     text = tables(results, list(cfg.experiments), source)
     (folder / "tables.md").write_text(text, "utf-8")
-    log.info("%s\n%s", text, os.path.relpath(folder / "tables.md"))
+    show(text)
+    log.info("tables: %s", os.path.relpath(folder / "tables.md"))
 
 
 def find_files(root: Path, folder: Path, simulated: dict[str, Any]) -> tuple[Path, str]:
@@ -89,7 +93,8 @@ def find_files(root: Path, folder: Path, simulated: dict[str, Any]) -> tuple[Pat
     for k, subject in enumerate(SUBJECTS):
         if not all((made / n).is_file() for n in names if n.startswith(f"Subject_{subject}")):
             log.info("simulating subject %s", subject)
-            write_bci3_ii(made, subject, seed=k, **simulated)
+            with step(f"simulating subject {subject}"):
+                write_bci3_ii(made, subject, seed=k, **simulated)
     return made.resolve(), (
         "Recordings: SIMULATED files in the format of BCI Competition III data set II. The "
         "measured figures say nothing about real EEG; only the printed ones do."

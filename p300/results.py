@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.metrics import detection_metrics
+from p300.progress import show, step
 from p300.spelling import accuracy_by_repetition, spell, text_after, timing
 from p300.splits import PARTS, Split
 
@@ -96,7 +97,8 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
 
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always", UserWarning)
-        recording = instantiate(data.read, _convert_="all")
+        with step("reading"):
+            recording = instantiate(data.read, _convert_="all")
     for doubt in doubts:
         log.warning("%s", doubt.message)
     report = check_recording(recording, tmin=tmin, tmax=tmax)
@@ -106,9 +108,7 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
 
 
 def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path) -> dict[str, Any]:
-    """Write every flash's score, print the test part's table, and return the summaries."""
-    from rich.console import Console
-
+    """Write every flash's score, show the test part's table, and return the summaries."""
     part = np.select([getattr(split, p) for p in PARTS], PARTS, "unused")
     table = epochs.flashes.assign(part=part, score=scores)
     table.to_csv(folder / "scores.csv", index=False)
@@ -119,7 +119,7 @@ def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path)
             summaries[name] = summarize(scores[rows], epochs.flashes[rows], epochs.speller)
     shown = "test" if "test" in summaries else "validation"
     if shown in summaries:
-        Console().print(results_table(summaries[shown], f"{epochs.name}, {shown} part"))
+        show(results_table(summaries[shown], f"{epochs.name}, {shown} part"))
     return summaries
 
 

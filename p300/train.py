@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p300.cli import run_with_hydra
+from p300.cli import conf_dir, run_with_hydra
 from p300.errors import InputError
-from p300.splits import PARTS, Split, check_monitor
+from p300.splits import Split, check_monitor
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,6 +38,45 @@ def train(cfg: DictConfig) -> float:
     hydra = HydraConfig.get()
     results = train_run(cfg, Path(hydra.runtime.output_dir), hydra.runtime.choices)
     return results.get("validation", {}).get("detection", {}).get("auc", float("nan"))
+
+
+def run_training(folder: str | Path, *overrides: str) -> dict[str, Any]:
+    """Train from Python, as ``p300 train OVERRIDES hydra.run.dir=FOLDER`` does.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder, made here; it must not hold a run yet.
+    *overrides : str
+        As on the command line: ``"data=bci2_iib"``, ``"experiment=cnn1"``, ``"seed=1"``.
+
+    Returns
+    -------
+    dict
+        What ``results.json`` holds.
+
+    Raises
+    ------
+    InputError
+        As :func:`train_run`, or if the folder already holds a run.
+
+    Examples
+    --------
+    >>> run_training("runs/mine", "experiment=cnn3", "seed=1")  # doctest: +SKIP
+    """
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf, open_dict
+
+    folder = Path(folder)
+    if (folder / "config.yaml").exists():
+        raise InputError(f"{folder} already holds a run; expected a new folder")
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = compose("train", overrides=list(overrides), return_hydra_config=True)
+    choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    folder.mkdir(parents=True, exist_ok=True)
+    return train_run(cfg, folder, choices)
 
 
 def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict[str, Any]:
@@ -68,6 +107,7 @@ def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict
 
     from p300.fitting import fit_and_score, needs_validation
     from p300.results import read_recording, write_json
+    from p300.tracking import log_run, start_tracking
 
     check_monitor(cfg.protocol.monitor)
     config = OmegaConf.to_container(cfg, resolve=True)
@@ -86,33 +126,13 @@ def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict
     try:
         results = fit_and_score(cfg, config, recording, split, folder, tracker)
         if tracker is not None:
-            tracker.summary.update(headline(results))
+            log_run(tracker, cfg, results, recording.speller, folder)
     finally:
         if tracker is not None:
             tracker.finish()
     write_json(folder / "results.json", results)
     log.info("run folder: %s", os.path.relpath(folder))
     return results
-
-
-def start_tracking(cfg: DictConfig, config: dict[str, Any], folder: Path):
-    """Start the W&B run that the logger configuration asks for; None where it asks for none."""
-    from hydra.utils import instantiate
-
-    if cfg.logger.wandb is None:
-        return None
-    choices = config["choices"]
-    named = {
-        "name": f"{choices['data']}-{choices['experiment']}-seed{cfg.seed}",
-        "group": choices["data"],
-        "job_type": "train",
-        "tags": [choices["experiment"], choices["protocol"]],
-        "dir": str(folder),
-    }
-    named = {k: v for k, v in named.items() if k not in cfg.logger.wandb}  # configured wins
-    tracker = instantiate(cfg.logger.wandb, **named, _convert_="all")
-    tracker.config.update(config)
-    return tracker
 
 
 def check_labels(recording: Recording, split: Split) -> None:
@@ -129,15 +149,3 @@ def check_labels(recording: Recording, split: Split) -> None:
         raise InputError(
             f"{recording.name}: {unknown} of the {used.sum()} flashes to train on have no label"
         )
-
-
-def headline(results: dict[str, Any]) -> dict[str, float]:
-    """Pick the few numbers that runs are compared by."""
-    numbers = {"fit_s": results["fit_s"], "n_parameters": results["n_parameters"]}
-    for part in PARTS[1:]:
-        summary = results.get(part, {})
-        for name, value in summary.get("detection", {}).items():
-            numbers[f"{part}/{name}"] = value
-        for row in summary.get("spelling", []):
-            numbers[f"{part}/accuracy_{row['n_repetitions']:02d}"] = row["accuracy"]
-    return numbers

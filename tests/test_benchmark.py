@@ -151,7 +151,7 @@ def test_every_task_composes_and_their_protocols_are_all_there(tmp_path, tasks):
         for cell in {cell.task: cell for cell in cells}.values():
             cfg, choices = compose_cell(cell)
             assert choices["experiment"] == "lda" and "hydra" not in cfg
-            assert cfg.logger.wandb.group == cell.task
+            assert cfg.logger.wandb.group == f"{tmp_path.name}/{cell.task}"
     assert len({cell.protocol for cell in cells}) == 4
     assert len({cell.folder for cell in cells}) == len(cells)
 

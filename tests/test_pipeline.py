@@ -12,9 +12,11 @@ import pytest
 import yaml
 
 from p300.checkpoint import TrainedDetector
+from p300.errors import InputError
 from p300.metrics import roc_auc
 from p300.readers import bci2_iib
 from p300.simulation import simulate_data_set
+from p300.train import run_training
 
 RUN_FILES = {"config.yaml", "checkpoint.pt", "scores.csv", "results.json", "integrity.txt"}
 
@@ -48,6 +50,17 @@ def test_scores_and_results_of_a_run_agree(p300, small, tmp_path):
     found = roc_auc(test["is_target"].astype(bool), test["score"])
     assert found == pytest.approx(read_results(run)["test"]["detection"]["auc"])
     assert set(scores["part"]) == {"train", "validation", "test"}
+
+
+def test_training_from_python_is_the_commands_training(p300, small, tmp_path):
+    p300("train", *small, "experiment=lda", "hydra.run.dir=typed")
+    results = run_training(tmp_path / "called", *small, "experiment=lda")
+    assert results["test"] == read_results(tmp_path / "typed")["test"]
+    assert read_results(tmp_path / "called")["choices"] == results["choices"]
+    typed, called = (tmp_path / name / "scores.csv" for name in ("typed", "called"))
+    assert called.read_text() == typed.read_text()
+    with pytest.raises(InputError, match="already holds a run"):
+        run_training(tmp_path / "called", *small)
 
 
 @pytest.mark.parametrize("experiment", ["mcnn1", "light"])

@@ -58,7 +58,7 @@ class EpochsCache:
         self.folder = Path(folder)
         self.max_bytes = max_bytes
 
-    def epochs(self, preprocessor, recording) -> Epochs:
+    def epochs(self, preprocessor, recording, *, on_cut=None) -> Epochs:
         """Give the epochs of a recording, from the folder if they are there.
 
         Parameters
@@ -67,6 +67,8 @@ class EpochsCache:
             Fitted.
         recording : Recording or MNE object
             As for :meth:`~p300.preprocessing.Preprocessor.transform`.
+        on_cut : callable or None
+            As for :meth:`~p300.preprocessing.Preprocessor.epochs`, where they are made.
 
         Returns
         -------
@@ -78,7 +80,7 @@ class EpochsCache:
         path = self.path(preprocessor, recording)
         kept = _read(path)
         if kept is None:
-            epochs = preprocessor.epochs(recording)
+            epochs = preprocessor.epochs(recording, on_cut=on_cut)
             try:
                 self._write(path, epochs)
             except OSError as error:

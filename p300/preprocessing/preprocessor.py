@@ -212,13 +212,16 @@ class Preprocessor(Estimator):
         """
         return self.epochs(recording).data
 
-    def epochs(self, recording) -> Epochs:
-        """Make the epochs together with their flash table and meaning; see :meth:`transform`."""
+    def epochs(self, recording, *, on_cut=None) -> Epochs:
+        """Make the epochs together with their flash table and meaning; see :meth:`transform`.
+
+        ``on_cut``, where given, is called from several threads with how many more are ready.
+        """
         self.check_is_fitted()
         recording = as_recording(recording, is_filtered=self.is_filtering)
         self._check_fits(recording)
         rows = np.arange(len(recording.flashes))
-        data, is_rejected = self._cut(recording, rows, scaling=self.scaling)
+        data, is_rejected = self._cut(recording, rows, scaling=self.scaling, on_cut=on_cut)
         return Epochs(
             data=data,
             flashes=recording.flashes,
@@ -250,10 +253,19 @@ class Preprocessor(Estimator):
 
     # -- the chain ---------------------------------------------------------------------------
 
-    def _cut(self, recording, rows, *, scaling):
+    def _cut(self, recording, rows, *, scaling, on_cut=None):
         """Cut the epochs of some flashes, and tell which are rejected."""
         chain = self.resolve(recording.ch_names, where=recording.name)
-        return cut_recording(recording, rows, chain, partial(self.finish, scaling=scaling))
+        finish = partial(self.finish, scaling=scaling)
+        if on_cut is None:
+            return cut_recording(recording, rows, chain, finish)
+
+        def finish_and_tell(epochs):
+            is_rejected = finish(epochs)
+            on_cut(len(epochs))
+            return is_rejected
+
+        return cut_recording(recording, rows, chain, finish_and_tell)
 
     def resolve(self, ch_names, *, where="recording") -> Chain:
         """Resolve the steps up to the cut for channels that come in some order."""

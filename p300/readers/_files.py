@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from p300.errors import InputError
+from p300.progress import step
 
 
 def require_file(path: Path, source: str) -> Path:
@@ -34,6 +36,20 @@ def require_file(path: Path, source: str) -> Path:
             f"There is no {path.name} in {path.parent} (there: {there or '–'}). {source}"
         )
     return path
+
+
+class _CountedFile(io.BufferedReader):
+    """A file that tells how many more bytes were read from it."""
+
+    def __init__(self, path: Path, tell: Callable[[int], None]):
+        super().__init__(io.FileIO(path))
+        self.on_read = tell
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read, and tell it."""
+        content = super().read(size)
+        self.on_read(len(content))
+        return content
 
 
 def load_variables(
@@ -63,7 +79,10 @@ def load_variables(
 
     try:
         # names given to loadmat also keep it from reading what nobody asked for
-        variables = loadmat(path, appendmat=False, variable_names=[*required, *optional])
+        names = [*required, *optional]
+        with step(f"reading {path.name}", path.stat().st_size) as reading:
+            with _CountedFile(path, reading.advance) as file:
+                variables = loadmat(file, appendmat=False, variable_names=names)
         missing = [name for name in required if name not in variables]
         there = [name for name, _, _ in whosmat(path, appendmat=False)] if missing else []
     except MemoryError:

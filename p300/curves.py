@@ -1,0 +1,44 @@
+"""Where the curves of a network go while it trains: a CSV file, and W&B where it is on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers.logger import Logger
+
+
+def network_loggers(folder: Path, number: int, tracker) -> list[Logger]:
+    """Make what keeps the curves of one network: a CSV file, and W&B where it is on."""
+    loggers: list[Logger] = [CSVLogger(folder / "networks", name=str(number), version="")]
+    return loggers if tracker is None else [*loggers, PassLogger(tracker, number)]
+
+
+class PassLogger(Logger):
+    """Sends what one network logs to a W&B run, one step a pass, as ``network_N/…``.
+
+    Parameters
+    ----------
+    tracker : wandb.Run
+        The run of all networks.
+    number : int
+        Of this one.
+    """
+
+    name, version = "wandb", ""
+
+    def __init__(self, tracker, number: int):
+        super().__init__()
+        self.tracker, self.section = tracker, f"network_{number}"
+        passes = f"{self.section}/pass"  # the x axis; the summary has the run's own results
+        tracker.define_metric(f"{self.section}/*", step_metric=passes, summary="none")
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Keep the values of the validation until those of the same pass's training come."""
+        values = {k.replace("/", "_"): v for k, v in metrics.items() if k != "epoch"}
+        values["pass"] = metrics["epoch"] + 1
+        values = {f"{self.section}/{k}": v for k, v in values.items()}
+        self.tracker.log(values, commit="train/loss" in metrics)
+
+    def log_hyperparams(self, *args, **kwargs) -> None:
+        """Do nothing: the run has its configuration."""
