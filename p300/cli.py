@@ -64,6 +64,17 @@ command goes on where it was interrupted, tries again what failed, and runs what
   p300 benchmark "overrides=['logger=csv']"            overrides of every run
   p300 benchmark tasks=real only=[iib,muse] seeds=[0]  some of the tasks""",
     ),
+    "report": (
+        "one HTML page of a run, a sweep or a benchmark",
+        """\
+Writes a page that is complete in itself: results with intervals, the recording and its checks,
+figures, what the detector learned, configuration, versions, and how to repeat it. It opens
+without a network, on a phone and in print.
+
+  p300 report runs/bci2_iib/cnn1/2026-01-31_12-00-00      report.html in that folder
+  p300 report runs/sweeps/2026-01-31_12-00-00 out=sweep.html
+  p300 report runs/benchmark""",
+    ),
     "audit": (
         "prove that a configured run does not leak",
         """\
@@ -111,10 +122,12 @@ def run_with_hydra(command: str, task: Callable) -> None:
     from hydra.errors import CompactHydraException, InstantiationException
 
     from p300.errors import InputError
+    from p300.progress import messages
 
     def guarded(cfg):
         try:
-            return task(cfg)
+            with messages(cfg):
+                return task(cfg)
         except (InputError, OSError) as error:
             raise CompactHydraException(f"p300 {command}: {error}") from None
         except InstantiationException as error:
@@ -122,6 +135,8 @@ def run_with_hydra(command: str, task: Callable) -> None:
                 raise CompactHydraException(f"p300 {command}: {error.__cause__}") from None
             raise
 
+    if "quiet=true" in sys.argv:
+        sys.argv.append("hydra/hydra_logging=none")  # which lists the jobs of a sweep
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
 
 

@@ -1,0 +1,189 @@
+"""The page of a benchmark: the tables, sentences and figures that it writes, and their cells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from p300.report.integrity import integrity_tables
+from p300.report.page import Numbers, Section, Table, Text, try_picture
+from p300.report.repeat import command, configuration, repeat_section, typed, versions_section
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: AUCs that are nearer than this are ties.
+TIE = 0.01
+
+
+def describe(folder: Path) -> tuple[str, str, list[Section]]:
+    """Say what stands on the page: its title, what was run, and its sections."""
+    import pandas as pd
+    from omegaconf import OmegaConf
+
+    summary = pd.read_csv(folder / "summary.csv")
+    cells = pd.read_csv(folder / "cells.csv", dtype={"subjects": str, "cell": str})
+    written = read_markdown((folder / "summary.md").read_text("utf-8"))
+    results = Section("Results", [headline(summary), *written[0].blocks], written[1:])
+    results.sections += [Section("Figures of the results", figures(summary)), _cells(cells)]
+    config = Section("Configuration")
+    path = folder / ".hydra" / "config.yaml"
+    if path.exists():
+        config.blocks.append(configuration(OmegaConf.to_container(OmegaConf.load(path))))
+    else:
+        config.blocks.append(Text("The benchmark's own configuration was not kept.", is_note=True))
+    runs = sorted(path.parent for path in folder.rglob("results.json"))
+    sections = [
+        results,
+        Section("The recordings", integrity_tables(runs)),
+        Section("What they learned", [Text(_single_pages())]),
+        config,
+        versions_section(),
+        _repeat(folder),
+    ]
+    tasks = ", ".join(summary["task"].unique()) if len(summary) else "no task"
+    return f"Benchmark: {tasks}", lead(summary, cells), sections
+
+
+def lead(summary: pd.DataFrame, cells: pd.DataFrame) -> str:
+    """Say in one sentence what was run."""
+    names = ", ".join(cells["experiment"].unique())
+    n_tasks = summary["task"].nunique() if len(summary) else 0
+    return (
+        f"{_plural(cells['experiment'].nunique(), 'detector')} ({names}) on "
+        f"{_plural(n_tasks, 'task')} with {_plural(cells['seed'].nunique(), 'seed')}: "
+        f"{_plural(len(cells), 'run')}."
+    )
+
+
+def headline(summary: pd.DataFrame) -> Numbers:
+    """Give the largest AUC of every task, and how many detectors tie with it."""
+    from p300.benchmark_report import panels
+
+    items = []
+    for title, part in panels(summary):
+        best = part.iloc[0]
+        ties = int((part["auc"] > best["auc"] - TIE).sum()) - 1
+        tied = f"; {ties} more within {TIE:g}" if ties else ""
+        sure = f"{best['experiment']}, 95 %: {best['low']:.3f} to {best['high']:.3f}{tied}"
+        items.append((f"{best['auc']:.3f}", f"largest AUC, {title}", sure))
+    return Numbers(items)
+
+
+def figures(summary: pd.DataFrame) -> list:
+    """Draw every detector's AUC and accuracy, and learning curves where there are any."""
+    from p300.benchmark_report import accuracy_figure, auc_figure
+    from p300.figures import draw_learning_curves
+
+    if not len(summary):
+        return [Text("No task has a complete result yet.", is_note=True)]
+    drawn = [
+        try_picture(
+            "AUC",
+            lambda: auc_figure(summary),
+            "AUC of single flashes with 95 % intervals over characters. Intervals speak of these "
+            "people, not of new ones.",
+        )
+    ]
+    if "accuracy_01" in summary and summary["accuracy_01"].notna().any():
+        drawn.append(
+            try_picture(
+                "Accuracy",
+                lambda: accuracy_figure(summary),
+                "Characters read rightly by number of repetitions, mean over people and seeds.",
+            )
+        )
+    if summary["n_characters"].notna().any():
+        drawn.append(
+            try_picture(
+                "Learning curves",
+                lambda: draw_learning_curves(summary),
+                "AUC by number of training characters.",
+            )
+        )
+    return drawn
+
+
+def read_markdown(text: str) -> list[Section]:
+    r"""Read the headings, paragraphs, tables and lists that a benchmark writes.
+
+    Examples
+    --------
+    >>> page = "# All\n\nText.\n\n## One\n\n| a |\n| --- |\n| 1 |\n"
+    >>> first, second = read_markdown(page)
+    >>> first.blocks[0].text, second.title, second.blocks[0].rows
+    ('Text.', 'One', [['1']])
+    """
+    sections, said = [], ""
+    for kind, content in _parts(text):
+        if kind == "heading":
+            sections.append(Section(content))
+            said = content
+        elif kind == "table":
+            head, _, *rows = content
+            sections[-1].blocks.append(Table(f"{said}: {_about(head)}", head, rows))
+        else:
+            sections[-1].blocks.append(Text(content))
+    return sections
+
+
+def _parts(text: str) -> Iterator[tuple[str, str | list]]:
+    """Yield headings, tables (lists of rows) and paragraphs; a list is one paragraph an item."""
+    for block in re.split(r"\n{2,}", text.strip()):
+        if block.startswith("#"):
+            yield "heading", block.lstrip("# ")
+        elif block.startswith("|"):
+            yield "table", [_row(line) for line in block.splitlines()]
+        elif block.startswith("* "):
+            for line in block.splitlines():
+                yield "text", line.removeprefix("* ")
+        else:
+            yield "text", block
+
+
+def _row(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def _about(head: list[str]) -> str:
+    if "AUC [95 %]" in head:
+        return "detection of single flashes"
+    return "characters right (%)" if head[0] == "experiment" else "AUC"
+
+
+def _cells(cells: pd.DataFrame) -> Section:
+    names = [c for c in ("task", "experiment", "cell", "subjects", "seed") if c in cells]
+    numbers = ("auc", "balanced_accuracy", "calibration_error", "brier")
+    rows = [
+        [
+            *("" if row[n] != row[n] else str(row[n]) for n in names),
+            *("–" if row[n] != row[n] else f"{row[n]:.3f}" for n in numbers),
+        ]
+        for row in cells.to_dict("records")
+    ]
+    head = (*names, *(n.replace("_", " ") for n in numbers))
+    return Section("Every run", [Table("One row a run", head, rows, is_folded=True)])
+
+
+def _repeat(folder: Path) -> Section:
+    overrides = typed(folder)
+    if overrides is None:
+        section = Section("How to repeat it")
+        section.blocks.append(Text("What was typed was not kept.", is_note=True))
+        return section
+    shown = [override for override in overrides if not override.startswith("folder=")]
+    line = command("benchmark", [*shown, f"folder={folder.name}"])
+    return repeat_section(line, "Finished runs found in that folder are not run again.")
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def _single_pages() -> str:
+    return (
+        "Each run of a benchmark is a run of `p300 train` and has a page of its own, which shows "
+        "the EEG and what the detector learned: `p300 report` with the folder of the run."
+    )

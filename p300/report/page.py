@@ -1,0 +1,245 @@
+"""One HTML page from plain blocks: everything inside it, nothing loaded, all text escaped."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import math
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from p300.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Dots an inch of figures that are stored as pixels; two for each dot of a usual screen.
+PIXELS = 192
+
+#: A column with a longer cell breaks its lines.
+LONG = 48
+
+#: A path that starts at the root, a home folder or a drive, and not within a word or an address.
+ABSOLUTE_PATH = re.compile(
+    r"""(?<![\w.:/\\…])(?:~[/\\]|(?:[A-Za-z]:)?[/\\](?:[^\s/\\:'"`,;]+[/\\]))"""
+    r"""(?:[^\s/\\:'"`,;]+[/\\])*[^\s/\\:'"`,;]*"""
+)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `words` between backticks are code, a note says what is missing and why."""
+
+    text: str
+    is_note: bool = False
+    kind: str = "text"
+
+    @property
+    def parts(self) -> list[tuple[str, bool]]:
+        """Each stretch of text, and whether it is code."""
+        return [(part, k % 2 == 1) for k, part in enumerate(self.text.split("`")) if part]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Text with its own line ends, such as a file or a command; with ``title``, folded away."""
+
+    text: str
+    title: str = ""
+    is_command: bool = False
+    kind: str = "listing"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells, text or :class:`Spelled`; with ``is_folded``, folded away.
+
+    Columns of numbers stand right, in figures of equal width.
+    """
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    is_folded: bool = False
+    kind: str = "table"
+
+    @property
+    def looks(self) -> list[str]:
+        """The class of each column: "number", "text", "long" or "spelled"."""
+        columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.head)
+        return [_look(column) for column in columns]
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A text that was read, of which wrong symbols are marked."""
+
+    text: str
+    wanted: str = ""
+
+    @property
+    def symbols(self) -> list[tuple[str, bool]]:
+        """Each symbol, and whether it is known to be wrong."""
+        same = len(self.text) == len(self.wanted)
+        wanted = self.wanted if same else self.text
+        return [(s, w not in (s, "?")) for s, w in zip(self.text, wanted, strict=True)]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The few numbers one looks at first: value, what it is, and how sure."""
+
+    items: Sequence[tuple[str, str, str]]
+    kind: str = "numbers"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: its address holds the whole of it, ``alt`` says what it shows."""
+
+    address: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+    kind: str = "picture"
+
+
+@dataclass
+class Section:
+    """A heading with what stands below it; sections inside it have the next lower heading."""
+
+    title: str
+    blocks: list[Any] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        """Its name in an address."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "section"
+
+
+def picture(figure: Figure, caption: str, *, as_pixels: bool = False) -> Picture:
+    """Store a figure as an address of its own.
+
+    Parameters
+    ----------
+    figure : Figure
+        Of :mod:`p300.figures`; its label becomes the alternative text.
+    caption : str
+        What it is and how to read it.
+    as_pixels : bool
+        PNG, smaller for scalp maps; otherwise SVG, sharp at any size.
+    """
+    import matplotlib
+
+    file, kind = io.BytesIO(), "png" if as_pixels else "svg+xml"
+    if as_pixels:
+        figure.savefig(file, format="png", dpi=PIXELS)
+        file = _in_few_colours(file)
+    else:
+        with matplotlib.rc_context({"svg.hashsalt": "p300", "svg.fonttype": "path"}):
+            figure.savefig(file, format="svg", dpi=PIXELS, metadata={"Date": None})
+    code = base64.b64encode(file.getvalue()).decode("ascii")
+    width, height = (math.ceil(96 * inches) for inches in figure.get_size_inches())
+    return Picture(f"data:image/{kind};base64,{code}", figure.get_label(), caption, width, height)
+
+
+def try_picture(what: str, draw: Callable[[], Figure], caption: str, **kwargs) -> Picture | Text:
+    """Draw a figure, or say why there is none."""
+    try:
+        return picture(draw(), caption, **kwargs)
+    except InputError as error:
+        return Text(f"{what}: not drawn. {sentence(error)}", is_note=True)
+
+
+def sentence(error: Exception | str) -> str:
+    """Write a message as a sentence, with a capital and a full stop.
+
+    Examples
+    --------
+    >>> sentence("no spatial filters")
+    'No spatial filters.'
+    """
+    text = " ".join(str(error).split()).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def without_paths(text: Any) -> Any:
+    """Shorten absolute paths, which tell about a computer and its user, to their last part.
+
+    Examples
+    --------
+    >>> without_paths("root: /home/ada/eeg/bci2_iib, 3 and/or 4, not finished: ~/eeg/runs/")
+    'root: …/bci2_iib, 3 and/or 4, not finished: …/runs'
+    """
+    if not isinstance(text, str) or hasattr(text, "__html__"):
+        return text
+    return ABSOLUTE_PATH.sub(_last_part, text)
+
+
+def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
+    """Write a page in one step: the file is whole or not there.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file is replaced.
+    title : str
+        The heading of the page.
+    lead : str
+        What was run, in one sentence.
+    sections : sequence of Section
+        In reading order.
+    """
+    html = (
+        _environment().get_template("page.html").render(title=title, lead=lead, sections=sections)
+    )
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(html, "utf-8")
+    os.replace(partial, path)
+
+
+@functools.cache
+def _environment():
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("p300.report", "."),
+        autoescape=True,
+        finalize=without_paths,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _in_few_colours(file: io.BytesIO) -> io.BytesIO:
+    """Store a PNG with a palette of 256 colours, a third of its size; no eye sees it."""
+    from PIL import Image
+
+    smaller = io.BytesIO()
+    image = Image.open(file).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(smaller, "png", optimize=True)
+    return smaller
+
+
+def _last_part(match: re.Match) -> str:
+    parts = [part for part in re.split(r"[/\\]", match.group(0)) if part]
+    return f"…/{parts[-1]}"
+
+
+def _look(column: Sequence[Any]) -> str:
+    if any(isinstance(cell, Spelled) for cell in column):
+        return "spelled"
+    if any(len(str(cell)) > LONG for cell in column):
+        return "long"
+    numbers = [cell for cell in column if cell not in ("", "–")]
+    if all(re.match(r"[-+−]?\.?[0-9]", str(cell)) for cell in numbers):
+        return "number"
+    return "text"

@@ -1,0 +1,257 @@
+"""How to do it again: configuration, command and versions, without what tells of a person."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from p300.errors import InputError
+from p300.report.page import Listing, Section, Table, Text
+
+#: Packages whose version can change a result.
+PACKAGES = (
+    "p300",
+    "torch",
+    "pytorch-lightning",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "mne",
+    "pyriemann",
+    "hydra-core",
+)
+
+#: Names of values that belong to a person or an account.
+PRIVATE = re.compile(
+    r"(?i)(?:^|[_.])(?:api_?key|token|secret|pass(?:word|wd)|credentials?|entity|user(?:name)?|"
+    r"login|e?mail)(?:_|$)"
+)
+
+#: Groups that do not change what is found.
+WITHOUT_EFFECT = ("logger", "trainer")
+
+LEFT_OUT = "(left out)"
+
+
+def public(value: Any, key: str = "") -> Any:
+    """Leave private values out of a configuration; paths are shortened when a page is written.
+
+    Examples
+    --------
+    >>> public({"lr": 0.1, "wandb": {"entity": "ada", "api_key": "1"}})
+    {'lr': 0.1, 'wandb': {'entity': '(left out)', 'api_key': '(left out)'}}
+    """
+    if PRIVATE.search(key) and value is not None:
+        return LEFT_OUT
+    if isinstance(value, Mapping):
+        return {k: public(v, str(k)) for k, v in value.items()}
+    if isinstance(value, list):
+        return [public(v) for v in value]
+    return value
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name every single value of a configuration by its full key.
+
+    Examples
+    --------
+    >>> flatten({"model": {"n_filters": 10}, "seed": 0})
+    {'model.n_filters': 10, 'seed': 0}
+    """
+    flat = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat
+
+
+def configuration(config: Mapping[str, Any], title: str = "Every value") -> Listing:
+    """Show a configuration as YAML, folded away."""
+    from omegaconf import OmegaConf
+
+    return Listing(OmegaConf.to_yaml(OmegaConf.create(public(dict(config)))), title)
+
+
+def shared_configuration(folders: Iterable[str | Path]) -> tuple[dict[str, Any], Table | Text]:
+    """Part the runs' configurations into what all share and what differs."""
+    from omegaconf import OmegaConf
+
+    configs = []
+    for folder in map(Path, folders):
+        path = folder / "config.yaml"
+        config = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
+        configs.append(flatten({k: v for k, v in config.items() if k != "choices"}))
+    keys = list(dict.fromkeys(key for config in configs for key in config))
+    missing = object()
+    values = {key: [config.get(key, missing) for config in configs] for key in keys}
+    shared = {k: v[0] for k, v in values.items() if all(x == v[0] for x in v)}
+    differing = [
+        (key, _listed(v for v in values[key] if v is not missing))
+        for key in keys
+        if key not in shared
+    ]
+    if not differing:
+        return shared, Text("All runs have the same configuration.")
+    table = Table("Values that differ", ("value", "as"), differing, is_folded=len(differing) > 8)
+    return shared, table
+
+
+def typed(folder: Path) -> list[str] | None:
+    """Give what was typed after the command into whose folder Hydra wrote; None if it did not."""
+    from omegaconf import OmegaConf
+
+    several, one = folder / "multirun.yaml", folder / ".hydra" / "overrides.yaml"
+    if several.exists():
+        overrides = OmegaConf.load(several).hydra.overrides.task
+    elif one.exists():
+        overrides = OmegaConf.load(one)
+    else:
+        return None
+    return [str(override) for override in overrides]
+
+
+def training_command(folder: Path, config: Mapping[str, Any]) -> str:
+    """Give the command that trains a run again: as typed, or from its configuration."""
+    overrides = typed(folder)
+    if overrides is None:
+        overrides = overrides_of(config)
+    return command("train", overrides)
+
+
+def command(name: str, overrides: list[str]) -> str:
+    """Write a command as one would type it.
+
+    Examples
+    --------
+    >>> print(command("benchmark", ["overrides=['logger=csv']", "seeds=[0]"]))
+    p300 benchmark "overrides=['logger=csv']" seeds=[0]
+    """
+    return " ".join(["p300", name, *map(_quoted, _public_overrides(overrides))])
+
+
+def overrides_of(config: Mapping[str, Any]) -> list[str]:
+    """Find overrides that compose a run's configuration: its choices, and what they leave.
+
+    Values that other values imply are left out.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    from p300.cli import conf_dir
+
+    chosen = {k: v for k, v in config["choices"].items() if v is not None}
+    overrides = [f"{group}={name}" for group, name in chosen.items() if group in ("data",)]
+    overrides += [f"experiment={chosen['experiment']}"] if "experiment" in chosen else []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        try:
+            plain = compose("train", overrides=overrides, return_hydra_config=True)
+            choices = plain.hydra.runtime.choices
+            overrides += [f"{k}={v}" for k, v in chosen.items() if choices.get(k) != v]
+            composed = compose("train", overrides=overrides)
+        except HydraException:  # a choice of another version, or of somebody's own
+            return [f"{k}={v}" for k, v in chosen.items()] + [f"seed={config['seed']}"]
+    have = flatten(OmegaConf.to_container(composed, resolve=False))
+    want = flatten({k: v for k, v in config.items() if k != "choices"})
+    return overrides + _differences(have, want)
+
+
+def repeat_section(line: str, others: str = "") -> Section:
+    """Tell how to do it again."""
+    blocks = [Listing(line, is_command=True)]
+    if others:
+        blocks.append(Text(others))
+    blocks.append(
+        Text(
+            "Real recordings are found below the folder that P300_DATA_ROOT names. Seeds fix "
+            "the weights, the order of the flashes and the validation part; another processor "
+            "or version can still change the last digits of a network's result."
+        )
+    )
+    return Section("How to repeat it", blocks)
+
+
+def versions_section(trained_with: str = "") -> Section:
+    """List the versions that this page was made with."""
+    rows = [("Python", platform.python_version())]
+    for package in PACKAGES:
+        try:
+            rows.append((package, version(package)))
+        except PackageNotFoundError:
+            rows.append((package, "not installed"))
+    caption = "Where this page was made"
+    written = f"The checkpoint was written by p300 {trained_with}. " if trained_with else ""
+    system = f"{written}The page was made on {platform.system()}, {platform.machine()}."
+    return Section("Versions", [Table(caption, ("package", "version"), rows), Text(system)])
+
+
+def checkpoint_version(folder: Path) -> str:
+    """Read which version of p300 wrote a run's checkpoint."""
+    import torch
+
+    from p300.checkpoint import find_checkpoint
+
+    try:
+        content = torch.load(find_checkpoint(folder), weights_only=True, map_location="cpu")
+    except OSError as error:
+        raise InputError(f"{folder}: checkpoint.pt cannot be read: {error}") from error
+    return str(content.get("p300_version", "of unknown version"))
+
+
+def _listed(values, n_most: int = 6) -> str:
+    told = list(dict.fromkeys(map(str, values)))
+    return ", ".join(told[:n_most]) + (f" … ({len(told)})" if len(told) > n_most else "")
+
+
+def _differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> list[str]:
+    overrides = []
+    for key, value in want.items():
+        if key.split(".")[0] in WITHOUT_EFFECT or key == "progress":
+            continue
+        default = have.get(key, ...)
+        if default == value or (isinstance(default, str) and "${" in default):
+            continue
+        if isinstance(default, list) and any("${" in str(part) for part in default):
+            continue
+        overrides.append(f"{'' if default is not ... else '+'}{key}={_in_hydra(value)}")
+    return overrides + [
+        f"~{key}" for key in have if key not in want and "${" not in str(have[key])
+    ]
+
+
+def _in_hydra(value: Any) -> str:
+    """Write a value as Hydra reads it on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return f"[{','.join(map(_in_hydra, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{k}:{_in_hydra(v)}' for k, v in value.items())}}}"
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
+        return "'" + value.replace("'", "\\'") + "'"
+    return str(value)
+
+
+def _public_overrides(overrides: list[str]) -> list[str]:
+    shown = []
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        shown.append(f"{key}={LEFT_OUT}" if equals and PRIVATE.search(key) else override)
+    return shown
+
+
+def _quoted(word: str) -> str:
+    if re.fullmatch(r"[\w@%+=:,./~\[\]-]+", word):
+        return word
+    return f'"{word}"' if not re.search(r'["$`\\!]', word) else shlex.quote(word)

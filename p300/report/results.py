@@ -1,0 +1,219 @@
+"""The results of one run: how well single flashes were told apart and text was read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from p300.report.page import Numbers, Picture, Section, Spelled, Table, Text, try_picture
+from p300.report.signals import Run
+
+#: Measures of single flashes by what the page calls them.
+MEASURES = {
+    "auc": "AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "recall": "recall",
+    "precision": "precision",
+}
+
+#: Bootstrap samples behind an interval.
+N_DRAWS = 2000
+
+
+def results_section(run: Run) -> Section:
+    """Tell how well single flashes were told apart and text was read."""
+    section = Section("Results")
+    if run.shown is None:
+        section.blocks.append(
+            Text("No flash was held out, so nothing was measured.", is_note=True)
+        )
+        return section
+    section.blocks.append(headline(run))
+    if run.shown != "test":
+        note = "There is no test part: all numbers are of the validation part."
+        section.blocks.append(Text(note, is_note=True))
+    for part in ("test", "validation"):
+        if "spelling" in run.results.get(part, {}):
+            section.blocks.append(spelling_table(run.results[part], part))
+    section.blocks += detection_tables(run)
+    section.sections = [Section("Figures of the results", figures(run))]
+    return section
+
+
+def headline(run: Run) -> Numbers:
+    """Pick the few numbers that one looks at first."""
+    summary = run.results[run.shown]
+    items = []
+    if "detection" in summary:
+        low, high = auc_interval_of(run, run.shown)
+        sure = f"95 %: {low:.3f} to {high:.3f}" if not math.isnan(low) else "mean over subjects"
+        items.append((f"{summary['detection']['auc']:.3f}", "AUC of single flashes", sure))
+    rows = [r for r in summary.get("spelling", []) if r["n_characters"]]
+    for n in sorted({1, 5, len(rows)} & {r["n_repetitions"] for r in rows}):
+        row = next(r for r in rows if r["n_repetitions"] == n)
+        name = f"characters right after {n} repetition{'s' * (n > 1)}"
+        sure = f"{row['n_right']} of {row['n_characters']}; 95\xa0%: {percent_interval(row)}"
+        items.append((f"{100 * row['accuracy']:.0f}\xa0%", name, sure))
+    return Numbers(items)
+
+
+def percent_interval(row: dict[str, Any]) -> str:
+    r"""Write an interval of shares in percent.
+
+    Examples
+    --------
+    >>> percent_interval({"low": 0.094, "high": 0.906})
+    '9 to 91\xa0%'
+    """
+    return f"{100 * row['low']:.0f} to {100 * row['high']:.0f}\xa0%"
+
+
+def spelling_table(summary: dict[str, Any], part: str) -> Table:
+    """Tabulate what was read after each number of repetitions; wrong symbols are marked."""
+    rows = []
+    for row in summary["spelling"]:
+        measured = ("–",) * 4
+        if row["n_characters"]:
+            measured = (
+                f"{row['n_right']}/{row['n_characters']}",
+                f"{100 * row['accuracy']:.0f}\xa0%",
+                percent_interval(row),
+                f"{row['bits_per_minute']:.1f}",
+            )
+        rows.append(
+            (str(row["n_repetitions"]), *measured, Spelled(row["text"], summary["wanted"]))
+        )
+    head = ("repetitions", "right", "accuracy", "95 % interval", "bits/min", "text read")
+    caption = f"Text read from the {part} part by number of repetitions; wanted: "
+    caption += f"{summary['wanted']} (wrong symbols underlined)"
+    return Table(caption, head, rows, is_folded=part != "test")
+
+
+def detection_tables(run: Run) -> list:
+    """Tabulate how well single flashes were told apart, by part and by subject."""
+    rows = []
+    for part in ("test", "validation"):
+        people = run.results.get(part, {}).get("by_subject", {})
+        for subject, measured in people.items():
+            who = f"{part}, subject {subject}"
+            rows.append(_detection_row(who, measured, auc_interval_of(run, part, subject)))
+        if len(people) > 1:
+            mean = run.results[part]["detection"]
+            rows.append(_detection_row(f"{part}, mean", mean, (math.nan, math.nan)))
+    if not rows:
+        return [Text("The flashes are without labels, so detection was not measured.", True)]
+    head = ("part", "AUC", "95 % interval", *list(MEASURES.values())[1:], "found", "false alarms")
+    caption = (
+        "Single flashes: what the detector calls a target at threshold 0. Intervals of the AUC "
+        "resample characters, or blocks of 30 s where there are none"
+    )
+    return [Table(caption, head, rows)]
+
+
+def auc_interval_of(run: Run, part: str, subject: str | None = None) -> tuple[float, float]:
+    """Compute the 95 % interval of one subject's AUC; ``nan`` where it cannot be had."""
+    from p300.figures.tables import auc_interval
+
+    table = run.scores[run.scores["part"].eq(part) & run.scores["is_target"].notna()]
+    people = table["subject"].astype(str)
+    if subject is None and people.nunique() > 1:
+        return math.nan, math.nan
+    table = table if subject is None else table[people.eq(subject)]
+    truth = table["is_target"].astype(bool)
+    if truth.all() or not truth.any():
+        return math.nan, math.nan
+    return auc_interval(table.assign(is_target=truth).reset_index(drop=True), N_DRAWS)
+
+
+def figures(run: Run) -> list[Picture | Text]:
+    """Draw what the results alone show."""
+    from p300.figures import draw_roc, draw_scores, draw_training, read_training
+
+    scores, part = {run.name: run.scores}, run.shown
+    drawn = _text_figures(run) if "spelling" in run.results[part] else []
+    if "detection" in run.results[part]:
+        drawn += [
+            try_picture(
+                "ROC curve",
+                lambda: draw_roc(scores, part=part),
+                f"Targets found over false alarms for every threshold, {part} part, all subjects "
+                "pooled.",
+            ),
+            try_picture(
+                "Scores",
+                lambda: draw_scores(scores, part=part),
+                "How the scores of targets and of nontargets are distributed.",
+            ),
+            try_picture(
+                "Reliability",
+                lambda: _reliability(run),
+                "How often a flash is a target, over how probable the detector calls it. On the "
+                "diagonal, probabilities can be taken at their word.",
+            ),
+        ]
+    if (run.folder / "networks").is_dir():
+        monitor = run.config["protocol"]["monitor"]
+        drawn.append(
+            try_picture(
+                "Training",
+                lambda: draw_training(read_training(run.folder), monitor=monitor),
+                f"Losses and validation AUC after every pass; the best pass by {monitor} was "
+                "kept, whatever the test part says.",
+            )
+        )
+    return drawn
+
+
+def _text_figures(run: Run) -> list:
+    from p300.figures import draw_accuracy, draw_confusion
+    from p300.published import CHARACTERS
+    from p300.spelling import spell
+
+    speller, spelling = run.detector.speller, run.results[run.shown]["spelling"]
+    people = run.scores["subject"].astype(str).unique()
+    subject = people[0] if len(people) == 1 else None
+    is_printed = run.data == "bci3_ii" and (run.name, subject) in CHARACTERS
+    held_out = run.scores[run.scores["part"].eq(run.shown)].reset_index(drop=True)
+    return [
+        try_picture(
+            "Accuracy",
+            lambda: draw_accuracy(
+                {run.name: spelling},
+                published=[run.name] if is_printed else [],
+                subject=subject if is_printed else None,
+                n_symbols=len(speller.symbols),
+            ),
+            f"Characters of the {run.shown} part read rightly, and bits per minute, by number "
+            "of repetitions.",
+        ),
+        try_picture(
+            "Confusion",
+            lambda: draw_confusion(spell(held_out["score"], held_out, speller), speller),
+            "Which symbols were taken for which after all repetitions.",
+        ),
+    ]
+
+
+def _reliability(run: Run):
+    from p300.benchmark_cells import prior_log_odds
+    from p300.figures import draw_reliability
+
+    share = float(run.scores.loc[run.scores["part"].eq("train"), "is_target"].mean())
+    added = {run.name: prior_log_odds(run.detector, share)}
+    return draw_reliability({run.name: run.scores}, part=run.shown, added_log_odds=added)
+
+
+def _detection_row(who: str, measured: dict[str, Any], interval: tuple[float, float]) -> tuple:
+    low, high = interval
+    sure = "–" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+    numbers = [_number(measured.get(name)) for name in MEASURES]
+    tp, fn, fp, tn = (measured.get(k) for k in ("tp", "fn", "fp", "tn"))
+    counted = tp is not None and float(tp + fn).is_integer()
+    found = (f"{tp:.0f}/{tp + fn:.0f}", f"{fp:.0f}/{fp + tn:.0f}") if counted else ("–", "–")
+    return (who, numbers[0], sure, *numbers[1:], *found)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or not np.isfinite(value) else f"{value:.3f}"

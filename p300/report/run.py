@@ -1,0 +1,90 @@
+"""The page of one run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from p300.errors import InputError
+from p300.report.integrity import integrity_tables
+from p300.report.learned import learned_section
+from p300.report.page import Section, Text
+from p300.report.repeat import (
+    checkpoint_version,
+    configuration,
+    repeat_section,
+    training_command,
+    versions_section,
+)
+from p300.report.results import results_section
+from p300.report.signals import Run, read_epochs, signal_section
+
+
+def describe(folder: Path) -> tuple[str, str, list[Section]]:
+    """Say what stands on the page: its title, what was run, and its sections.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint or another file of the run cannot be read.
+    """
+    run = load_run(folder)
+    epochs, why_not = None, ""
+    try:
+        epochs = read_epochs(run)
+    except InputError as error:
+        why_not = str(error)
+    data = Section("The recording", [Text(f"{run.data}; {run.results['split']}.")])
+    data.blocks += integrity_tables([folder])
+    data.sections.append(signal_section(epochs, why_not))
+    config = Section("Configuration", [Text(_choices(run)), configuration(run.config)])
+    sections = [
+        results_section(run),
+        data,
+        learned_section(run, epochs),
+        config,
+        versions_section(checkpoint_version(folder)),
+        repeat_section(training_command(folder, run.config)),
+    ]
+    return f"{run.name} on {run.data}", lead(run), sections
+
+
+def load_run(folder: Path) -> Run:
+    """Read a finished run."""
+    import pandas as pd
+    from omegaconf import OmegaConf
+
+    from p300.checkpoint import TrainedDetector
+    from p300.recording import FLASH_COLUMNS
+
+    for name in ("config.yaml", "scores.csv"):
+        if not (folder / name).exists():
+            raise InputError(f"{folder}: {name} is missing; expected the folder of `p300 train`")
+    return Run(
+        folder,
+        json.loads((folder / "results.json").read_text("utf-8")),
+        OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")),
+        pd.read_csv(folder / "scores.csv", dtype=FLASH_COLUMNS),
+        TrainedDetector.load(folder),
+    )
+
+
+def lead(run: Run) -> str:
+    """Say in one sentence what was run."""
+    n_parameters, n_members = run.results["n_parameters"], len(run.detector.members)
+    members = f", {n_members} members" if n_members > 1 else ""
+    tested = "and nothing was held out"
+    if run.shown:
+        n = run.results[run.shown]["n_flashes"]
+        unseen = "kept apart" if run.shown == "test" else "of its validation part, by which it"
+        unseen += "" if run.shown == "test" else " may have been chosen"
+        tested = f"and tried on {n:,} flashes {unseen}"
+    return (
+        f"The detector {run.name} ({n_parameters:,} numbers learned{members}) was trained on "
+        f"{run.data} with seed {run.results['seed']} in {run.results['fit_s']:.1f} s, {tested}."
+    )
+
+
+def _choices(run: Run) -> str:
+    chosen = ", ".join(f"{k} {v}" for k, v in run.results["choices"].items() if v is not None)
+    return f"Chosen of each group: {chosen}."

@@ -1,0 +1,267 @@
+"""The page of a sweep: many runs side by side, the best of them named by validation alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from p300.compare import REPETITIONS, collect_runs
+from p300.report.integrity import integrity_tables
+from p300.report.page import Numbers, Section, Table, Text, try_picture
+from p300.report.repeat import (
+    command,
+    configuration,
+    repeat_section,
+    shared_configuration,
+    training_command,
+    typed,
+    versions_section,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+NO_VALIDATION = "–"
+
+#: Overrides that make no other configuration; the recording has a column of its own.
+NO_KIND = r"[+~]*(seed|data|logger|trainer|progress|cache|quiet)[.=]"
+
+#: A longer name is cut where it labels an axis.
+LONGEST = 32
+
+
+def describe(folder: Path) -> tuple[str, str, list[Section]]:
+    """Say what stands on the page: its title, what was run, and its sections."""
+    runs = collect_sweep(folder)
+    kinds = runs["configuration"].nunique()
+    data = sorted(runs["data"].unique())
+    n_seeds = runs["seed"].nunique()
+    lead = (
+        f"{len(runs)} runs of {_plural(kinds, 'configuration')} with {_plural(n_seeds, 'seed')} "
+        f"were trained on {', '.join(data)}."
+    )
+    config, differing = shared_configuration(runs["folder"])
+    sections = [
+        results_section(folder, runs),
+        Section("The recordings", integrity_tables(runs["folder"])),
+        Section("What they learned", [Text(_single_pages(runs))]),
+        Section("Configuration", [differing, configuration(config, "Values that all runs share")]),
+        versions_section(),
+        repeat_section(*how_to_repeat(folder, runs)),
+    ]
+    return f"Sweep on {', '.join(data)}", lead, sections
+
+
+def collect_sweep(folder: Path) -> pd.DataFrame:
+    """Gather the finished runs below a folder.
+
+    Returns
+    -------
+    DataFrame
+        That of :func:`p300.compare.collect_runs` with ``validation_auc`` (``nan`` where there
+        is no validation part) and ``configuration``, what was chosen of whatever differs
+        between runs, seeds aside.
+    """
+    runs = collect_runs([folder])
+    groups = [
+        c for c in ("experiment", "protocol", "split") if runs.get(c, runs["data"]).nunique() > 1
+    ]
+    groups += ["subjects"] * ("subjects" in runs)  # a person is no seed
+    validation, chosen = [], []
+    for row in runs.to_dict("records"):
+        results = json.loads((Path(row["folder"]) / "results.json").read_text("utf-8"))
+        validation.append(results.get("validation", {}).get("detection", {}).get("auc"))
+        chosen.append(typed(Path(row["folder"])) or [f"{k}={row[k]}" for k in groups])
+    runs["validation_auc"] = validation
+    runs["validation_auc"] = runs["validation_auc"].astype(float)
+    chosen = [[c for c in line if not re.match(NO_KIND, c)] for line in chosen]
+    shared = set(chosen[0]).intersection(*chosen)
+    names = [", ".join(_short(c) for c in line if c not in shared) for line in chosen]
+    experiments = runs.get("experiment", runs["model"]).astype(str)
+    runs["configuration"] = [n or e for n, e in zip(names, experiments, strict=True)]
+    return runs
+
+
+def results_section(folder: Path, runs: pd.DataFrame) -> Section:
+    """Tabulate and draw the runs, and say which configuration validation chooses."""
+    section = Section("Results", [headline(runs), Text(best_by_validation(runs))])
+    unfinished = unfinished_runs(folder)
+    if unfinished:
+        text = f"{_plural(len(unfinished), 'run')} did not finish and are left out: "
+        section.blocks.append(Text(f"{text}{', '.join(unfinished)}.", is_note=True))
+    section.blocks += [summary_table(runs), runs_table(runs)]
+    section.sections.append(Section("Figures of the results", figures(runs)))
+    return section
+
+
+def figures(runs: pd.DataFrame) -> list:
+    """Draw every run as a dot: validation AUC, test AUC, and characters right."""
+    drawn = []
+    for value, part, what in (
+        ("validation_auc", "validation", "by which one may choose"),
+        ("auc", "test", "by which nothing was or may be chosen"),
+        (_accuracy_shown(runs), "test", "characters read rightly"),
+    ):
+        if value in runs and runs[value].notna().any():
+            drawn.append(
+                try_picture(
+                    "Runs",
+                    lambda value=value, part=part: _dots(runs, value, part),
+                    f"Every run as a dot, measured on the {part} part, {what}. Configurations "
+                    "are sorted by their mean; grey lines join runs of one seed.",
+                )
+            )
+    return drawn
+
+
+def _dots(runs: pd.DataFrame, value: str, part: str) -> Figure:
+    from p300.figures import draw_sweep
+
+    by = ("data", "configuration") if runs["data"].nunique() > 1 else ("configuration",)
+    lines_by = "seed" if runs["seed"].nunique() > 1 else None
+    if value == "validation_auc":
+        runs, value = runs.assign(auc=runs[value]), "auc"
+    runs = runs.assign(configuration=_labels(runs["configuration"]))
+    figure = draw_sweep(runs, value, by=by, lines_by=lines_by)
+    figure.set_label(f"On the {part} part. {figure.get_label()}")
+    return figure
+
+
+def _labels(names: pd.Series) -> pd.Series:
+    """Cut long names, and number them so that they stay different."""
+    kinds = names.unique()
+    cut = {
+        name: name if len(name) <= LONGEST else f"{name[:LONGEST]}… ({k + 1})"
+        for k, name in enumerate(kinds)
+    }
+    return names.map(cut)
+
+
+def headline(runs: pd.DataFrame) -> Numbers:
+    """Give the numbers of the configuration that validation chooses; else only counts."""
+    kinds = runs["configuration"].nunique()
+    items = [(str(len(runs)), "finished runs", _plural(kinds, "configuration"))]
+    best = chosen_by_validation(runs)
+    for data, name in best.items():
+        part = runs[(runs["data"] == data) & (runs["configuration"] == name)]
+        where = f" on {data}" if len(best) > 1 else ""
+        items += [
+            (name, f"chosen by validation AUC{where}", _spread(part["validation_auc"], "{:.3f}")),
+            (f"{part['auc'].mean():.3f}", "its AUC on the test part", _plural(len(part), "seed")),
+        ]
+    return Numbers(items)
+
+
+def chosen_by_validation(runs: pd.DataFrame) -> dict[str, str]:
+    """Name, for each recording, the configuration with the largest mean validation AUC."""
+    known = runs[runs["validation_auc"].notna()]
+    best = {}
+    for data, part in known.groupby("data", sort=False):
+        best[str(data)] = part.groupby("configuration")["validation_auc"].mean().idxmax()
+    return best
+
+
+def best_by_validation(runs: pd.DataFrame) -> str:
+    """Say which configuration validation chooses, and of which it can say nothing."""
+    best = chosen_by_validation(runs)
+    none = runs.loc[runs["validation_auc"].isna(), "configuration"].unique()
+    text = "By validation AUC, and by it alone, one would choose "
+    text += "; ".join(f"{name} for {data}" for data, name in best.items()) + ". "
+    if not best:
+        text = "No run has a validation part, so nothing can be chosen here. "
+    elif len(none):
+        text += f"Without a validation part, and so not to be chosen: {'; '.join(none)}. "
+    return text + (
+        "Test results are shown to be read: whoever chooses by them needs another test part. "
+        "Differences of AUC under 0.01 are ties."
+    )
+
+
+def summary_table(runs: pd.DataFrame) -> Table:
+    """Tabulate mean and spread of every configuration, sorted by validation AUC."""
+    shown = [n for n in REPETITIONS if f"accuracy_{n:02d}" in runs]
+    several = runs["data"].nunique() > 1
+    head = ("configuration", *["recording"] * several, "runs", "validation AUC", "test AUC")
+    head += (*(f"{n} rep. (%)" for n in shown), "parameters", "fit (s)")
+    rows = []
+    for (data, name), part in runs.groupby(["data", "configuration"], sort=False):
+        cells = [name, *[data] * several, str(len(part))]
+        cells += [_spread(part[c], "{:.3f}") for c in ("validation_auc", "auc")]
+        cells += [_spread(100 * part[f"accuracy_{n:02d}"], "{:.0f}") for n in shown]
+        cells += [f"{part['n_parameters'].iloc[0]:,}", f"{part['fit_s'].median():.1f}"]
+        order = part["validation_auc"].mean()
+        rows.append((str(data), -order if order == order else 1.0, cells))
+    caption = (
+        "Mean ± standard deviation over runs, best validation AUC first; characters right "
+        "after n repetitions of the test part. The spread is that of seeds, not of people"
+    )
+    return Table(caption, head, [cells for _, _, cells in sorted(rows, key=lambda r: r[:2])])
+
+
+def runs_table(runs: pd.DataFrame) -> Table:
+    """Tabulate every run, folded away."""
+    names = ("validation_auc", "auc", "balanced_accuracy", "recall", "precision")
+    head = ("run", "configuration", "recording", "seed", *(n.replace("_", " ") for n in names))
+    rows = []
+    for row in runs.to_dict("records"):
+        numbers = [f"{row[n]:.3f}" if row[n] == row[n] else NO_VALIDATION for n in names]
+        where = Path(row["folder"]).name
+        rows.append((where, row["configuration"], row["data"], str(row["seed"]), *numbers))
+    return Table("Every run", head, rows, is_folded=True)
+
+
+def unfinished_runs(folder: Path) -> list[str]:
+    """List the runs below a folder that have a configuration and no results."""
+    found = (path.parent for path in sorted(folder.rglob("config.yaml")))
+    return [
+        str(run.relative_to(folder))
+        for run in found
+        if run.name != ".hydra" and not (run / "results.json").exists()
+    ]
+
+
+def how_to_repeat(folder: Path, runs: pd.DataFrame) -> tuple[str, str]:
+    """Give the command that makes the sweep again, or one a run."""
+    from omegaconf import OmegaConf
+
+    overrides = typed(folder)
+    if overrides is not None:
+        return command("train", ["-m", *overrides]), ""
+    lines = []
+    for run in map(Path, runs["folder"]):
+        lines.append(
+            training_command(run, OmegaConf.to_container(OmegaConf.load(run / "config.yaml")))
+        )
+    return "\n".join(dict.fromkeys(lines)), "The runs were started one by one."
+
+
+def _short(override: str) -> str:
+    return re.sub(r"^[+~]*experiment=", "", override)
+
+
+def _accuracy_shown(runs: pd.DataFrame) -> str:
+    """Name the accuracy in the middle of those that were measured; "" where there is none."""
+    names = [f"accuracy_{n:02d}" for n in REPETITIONS if f"accuracy_{n:02d}" in runs]
+    return names[len(names) // 2] if names else ""
+
+
+def _spread(values: pd.Series, form: str, unit: str = "") -> str:
+    known = values.dropna().astype(float)
+    if not len(known):
+        return NO_VALIDATION
+    spread = f" ± {form.format(known.std())}" if len(known) > 1 else ""
+    return f"{form.format(known.mean())}{spread}{unit}"
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def _single_pages(runs: pd.DataFrame) -> str:
+    return (
+        f"Each of the {len(runs)} runs has a page of its own, which shows the EEG and what the "
+        "detector learned: `p300 report` with the folder of the run."
+    )
