@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Numbers of repetitions shown, where they were measured.
 REPETITIONS = (1, 3, 5, 10, 15)
+
+#: Measures of single flashes that a table of runs holds.
+MEASURES = ("auc", "balanced_accuracy", "recall", "precision")
 
 
 def main() -> None:
@@ -39,8 +43,8 @@ def collect_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     DataFrame
         One row a run: ``folder``, the choice of every configuration group (``data``,
         ``experiment``, ``protocol`` …), ``seed``, ``n_parameters``, ``fit_s`` and, of the test
-        part, ``auc, balanced_accuracy, recall, precision`` and ``accuracy_NN`` after NN
-        repetitions.
+        part, ``subjects`` (joined by "+"), ``auc, balanced_accuracy, recall, precision`` and
+        ``accuracy_NN`` after NN repetitions.
 
     Raises
     ------
@@ -58,13 +62,13 @@ def collect_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
             if "choices" not in results:
                 continue  # written by another command
             test = results.get("test", {})
-            measures = ("auc", "balanced_accuracy", "recall", "precision")
             rows.append(
                 {
                     "folder": str(path.parent),
                     **results["choices"],
                     **{k: results[k] for k in ("seed", "n_parameters", "fit_s")},
-                    **{k: test.get("detection", {}).get(k) for k in measures},
+                    "subjects": "+".join(test.get("by_subject", {})),
+                    **{k: test.get("detection", {}).get(k) for k in MEASURES},
                     **{
                         f"accuracy_{r['n_repetitions']:02d}": r["accuracy"]
                         for r in test.get("spelling", [])
@@ -73,6 +77,49 @@ def collect_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
             )
     if not rows:
         raise InputError(f"no finished run below {', '.join(map(str, folders))}")
+    return pd.DataFrame(rows)
+
+
+def collect_wandb_runs(project: str) -> pd.DataFrame:
+    """Gather the finished runs of a W&B project into the table of :func:`collect_runs`.
+
+    Parameters
+    ----------
+    project : str
+        ``"entity/project"`` on the server that wandb is logged in to.
+
+    Returns
+    -------
+    DataFrame
+        One row a run, ``folder`` being its name there; without ``subjects``, which W&B's
+        summary does not hold.
+
+    Raises
+    ------
+    InputError
+        If the project holds no finished training run.
+    """
+    import pandas as pd
+    import wandb
+
+    rows = []
+    for run in wandb.Api().runs(project):
+        summary = dict(run.summary)
+        if run.state != "finished" or "choices" not in run.config or "fit_s" not in summary:
+            continue
+        test = {k.removeprefix("test/"): v for k, v in summary.items() if k.startswith("test/")}
+        rows.append(
+            {
+                "folder": run.name,
+                **run.config["choices"],
+                "seed": run.config["seed"],
+                **{k: summary[k] for k in ("n_parameters", "fit_s")},
+                **{k: test.get(k) for k in MEASURES},
+                **{k: test[k] for k in sorted(test) if re.fullmatch("accuracy_[0-9]+", k)},
+            }
+        )
+    if not rows:
+        raise InputError(f"no finished run in the W&B project {project}")
     return pd.DataFrame(rows)
 
 

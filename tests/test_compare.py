@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from p300.compare import collect_runs, comparison_table
+from p300.compare import collect_runs, collect_wandb_runs, comparison_table
 from p300.errors import InputError
 
 
@@ -35,3 +35,40 @@ def test_a_run_without_results_does_not_count(tmp_path):
         collect_runs([tmp_path])
     with pytest.raises(InputError, match="no such folder"):
         collect_runs([tmp_path / "nowhere"])
+
+
+class Run:
+    """What W&B's server gives of a run."""
+
+    def __init__(self, name, state="finished", **summary):
+        self.name, self.state, self.summary = name, state, summary
+        self.config = {"choices": {"data": "d", "experiment": "cnn1"}, "seed": 3}
+
+
+def test_runs_of_a_wandb_project_make_the_same_table_as_run_folders(monkeypatch, tmp_path):
+    import wandb
+
+    numbers = {"fit_s": 2.0, "n_parameters": 1000, "test/auc": 0.9, "test/accuracy_01": 0.5}
+    table = {"test/accuracy_by_repetition": {"_type": "table-file"}}
+    runs = [Run("a", **numbers, **table), Run("b", "crashed", **numbers), Run("c")]
+    asked = []
+    api = type("Api", (), {"runs": lambda self, project: asked.append(project) or runs})
+    monkeypatch.setattr(wandb, "Api", api)
+    found = collect_wandb_runs("me/p300")
+    assert asked == ["me/p300"] and found["folder"].tolist() == ["a"]
+    write_run(tmp_path / "0", "cnn1", 3, 0.9, 0.5)
+    local = collect_runs([tmp_path])
+    shared = ["data", "experiment", "seed", "n_parameters", "fit_s", "auc", "accuracy_01"]
+    assert found[shared].equals(local[shared])
+    assert set(found) < set(local) and "subjects" not in found
+    runs[:] = runs[1:]
+    with pytest.raises(InputError, match="no finished run in the W&B project me/p300"):
+        collect_wandb_runs("me/p300")
+
+
+def test_the_table_of_runs_names_the_people_of_the_test_part(tmp_path):
+    write_run(tmp_path / "0", "lda", 0, 0.6, 0.25)
+    results = json.loads((tmp_path / "0" / "results.json").read_text())
+    results["test"]["by_subject"] = {"6": {"auc": 0.5}, "7": {"auc": 0.7}}
+    (tmp_path / "0" / "results.json").write_text(json.dumps(results))
+    assert collect_runs([tmp_path])["subjects"].tolist() == ["6+7"]
