@@ -23,8 +23,9 @@ part after 1, 2, … repetitions. Without arguments: CNN-1 on a simulated record
   p300 train model.n_filters=5 protocol=paper       any value of the configuration
   p300 train --cfg job                              show the configuration and stop
 
-The run folder (runs/…) holds config.yaml, checkpoint.pt, scores.csv, metrics.csv, integrity.txt,
-train.log, W&B's offline files, and, written last, results.json.""",
+The run folder (runs/…) holds config.yaml, checkpoint.pt, scores.csv, integrity.txt, train.log, the
+curves of each network (networks/N/metrics.csv), W&B's offline files, and, written last,
+results.json.""",
     ),
     "evaluate": (
         "score a recording with a trained detector",
