@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from p300 import fitting
+from p300 import fitting, fitting_networks
 from p300.errors import InputError
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.progress import Step, _screen, is_terminal, messages, show, step
@@ -60,6 +60,7 @@ def told(monkeypatch):
         return steps[-1]
 
     monkeypatch.setattr(fitting, "step", keep)
+    monkeypatch.setattr(fitting_networks, "step", keep)
     monkeypatch.setattr(_files, "step", keep)
     return steps
 

@@ -21,7 +21,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from p300.cli import conf_dir
-from p300.fitting import fit_classical, fit_network, is_network
+from p300.fitting import fit_classical
+from p300.fitting_networks import fit_network, is_network
 from p300.folds import inner_folds
 from p300.metrics import roc_auc
 from p300.results import read_recording
