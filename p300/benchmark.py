@@ -9,6 +9,7 @@ is not looked at: remove the folder then. What the cells found is put together i
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import logging
 import os
@@ -267,6 +268,7 @@ def run_cell(cell: Cell) -> bool:
     cell.folder.mkdir(parents=True)
     with quietly(cell.folder / "train.log"):
         train_run(cfg, cell.folder, choices)
+    gc.collect()  # a trainer and its network hold each other, and the recording, until then
     return True
 
 
