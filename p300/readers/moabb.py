@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +19,9 @@ from p300.errors import InputError
 from p300.readers.mne_objects import read_raw
 from p300.recording import Recording, concatenate_recordings
 
-if TYPE_CHECKING:
-    from moabb.datasets.base import BaseDataset
-
 
 def read(
-    dataset: str | BaseDataset,
+    dataset: str | Any,
     subject: int | str | Sequence[int] = 1,
     *,
     picks: str | Sequence[str] = "eeg",
@@ -91,7 +88,7 @@ def read(
     return concatenate_recordings(recordings, name=dataset.code)
 
 
-def _find_dataset(name: str) -> BaseDataset:
+def _find_dataset(name: str) -> Any:
     try:
         import moabb.datasets as known
     except ImportError as error:
@@ -108,7 +105,7 @@ def _find_dataset(name: str) -> BaseDataset:
     return kind()
 
 
-def _targets(dataset: BaseDataset) -> dict[int, bool]:
+def _targets(dataset: Any) -> dict[int, bool]:
     """Find which event numbers are target flashes; a data set may have several of a kind."""
     kinds = {"target": True, "nontarget": False}
     targets = {
@@ -125,7 +122,7 @@ def _targets(dataset: BaseDataset) -> dict[int, bool]:
     return targets
 
 
-def _events(dataset: BaseDataset, raw) -> np.ndarray:
+def _events(dataset: Any, raw) -> np.ndarray:
     """Find the events as MOABB itself does: stimulus channels before annotations."""
     import mne
 
