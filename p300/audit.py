@@ -56,18 +56,15 @@ def audit(cfg: DictConfig) -> None:
         If a check failed.
     """
     from hydra.core.hydra_config import HydraConfig
-    from hydra.utils import instantiate
 
-    from p300.fitting import needs_validation
+    from p300.fitting import configured_split
     from p300.results import read_recording, write_json
     from p300.train import check_labels
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     steps = cfg.preprocessing
     recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
-    split = instantiate(cfg.split, recording.flashes, _convert_="all")
-    if not needs_validation(cfg):  # as train does
-        split = split.without_validation()
+    split = configured_split(cfg, recording.flashes)
     check_labels(recording, split)
     if not split.test.any():
         raise InputError(f"{split}; expected a test part to audit")

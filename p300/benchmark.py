@@ -274,20 +274,19 @@ def run_cell(cell: Cell) -> bool:
 
 def compose_cell(cell: Cell) -> tuple[DictConfig, dict[str, str]]:
     """Compose the configuration of a cell's run, and which file was chosen of each group."""
-    from hydra import compose
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import open_dict
 
-    cfg = compose("train", overrides=list(cell.overrides), return_hydra_config=True)
-    choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
-    with open_dict(cfg):
-        del cfg["hydra"]
-        if cfg.logger.wandb is not None:
-            name = [cell.task, cell.experiment, cell.label, f"seed{cell.seed}"]
-            named = {
-                "group": cell.group,
-                "job_type": "benchmark",
-                "name": "-".join(filter(None, name)),
-            }
+    from p300.train import compose_training
+
+    cfg, choices = compose_training(cell.overrides)
+    if cfg.logger.wandb is not None:
+        name = [cell.task, cell.experiment, cell.label, f"seed{cell.seed}"]
+        named = {
+            "group": cell.group,
+            "job_type": "benchmark",
+            "name": "-".join(filter(None, name)),
+        }
+        with open_dict(cfg):
             cfg.logger.wandb = named | dict(cfg.logger.wandb)  # configured wins
     return cfg, choices
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.recording import FLASH_COLUMNS
 from p300.statistics import brier_score, calibration_error
 
 if TYPE_CHECKING:
@@ -53,13 +52,12 @@ def condition(cell: Cell) -> tuple[str, int | None]:
 
 def read_cell(cell: Cell) -> Finding:
     """Read a finished cell: its results, its test scores, the text it read."""
-    import pandas as pd
-
     from p300.checkpoint import TrainedDetector
+    from p300.results import read_scores
     from p300.spelling import accuracy_by_repetition, spell, timing
 
     results = json.loads((cell.folder / "results.json").read_text("utf-8"))
-    scores = pd.read_csv(cell.folder / "scores.csv", dtype=FLASH_COLUMNS)
+    scores = read_scores(cell.folder)
     test = scores[scores["part"].eq("test") & scores["is_target"].notna()].reset_index(drop=True)
     if not len(test):
         raise InputError(f"{cell.folder}: no labelled test flash, nothing to summarise")

@@ -120,9 +120,12 @@ class TrainedDetector:
         """
         return self.score_epochs(self.epochs(recording).data)
 
-    def epochs(self, recording: Recording) -> Epochs:
-        """Preprocess and align a recording's epochs, as the members see them."""
-        return aligned(self.preprocessor.epochs(recording), self.alignment)
+    def epochs(self, recording: Recording, *, on_cut=None) -> Epochs:
+        """Preprocess and align a recording's epochs, as the members see them.
+
+        ``on_cut`` is that of :meth:`~p300.preprocessing.Preprocessor.epochs`.
+        """
+        return aligned(self.preprocessor.epochs(recording, on_cut=on_cut), self.alignment)
 
     def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
         """Score epochs (n_flashes, n_chans, n_times) as of :meth:`epochs`: shape (n_flashes,)."""

@@ -39,12 +39,10 @@ def evaluate(cfg: DictConfig) -> None:
         If the run is not finished or the recording does not fit its detector.
     """
     from hydra.core.hydra_config import HydraConfig
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    from p300.alignment import aligned
     from p300.checkpoint import TrainedDetector
-    from p300.fitting import needs_validation
+    from p300.fitting import configured_split
     from p300.results import read_recording, results_table, summarize, write_json
 
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -64,16 +62,13 @@ def evaluate(cfg: DictConfig) -> None:
     flashes = recording.flashes
     rows = np.ones(len(flashes), bool)
     if part != "all":
-        split = instantiate(trained_on.split, flashes, _convert_="all")
-        if not needs_validation(trained_on):
-            split = split.without_validation()
-        rows = getattr(split, part)
+        rows = getattr(configured_split(trained_on, flashes), part)
     if not rows.any():
         raise InputError(f"{recording.name}: its {part} part is empty")
     with step("preprocessing", len(flashes), "flashes") as cut:
-        epochs = detector.preprocessor.epochs(recording, on_cut=cut.advance)
+        epochs = detector.epochs(recording, on_cut=cut.advance)
     with step("scoring"):
-        scores = detector.score_epochs(aligned(epochs, detector.alignment).data)
+        scores = detector.score_epochs(epochs.data)
     flashes.assign(score=scores)[rows].to_csv(folder / "scores.csv", index=False)
     summary = summarize(scores[rows], flashes[rows], recording.speller)
     log.info("%s", cfg.run)

@@ -20,8 +20,10 @@ from p300.results import report_parts
 from p300.splits import Split
 
 if TYPE_CHECKING:
+    import pandas as pd
     from omegaconf import DictConfig
 
+    from p300.alignment import EuclideanAlignment
     from p300.checkpoint import Member
     from p300.preprocessing import Epochs, Preprocessor
     from p300.recording import Recording
@@ -36,7 +38,6 @@ def fit_and_score(
     """Preprocess, fit every member, write checkpoint and scores; return what was found."""
     from hydra.utils import instantiate
 
-    from p300.alignment import aligned
     from p300.checkpoint import TrainedDetector
 
     started = time.perf_counter()
@@ -44,11 +45,11 @@ def fit_and_score(
     alignment = instantiate(cfg.alignment.method, _convert_="all")
     with step("preprocessing: fit"):
         preprocessor.fit(recording, rows=split.train)
-    epochs = aligned(cut_epochs(cfg, preprocessor, recording), alignment)
+    epochs = make_epochs(cfg, preprocessor, alignment, recording)
     if cfg.select_electrodes.n is not None:
         best = select_electrodes(cfg, epochs, split, folder)
         preprocessor = preprocessor.set_params(channels=best).fit(recording, rows=split.train)
-        epochs = aligned(cut_epochs(cfg, preprocessor, recording), alignment)
+        epochs = make_epochs(cfg, preprocessor, alignment, recording)
     preprocessed = time.perf_counter()
     log.info("preprocessed to %s in %.1f s", epochs.data.shape, preprocessed - started)
 
@@ -83,16 +84,24 @@ def fit_and_score(
     return results | report_parts(scores, epochs, split, folder)
 
 
-def cut_epochs(cfg: DictConfig, preprocessor: Preprocessor, recording: Recording) -> Epochs:
-    """Cut all epochs, or take them from the configured cache."""
+def make_epochs(
+    cfg: DictConfig,
+    preprocessor: Preprocessor,
+    alignment: EuclideanAlignment | None,
+    recording: Recording,
+) -> Epochs:
+    """Cut all epochs, or take them from the configured cache, and align them."""
+    from p300.alignment import aligned
     from p300.preprocessing import EpochsCache
 
     with step("preprocessing", len(recording.flashes), "flashes") as cut:
         on_cut = cut.advance if cut.has_bar else None
         if cfg.cache.folder is None:
-            return preprocessor.epochs(recording, on_cut=on_cut)
-        cache = EpochsCache(cfg.cache.folder, max_bytes=cfg.cache.max_gb * 1e9)
-        return cache.epochs(preprocessor, recording, on_cut=on_cut)
+            epochs = preprocessor.epochs(recording, on_cut=on_cut)
+        else:
+            cache = EpochsCache(cfg.cache.folder, max_bytes=cfg.cache.max_gb * 1e9)
+            epochs = cache.epochs(preprocessor, recording, on_cut=on_cut)
+        return aligned(epochs, alignment)
 
 
 def fit_all(
@@ -193,6 +202,14 @@ def calibrated(
         raise InputError(f"calibration={kind}; expected none, platt or temperature")
     is_target = epochs.flashes["is_target"][validation].to_numpy(bool)
     return fit_platt(scores[validation], is_target, temperature_only=kind == "temperature")
+
+
+def configured_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:
+    """Split a flash table as configured; with nothing to choose, validation is trained on too."""
+    from hydra.utils import instantiate
+
+    split = instantiate(cfg.split, flashes, _convert_="all")
+    return split if needs_validation(cfg) else split.without_validation()
 
 
 def needs_validation(cfg: DictConfig) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from p300.metrics import detection_metrics
 from p300.progress import show, step
+from p300.recording import FLASH_COLUMNS
 from p300.spelling import accuracy_by_repetition, spell, text_after, timing
 from p300.splits import PARTS, Split
 
@@ -132,6 +133,14 @@ def write_json(path: str | Path, content: Any) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n", "utf-8")
     os.replace(partial, path)
+
+
+def read_scores(folder: Path, part: str | None = None) -> pd.DataFrame:
+    """Read the flash table of a run, with its part and score for every flash; one part, or all."""
+    import pandas as pd
+
+    table = pd.read_csv(folder / "scores.csv", dtype=FLASH_COLUMNS)
+    return table if part is None else table[table["part"] == part]
 
 
 def results_table(summary: dict[str, Any], title: str):

@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+from p300.results import read_scores
 from p300.splits import PARTS
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
     from omegaconf import DictConfig
 
@@ -183,15 +183,6 @@ def _figures(
         drawn["accuracy"] = lambda: figures.draw_accuracy({name: rows}, n_symbols=n_symbols)
         drawn["confusion"] = lambda: figures.draw_confusion(spelled, speller)
     return drawn
-
-
-def read_scores(folder: Path, part: str) -> pd.DataFrame:
-    """Read the flash table of one part of a run, with a score for every flash."""
-    import pandas as pd
-
-    kinds = {"subject": str, "session": str, "is_target": "boolean"}
-    table = pd.read_csv(folder / "scores.csv", dtype=kinds)
-    return table[table["part"] == part]
 
 
 def log_checkpoint(tracker, results: dict[str, Any], folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,19 +64,30 @@ def run_training(folder: str | Path, *overrides: str) -> dict[str, Any]:
     --------
     >>> run_training("runs/mine", "experiment=cnn3", "seed=1")  # doctest: +SKIP
     """
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf, open_dict
+    from hydra import initialize_config_dir
 
     folder = Path(folder)
     if (folder / "config.yaml").exists():
         raise InputError(f"{folder} already holds a run; expected a new folder")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose("train", overrides=list(overrides), return_hydra_config=True)
+        cfg, choices = compose_training(overrides)
+    folder.mkdir(parents=True, exist_ok=True)
+    return train_run(cfg, folder, choices)
+
+
+def compose_training(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """Compose the configuration of a run, and which file was chosen of each group.
+
+    Hydra must know the configuration files already (``initialize_config_dir``).
+    """
+    from hydra import compose
+    from omegaconf import OmegaConf, open_dict
+
+    cfg = compose("train", overrides=list(overrides), return_hydra_config=True)
     choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    folder.mkdir(parents=True, exist_ok=True)
-    return train_run(cfg, folder, choices)
+    return cfg, choices
 
 
 def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict[str, Any]:
@@ -102,10 +113,9 @@ def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict
         If recording, split or configuration cannot be used. ``results.json`` is then missing
         from the run folder, and no other command takes it for a finished run.
     """
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    from p300.fitting import fit_and_score, needs_validation
+    from p300.fitting import configured_split, fit_and_score
     from p300.results import read_recording, write_json
     from p300.tracking import log_run, start_tracking
 
@@ -116,9 +126,7 @@ def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict
 
     steps = cfg.preprocessing
     recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
-    split = instantiate(cfg.split, recording.flashes, _convert_="all")
-    if not needs_validation(cfg):
-        split = split.without_validation()
+    split = configured_split(cfg, recording.flashes)
     check_labels(recording, split)
     log.info("%r", recording)
     log.info("%s", split)

@@ -16,7 +16,8 @@ from p300.benchmark import compose_cell, plan_cells
 from p300.checkpoint import TrainedDetector
 from p300.cli import conf_dir
 from p300.figures import draw_accuracy, draw_roc, draw_training, read_training
-from p300.tracking import headline, read_scores, shareable
+from p300.results import read_scores
+from p300.tracking import headline, shareable
 from p300.train import run_training
 
 TEXT = "P3QZ7X"  # read from the test part

@@ -32,11 +32,9 @@ def scale_flashes(epochs, *, out=None):
     array([[[-1.,  1.],
             [ 0.,  0.]]])
     """
-    mean = _mean_over_time(epochs)
-    centered = np.subtract(epochs, mean[..., None], out=out)
+    centered, rounding = _center(epochs, out)
     power = np.einsum("fct,fct->fc", centered, centered) / centered.shape[-1]
-    rounding = np.square(8 * np.finfo(centered.dtype).eps * mean)
-    factor = np.where(power > rounding, 1 / np.sqrt(np.where(power > 0, power, 1)), 0)
+    factor = _inverse_root(power, rounding)
     return np.multiply(centered, factor[..., None], out=centered)
 
 
@@ -85,11 +83,9 @@ def scale_epochs(epochs, *, out=None):
     array([[[-1.414,  1.414],
             [ 0.   ,  0.   ]]])
     """
-    mean = _mean_over_time(epochs)
-    centered = np.subtract(epochs, mean[..., None], out=out)
+    centered, rounding = _center(epochs, out)
     power = np.einsum("fct,fct->f", centered, centered) / np.prod(centered.shape[1:])
-    rounding = np.square(8 * np.finfo(centered.dtype).eps * mean).mean(axis=-1)
-    factor = np.where(power > rounding, 1 / np.sqrt(np.where(power > 0, power, 1)), 0)
+    factor = _inverse_root(power, rounding.mean(axis=-1))
     return np.multiply(centered, factor[:, None, None], out=centered)
 
 
@@ -161,6 +157,18 @@ def _mean_over_time(epochs) -> np.ndarray:
     """Average over the last axis, as a product several times faster than ``mean``."""
     n_times = epochs.shape[-1]
     return epochs @ np.full(n_times, 1 / n_times, np.result_type(epochs.dtype, np.float32))
+
+
+def _center(epochs, out) -> tuple[np.ndarray, np.ndarray]:
+    """Subtract the mean over time; also give the power that rounding it may have left."""
+    mean = _mean_over_time(epochs)
+    centered = np.subtract(epochs, mean[..., None], out=out)
+    return centered, np.square(8 * np.finfo(centered.dtype).eps * mean)
+
+
+def _inverse_root(power, rounding) -> np.ndarray:
+    """Give one over the root of the power, or 0 where it is rounding alone."""
+    return np.where(power > rounding, 1 / np.sqrt(np.where(power > 0, power, 1)), 0)
 
 
 def check_scaling(scaling) -> None:

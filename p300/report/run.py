@@ -51,11 +51,10 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
 
 def load_run(folder: Path) -> Run:
     """Read a finished run."""
-    import pandas as pd
     from omegaconf import OmegaConf
 
     from p300.checkpoint import TrainedDetector
-    from p300.recording import FLASH_COLUMNS
+    from p300.results import read_scores
 
     for name in ("config.yaml", "scores.csv"):
         if not (folder / name).exists():
@@ -64,7 +63,7 @@ def load_run(folder: Path) -> Run:
         folder,
         json.loads((folder / "results.json").read_text("utf-8")),
         OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")),
-        pd.read_csv(folder / "scores.csv", dtype=FLASH_COLUMNS),
+        read_scores(folder),
         TrainedDetector.load(folder),
     )
 
