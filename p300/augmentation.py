@@ -28,8 +28,10 @@ class TimeShift:
         """Shift epochs (batch, n_chans, n_times), each by its own whole number of samples."""
         n, n_chans, n_times = epochs.shape
         shift = torch.randint(-self.max_samples, self.max_samples + 1, (n, 1))
-        source = (torch.arange(n_times) - shift).clamp(0, n_times - 1).to(epochs.device)
-        return epochs.gather(2, source[:, None].expand(n, n_chans, n_times))
+        source = (torch.arange(n_times) - shift).clamp(0, n_times - 1)
+        source = (source + n_times * torch.arange(n)[:, None]).flatten().to(epochs.device)
+        samples = epochs.mT.reshape(n * n_times, n_chans)  # whole samples move
+        return samples.index_select(0, source).view(n, n_times, n_chans).mT
 
 
 class AmplitudeScale:

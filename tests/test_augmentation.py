@@ -53,6 +53,21 @@ def test_a_shifted_wave_peaks_within_the_largest_shift():
     assert sorted(set(peaks.tolist())) == [33, 34, 35, 36, 37, 38, 39]
 
 
+@pytest.mark.parametrize("time_first", [False, True])
+def test_all_electrodes_of_an_epoch_shift_alike_and_its_ends_fill_the_gap(time_first):
+    torch.manual_seed(0)
+    rising = torch.arange(78.0) + 100 * torch.arange(3)[:, None]  # each electrode has its level
+    epochs = (rising + 1000 * torch.arange(60)[:, None, None]).contiguous()
+    epochs = epochs.mT.contiguous().mT if time_first else epochs
+    shifted = TimeShift(max_s=0.025)(epochs, IS_TARGET)
+    for before, after in zip(epochs, shifted, strict=True):
+        shift = int(before[0, 40] - after[0, 40])
+        known = [
+            before[:, (k - shift) if 0 <= k - shift < 78 else 77 * (shift < 0)] for k in range(78)
+        ]
+        assert torch.equal(after, torch.stack(known, 1))
+
+
 def test_mixing_and_averaging_stay_within_a_class():
     torch.manual_seed(0)
     for augment in (Mixup(), AverageFlashes(n_flashes=4, probability=1.0)):

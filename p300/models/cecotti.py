@@ -32,12 +32,12 @@ class CecottiCNN(nn.Module):
 
     Notes
     -----
-    H. Cecotti, A. Graeser, IEEE TPAMI 33(3):433-445 (2011), section 3. Each temporal map reads
-    one spatial map (their eq. 6), so the layer is a grouped convolution whose kernel and stride
-    are equal; both convolutions are therefore written as the matrix products they are. The
-    paper's output neurons are logistic; :meth:`forward` returns what goes into that logistic,
-    and the detector's loss applies it. The paper prints 3,347 parameters for CNN-3; its own
-    formula gives 3,437.
+    H. Cecotti, A. Graeser, IEEE TPAMI 33(3):433-445 (2011), section 3. The spatial kernels span
+    all electrodes and the temporal ones do not overlap, so both layers are matrix products: one
+    for all spatial filters, and one for the temporal maps of each (their eq. 6). The paper's
+    output neurons are logistic; :meth:`forward` returns what goes into that logistic, and the
+    detector's loss applies it. The paper prints 3,347 parameters for CNN-3; its own formula gives
+    3,437.
 
     Examples
     --------
@@ -46,6 +46,8 @@ class CecottiCNN(nn.Module):
     >>> sum(p.numel() for p in CecottiCNN(64, 2, 78).parameters())
     31652
     """
+
+    reads_time_first = True  # the product over electrodes then takes epochs as they lie in memory
 
     def __init__(
         self,
@@ -99,11 +101,14 @@ class CecottiCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Score epochs of shape (batch, n_chans, n_times): logits, shape (batch, n_outputs)."""
-        x = x[..., : self.n_steps * self.kernel_length]
-        x = scaled_tanh(self.spatial_weight @ x + self.spatial_bias)  # (batch, n_filters, n_times)
-        x = x.unflatten(-1, (self.n_steps, self.kernel_length))  # (batch, n_filters, step, 13)
-        x = self.temporal_weight @ x.mT + self.temporal_bias  # (batch, n_filters, 5, step)
-        x = torch.sigmoid(self.hidden(scaled_tanh(x).flatten(1)))  # (batch, n_hidden)
+        batch, step = len(x), self.kernel_length
+        x = x[..., : self.n_steps * step].mT.flatten(0, 1)  # (batch * n_times, n_chans)
+        x = torch.addmm(self.spatial_bias, self.spatial_weight, x.mT)  # (n_filters, batch * …)
+        x = scaled_tanh(x).unflatten(1, (batch * self.n_steps, step))  # (n_filters, …, 13)
+        x = torch.baddbmm(self.temporal_bias.mT, x, self.temporal_weight.mT)  # (…, …, n_maps)
+        x = scaled_tanh(x).unflatten(1, (batch, self.n_steps))  # (n_filters, batch, step, n_maps)
+        x = x.permute(1, 0, 3, 2).flatten(1)  # (batch, n_filters * n_maps * n_steps)
+        x = torch.sigmoid(self.hidden(x))  # (batch, n_hidden)
         return self.final_layer(x)  # (batch, n_outputs)
 
     def learning_rates(self, base: float = 0.2) -> list[dict]:
@@ -143,5 +148,8 @@ class CecottiCNN(nn.Module):
 
 
 def scaled_tanh(x: Tensor) -> Tensor:
-    """Compute 1.7159 tanh(2x / 3), which maps ±1 to ±1 (LeCun et al. 1998)."""
-    return 1.7159 * torch.tanh(2 / 3 * x)
+    """Compute 1.7159 tanh(2x / 3), which maps ±1 to ±1 (LeCun et al. 1998).
+
+    It is written by the logistic function, which PyTorch computes six times as fast on a CPU.
+    """
+    return 1.7159 * (2 * torch.sigmoid(4 / 3 * x) - 1)

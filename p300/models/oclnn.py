@@ -40,6 +40,8 @@ class OCLNN(nn.Module):
     torch.Size([5, 2])
     """
 
+    reads_time_first = True  # a piece of all electrodes is then one stretch of memory
+
     def __init__(
         self,
         n_chans: int,
@@ -62,7 +64,9 @@ class OCLNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
-        x = functional.pad(x, self.zeros)  # (batch, n_chans, n_pieces * piece)
-        x = self.convolution(x).relu()  # (batch, n_filters, n_pieces)
-        x = self.drop(x).flatten(1)  # (batch, n_filters * n_pieces)
+        x = functional.pad(x.mT, (0, 0, *self.zeros))  # (batch, n_pieces * piece, n_chans)
+        x = x.reshape(len(x), -1, self.convolution.weight[0].numel())  # (batch, n_pieces, …)
+        weight = self.convolution.weight.mT.flatten(1)  # (n_filters, piece * n_chans)
+        x = functional.linear(x, weight, self.convolution.bias).relu()  # (…, n_filters)
+        x = self.drop(x.mT).flatten(1)  # (batch, n_filters * n_pieces)
         return self.final_layer(x)  # (batch, n_outputs)
