@@ -9,7 +9,11 @@ from pytorch_lightning.loggers.logger import Logger
 
 
 def network_loggers(folder: Path, number: int, tracker) -> list[Logger]:
-    """Make what keeps the curves of one network: a CSV file, and W&B where it is on."""
+    """Make what keeps the curves of one network: a CSV file, and W&B where it is on.
+
+    A file that an interrupted training left is begun anew; what it held is logged again.
+    """
+    (folder / "networks" / str(number) / "metrics.csv").unlink(missing_ok=True)
     loggers: list[Logger] = [CSVLogger(folder / "networks", name=str(number), version="")]
     return loggers if tracker is None else [*loggers, PassLogger(tracker, number)]
 
@@ -34,11 +38,10 @@ class PassLogger(Logger):
         tracker.define_metric(f"{self.section}/*", step_metric=passes, summary="none")
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Keep the values of the validation until those of the same pass's training come."""
+        """Send the values of one pass."""
         values = {k.replace("/", "_"): v for k, v in metrics.items() if k != "epoch"}
         values["pass"] = metrics["epoch"] + 1
-        values = {f"{self.section}/{k}": v for k, v in values.items()}
-        self.tracker.log(values, commit="train/loss" in metrics)
+        self.tracker.log({f"{self.section}/{k}": v for k, v in values.items()})
 
     def log_hyperparams(self, *args, **kwargs) -> None:
         """Do nothing: the run has its configuration."""

@@ -2,115 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+#: The flashes of one step of training, for each network that is still in training.
+Rows = dict[int, Tensor]
 
-class Batches:
-    """Iterate over rows of resident tensors, in a new random order each pass or in their own.
-
-    Unlike a ``DataLoader`` it copies no single epoch and starts no worker: a batch is one
-    gather.
-
-    Parameters
-    ----------
-    tensors : tuple of Tensor
-        With the same first axis.
-    rows : Tensor of int64, shape (n_rows,)
-        Which rows to go through.
-    batch_size : int
-        Rows a batch; the last may be smaller.
-    generator : torch.Generator or None
-        Draws a new order for each pass; None keeps the order of ``rows``.
-    is_target : Tensor of bool, shape (n_rows,), or None
-        Labels of ``rows``; given, each pass repeats the rarer class until both are equal.
-    """
-
-    def __init__(
-        self,
-        tensors: tuple[Tensor, ...],
-        rows: Tensor,
-        batch_size: int,
-        generator: torch.Generator | None = None,
-        is_target: Tensor | None = None,
-    ):
-        if is_target is not None:
-            rows = equal_classes(rows, is_target)
-        self.tensors, self.rows, self.batch_size = tensors, rows, batch_size
-        self.generator = generator
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        rows = self.rows
-        if self.generator is not None:
-            rows = rows[torch.randperm(len(rows), generator=self.generator).to(rows.device)]
-        for batch in rows.split(self.batch_size):
-            yield tuple(t[batch] for t in self.tensors)
+#: Steps that Lightning is handed at once, since its own time for a batch would show beside that
+#: of a small network.
+N_STEPS = 8
 
 
 class EpochsDataModule(pl.LightningDataModule):
-    """Training and validation flashes of one network.
+    """The flashes that one or several networks train and validate on.
+
+    All networks share one tensor of epochs. A batch is the numbers of its flashes; :meth:`gather`
+    reads them from the tensor in one go, so no single epoch is copied and no worker is started.
 
     Parameters
     ----------
     epochs : ndarray or Tensor of float32, shape (n_flashes, n_chans, n_times)
-        All epochs, shared and never copied on the CPU; moved to the trainer's device once.
+        All epochs, shared and never copied on the CPU unless ``time_first`` asks for another
+        order in memory; moved to the trainer's device once.
     is_target : array-like of bool, shape (n_flashes,)
         Labels; those of flashes that are neither trained nor validated on are not read.
-    train, validation : ndarray of bool, each of shape (n_flashes,)
-        The two parts.
+    train, validation : sequence of ndarray of bool, each of shape (n_flashes,)
+        The two parts of each network.
     batch_size : int
-        Flashes a batch.
-    seed : int
-        Of the order of the training flashes.
+        Flashes a step.
+    seeds : sequence of int
+        Of the order of each network's training flashes.
     repeat_targets : bool
         Repeat the rarer class in each pass until both are equal.
+    time_first : bool
+        Lay all electrodes of a sample side by side in memory. Shapes stay as they are.
+
+    Attributes
+    ----------
+    in_training : list of int
+        The networks that still train; the others get no batches.
     """
 
     def __init__(
         self,
         epochs: np.ndarray | Tensor,
         is_target,
-        train: np.ndarray,
-        validation: np.ndarray,
+        train: Sequence[np.ndarray],
+        validation: Sequence[np.ndarray],
         *,
         batch_size: int = 64,
-        seed: int = 0,
+        seeds: Sequence[int] = (0,),
         repeat_targets: bool = False,
+        time_first: bool = False,
     ):
         super().__init__()
-        self.epochs = torch.as_tensor(epochs)
-        self.is_target = torch.as_tensor(np.asarray(is_target, bool))
-        self.rows = {
-            "train": torch.as_tensor(np.flatnonzero(train)),
-            "validation": torch.as_tensor(np.flatnonzero(validation)),
-        }
-        self.batch_size, self.seed, self.repeat_targets = batch_size, seed, repeat_targets
+        epochs = torch.as_tensor(epochs)
+        self.epochs = epochs.mT.contiguous().mT if time_first else epochs
+        self._labels = self.is_target = torch.as_tensor(np.asarray(is_target, bool))
+        self.train = [torch.as_tensor(np.flatnonzero(rows)) for rows in train]
+        self.validation = [torch.as_tensor(np.flatnonzero(rows)) for rows in validation]
+        self.batch_size, self.seeds = batch_size, list(seeds)
+        self.repeat_targets, self.time_first = repeat_targets, time_first
+        self.in_training = list(range(len(self.train)))
 
     def setup(self, stage: str | None = None) -> None:
         """Move the epochs to the device the trainer computes on."""
-        if self.trainer is not None:
-            device = self.trainer.strategy.root_device
-            self.epochs, self.is_target = self.epochs.to(device), self.is_target.to(device)
-            self.rows = {part: rows.to(device) for part, rows in self.rows.items()}
+        device = self.trainer.strategy.root_device
+        self.epochs, self.is_target = self.epochs.to(device), self.is_target.to(device)
+        self.validation = [rows.to(device) for rows in self.validation]
+
+    def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the epochs and labels of some flashes: (n, n_chans, n_times) and (n,)."""
+        if self.time_first:
+            epochs = self.epochs.mT.index_select(0, rows).mT
+        else:
+            epochs = self.epochs.index_select(0, rows)
+        return epochs, self.is_target.index_select(0, rows)
+
+    def order(self, k: int, n_passes: int) -> Tensor:
+        """Draw the order of a network's training flashes in its pass after ``n_passes`` others.
+
+        It follows from seed and pass alone, so that a training that goes on where it stopped
+        sees what an undisturbed one sees.
+        """
+        rows = self._repeated(k)
+        generator = torch.Generator().manual_seed(mixed(self.seeds[k], n_passes))
+        return rows[torch.randperm(len(rows), generator=generator)]
+
+    def n_steps(self, batch_size: int, n_processes: int = 1) -> int:
+        """Count the steps of a pass: those of the network with most flashes."""
+        n_flashes = max(len(self._repeated(k)) for k in range(len(self.train)))
+        return math.ceil(math.ceil(n_flashes / n_processes) / batch_size)
+
+    def _repeated(self, k: int) -> Tensor:
+        rows = self.train[k]
+        return equal_classes(rows, self._labels[rows]) if self.repeat_targets else rows
 
     def train_dataloader(self) -> Batches:
         """Go through the training flashes in a new order each pass."""
-        generator = torch.Generator().manual_seed(self.seed)
-        rows = self.rows["train"]
-        is_target = self.is_target[rows] if self.repeat_targets else None
-        tensors = (self.epochs, self.is_target)
-        return Batches(tensors, rows, self.batch_size, generator, is_target)
+        return Batches(self)
 
-    def val_dataloader(self) -> Batches:
-        """Go through the validation flashes in the order of the recording."""
-        return Batches((self.epochs, self.is_target), self.rows["validation"], 2048)
+    def val_dataloader(self) -> list[int]:
+        """Validate once a pass; what on is known by :attr:`validation`."""
+        return [0]
+
+    def transfer_batch_to_device(self, batch, device, dataloader_idx: int):
+        """Leave a batch as it is; the epochs are on the device already."""
+        return batch
+
+
+class Batches:
+    """The steps of one pass: for each network in training, which flashes to learn from.
+
+    They come by the :data:`N_STEPS`, each with its number. Where several processes train one
+    network, each gets its share of every step.
+    """
+
+    def __init__(self, data: EpochsDataModule):
+        self.data = data
+        self.rank, self.n_processes = data.trainer.global_rank, data.trainer.world_size
+        self.batch_size = max(1, data.batch_size // self.n_processes)
+
+    def __len__(self) -> int:
+        return math.ceil(self.n_steps / N_STEPS)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a pass: those of the network with most flashes, in training or not."""
+        return self.data.n_steps(self.batch_size, self.n_processes)
+
+    def __iter__(self) -> Iterator[list[tuple[int, Rows]]]:
+        device = self.data.epochs.device
+        parts = {
+            k: self._order(k).to(device).split(self.batch_size) for k in self.data.in_training
+        }
+        for first in range(0, self.n_steps, N_STEPS):
+            steps = range(first, min(first + N_STEPS, self.n_steps))
+            yield [(s, {k: p[s] for k, p in parts.items() if s < len(p)}) for s in steps]
+
+    def _order(self, k: int) -> Tensor:
+        order = self.data.order(k, self.data.trainer.current_epoch)
+        if self.n_processes > 1:  # all get equally many, so some of the first flashes come twice
+            n_missing = -len(order) % self.n_processes
+            order = torch.cat([order, order[:n_missing]])[self.rank :: self.n_processes]
+        return order
 
 
 def equal_classes(rows: Tensor, is_target: Tensor) -> Tensor:
@@ -127,3 +167,14 @@ def equal_classes(rows: Tensor, is_target: Tensor) -> Tensor:
         return rows
     whole, rest = divmod(len(other), len(rarer))
     return torch.cat([other, rarer.repeat(whole), rarer[:rest]])
+
+
+def mixed(*numbers: int) -> int:
+    """Mix numbers into one seed, another for every combination.
+
+    Examples
+    --------
+    >>> mixed(0, 1) == mixed(1, 0)
+    False
+    """
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

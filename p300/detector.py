@@ -1,23 +1,25 @@
-"""Training one network: the LightningModule, and the run that keeps its best pass."""
+"""Training networks: the LightningModule that trains one, or many as one batched network."""
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from p300.datamodule import EpochsDataModule
+from p300.batched import BatchedNetworks, can_be_batched
+from p300.datamodule import EpochsDataModule, Rows, mixed
 from p300.errors import InputError
 from p300.metrics import roc_auc
-from p300.splits import check_monitor
 
 
-class Detector(pl.LightningModule):
-    """A network, its loss and its optimizer; validated by loss and AUC of single flashes.
+@dataclasses.dataclass
+class Trainee:
+    """A network, what it is trained on, and what became of it.
 
     Parameters
     ----------
@@ -29,158 +31,267 @@ class Detector(pl.LightningModule):
         flash.
     optimizer : callable
         Parameters, or parameter groups, to an optimizer.
+    train, validation : ndarray of bool, shape (n_flashes,)
+        Its two parts.
+    seed : int
+        Of the order of its training flashes and of all that is drawn during training.
     layer_rate : float or None
         The paper's λ: asks the network for its per-layer learning rates (eqs. 9 and 10). None
         leaves all layers to the optimizer's own rate.
     augmentations : sequence of callable
         Of :mod:`p300.augmentation`: change a training batch before the network sees it.
+    loggers : sequence of Lightning loggers
+        Where its curves go.
 
     Attributes
     ----------
-    aucs : list of float
-        Of the validation part after every pass.
+    history : list of dict
+        What was measured after every pass.
+    best_state : dict of str to Tensor, or None
+        The weights of its best pass so far.
+    error : InputError or None
+        Why it stopped too early.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        loss: nn.Module,
-        optimizer: Callable[..., torch.optim.Optimizer],
-        layer_rate: float | None = None,
-        augmentations: Sequence[Callable[[Tensor, Tensor], Tensor]] = (),
-    ):
-        super().__init__()
-        self.network, self.loss = network, loss
-        self.augmentations = tuple(augmentations)
-        self.make_optimizer, self.layer_rate = optimizer, layer_rate
-        self.constrain = getattr(network, "apply_constraints", None)
-        self.aucs: list[float] = []
-        self._losses: list[Tensor] = []
-        self._validated: list[tuple[Tensor, Tensor]] = []
+    network: nn.Module
+    loss: nn.Module
+    optimizer: Callable[..., torch.optim.Optimizer]
+    train: np.ndarray
+    validation: np.ndarray
+    seed: int = 0
+    layer_rate: float | None = None
+    augmentations: Sequence[Callable[[Tensor, Tensor], Tensor]] = ()
+    loggers: Sequence[Any] = ()
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    best_state: dict[str, Tensor] | None = None
+    error: InputError | None = None
 
-    def forward(self, epochs: Tensor) -> Tensor:
-        """Score epochs (batch, n_chans, n_times): (batch,), larger = more target-like."""
-        return self.loss.score(self.network(epochs))
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """Make the optimizer, with the paper's rates where they are asked for.
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Compute the loss of one batch."""
-        epochs, is_target = batch
-        for augment in self.augmentations:
-            epochs = augment(epochs, is_target)
-        loss = self.loss(self.network(epochs), is_target)
-        self._losses.append(self._per_flash(loss.detach(), is_target))
-        return loss
-
-    def _per_flash(self, loss: Tensor, is_target: Tensor) -> Tensor:
-        return loss / len(is_target) if self.loss.is_sum else loss
-
-    def on_train_batch_end(self, *args) -> None:
-        """Hold the network's weights to their constraints after every step."""
-        if self.constrain is not None:
-            self.constrain()
-
-    def on_train_epoch_end(self) -> None:
-        """Log the mean training loss of the pass, per flash."""
-        self.log("train/loss", torch.stack(self._losses).mean())
-        self._losses.clear()
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Keep the logits until the pass is complete."""
-        epochs, is_target = batch
-        self._validated.append((self.network(epochs), is_target))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log validation loss, per flash, and AUC of the pass."""
-        logits, is_target = (torch.cat(part) for part in zip(*self._validated, strict=True))
-        self._validated.clear()
-        scores = self.loss.score(logits)
-        if not torch.isfinite(scores).all():
-            raise InputError(
-                f"the network's output is not finite after pass {self.current_epoch + 1}: "
-                f"training diverged; try a smaller learning rate"
-            )
-        loss = self._per_flash(self.loss(logits, is_target), is_target)
-        self.log("validation/loss", loss)
-        self.aucs.append(roc_auc(is_target.cpu(), scores.float().cpu()))
-        self.log("validation/auc", self.aucs[-1])
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Make the optimizer, with the paper's rates where they are asked for."""
+        Raises
+        ------
+        InputError
+            If they are asked for and the network has none.
+        """
         if self.layer_rate is None:
-            return self.make_optimizer(self.network.parameters())
+            return self.optimizer(self.network.parameters())
         if not hasattr(self.network, "learning_rates"):
             raise InputError(
                 f"per-layer learning rates are the paper's, for its own network; "
                 f"{type(self.network).__name__} has none (use protocol=modern)"
             )
-        return self.make_optimizer(self.network.learning_rates(self.layer_rate))
+        return self.optimizer(self.network.learning_rates(self.layer_rate))
+
+    def best_pass(self, monitor: str) -> int:
+        """Tell which pass, from 1, was best: the first of the best by the monitored value."""
+        values = [row[monitor] for row in self.history]
+        best = max(values) if monitor.endswith("auc") else min(values)
+        return values.index(best) + 1
+
+    def restore_best(self) -> None:
+        """Give the network the weights of its best pass."""
+        self.network.load_state_dict(self.best_state)
 
 
-def train_network(
-    detector: Detector,
-    data: EpochsDataModule,
-    *,
-    folder: Path,
-    trainer: Callable[..., pl.Trainer],
-    monitor: str = "validation/auc",
-    patience: int = 15,
-    loggers: Sequence = (),
-) -> dict[str, float]:
-    """Train until the monitored value has not improved for a while; keep the best pass.
+class Detector(pl.LightningModule):
+    """Trains networks on one tensor of epochs; each stops by its own validation part.
+
+    Several networks of one kind are computed as one batched network where that changes no result
+    beyond rounding (:func:`~p300.batched.can_be_batched`). Each has its own order of
+    flashes, optimizer, best pass and end. Optimization is Lightning's manual one, since a step
+    belongs to one network and they do not all take it.
 
     Parameters
     ----------
-    detector : Detector
-        Trained in place; holds the weights of the best pass afterwards.
+    trainees : sequence of Trainee
+        Networks of one kind, trained in place.
     data : EpochsDataModule
-        Training and validation part.
-    folder : Path
-        For the weights of the best pass so far; they are removed at the end.
-    trainer : callable
-        Keyword arguments to a ``Trainer``; callbacks and loggers are added here.
+        Their flashes.
     monitor : {"validation/auc", "validation/loss"}
         Chooses the best pass.
     patience : int
-        Passes without improvement before training stops.
-    loggers : sequence of Lightning loggers
-        Where the curves go.
-
-    Returns
-    -------
-    dict
-        ``best_pass`` (from 1), ``n_passes`` and the monitored value.
-
-    Raises
-    ------
-    InputError
-        If ``monitor`` is a test value, or a part has flashes of one class only.
+        Passes without improvement before a network stops.
+    is_compiled : bool
+        Compile the networks with ``torch.compile``.
     """
-    check_monitor(monitor)
-    for part, rows in data.rows.items():
-        n_targets = int(data.is_target[rows].sum())
-        if not 0 < n_targets < len(rows):
-            raise InputError(
-                f"the {part} part has {n_targets} targets among {len(rows)} flashes; "
-                f"expected both targets and nontargets"
-            )
-    mode = "max" if monitor.endswith("auc") else "min"
-    best = pl.callbacks.ModelCheckpoint(
-        folder, filename="best", monitor=monitor, mode=mode, enable_version_counter=False
-    )
-    stop = pl.callbacks.EarlyStopping(monitor, mode=mode, patience=patience)
-    fitting = trainer(
-        callbacks=[best, stop], logger=list(loggers) or False, enable_progress_bar=False
-    )
-    fitting.fit(detector, datamodule=data)
-    state = torch.load(best.best_model_path, weights_only=True)
-    Path(best.best_model_path).unlink()
-    detector.load_state_dict(state["state_dict"])
-    detector.eval().cpu()
-    value = float(best.best_model_score)
-    if math.isnan(value):
-        raise InputError(f"{monitor} is not a number; training diverged")
-    return {
-        "best_pass": state["epoch"] + 1,
-        "n_passes": fitting.current_epoch,
-        monitor: value,
-    }
+
+    automatic_optimization = False
+
+    def __init__(
+        self,
+        trainees: Sequence[Trainee],
+        data: EpochsDataModule,
+        monitor: str,
+        patience: int,
+        is_compiled: bool = False,
+    ):
+        super().__init__()
+        self.trainees, self.data = list(trainees), data
+        self.monitor, self.patience = monitor, patience
+        self.networks = nn.ModuleList(t.network for t in self.trainees)
+        self.losses = nn.ModuleList(t.loss for t in self.trainees)
+        self.constrain = [getattr(t.network, "apply_constraints", None) for t in self.trainees]
+        self._batched: BatchedNetworks | None = None
+        self._compiled = torch.compile if is_compiled else lambda function: function
+        self._forward = [self._compiled(network) for network in self.networks]
+        self._losses: list[list[Tensor]] = [[] for _ in self.trainees]
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Make an optimizer for each network."""
+        return [trainee.make_optimizer() for trainee in self.trainees]
+
+    def on_train_start(self) -> None:
+        """Refuse a precision that would need its own optimizer step."""
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise InputError("trainer.precision=16-mixed; expected 32-true or bf16-mixed")
+
+    def on_train_epoch_start(self) -> None:
+        """Put the networks that are still in training side by side."""
+        if self._batched is None and can_be_batched([self.networks[k] for k in self.active]):
+            pairs = {k: (self.networks[k], self.losses[k]) for k in self.active}
+            self._batched = BatchedNetworks(pairs, self._compiled)
+        optimizers = self.optimizers(use_pl_optimizer=False)
+        self._optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
+        draws = self.current_epoch, 1 + self.global_rank  # every process draws its own
+        self._pass_seeds = {k: mixed(self.trainees[k].seed, *draws) for k in self.active}
+
+    @property
+    def active(self) -> list[int]:
+        """The networks that are still in training."""
+        return self.data.in_training
+
+    def training_step(self, batch: list[tuple[int, Rows]], batch_idx: int) -> None:
+        """Take some steps, each with every network whose pass is not over."""
+        for step, rows in batch:
+            if self._batched is not None and self._batched.takes(rows):
+                self._step_together(rows, step)
+            else:
+                for k, own in rows.items():
+                    self._step_alone(k, own, step)
+            for k in rows:
+                self._optimizers[k].step()
+                if self.constrain[k] is not None:
+                    self.constrain[k]()
+
+    def _step_alone(self, k: int, rows: Tensor, step: int) -> None:
+        epochs, is_target = self.data.gather(rows)
+        epochs = self._augmented(k, epochs, is_target, step)
+        self._optimizers[k].zero_grad(set_to_none=self._batched is None)
+        loss = self.losses[k](self._forward[k](epochs), is_target)
+        is_sum = self.losses[k].is_sum
+        # several processes average their gradients
+        self.manual_backward(loss * self.trainer.world_size if is_sum else loss)
+        self._losses[k].append(loss.detach() / len(rows) if is_sum else loss.detach())
+
+    def _step_together(self, rows: Rows, step: int) -> None:
+        n, length = len(rows), len(next(iter(rows.values())))
+        epochs, is_target = self.data.gather(torch.cat(list(rows.values())))
+        is_target = is_target.view(n, length)
+        if self.trainees[0].augmentations:
+            parts = zip(rows, epochs.split(length), is_target, strict=True)
+            epochs = torch.stack([self._augmented(*part, step) for part in parts])
+        else:
+            epochs = epochs.unflatten(0, (n, length))
+        losses = self._batched.losses(epochs, is_target)
+        self._batched.zero_grad()
+        self.manual_backward(losses.sum())
+        is_sum = self.losses[0].is_sum
+        for k, loss in zip(rows, losses.detach() / (length if is_sum else 1), strict=True):
+            self._losses[k].append(loss)
+
+    def _augmented(self, k: int, epochs: Tensor, is_target: Tensor, step: int) -> Tensor:
+        """Change a batch at random; what is drawn follows from seed, pass and step alone."""
+        seed = self._pass_seeds[k] + step
+        torch.default_generator.manual_seed(seed)  # a fraction of torch.manual_seed's time
+        if epochs.is_cuda:
+            torch.cuda.manual_seed(seed)
+        for augment in self.trainees[k].augmentations:
+            epochs = augment(epochs, is_target)
+        return epochs
+
+    def on_validation_model_zero_grad(self) -> None:
+        """Leave the gradients where they are: those of batched networks are views."""
+
+    def validation_step(self, batch: int, batch_idx: int) -> None:
+        """Measure loss, per flash, and AUC of every network in training on its own flashes."""
+        for k in self.active:
+            trainee, rows = self.trainees[k], self.data.validation[k]
+            network, loss = self.networks[k], self.losses[k]
+            logits = torch.cat([network(self.data.gather(r)[0]) for r in rows.split(2048)])
+            is_target = self.data.is_target[rows]
+            scores = loss.score(logits).float()
+            measured = None
+            if torch.isfinite(scores).all():
+                total = loss(logits, is_target).item()
+                measured = {
+                    "epoch": self.current_epoch,
+                    "validation/loss": total / len(rows) if loss.is_sum else total,
+                    "validation/auc": roc_auc(is_target.cpu(), scores.cpu()),
+                }
+            # the first process decides for all: running means of a network differ among them
+            measured = self.trainer.strategy.broadcast(measured)
+            if measured is not None:
+                trainee.history.append(measured)
+            else:
+                trainee.error = InputError(
+                    f"the network's output is not finite after pass {self.current_epoch + 1}: "
+                    f"training diverged; try a smaller learning rate"
+                )
+
+    def on_train_epoch_end(self) -> None:
+        """Keep the best weights, log the pass, and let go of networks that have finished."""
+        going_on = []
+        for k in self.active:
+            trainee = self.trainees[k]
+            if trainee.error is not None:
+                continue
+            trainee.history[-1]["train/loss"] = torch.stack(self._losses[k]).mean().item()
+            self._losses[k].clear()
+            n_passes, best = len(trainee.history), trainee.best_pass(self.monitor)
+            if best == n_passes:
+                state = self.networks[k].state_dict()
+                trainee.best_state = {name: value.clone() for name, value in state.items()}
+            if self.trainer.is_global_zero:
+                log_pass(trainee, -1)
+            if n_passes - best < self.patience:
+                going_on.append(k)
+        if going_on != self.active:
+            self._batched = None  # made anew of those that go on
+            self.data.in_training = going_on
+        self.trainer.should_stop = not going_on
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what was measured and the best weights so far."""
+        checkpoint["trainees"] = self.progress()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up what was measured and the best weights so far."""
+        self.take_up(checkpoint["trainees"])
+
+    def progress(self) -> list[dict[str, Any]]:
+        """Give what became of each network so far, as plain containers and tensors."""
+        return [
+            {
+                "history": t.history,
+                "best_state": t.best_state,
+                "error": None if t.error is None else str(t.error),
+                "is_training": k in self.active,
+            }
+            for k, t in enumerate(self.trainees)
+        ]
+
+    def take_up(self, progress: Sequence[dict[str, Any]]) -> None:
+        """Continue from what :meth:`progress` gave, in another process perhaps."""
+        for trainee, saved in zip(self.trainees, progress, strict=True):
+            trainee.history, trainee.best_state = saved["history"], saved["best_state"]
+            trainee.error = None if saved["error"] is None else InputError(saved["error"])
+        self.data.in_training = [k for k, s in enumerate(progress) if s["is_training"]]
+
+
+def log_pass(trainee: Trainee, which: int) -> None:
+    """Write what was measured in one pass to the network's own loggers."""
+    measured = trainee.history[which]
+    for logger in trainee.loggers:
+        logger.log_metrics(measured, step=measured["epoch"])
+        logger.save()

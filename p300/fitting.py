@@ -1,118 +1,164 @@
-"""Fitting one configured detector: preprocessing, members, calibration, checkpoint, scores."""
+"""Configured runs from a recording to scores: preprocessing, members, calibration, checkpoint.
+
+A run is prepared, its detectors are fitted, and it is finished. Networks of several runs that may
+train side by side do (:mod:`p300.batched`).
+"""
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from p300 import __version__
 from p300.errors import InputError
-from p300.fitting_networks import fit_network, is_network, member_arguments, select_electrodes
-from p300.folds import inner_folds, member_rows, unit_of
+from p300.files import whole_file
+from p300.fitting_networks import (
+    NetworkFit,
+    fit_networks,
+    is_network,
+    labels,
+    member_arguments,
+)
+from p300.folds import inner_folds, unit_of
 from p300.progress import Step, step
 from p300.results import report_parts
-from p300.splits import Split
+from p300.runs import Fitted, Run, Shared, prepare
+from p300.splits import Split, shares_samples
 
 if TYPE_CHECKING:
     import pandas as pd
     from omegaconf import DictConfig
 
-    from p300.alignment import EuclideanAlignment
     from p300.checkpoint import Member
-    from p300.preprocessing import Epochs, Preprocessor
+    from p300.preprocessing import Epochs
     from p300.recording import Recording
-    from p300.stacking import Stack
 
 log = logging.getLogger("p300.fitting")
 
 
 def fit_and_score(
-    cfg: DictConfig, config: dict, recording: Recording, split: Split, folder: Path, tracker
+    cfg: DictConfig, config: dict, recording: Recording, split: Split, folder: Path, tracker=None
 ) -> dict[str, Any]:
-    """Preprocess, fit every member, write checkpoint and scores; return what was found."""
-    from hydra.utils import instantiate
+    """Preprocess, fit every member, write checkpoint and scores; return what was found.
 
+    Raises
+    ------
+    InputError
+        If something cannot be fitted.
+    """
+    run = Run(cfg, config, recording, split, folder, tracker)
+    prepare(run, Shared())
+    fit_all([run])
+    return finish(run)
+
+
+def fit_all(runs: Sequence[Run]) -> None:
+    """Fit everything that is planned in some runs; a run that fails gets its error.
+
+    Time is divided evenly among the runs.
+    """
+    started = time.perf_counter()
+    places = [
+        (run, share, k)
+        for run in runs
+        for share, planned in enumerate(run.planned)
+        for k in range(len(planned))
+    ]
+    networks, numbers = [], {id(run): 0 for run in runs}
+    fitted: dict[tuple[int, int, int], Fitted | Exception] = {}
+    several = len(places) > 1
+    with step("detectors", len(places), "fitted") if several else nullcontext(Step()) as done:
+        for place, (run, share, k) in enumerate(places):
+            plan = run.planned[share][k]
+            if is_network(plan.model):
+                numbers[id(run)] += 1
+                parts = plan.train, plan.left_out, numbers[id(run)], run.folder, run.tracker
+                networks.append((place, NetworkFit(run.cfg, plan.model, run.epochs, *parts)))
+            else:
+                try:
+                    fitted[place] = fit_classical(plan.model, run.epochs, plan.train), {}
+                except Exception as error:  # whatever it is, it is not the other runs'
+                    fitted[place] = error
+                done.skip()  # far quicker than a network
+        found = fit_networks([fit for _, fit in networks], done.advance)
+    fitted |= {place: one for (place, _), one in zip(networks, found, strict=True)}
+    for run in runs:
+        run.fitted = [[] for _ in run.planned]
+        run.fit_s = (time.perf_counter() - started) / len(runs)
+    for place, (run, share, _) in enumerate(places):
+        if isinstance(fitted[place], Exception):
+            run.error = run.error or fitted[place]
+        else:
+            run.fitted[share].append(fitted[place])
+
+
+def finish(run: Run) -> dict[str, Any]:
+    """Combine a run's members, calibrate, and write checkpoint and scores.
+
+    Returns
+    -------
+    dict
+        What ``results.json`` is to hold.
+
+    Raises
+    ------
+    InputError
+        If something could not be fitted, or the calibration is unknown.
+    """
     from p300.checkpoint import TrainedDetector
 
-    started = time.perf_counter()
-    preprocessor = instantiate(cfg.preprocessing, _convert_="all")
-    alignment = instantiate(cfg.alignment.method, _convert_="all")
-    with step("preprocessing: fit"):
-        preprocessor.fit(recording, rows=split.train)
-    epochs = make_epochs(cfg, preprocessor, alignment, recording)
-    if cfg.select_electrodes.n is not None:
-        best = select_electrodes(cfg, epochs, split, folder)
-        preprocessor = preprocessor.set_params(channels=best).fit(recording, rows=split.train)
-        epochs = make_epochs(cfg, preprocessor, alignment, recording)
-    preprocessed = time.perf_counter()
-    log.info("preprocessed to %s in %.1f s", epochs.data.shape, preprocessed - started)
-
-    shares = member_rows(
-        epochs.flashes,
-        split.train,
-        n_members=cfg.ensemble.n_members,
-        share=cfg.ensemble.share,
-        seed=cfg.seed,
-    )
-    members, offset, training = fit_all(cfg, epochs, shares, split.validation, folder, tracker)
-    log.info("fitted %d member(s) in %.1f s", len(members), time.perf_counter() - preprocessed)
+    if run.error is not None:
+        raise run.error
+    cfg, epochs, split = run.cfg, run.epochs, run.split
+    members, offset, records, held_out = combined(run)
     detector = TrainedDetector(
-        members, preprocessor, recording.speller, config, (1.0, offset), alignment
+        members, run.preprocessor, run.recording.speller, run.config, (1.0, offset), run.alignment
     )
     scores = detector.score_epochs(epochs.data)
+    if held_out is None and split.validation.any():
+        held_out = np.where(split.validation, scores, np.nan)
+    if held_out is None and cfg.held_out_folds:
+        held_out = left_out_scores(run)
+    slope, shift = 1.0, 0.0
     if cfg.calibration != "none":
         slope, shift = calibrated(cfg.calibration, scores, epochs, split.validation)
         detector.calibration = slope, slope * offset + shift
-        scores = slope * scores + shift
-    detector.save(folder / "checkpoint.pt")
+    scores = slope * scores + shift
+    detector.save(run.folder / "checkpoint.pt")
+    for number, record in enumerate((r for r in records if "best_pass" in r), start=1):
+        monitored = record[cfg.protocol.monitor]
+        shown = number, cfg.protocol.monitor, monitored, record["best_pass"], record["n_passes"]
+        log.info("network %d: %s %.3f in pass %d of %d", *shown)
+    if held_out is not None:
+        known = ~np.isnan(held_out)
+        held_out = slope * held_out[known] + shift
+        table = epochs.flashes[known].assign(score=held_out)
+        with whole_file(run.folder / "held_out.csv") as file:
+            table.to_csv(file, index=False)
     results = {
-        "choices": config["choices"],
+        "version": __version__,
+        "choices": run.config["choices"],
         "seed": cfg.seed,
         "split": str(split),
         "ch_names": list(epochs.ch_names),
         "n_parameters": detector.n_parameters,
-        "preprocess_s": preprocessed - started,
-        "fit_s": time.perf_counter() - preprocessed,
-        "members": training,
+        "preprocess_s": run.preprocess_s,
+        "fit_s": run.fit_s,
+        "members": records,
     }
-    return results | report_parts(scores, epochs, split, folder)
+    return results | report_parts(scores, epochs, split, run.folder)
 
 
-def make_epochs(
-    cfg: DictConfig,
-    preprocessor: Preprocessor,
-    alignment: EuclideanAlignment | None,
-    recording: Recording,
-) -> Epochs:
-    """Cut all epochs, or take them from the configured cache, and align them."""
-    from p300.alignment import aligned
-    from p300.preprocessing import EpochsCache
-
-    with step("preprocessing", len(recording.flashes), "flashes") as cut:
-        on_cut = cut.advance if cut.has_bar else None
-        if cfg.cache.folder is None:
-            epochs = preprocessor.epochs(recording, on_cut=on_cut)
-        else:
-            cache = EpochsCache(cfg.cache.folder, max_bytes=cfg.cache.max_gb * 1e9)
-            epochs = cache.epochs(preprocessor, recording, on_cut=on_cut)
-        return aligned(epochs, alignment)
-
-
-def fit_all(
-    cfg: DictConfig,
-    epochs: Epochs,
-    shares: list[np.ndarray],
-    validation_rows: np.ndarray,
-    folder: Path,
-    tracker,
-) -> tuple[list[Member], float, list[dict[str, Any]]]:
-    """Fit the configured model to each share of the training flashes; their scores are averaged.
+def combined(
+    run: Run,
+) -> tuple[list[Member], float, list[dict[str, Any]], np.ndarray | None]:
+    """Give each member of a run its weight.
 
     Returns
     -------
@@ -122,49 +168,46 @@ def fit_all(
         To be added to the weighted sum of their scores.
     records : list of dict
         What is to be told of each member.
+    left_out_scores : ndarray, shape (n_flashes,), or None
+        Of a stack: scores of the training flashes by members that were not fitted to them.
     """
-    from hydra.utils import instantiate
-
-    from p300.checkpoint import import_class
-    from p300.stacking import Stack
-
-    numbers = itertools.count(1)  # of the networks of this run
-    is_stack = import_class(cfg.model["_target_"]) is Stack
-    stack = instantiate(cfg.model, _convert_="all") if is_stack else None
-    n_fits = len(shares) if stack is None else count_fits(stack, epochs, shares)
-
-    def fit_one(model, train_rows, validation_rows):
-        if is_network(model):
-            rows = train_rows, validation_rows
-            fitted = fit_network(cfg, model, epochs, *rows, next(numbers), folder, tracker)
-            done.advance()
-        else:
-            fitted = fit_classical(model, epochs, train_rows), {}
-            (done.skip if is_stack else done.advance)()  # far quicker than the networks beside it
-        return fitted
-
-    with step("members", n_fits, "fitted") if n_fits > 1 else nullcontext(Step()) as done:
-        if stack is not None:
-            parts = [stack.fit(epochs, rows, fit_one) for rows in shares]
-        else:
-            fitted = [fit_one(cfg.model, rows, validation_rows) for rows in shares]
-            parts = [([member], 0.0, [record]) for member, record in fitted]
-    members, offsets, records = zip(*parts, strict=True)
-    members, records = [m for p in members for m in p], [r for p in records for r in p]
+    stack, left_out = run.stack, None
+    if stack is None:
+        fitted = [one for part in run.fitted for one in part]
+        members, offset = [member for member, _ in fitted], 0.0
+        records = [record for _, record in fitted]
+    else:
+        parts = [
+            stack.combine(run.epochs, *part)
+            for part in zip(run.shares, run.planned, run.fitted, strict=True)
+        ]
+        members = [member for part in parts for member in part[0]]
+        offset = float(np.mean([part[1] for part in parts]))
+        records = [record for part in parts for record in part[2]]
+        left_out = np.mean([part[3] for part in parts], axis=0)
     for member, record in zip(members, records, strict=True):
-        member.weight /= len(shares)
+        member.weight /= len(run.shares)
         record["weight"] = member.weight
-    return members, float(np.mean(offsets)), records
+    return members, offset, records, left_out
 
 
-def count_fits(stack: Stack, epochs: Epochs, shares: list[np.ndarray]) -> int:
-    """Count how many detectors a stack fits to each share: every kind once a left-out fold.
+def left_out_scores(run: Run) -> np.ndarray:
+    """Score the training flashes of a classical detector fold by fold, fitted to the others.
 
-    A classical one is fitted once more to everything.
+    Returns
+    -------
+    ndarray, shape (n_flashes,)
+        nan elsewhere.
     """
-    n_again = sum(not is_network(model) for model in stack.members.values())
-    n_folds = [inner_folds(epochs.flashes, rows, stack.n_folds).max() + 1 for rows in shares]
-    return sum(int(n) * len(stack.members) + n_again for n in n_folds)
+    flashes, scores = run.epochs.flashes, np.full(len(run.epochs.flashes), np.nan)
+    window_s = (run.epochs.tmin, run.epochs.tmin + run.epochs.data.shape[-1] / run.epochs.sfreq)
+    folds = inner_folds(flashes, run.split.train, run.cfg.held_out_folds)
+    for k in range(folds.max() + 1):
+        out = folds == k
+        others = ~shares_samples(flashes, out, window_s)
+        fitted = [fit_classical(run.cfg.model, run.epochs, r & others) for r in run.shares]
+        scores[out] = np.mean([member.score(run.epochs.data[out]) for member in fitted], axis=0)
+    return scores
 
 
 def fit_classical(model: Mapping, epochs: Epochs, rows: np.ndarray) -> Member:
@@ -180,9 +223,8 @@ def fit_classical(model: Mapping, epochs: Epochs, rows: np.ndarray) -> Member:
         whole["groups"] = inner_folds(epochs.flashes, rows)[rows]
     if has_fit_parameter(detector, "characters"):
         whole["characters"] = unit_of(epochs.flashes, "character")[rows]
-    is_target = epochs.flashes["is_target"][rows].to_numpy(bool)
     with step(type(detector).__name__):
-        detector.fit(epochs.data[rows], is_target, **whole)
+        detector.fit(epochs.data[rows], labels(epochs)[rows], **whole)
     return Member(detector, member_arguments(model, epochs))
 
 

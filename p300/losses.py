@@ -83,8 +83,8 @@ class LogisticSquareError(nn.Module):
     @staticmethod
     def score(logits: Tensor) -> Tensor:
         """Return the normalised P300 output less one half: (batch, 2) to (batch,)."""
-        output = torch.sigmoid(logits)
-        return output[:, 1] / output.sum(1) - 0.5
+        output = F.logsigmoid(logits)  # whose ratio is sound where both are nearly zero
+        return torch.sigmoid(output[:, 1] - output[:, 0]) - 0.5
 
 
 def class_weights(is_target, balanced: bool) -> Tensor:

@@ -38,6 +38,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.is_on = False
+        self.n_commands = 0  # a sweep's own, and that of the run it is at
         self.bars: Any = None
 
 
@@ -120,38 +121,31 @@ def step(what: str, total: float | None = None, unit: str = "%", *, at_most: boo
             bars.remove_task(task)
 
 
-def watched(make_trainer: Callable, detector, passes: Step) -> Callable:
-    """Let a step look at a training whenever its bar is drawn; the training itself is not touched.
+def watch_training(passes: Step, trainer, detector) -> None:
+    """Let a step look at a training whenever its bar is drawn; the training is not touched.
 
     Parameters
     ----------
-    make_trainer : callable
-        Keyword arguments to a Lightning ``Trainer``.
-    detector : Detector
-        Keeps the AUC of every validation.
     passes : Step
         Its total is the number of passes.
-
-    Returns
-    -------
-    callable
-        As ``make_trainer``.
+    trainer : pytorch_lightning.Trainer
+        Not yet begun.
+    detector : Detector
+        Keeps what every pass was measured to be.
     """
 
-    def make(**arguments):
-        trainer = make_trainer(**arguments)
+    def look() -> tuple[float, str]:
+        n_batches = trainer.num_training_batches or math.inf
+        in_pass = trainer.fit_loop.epoch_loop.batch_progress.current.completed / n_batches
+        aucs = [[row["validation/auc"] for row in t.history] for t in detector.trainees]
+        aucs = [of_one for of_one in aucs if of_one]
+        if not aucs:
+            return trainer.current_epoch + in_pass, ""
+        last = sum(of_one[-1] for of_one in aucs) / len(aucs)
+        best = sum(map(max, aucs)) / len(aucs)
+        return trainer.current_epoch + in_pass, f"val AUC {last:.3f}, best {best:.3f}"
 
-        def look() -> tuple[float, str]:
-            n_batches = trainer.num_training_batches or math.inf
-            in_pass = trainer.fit_loop.epoch_loop.batch_progress.current.completed / n_batches
-            aucs = detector.aucs
-            note = f"val AUC {aucs[-1]:.3f}, best {max(aucs):.3f}" if aucs else ""
-            return trainer.current_epoch + in_pass, note
-
-        passes.watch(look)
-        return trainer
-
-    return make if passes.has_bar else make_trainer
+    passes.watch(look)
 
 
 def show(result) -> None:
@@ -190,6 +184,7 @@ def messages(cfg: DictConfig) -> Iterator[None]:
             handler.setLevel(logging.WARNING)
     _screen.is_on = bool(cfg.get("progress", True)) and not quiet and _is_alone()
     logging.captureWarnings(True)
+    _screen.n_commands += 1
     try:
         yield
     except Exception as error:
@@ -198,8 +193,10 @@ def messages(cfg: DictConfig) -> Iterator[None]:
         log.error("%s", cause, exc_info=error if is_bug else None, extra=SHOWN)
         raise
     finally:
-        logging.captureWarnings(False)
-        _screen.is_on = False
+        _screen.n_commands -= 1
+        if not _screen.n_commands:
+            logging.captureWarnings(False)
+            _screen.is_on = False
 
 
 def not_shown_yet(record: logging.LogRecord) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from p300.files import whole_file
 from p300.metrics import detection_metrics
 from p300.progress import show, step
 from p300.recording import FLASH_COLUMNS
@@ -103,7 +103,8 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
     for doubt in doubts:
         log.warning("%s", doubt.message)
     report = check_recording(recording, tmin=tmin, tmax=tmax)
-    (folder / "integrity.txt").write_text(f"{recording!r}\n\n{report}\n", "utf-8")
+    with whole_file(folder / "integrity.txt") as file:
+        file.write(f"{recording!r}\n\n{report}\n")
     report.raise_if_refused()
     return recording
 
@@ -112,7 +113,8 @@ def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path)
     """Write every flash's score, show the test part's table, and return the summaries."""
     part = np.select([getattr(split, p) for p in PARTS], PARTS, "unused")
     table = epochs.flashes.assign(part=part, score=scores)
-    table.to_csv(folder / "scores.csv", index=False)
+    with whole_file(folder / "scores.csv") as file:
+        table.to_csv(file, index=False)
     summaries = {}
     for name in PARTS[1:]:
         rows = getattr(split, name)
@@ -125,14 +127,10 @@ def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path)
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write plain containers as JSON, in one step: the file is whole or not there.
-
-    Numbers that are not finite become null.
-    """
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n", "utf-8")
-    os.replace(partial, path)
+    """Write plain containers as JSON, whole or not at all; numbers not finite become null."""
+    text = json.dumps(_plain(content), indent=2, allow_nan=False)
+    with whole_file(path) as file:
+        file.write(text + "\n")
 
 
 def read_scores(folder: Path, part: str | None = None) -> pd.DataFrame:

@@ -7,7 +7,7 @@ negative: L. Breiman, "Stacked regressions", Machine Learning 24:49-64, 1996.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from p300.fitting_networks import is_network
 from p300.folds import inner_folds
 from p300.splits import shares_samples
 
@@ -22,8 +23,24 @@ if TYPE_CHECKING:
     from p300.checkpoint import Member
     from p300.preprocessing import Epochs
 
-#: Model, training flashes and validation flashes (or None) to a trained member and its record.
-FitMember = Callable[[Mapping, np.ndarray, np.ndarray | None], "tuple[Member, dict[str, Any]]"]
+
+@dataclass(frozen=True)
+class PlannedFit:
+    """One detector that is to be fitted.
+
+    Parameters
+    ----------
+    model : mapping
+        Its ``_target_`` and arguments.
+    train : ndarray of bool, shape (n_flashes,)
+        What it is fitted to.
+    left_out : ndarray of bool, shape (n_flashes,), or None
+        What a network stops by, and what a member of a stack is weighed by.
+    """
+
+    model: Mapping[str, Any]
+    train: np.ndarray
+    left_out: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +66,8 @@ class Stack:
     n_folds: int = 5
     penalty: float = 0.03
 
-    def fit(
-        self, epochs: Epochs, rows: np.ndarray, fit_member: FitMember
-    ) -> tuple[list[Member], float, list[dict[str, Any]]]:
-        """Train all members.
+    def plan(self, epochs: Epochs, rows: np.ndarray) -> list[PlannedFit]:
+        """Tell what is to be fitted, for :meth:`combine`.
 
         Parameters
         ----------
@@ -60,8 +75,27 @@ class Stack:
             Of the whole recording.
         rows : ndarray of bool, shape (n_flashes,)
             The training part.
-        fit_member : callable
-            Trains one.
+        """
+        folds = inner_folds(epochs.flashes, rows, self.n_folds)
+        window_s = (epochs.tmin, epochs.tmin + epochs.data.shape[-1] / epochs.sfreq)
+        left_out = [folds == k for k in range(folds.max() + 1)]
+        others = [rows & ~shares_samples(epochs.flashes, out, window_s) for out in left_out]
+        planned = []
+        for model in self.members.values():
+            parts = zip(others, left_out, strict=True)
+            planned += [PlannedFit(model, *part) for part in parts]
+            if not is_network(model):
+                planned.append(PlannedFit(model, rows))
+        return planned
+
+    def combine(
+        self,
+        epochs: Epochs,
+        rows: np.ndarray,
+        planned: Sequence[PlannedFit],
+        fitted: Sequence[tuple[Member, dict[str, Any]]],
+    ) -> tuple[list[Member], float, list[dict[str, Any]], np.ndarray]:
+        """Weigh what was fitted as planned.
 
         Returns
         -------
@@ -71,29 +105,31 @@ class Stack:
             To be added to the weighted sum, which then is the log odds of a target among
             equally many nontargets.
         records : list of dict
-            What ``fit_member`` told of each member, with its name.
+            What is to be told of each member, with its name.
+        left_out_scores : ndarray, shape (n_flashes,)
+            Of the training flashes, by members that were not fitted to them; nan elsewhere.
         """
-        folds = inner_folds(epochs.flashes, rows, self.n_folds)
-        window_s = (epochs.tmin, epochs.tmin + epochs.data.shape[-1] / epochs.sfreq)
-        left_out = [folds == k for k in range(folds.max() + 1)]
-        others = [rows & ~shares_samples(epochs.flashes, out, window_s) for out in left_out]
-        scores = np.zeros((len(rows), len(self.members)))
+        done = list(zip(planned, fitted, strict=True))
+        scores = np.full((len(rows), len(self.members)), np.nan)
         kept = []
         for column, model in zip(scores.T, self.members.values(), strict=True):
-            fitted = [fit_member(model, *parts) for parts in zip(others, left_out, strict=True)]
-            for (member, _), out in zip(fitted, left_out, strict=True):
-                column[out] = member.score(epochs.data[out])
-            kept.append(fitted if member.is_network else [fit_member(model, rows, None)])
+            own = [(plan, found) for plan, found in done if plan.model is model]
+            for plan, (member, _) in own:
+                if plan.left_out is not None:
+                    column[plan.left_out] = member.score(epochs.data[plan.left_out])
+            whole = [found for plan, found in own if plan.left_out is None]
+            kept.append(whole or [found for _, found in own])
+            n_folds = len(own) - len(whole)
         is_target = epochs.flashes["is_target"][rows].to_numpy(bool)
-        penalty = self.penalty if len(left_out) > 2 else math.inf
+        penalty = self.penalty if n_folds > 2 else math.inf
         weights, offset = fit_weights(scores[rows], is_target, penalty)
         members, records = [], []
-        for name, fitted, weight in zip(self.members, kept, weights, strict=True):
-            for member, record in fitted:
-                member.weight = float(weight) / len(fitted)
+        for name, own, weight in zip(self.members, kept, weights, strict=True):
+            for member, record in own:
+                member.weight = float(weight) / len(own)
                 members.append(member)
                 records.append({"name": name, **record})
-        return members, offset, records
+        return members, offset, records, scores @ weights + offset
 
 
 def fit_weights(scores, is_target, penalty: float = 0.03) -> tuple[np.ndarray, float]:

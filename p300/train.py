@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.cli import conf_dir, run_with_hydra
 from p300.errors import InputError
+from p300.files import PARTIAL, alone, whole_file
 from p300.splits import Split, check_monitor
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from p300.recording import Recording
+    from p300.runs import Run, Shared
 
 log = logging.getLogger("p300.train")
+
+#: Not 0 in a process that helps another with one run, as Lightning and Slurm number them.
+HELPERS = ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 
 
 def main() -> None:
     """Run the command with the arguments of the command line."""
-    run_with_hydra("train", train)
+    from p300.sweep_jobs import conclude
+
+    try:
+        run_with_hydra("train", train)
+    finally:
+        conclude()
 
 
 def train(cfg: DictConfig) -> float:
@@ -34,10 +46,17 @@ def train(cfg: DictConfig) -> float:
         The validation AUC (``nan`` without a validation part), for a hyper-parameter search.
     """
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from p300.sweeps import objective, run_job
 
     hydra = HydraConfig.get()
-    results = train_run(cfg, Path(hydra.runtime.output_dir), hydra.runtime.choices)
-    return results.get("validation", {}).get("detection", {}).get("auc", float("nan"))
+    folder = Path(hydra.runtime.output_dir)
+
+    def run() -> dict[str, Any]:
+        return train_run(cfg, folder, hydra.runtime.choices)
+
+    return objective(run_job(run, folder) if hydra.mode is RunMode.MULTIRUN else run())
 
 
 def run_training(folder: str | Path, *overrides: str) -> dict[str, Any]:
@@ -90,7 +109,9 @@ def compose_training(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, st
     return cfg, choices
 
 
-def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict[str, Any]:
+def train_run(
+    cfg: DictConfig, folder: Path, choices: Mapping[str, str], shared: Shared | None = None
+) -> dict[str, Any]:
     """Train one detector as configured and write its run folder.
 
     Parameters
@@ -98,9 +119,11 @@ def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict
     cfg : DictConfig
         As composed from ``conf/train.yaml``.
     folder : Path
-        The run folder, empty.
+        The run folder. In one where this very training was interrupted, it goes on.
     choices : mapping of str to str
         Which file was chosen of each configuration group.
+    shared : Shared or None
+        What earlier runs of this process have left.
 
     Returns
     -------
@@ -110,37 +133,143 @@ def train_run(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> dict
     Raises
     ------
     InputError
-        If recording, split or configuration cannot be used. ``results.json`` is then missing
-        from the run folder, and no other command takes it for a finished run.
+        If recording, split or configuration cannot be used, or the folder holds another run.
+        ``results.json`` is then missing from the run folder, and no other command takes it for a
+        finished run.
     """
+    (found,) = train_runs([(cfg, folder, choices)], shared)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def train_runs(
+    requests: Sequence[tuple[DictConfig, Path, Mapping[str, str]]],
+    shared: Shared | None = None,
+    call: Callable[[int, Callable[[], Any]], Any] = lambda k, work: work(),
+) -> list[dict[str, Any] | Exception]:
+    """Train several detectors in one process, each into its own run folder.
+
+    What they have in common is done once: recordings are read, epochs cut, and networks that
+    differ in nothing but seeds and flashes are trained side by side.
+
+    Parameters
+    ----------
+    requests : sequence of (DictConfig, Path, mapping)
+        As :func:`train_run` takes them.
+    shared : Shared or None
+        What earlier runs of this process have left.
+    call : callable
+        Calls what is done for one run alone; given its place and the work. A sweep sends what is
+        logged meanwhile to that run.
+
+    Returns
+    -------
+    list of dict or Exception
+        What each ``results.json`` holds, or why there is none; one that fails costs only itself.
+    """
+    from p300.fitting import fit_all
+    from p300.runs import Shared
+
+    shared = shared or Shared()
+    runs: dict[int, Run] = {}
+    found: dict[int, dict[str, Any] | Exception] = {}
+    locks = contextlib.ExitStack()
+
+    def begin_alone(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> Run:
+        if not any(os.environ.get(name, "0") != "0" for name in HELPERS):
+            locks.enter_context(alone(folder))
+        return begin(cfg, folder, choices, shared)
+
+    try:
+        for k, request in enumerate(requests):
+            try:
+                runs[k] = call(k, functools.partial(begin_alone, *request))
+            except Exception as error:
+                found[k] = error
+        fit_all(list(runs.values()))
+        for k, run in runs.items():
+            try:
+                found[k] = call(k, functools.partial(conclude, run))
+            except Exception as error:
+                found[k] = error
+    finally:
+        for run in runs.values():
+            if run.tracker is not None:
+                run.tracker.finish()
+        locks.close()
+    return [found[k] for k in range(len(requests))]
+
+
+def begin(cfg: DictConfig, folder: Path, choices: Mapping[str, str], shared: Shared) -> Run:
+    """Begin a run: its configuration written, its recording read and split, its epochs cut."""
     from omegaconf import OmegaConf
 
-    from p300.fitting import configured_split, fit_and_score
-    from p300.results import read_recording, write_json
-    from p300.tracking import log_run, start_tracking
+    from p300.fitting import configured_split
+    from p300.runs import Run, prepare
+    from p300.tracking import start_tracking
 
     check_monitor(cfg.protocol.monitor)
     config = OmegaConf.to_container(cfg, resolve=True)
     config["choices"] = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
-    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
-
-    steps = cfg.preprocessing
-    recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
+    write_config(folder, config)
+    recording = shared.recording(cfg, folder)
     split = configured_split(cfg, recording.flashes)
     check_labels(recording, split)
     log.info("%r", recording)
     log.info("%s", split)
     tracker = start_tracking(cfg, config, folder)
+    run = Run(cfg, config, recording, split, folder, tracker)
     try:
-        results = fit_and_score(cfg, config, recording, split, folder, tracker)
-        if tracker is not None:
-            log_run(tracker, cfg, results, recording.speller, folder)
-    finally:
+        prepare(run, shared)
+    except BaseException:
         if tracker is not None:
             tracker.finish()
-    write_json(folder / "results.json", results)
-    log.info("run folder: %s", os.path.relpath(folder))
+        raise
+    return run
+
+
+def conclude(run: Run) -> dict[str, Any]:
+    """Finish a fitted run: everything into its folder, results.json last."""
+    from p300.fitting import finish
+    from p300.results import write_json
+    from p300.tracking import log_run
+
+    results = finish(run)
+    if run.tracker is not None:
+        log_run(run.tracker, run.cfg, results, run.recording.speller, run.folder)
+    write_json(run.folder / "results.json", results)
+    for pattern in ("networks/*.ckpt", f"**/*{PARTIAL}"):  # of a training that is complete
+        for left in run.folder.glob(pattern):
+            left.unlink()
+    log.info("run folder: %s", os.path.relpath(run.folder))
     return results
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write the resolved configuration into a run folder, or find the same one there.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a finished run, or the beginning of another one.
+    """
+    from omegaconf import OmegaConf
+
+    from p300.sweeps import fingerprint
+
+    path = folder / "config.yaml"
+    if (folder / "results.json").exists():
+        raise InputError(f"{folder} holds a finished run; expected a new folder")
+    if path.exists() and fingerprint(OmegaConf.to_container(OmegaConf.load(path))) != fingerprint(
+        config
+    ):
+        raise InputError(
+            f"{folder} holds the beginning of a run with another configuration; expected a new "
+            f"folder, or the same configuration to go on with it"
+        )
+    with whole_file(path) as file:
+        file.write(OmegaConf.to_yaml(OmegaConf.create(config)))
 
 
 def check_labels(recording: Recording, split: Split) -> None:

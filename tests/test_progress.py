@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from p300 import fitting, fitting_networks
+from p300 import fitting, fitting_networks, runs
 from p300.errors import InputError
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.progress import Step, _screen, is_terminal, messages, show, step
@@ -60,6 +60,7 @@ def told(monkeypatch):
         return steps[-1]
 
     monkeypatch.setattr(fitting, "step", keep)
+    monkeypatch.setattr(runs, "step", keep)
     monkeypatch.setattr(fitting_networks, "step", keep)
     monkeypatch.setattr(_files, "step", keep)
     return steps
@@ -98,15 +99,24 @@ def log_of(folder):
 
 
 def test_a_training_shows_passes_time_left_and_validation_auc(small, tmp_path):
-    passes = ["protocol.max_epochs=40", "protocol.patience=40", "experiment=mcnn3"]
-    status, written = run_on_terminal(tmp_path, EAGER, "train", *small, *passes)
+    passes = ["protocol.max_epochs=40", "protocol.patience=40"]
+    networks = ["experiment=mcnn3", "model=eegnet"]  # which are trained one after the other
+    status, written = run_on_terminal(tmp_path, EAGER, "train", *small, *passes, *networks)
     assert status == 0, written
     seen = plain(written)
     assert re.search(r"network 1 \S+ [1-9]\d*/40 passes up to 0:\d\d left val AUC 0\.\d{3}", seen)
-    assert re.search(r"members +\S+ 1/3 fitted +0:\d\d left", seen)
+    assert re.search(r"detectors +\S+ 1/3 fitted +0:\d\d left", seen)
     # what is logged meanwhile stands on lines of its own, above the bars
     assert re.search(r"^network 2: validation/auc 0\.\d{3} in pass \d+ of 40$", seen, re.MULTILINE)
     assert not CONTROL.search(log_of(tmp_path)) and "passes up to" not in log_of(tmp_path)
+
+
+def test_networks_that_train_side_by_side_share_a_bar(small, tmp_path):
+    passes = ["protocol.max_epochs=40", "protocol.patience=40", "experiment=mcnn3"]
+    status, written = run_on_terminal(tmp_path, EAGER, "train", *small, *passes)
+    assert status == 0, written
+    bar = r"network 1 to 3 \S+ [1-9]\d*/40 passes up to 0:\d\d left val AUC 0\.\d{3}"
+    assert re.search(bar, plain(written))
 
 
 def test_a_benchmark_shows_its_cells_and_their_time_left(small, tmp_path):
@@ -264,15 +274,18 @@ def test_a_step_nobody_looks_at_takes_everything_in_silence(capsys):
 # -- what the steps are told ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [["experiment=light"], ["experiment=mcnn1"]], ids=" ".join)
-def test_all_that_is_announced_is_done(p300, small, told, options):
-    status, _, errors = p300("train", *options, *small)
+@pytest.mark.parametrize(
+    "experiment, wanted",
+    [("light", [f"network {k}" for k in range(1, 6)]), ("mcnn1", ["network 1 to 5"])],
+)
+def test_all_that_is_announced_is_done(p300, small, told, experiment, wanted):
+    status, _, errors = p300("train", f"experiment={experiment}", *small)
     assert status == 0, errors
     by_name = {one.what: one for one in told}
     assert by_name["preprocessing"].n == by_name["preprocessing"].total > 0
-    assert by_name["members"].n == by_name["members"].total >= 5
-    networks = [one for one in told if one.what.startswith("network")]
-    assert len(networks) == 5 and {one.total for one in networks} == {1}
+    assert by_name["detectors"].n == by_name["detectors"].total >= 5
+    networks = [one.what for one in told if one.what.startswith("network")]
+    assert networks == wanted and {by_name[name].total for name in networks} == {1}
 
 
 def test_reading_tells_of_every_byte_of_a_large_file(told, tmp_path):

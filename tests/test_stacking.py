@@ -63,8 +63,16 @@ def test_separable_scores_keep_finite_weights():
     assert (0 < weights).all() and (weights < 100).all() and math.isfinite(offset)
 
 
+#: A network and a classical detector by name, which decides what each is planned to learn from;
+#: what stands in for them below has nothing to learn.
+MODELS = {
+    "a": {"_target_": "p300.models.CecottiCNN"},
+    "b": {"_target_": "p300.baselines.ShrinkageLDA"},
+}
+
+
 class Amplitude(nn.Module):
-    """A network that has nothing to learn: the mean amplitude as the logit of a target."""
+    """The mean amplitude as the logit of a target."""
 
     def forward(self, x):
         level = x.mean(dim=(1, 2))
@@ -72,54 +80,100 @@ class Amplitude(nn.Module):
 
 
 class LoudTargets:
-    """A classical detector that has nothing to learn."""
+    """The mean amplitude as the score."""
 
     def decision_function(self, epochs):
         return epochs.mean(axis=(1, 2))
 
 
-def fit_stack(text, n_folds=5):
-    """Fit a stack of one network and one classical detector and write down what they got."""
+class Forgetful:
+    """Scores that are wrong where it was fitted: the sign of the amplitude is turned."""
+
+    def __init__(self, epochs, rows):
+        self.known = {epoch.tobytes() for epoch in epochs.data[rows]}
+
+    def decision_function(self, epochs):
+        turned = np.array([-1.0 if epoch.tobytes() in self.known else 1.0 for epoch in epochs])
+        return turned * epochs.mean(axis=(1, 2))
+
+
+def make_epochs(text="ABCDEFG"):
+    """Epochs of a simulated recording with targets three units above nontargets."""
     recording = simulate_recording(text, n_repetitions=3, seed=1)
     epochs = Preprocessor(scaling="none").fit(recording).epochs(recording)
-    is_target = epochs.flashes["is_target"].to_numpy(bool)
-    epochs.data[is_target] += 3
+    epochs.data[epochs.flashes["is_target"].to_numpy(bool)] += 3
+    return epochs
+
+
+def pretend_to_fit(planned):
+    """Give detectors with nothing to learn, as if fitted as planned."""
+    return [
+        (Member(Amplitude(), dict(plan.model), "CrossEntropy"), {"best_pass": 3})
+        if plan.model is MODELS["a"]
+        else (Member(LoudTargets(), dict(plan.model)), {})
+        for plan in planned
+    ]
+
+
+def test_a_network_learns_once_a_fold_and_a_classical_detector_from_everything_too():
+    epochs = make_epochs()
     rows = np.ones(len(epochs.flashes), bool)
-    calls = []
-
-    def fit_member(model, train, validation):
-        calls.append((model["kind"], train, validation))
-        if model["kind"] == "network":
-            return Member(Amplitude(), dict(model), "CrossEntropy"), {"best_pass": 3}
-        return Member(LoudTargets(), dict(model)), {}
-
-    stack = Stack({"a": {"kind": "network"}, "b": {"kind": "classical"}}, n_folds)
-    return stack.fit(epochs, rows, fit_member), calls, epochs
+    planned = Stack(MODELS, n_folds=5).plan(epochs, rows)
+    assert [plan.model is MODELS["b"] for plan in planned] == 5 * [False] + 6 * [True]
+    assert planned[-1].train.all() and planned[-1].left_out is None
+    assert all(plan.left_out is not None for plan in planned[:-1])
 
 
-def test_a_network_stays_for_each_fold_and_a_classical_detector_learns_from_everything():
-    (members, offset, records), calls, epochs = fit_stack("ABCDEFG")
+def test_members_are_weighed_by_characters_they_were_not_trained_on():
+    epochs = make_epochs()
+    rows = ~epochs.flashes["character"].eq("D").to_numpy()  # which is tested
+    planned = Stack(MODELS).plan(epochs, rows)
+    for plan in planned[:-1]:
+        assert not (plan.train & shares_samples(epochs.flashes, plan.left_out, (0, 0.65))).any()
+        assert not ((plan.train | plan.left_out) & ~rows).any() and plan.train.any()
+        side = epochs.flashes.assign(side=plan.left_out).groupby(CHARACTER_KEY)["side"]
+        assert (side.nunique() == 1).all()
+    for model in MODELS.values():
+        own = [plan.left_out for plan in planned if plan.model is model]
+        left_out = sum(part.astype(int) for part in own if part is not None)
+        assert np.array_equal(left_out, rows.astype(int))
+
+
+def test_a_network_stays_for_each_fold_and_a_classical_detector_as_fitted_to_everything():
+    epochs = make_epochs()
+    rows = np.ones(len(epochs.flashes), bool)
+    stack = Stack(MODELS)
+    planned = stack.plan(epochs, rows)
+    fitted = pretend_to_fit(planned)
+    members, offset, records, _ = stack.combine(epochs, rows, planned, fitted)
     assert [r["name"] for r in records] == ["a"] * 5 + ["b"]
-    assert [m.is_network for m in members] == [True] * 5 + [False]
+    assert [r.get("best_pass") for r in records] == [3] * 5 + [None]
+    assert members == [member for member, _ in fitted[:5]] + [fitted[-1][0]]
     assert len({m.weight for m in members[:5]}) == 1
-    assert calls[-1][1].all() and calls[-1][2] is None
     scores = sum(m.weight * m.score(epochs.data) for m in members) + offset
     assert roc_auc(epochs.flashes["is_target"], scores) > 0.7
 
 
-def test_members_are_weighed_by_characters_they_were_not_trained_on():
-    _, calls, epochs = fit_stack("ABCDEFG")
-    for _, train, left_out in calls[:-1]:
-        assert not (train & shares_samples(epochs.flashes, left_out, (0, 0.65))).any()
-        side = epochs.flashes.assign(side=left_out).groupby(CHARACTER_KEY)["side"]
-        assert (side.nunique() == 1).all()
-    left_out = sum(c[2].astype(int) for c in calls if c[0] == "network")
-    assert (left_out == 1).all()
+def test_held_out_scores_come_from_detectors_that_were_not_fitted_to_them():
+    epochs = make_epochs()
+    is_target = epochs.flashes["is_target"].to_numpy(bool)
+    rows = np.arange(len(is_target)) < 180  # five of seven characters
+    stack = Stack({name: MODELS["b"] | {"n": name} for name in "cd"})
+    planned = stack.plan(epochs, rows)
+    fitted = [(Member(Forgetful(epochs, p.train), {}), {}) for p in planned]
+    members, offset, _, scores = stack.combine(epochs, rows, planned, fitted)
+    assert np.array_equal(~np.isnan(scores), rows)
+    assert roc_auc(is_target[rows], scores[rows]) > 0.7
+    fitted_too = sum(m.weight * m.score(epochs.data) for m in members) + offset
+    assert roc_auc(is_target[rows], fitted_too[rows]) < 0.3  # what those would have said
 
 
 @pytest.mark.parametrize("text", ["AB", "A"])
 def test_one_or_two_characters_give_equal_weights(text):
-    (members, _, _), _, epochs = fit_stack(text)
+    epochs, stack = make_epochs(text), Stack(MODELS)
+    rows = np.ones(len(epochs.flashes), bool)
+    planned = stack.plan(epochs, rows)
+    members, *_ = stack.combine(epochs, rows, planned, pretend_to_fit(planned))
     assert [m.is_network for m in members] == [True, True, False]
     network, classical = 2 * members[0].weight, members[2].weight
     assert network == pytest.approx(classical, rel=0.05)  # the two score alike

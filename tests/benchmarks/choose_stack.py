@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from p300.cli import conf_dir
 from p300.fitting import fit_classical
-from p300.fitting_networks import fit_network, is_network
+from p300.fitting_networks import NetworkFit, fit_network, is_network
 from p300.folds import inner_folds
 from p300.metrics import roc_auc
 from p300.results import read_recording
@@ -58,7 +58,8 @@ def left_out_scores(overrides, model_name, n_folds, folder) -> dict[str, np.ndar
         if is_network(model):
             stop = folds == (k + 1) % (folds.max() + 1)
             others &= ~shares_samples(flashes, stop, window)
-            member, _ = fit_network(cfg, model, epochs, others, stop & ~out, k + 1, folder, None)
+            fit = NetworkFit(cfg, model, epochs, others, stop & ~out, k + 1, folder)
+            member, _ = fit_network(fit)
         else:
             member = fit_classical(model, epochs, others)
         scores[out] = member.score(epochs.data[out])

@@ -1,0 +1,236 @@
+"""How fast networks train, as ratios to the usual way, in one run.
+
+python tests/benchmarks/bench_training.py [--n-flashes 15300] [--threads 2] [--device cpu]
+
+The usual way: textbook layers, a ``DataLoader``, a plain loop. Every way trains the same number
+of passes over the same noise, with Adam, at batch 128; the best of some repeats counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import logging
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from p300.curves import network_loggers
+from p300.datamodule import EpochsDataModule
+from p300.detector import Trainee
+from p300.fitting_networks import STEP_MB
+from p300.losses import CrossEntropy
+from p300.models import CecottiCNN, EEGNet
+from p300.training import SavedTraining, train_networks
+
+N_CHANS, N_TIMES, BATCH = 64, 78, 128
+
+
+class TextbookCNN1(nn.Module):
+    """CNN-1 as its paper draws it: two convolutions, the second in ten groups."""
+
+    def __init__(self):
+        super().__init__()
+        self.spatial = nn.Conv2d(1, 10, (N_CHANS, 1))
+        self.temporal = nn.Conv2d(10, 50, (1, 13), stride=(1, 13), groups=10)
+        self.hidden, self.final_layer = nn.Linear(300, 100), nn.Linear(100, 2)
+
+    def forward(self, x):
+        x = 1.7159 * torch.tanh(2 / 3 * self.spatial(x[:, None]))
+        x = 1.7159 * torch.tanh(2 / 3 * self.temporal(x))
+        return self.final_layer(torch.sigmoid(self.hidden(x.flatten(1))))
+
+
+class TextbookEEGNet(nn.Module):
+    """EEGNet-8,2 as braindecode and the paper's authors build it: four convolutions."""
+
+    def __init__(self, sfreq=120):
+        super().__init__()
+        half = sfreq // 2
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 8, (1, half), padding=(0, half // 2), bias=False),
+            nn.BatchNorm2d(8),
+            nn.Conv2d(8, 16, (N_CHANS, 1), groups=8, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ELU(),
+            nn.AvgPool2d((1, 4)),
+            nn.Dropout(0.25),
+            nn.Conv2d(16, 16, (1, 16), padding=(0, 8), groups=16, bias=False),
+            nn.Conv2d(16, 16, (1, 1), bias=False),
+            nn.BatchNorm2d(16),
+            nn.ELU(),
+            nn.AvgPool2d((1, 8)),
+            nn.Dropout(0.25),
+            nn.Flatten(),
+            nn.LazyLinear(2),
+        )
+
+    def forward(self, x):
+        return self.layers(x[:, None])
+
+
+def usual_way(make_network, epochs, is_target, n_passes, device):
+    """Train by a plain loop over a DataLoader."""
+    network = make_network().to(device)
+    network(torch.zeros(2, N_CHANS, N_TIMES, device=device))
+    optimizer = torch.optim.Adam(network.parameters())
+    data = TensorDataset(torch.as_tensor(epochs), torch.as_tensor(is_target).long())
+    for _ in range(n_passes):
+        for x, y in DataLoader(data, batch_size=BATCH, shuffle=True):
+            loss = F.cross_entropy(network(x.to(device)), y.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def raw_loop(make_network, epochs, is_target, n_passes, device):
+    """Train our network by a plain loop over gathered batches: what Lightning is held against."""
+    network = make_network().to(device)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    loss_of = CrossEntropy(is_target).to(device)
+    x, y = torch.as_tensor(epochs).to(device), torch.as_tensor(is_target).to(device)
+    x = x.mT.contiguous() if getattr(network, "reads_time_first", False) else x
+    for _ in range(n_passes):
+        for rows in torch.randperm(len(x)).to(device).split(BATCH):
+            batch = x.index_select(0, rows)
+            batch = batch.mT if getattr(network, "reads_time_first", False) else batch
+            loss = loss_of(network(batch), y.index_select(0, rows))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def our_way(make_network, epochs, is_target, n_passes, device, *, parts=None, **options):
+    """Train as `p300 train` does: Lightning, curves as CSV, progress looked at twice a second."""
+    n = len(epochs)
+    some = np.arange(n) < 256  # the validation every pass asks for, kept small
+    parts = parts or [np.ones(n, bool)]
+    with tempfile.TemporaryDirectory() as name:
+        trainees = [
+            Trainee(
+                make_network(),
+                CrossEntropy(is_target),
+                functools.partial(torch.optim.Adam, fused=True),
+                rows,
+                some,
+                seed=k,
+                loggers=network_loggers(Path(name), k + 1, options.get("tracker")),
+            )
+            for k, rows in enumerate(parts)
+        ]
+        data = EpochsDataModule(
+            epochs,
+            is_target,
+            [t.train for t in trainees],
+            [t.validation for t in trainees],
+            batch_size=BATCH,
+            seeds=range(len(trainees)),
+            time_first=getattr(trainees[0].network, "reads_time_first", False),
+        )
+        trainer = functools.partial(
+            pl.Trainer,
+            max_epochs=n_passes,
+            accelerator=device if device == "cpu" else "gpu",
+            devices=1,
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            precision=options.get("precision", "32-true"),
+        )
+        saved = SavedTraining(Path(name) / "networks" / "1.ckpt", "benchmark")
+        train_networks(
+            trainees,
+            data,
+            saved=saved,
+            trainer=trainer,
+            patience=n_passes + 1,
+            is_compiled=options.get("is_compiled", False),
+        )
+
+
+def measure(ways, repeats, device):
+    """Time some ways in turns; the best of each, in seconds."""
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(repeats):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way()
+            if device != "cpu":
+                torch.cuda.synchronize()
+            best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--n-flashes", type=int, default=15300)
+    parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(options.threads)
+    rng = np.random.default_rng(0)
+    n, n_passes, device = options.n_flashes, options.passes, options.device
+    epochs = rng.standard_normal((n, N_CHANS, N_TIMES), np.float32)
+    is_target = np.arange(n) % 6 == 0
+    data = epochs, is_target, n_passes, device
+
+    cnn1 = functools.partial(CecottiCNN, N_CHANS, 2, N_TIMES)
+    eegnet = functools.partial(EEGNet, N_CHANS, 2, N_TIMES, 120.0)
+    nontargets = rng.permutation(np.flatnonzero(~is_target))
+    fifths = [is_target | np.isin(np.arange(n), part) for part in np.array_split(nontargets, 5)]
+    n_mcnn = sum(part.sum() for part in fifths)
+
+    def five_textbooks():
+        for part in fifths:
+            usual_way(TextbookCNN1, epochs[part], is_target[part], n_passes, device)
+
+    def five_alone():
+        for part in fifths:
+            our_way(cnn1, *data, parts=[part])
+
+    ways = {
+        "CNN-1: textbook, DataLoader": lambda: usual_way(TextbookCNN1, *data),
+        "CNN-1: raw loop": lambda: raw_loop(cnn1, *data),
+        "CNN-1: p300": lambda: our_way(cnn1, *data),
+        "MCNN-1: five textbooks": five_textbooks,
+        "MCNN-1: p300, one by one": five_alone,
+        "MCNN-1: p300": lambda: our_way(cnn1, *data, parts=fifths),
+        "MCNN-1: p300, bf16, compiled": lambda: our_way(
+            cnn1, *data, parts=fifths, precision="bf16-mixed", is_compiled=True
+        ),
+        "EEGNet: textbook, DataLoader": lambda: usual_way(TextbookEEGNet, *data),
+        "EEGNet: p300": lambda: our_way(eegnet, *data),
+    }
+    if device == "cpu":
+        del ways["MCNN-1: p300, bf16, compiled"]
+    seconds = measure(ways, options.repeats, device)
+    print(f"{n} flashes of {N_CHANS} x {N_TIMES}, {n_passes} passes, batch {BATCH}, {device},")
+    print(f"torch {torch.__version__}, {options.threads} threads, best of {options.repeats}\n")
+    for name, spent in seconds.items():
+        per_pass = n_mcnn if name.startswith("MCNN") else n
+        print(f"{name:32} {spent:7.2f} s {per_pass * n_passes / spent:9.0f} flashes/s")
+    print()
+    for title, ours, theirs, bound in (
+        ("CNN-1 against textbook", "CNN-1: p300", "CNN-1: textbook, DataLoader", ">= 2.2"),
+        ("MCNN-1 against five textbooks", "MCNN-1: p300", "MCNN-1: five textbooks", ">= 4"),
+        ("MCNN-1 against one by one", "MCNN-1: p300", "MCNN-1: p300, one by one", ""),
+        ("EEGNet against textbook", "EEGNet: p300", "EEGNet: textbook, DataLoader", ">= 2"),
+        ("Lightning: raw loop", "CNN-1: p300", "CNN-1: raw loop", ">= 0.91"),
+    ):
+        print(f"{title:32} {seconds[theirs] / seconds[ours]:6.2f} x  {bound}")
+    print(f"(side by side: up to {STEP_MB} MB of epochs a step)")
+
+
+if __name__ == "__main__":
+    main()
