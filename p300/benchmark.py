@@ -9,6 +9,7 @@ is not looked at: remove the folder then. What the cells found is put together i
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import itertools
 import logging
@@ -25,17 +26,18 @@ from typing import TYPE_CHECKING, Any
 
 from p300.cli import conf_dir, run_with_hydra
 from p300.errors import InputError
+from p300.files import alone, whole_file
 from p300.progress import not_shown_yet, show, step
+from p300.sweeps import fingerprint, sentence
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from p300.runs import Shared
+
 log = logging.getLogger("p300.benchmark")
 
 PROTOCOLS = ("within", "cross-session", "leave-one-subject-out", "learning-curve")
-
-#: Parts of a run's configuration that do not change what it finds.
-WITHOUT_EFFECT = ("cache", "choices", "logger", "progress", "quiet")
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,14 @@ def benchmark(cfg: DictConfig) -> None:
     tasks = OmegaConf.to_container(cfg.tasks, resolve=True)
     experiments = _experiments() if cfg.experiments == "all" else cfg.experiments
     cells = plan_cells(tasks, experiments, cfg.seeds, cfg.overrides, folder, only=cfg.only)
-    failures = run_cells(cells)
-    finished = [cell for cell in cells if cell not in failures]
-    if finished:
-        with step("tables and figures"):
-            text = write_summary(finished, folder, failures, cfg.reference, cfg.draws)
-        show(text)
-        log.info("tables and figures: %s", os.path.relpath(folder))
+    with alone(folder, functools.partial(log.info, "%s is at work here; waiting for its end")):
+        failures = run_cells(cells)
+        finished = [cell for cell in cells if cell not in failures]
+        if finished:
+            with step("tables and figures"):
+                text = write_summary(finished, folder, failures, cfg.reference, cfg.draws)
+            show(text)
+            log.info("tables and figures: %s", os.path.relpath(folder))
     if failures:
         lines = [f"{os.path.relpath(c.folder)}: {why}" for c, why in failures.items()]
         sys.exit(
@@ -215,8 +218,10 @@ def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
+    from p300.runs import Shared
+
     GlobalHydra.instance().clear()  # this command's own is done; the runs compose anew
-    failures, started, n_run = {}, time.perf_counter(), 0
+    failures, started, n_run, shared = {}, time.perf_counter(), 0, Shared()
     composing = initialize_config_dir(str(conf_dir()), version_base="1.3")
     with composing, step("runs", len(cells), "done") as done:
         for k, cell in enumerate(cells, start=1):
@@ -224,11 +229,13 @@ def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
             done.update(note=f"{where} seed {cell.seed}")
             begun = time.perf_counter()
             try:
-                is_new = run_cell(cell)
+                is_new = run_cell(cell, shared)
             except Exception as error:  # whatever it is, the other cells are still worth running
-                failures[cell] = _sentence(error)
-                cell.folder.mkdir(parents=True, exist_ok=True)
-                (cell.folder / "error.txt").write_text(failures[cell] + "\n", "utf-8")
+                failures[cell] = sentence(error)
+                with contextlib.suppress(OSError):  # a full disk, perhaps the failure itself
+                    cell.folder.mkdir(parents=True, exist_ok=True)
+                    with whole_file(cell.folder / "error.txt") as file:
+                        file.write(failures[cell] + "\n")
                 log.warning("%d of %d, %s seed %d: failed", k, len(cells), where, cell.seed)
                 done.advance()
                 continue
@@ -243,8 +250,8 @@ def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
     return failures
 
 
-def run_cell(cell: Cell) -> bool:
-    """Train one cell unless it is finished.
+def run_cell(cell: Cell, shared: Shared) -> bool:
+    """Train one cell unless it is finished; ``shared`` is what the cells before it have left.
 
     Returns
     -------
@@ -267,7 +274,7 @@ def run_cell(cell: Cell) -> bool:
         shutil.rmtree(cell.folder)
     cell.folder.mkdir(parents=True)
     with quietly(cell.folder / "train.log"):
-        train_run(cfg, cell.folder, choices)
+        train_run(cfg, cell.folder, choices, shared)
     gc.collect()  # a trainer and its network hold each other, and the recording, until then
     return True
 
@@ -299,7 +306,7 @@ def is_finished(folder: Path, cfg: DictConfig) -> bool:
         return False
     ran = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     wanted = OmegaConf.to_container(cfg, resolve=True)
-    return _effective(ran) == _effective(wanted)
+    return fingerprint(ran) == fingerprint(wanted)
 
 
 @contextlib.contextmanager
@@ -323,18 +330,6 @@ def quietly(path: Path):
             logger.removeHandler(handler)
             logger.propagate = propagated
             logger.setLevel(level)
-
-
-def _effective(config: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in config.items() if k not in WITHOUT_EFFECT}
-
-
-def _sentence(error: Exception) -> str:
-    """Say what went wrong in one line; a bad input's message is complete in itself."""
-    if type(error).__name__ == "InstantiationException" and error.__cause__ is not None:
-        error = error.__cause__
-    text = " ".join(str(error).split())
-    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
 
 
 def _experiments() -> list[str]:

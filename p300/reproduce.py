@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from p300.cli import run_with_hydra
 from p300.errors import InputError
+from p300.files import alone, whole_file
 from p300.metrics import bits_per_minute
 from p300.progress import show, step
 from p300.published import CHARACTERS, CNN2B_SHARED, DETECTION, WINNER
@@ -49,7 +51,8 @@ def reproduce(cfg: DictConfig) -> None:
     cells = plan_cells(
         tasks, cfg.experiments, [cfg.seed], cfg.overrides, folder / "runs", group=folder.name
     )
-    failures = run_cells(cells)
+    with alone(folder, functools.partial(log.info, "%s is at work here; waiting for its end")):
+        failures = run_cells(cells)
     if failures:
         raise InputError(
             f"{len(failures)} of {len(cells)} runs failed; the first, "
@@ -60,7 +63,8 @@ def reproduce(cfg: DictConfig) -> None:
         for cell in cells
     }
     text = tables(results, list(cfg.experiments), source)
-    (folder / "tables.md").write_text(text, "utf-8")
+    with whole_file(folder / "tables.md") as file:
+        file.write(text)
     show(text)
     log.info("tables: %s", os.path.relpath(folder / "tables.md"))
 

@@ -12,10 +12,11 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+from p300.privacy import public, without_paths
 from p300.results import read_scores
 from p300.splits import PARTS
 
@@ -103,7 +104,7 @@ def shareable(config: dict[str, Any], share: str = "all") -> dict[str, Any]:
     if share == "numbers":
         kept = {k: v for k, v in config.get("data", {}).items() if k == "subject"}
         config = {**config, "data": kept}
-    return _without_places(config)
+    return without_paths(public(config), mark="")
 
 
 def log_run(
@@ -118,13 +119,23 @@ def log_run(
         tracker.summary.update(headline(results))
         if cfg.logger.get("share", "all") == "all":
             with _staged_below(folder):
-                tracker.log(tables_and_figures(results, speller, folder, cfg.protocol.monitor))
+                monitor = cfg.protocol.monitor if has_figures(cfg) else None
+                tracker.log(tables_and_figures(results, speller, folder, monitor))
         if cfg.logger.get("artifact"):
             with _staged_below(folder):
                 log_checkpoint(tracker, results, folder)
     except Exception as error:  # whatever it is, hours of training are worth more
         log.warning("W&B lacks a part of this run: %s: %s", type(error).__name__, error)
         log.debug("", exc_info=True)
+
+
+def has_figures(cfg: DictConfig) -> bool:
+    """Tell whether W&B gets figures: asked for, or of a run that is not one of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    is_sweep = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+    return bool({"always": True, "never": False}.get(cfg.logger.get("figures"), not is_sweep))
 
 
 def headline(results: dict[str, Any]) -> dict[str, float]:
@@ -144,9 +155,12 @@ def headline(results: dict[str, Any]) -> dict[str, float]:
 
 
 def tables_and_figures(
-    results: dict[str, Any], speller: Speller | None, folder: Path, monitor: str
+    results: dict[str, Any], speller: Speller | None, folder: Path, monitor: str | None
 ) -> dict[str, Any]:
-    """Make W&B's table and images of a run; figures that it has no data for are left out."""
+    """Make W&B's table and images of a run; figures that it has no data for are left out.
+
+    With None for the monitored value there are no images.
+    """
     import wandb
 
     part = "test" if "test" in results else "validation"
@@ -156,7 +170,8 @@ def tables_and_figures(
         cells = [[_finite(row[column]) for column in COLUMNS] for row in rows]
         table = wandb.Table(columns=list(COLUMNS.values()), data=cells)
         logged[f"{part}/accuracy_by_repetition"] = table
-    for name, draw in _figures(results, part, speller, folder, monitor).items():
+    drawn = {} if monitor is None else _figures(results, part, speller, folder, monitor)
+    for name, draw in drawn.items():
         try:
             figure = draw()
         except InputError as error:
@@ -225,26 +240,6 @@ def _picture(figure: Figure):
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI)
     return Image.open(file)
-
-
-def _without_places(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_places(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_places(v) for v in value]
-    return _without_place(value) if isinstance(value, str) else value
-
-
-def _without_place(text: str) -> str:
-    """Shorten a string that is an absolute path, of whatever system, or begins at home."""
-    plain = text.removeprefix("file://")
-    is_windows = PureWindowsPath(plain).is_absolute()
-    is_posix = plain.startswith("/") or (plain.startswith("~") and "/" in plain)
-    if len(plain) < 2 or not (is_windows or is_posix):  # "/" and "~" are symbols of a screen
-        return text
-    if Path(plain).is_relative_to(Path.cwd()):
-        return str(Path(plain).relative_to(Path.cwd()))
-    return (PureWindowsPath if is_windows else PurePosixPath)(plain).name
 
 
 def _finite(value: Any) -> Any:
