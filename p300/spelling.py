@@ -87,10 +87,10 @@ def spell(scores, flashes: pd.DataFrame, speller: Speller) -> pd.DataFrame:
     import pandas as pd
 
     scores = np.asarray(scores, float)
-    _check_flashes(scores, flashes, speller)
+    check_flashes(scores, flashes, speller)
     column = {code: k for k, code in enumerate(speller.codes)}
     rows = []
-    for key, character in flashes.assign(score=scores).groupby(CHARACTER_KEY, sort=False):
+    for key, character in _by_character(flashes.assign(score=scores)):
         repetition = character["repetition"].to_numpy(int)
         code = character["code"].map(column).to_numpy(int)
         gathered = np.zeros((repetition.max() + 1, len(column)))  # (n_repetitions, n_codes)
@@ -117,7 +117,7 @@ def wanted_symbol(character: pd.DataFrame, speller: Speller) -> str | None:
     """
     if character["is_target"].isna().any():
         return None
-    codes = set(character.loc[character["is_target"].astype(bool), "code"])
+    codes = set(character.loc[character["is_target"].astype(bool), "code"].tolist())
     symbol = speller.symbol_of(codes)
     if symbol is None:
         where = ", ".join(f"{k} {character[k].iloc[0]}" for k in CHARACTER_KEY)
@@ -134,7 +134,7 @@ def text_after(spelled: pd.DataFrame, n_repetitions: int, column: str = "symbol"
     ``column="wanted"`` gives the true text instead, with "?" where it is not known.
     """
     usable = spelled[spelled["n_repetitions"] <= n_repetitions]
-    last = usable.groupby(CHARACTER_KEY, sort=False, dropna=False)[column].last()
+    last = _by_character(usable)[column].last()
     return "".join(last.astype(object).where(last.notna(), "?"))
 
 
@@ -207,7 +207,14 @@ def timing(flashes: pd.DataFrame, n_codes: int) -> tuple[float, float]:
     return float(n_codes * within.median()), 2.5
 
 
-def _check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) -> None:
+def check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) -> None:
+    """Refuse flashes from which no text can be read.
+
+    Raises
+    ------
+    InputError
+        As :func:`spell`.
+    """
     if len(scores) != len(flashes):
         raise InputError(f"{len(scores)} scores for {len(flashes)} flashes; expected one each")
     homeless = int(flashes[["character", "repetition"]].isna().any(axis=1).sum())
@@ -222,7 +229,7 @@ def _check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) 
             f"flash codes {unknown} are not on the screen {speller.name!r}; "
             f"expected {list(speller.codes)}"
         )
-    n_repetitions = flashes.groupby(CHARACTER_KEY)["repetition"].agg(["max", "nunique", "min"])
+    n_repetitions = _by_character(flashes)["repetition"].agg(["max", "nunique", "min"])
     broken = n_repetitions[
         (n_repetitions["min"] != 0) | (n_repetitions["max"] + 1 != n_repetitions["nunique"])
     ]
@@ -231,3 +238,8 @@ def _check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) 
             f"{len(broken)} characters have repetitions that are not 0, 1, 2, …; "
             f"the first is {dict(zip(CHARACTER_KEY, broken.index[0], strict=True))}"
         )
+
+
+def _by_character(table: pd.DataFrame):
+    """Group by character in the order of the table, also where no session, say, is named."""
+    return table.groupby(CHARACTER_KEY, sort=False, dropna=False)

@@ -1,0 +1,88 @@
+"""What ending characters early gains: accuracy and bits per minute by mean repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from p300.errors import InputError
+from p300.figures.style import COLOURS, GREY, MARKERS, new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@styled
+def draw_stopping(rows: Sequence[dict[str, Any]], spelling: Sequence[dict[str, Any]]) -> Figure:
+    """Draw every stopping rule beside the fixed numbers of repetitions.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        ``stopping`` of the ``results.json`` that ``p300 evaluate`` writes; rules named
+        "rule, goal" are drawn.
+    spelling : sequence of dict
+        Its ``spelling``: one entry a fixed number of repetitions.
+
+    Returns
+    -------
+    Figure
+        With 95 % intervals over characters of the rules.
+
+    Raises
+    ------
+    InputError
+        If no character has a known symbol.
+
+    Examples
+    --------
+    >>> row = {"n_repetitions": 3.4, "accuracy": 1.0, "low": 0.6, "high": 1.0}
+    >>> bits = {"bits_per_minute": 32.5, "bits_low": 25.2, "bits_high": 42.1}
+    >>> fixed = {"n_repetitions": 15, "accuracy": 1.0, "bits_per_minute": 9.1, "n_characters": 6}
+    >>> rows = [row | bits | {"rule": "posterior, accuracy", "n_characters": 6}]
+    >>> draw_stopping(rows, [fixed]).get_label()
+    'Bits per minute of 6 characters: posterior, accuracy 32.5 after 3.4 repetitions.'
+    """
+    rules = [row for row in rows if "," in row["rule"] and not row["rule"].startswith("fixed")]
+    if not rules or not rules[0]["n_characters"]:
+        raise InputError(
+            f"{len(rules)} stopping rules with a labelled character among {len(rows)} rows; "
+            f"expected at least one"
+        )
+    figure = new_figure(3.4)
+    axes = figure.subplots(1, 2)
+    repetitions = [fixed["n_repetitions"] for fixed in spelling]
+    panels = (
+        ("accuracy", "low", "high", 100.0, "characters right (%)"),
+        ("bits_per_minute", "bits_low", "bits_high", 1.0, "bits per minute"),
+    )
+    goals = list(dict.fromkeys(row["rule"].split(", ")[1] for row in rules))
+    names = list(dict.fromkeys(row["rule"].split(", ")[0] for row in rules))
+    for axis, (value, low, high, scale, label) in zip(axes, panels, strict=True):
+        fixed = [scale * entry[value] for entry in spelling]
+        axis.plot(repetitions, fixed, color=GREY, marker=".", label="fixed number", zorder=1)
+        for row in rules:
+            name, goal = row["rule"].split(", ")
+            middle = scale * row[value]
+            axis.errorbar(
+                row["n_repetitions"],
+                middle,
+                [[middle - scale * row[low]], [scale * row[high] - middle]],
+                color=COLOURS[goals.index(goal)],
+                marker=MARKERS[names.index(name)],
+                linestyle="none",
+                elinewidth=0.8,
+                label=row["rule"],
+            )
+        axis.set_xlabel("repetitions, mean")
+        axis.set_ylabel(f"{label}, 95 % interval")
+        axis.set_xlim(left=0)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.set_ylim(bottom=0)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    said = ", ".join(
+        f"{row['rule']} {row['bits_per_minute']:.1f} after {row['n_repetitions']:.1f} repetitions"
+        for row in rules
+    )
+    figure.set_label(f"Bits per minute of {rules[0]['n_characters']} characters: {said}.")
+    return figure

@@ -1,0 +1,142 @@
+"""Which symbol comes next: a character model counted from plain text, as a prior for spelling.
+
+Interpolated Witten-Bell: the model of a longer history is trusted the more, the more often that
+history was seen and the fewer different symbols followed it; the rest is that of the history
+without its first symbol, and last of all every symbol alike.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from p300.errors import InputError
+
+#: Symbols that stand for a space, where the screen has no space itself.
+SPACES = (" ", "_", "␣")
+
+#: What every symbol keeps of an even share, so that text of another kind (names, random letters)
+#: is not read as the words it is not; English loses at most a third of a bit a symbol by it.
+EVEN_SHARE = 0.2
+
+
+class CharacterModel:
+    """The probability of every symbol after a text.
+
+    Parameters
+    ----------
+    text : str
+        What people write; it is mapped to the screen by :meth:`on_screen`.
+    symbols : sequence of str
+        The symbols of the screen; those of more than one sign are never predicted.
+    order : int
+        Symbols looked at, the predicted one included.
+
+    Raises
+    ------
+    InputError
+        If the text has no symbol of the screen or the order is less than 1.
+
+    Notes
+    -----
+    I. H. Witten, T. C. Bell, IEEE Trans Inf Theory 37:1085 (1991), method C.
+
+    Examples
+    --------
+    >>> model = CharacterModel("the cat, the hat, the bat", "ABCEHT_")
+    >>> "ABCEHT_"[np.argmax(model.log_prior("TH"))]
+    'E'
+    """
+
+    def __init__(self, text: str, symbols: Sequence[str], order: int = 5):
+        if order < 1:
+            raise InputError(f"a character model of order {order}; expected at least 1")
+        self.symbols = tuple(symbols)
+        self.order = order
+        self._index = {symbol: k for k, symbol in enumerate(self.symbols)}
+        self._space = next((s for s in SPACES if s in self._index), None)
+        read = self.on_screen(text)
+        if not read:
+            raise InputError(
+                f"the text of {len(text)} signs holds none of the {len(self.symbols)} symbols on "
+                f"the screen; expected text to count"
+            )
+        self._counts: list[dict[str, Counter]] = [defaultdict(Counter) for _ in range(order)]
+        for k, symbol in enumerate(read):
+            for length in range(min(order - 1, k) + 1):
+                self._counts[length][read[k - length : k]][symbol] += 1
+
+    @classmethod
+    def read(cls, path: str | Path, symbols: Sequence[str], order: int = 5) -> CharacterModel:
+        """Count a text file, UTF-8.
+
+        Raises
+        ------
+        InputError
+            If it is not there, is not UTF-8, or holds no symbol of the screen.
+        """
+        try:
+            text = Path(path).read_text("utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read as text, {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path}: byte {error.start} is not UTF-8; expected a plain text file"
+            ) from error
+        return cls(text, symbols, order)
+
+    def on_screen(self, text: str) -> str:
+        """Write a text with the symbols of the screen.
+
+        A sign that is on the screen stays; others are tried in capitals, in small letters and
+        without their accents. White space, however much, becomes the screen's space; what is
+        left is dropped.
+
+        Examples
+        --------
+        >>> CharacterModel("x", "ABCDEFGX_").on_screen("Café,  déca b")
+        'CAFE_DECA_B'
+        """
+        written: list[str] = []
+        for sign in text:
+            if sign.isspace() and sign not in self._index:
+                if self._space and written and written[-1] != self._space:
+                    written.append(self._space)
+                continue
+            bare = unicodedata.normalize("NFKD", sign)[0]
+            forms = (sign, sign.upper(), sign.lower(), bare, bare.upper(), bare.lower())
+            found = next((form for form in forms if form in self._index), None)
+            if found is not None:
+                written.append(found)
+        return "".join(written)
+
+    def log_prior(self, previous_text: str) -> np.ndarray:
+        """Compute the log probability of every symbol after a text.
+
+        Parameters
+        ----------
+        previous_text : str
+            What has been spelled; before the first symbol a space is assumed, if the screen has
+            one.
+
+        Returns
+        -------
+        ndarray, shape (n_symbols,)
+            Finite, and adding up to 1 as probabilities.
+        """
+        history = (self._space or "") + self.on_screen(previous_text)
+        even = np.full(len(self.symbols), 1 / len(self.symbols))
+        probability = even
+        for length in range(min(self.order - 1, len(history)) + 1):
+            followed = self._counts[length].get(history[len(history) - length :])
+            if followed is None:
+                break  # longer histories were not seen either
+            seen = np.zeros(len(self.symbols))
+            for symbol, n in followed.items():
+                seen[self._index[symbol]] = n
+            probability = (seen + len(followed) * probability) / (seen.sum() + len(followed))
+        return np.log((1 - EVEN_SHARE) * probability + EVEN_SHARE * even)
