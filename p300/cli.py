@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from p300 import __version__
@@ -20,6 +23,9 @@ part after 1, 2, … repetitions. Without arguments: CNN-1 on a simulated record
   p300 train                                        the embedded simulated recording
   p300 train data=bci2_iib experiment=mcnn3         another recording, another row of the table
   p300 train -m experiment=cnn1,lda seed=0,1,2      a sweep: six runs
+  p300 train -m … hydra/launcher=joblib             on all cores; submitit_slurm: on a cluster
+  p300 train -m … hydra.sweep.dir=FOLDER            go on with a sweep that was interrupted
+  p300 train search=cnn                             let Optuna look for the best values
   p300 train model.n_filters=5 protocol=paper       any value of the configuration
   p300 train --cfg job                              show the configuration and stop
 
@@ -76,6 +82,36 @@ without a network, on a phone and in print.
   p300 report runs/sweeps/2026-01-31_12-00-00 out=sweep.html
   p300 report runs/benchmark""",
     ),
+    "export": (
+        "a trained detector as one ONNX file, for any language",
+        """\
+Writes detector.onnx (preprocessed epochs to scores, everything folded into one graph) and
+detector.json (preprocessing, electrodes, screen, likelihood, stopping rules), which need numpy
+and onnxruntime and no PyTorch. It compares the scores with the checkpoint's before it writes.
+
+  p300 export runs/bci2_iib/light/2026-01-31_12-00-00      into that folder
+  p300 export RUN out=model                                into another""",
+    ),
+    "online": (
+        "spell live from Lab Streaming Layer with an exported detector",
+        """\
+Listens to a stream of EEG and a stream of markers, prints each character when it is decided,
+publishes it as a stream, and keeps everything in a session folder that can be replayed exactly.
+
+  p300 online model                                      a folder of `p300 export`
+  p300 online model eeg.name=amplifier offset_s=0.012    which stream; how late the screen is
+  p300 online model rule=null                            read a character when it has ended""",
+    ),
+    "replay": (
+        "play a recording or a session as live streams",
+        """\
+Sends a recording, or a session of `p300 online`, as the two streams that `p300 online` listens
+to. With detector=… it spells at once, without streams, and compares a session with what it wrote.
+
+  p300 replay data=bci2_iib runs=[AAS012R03,AAS012R04]   at the pace of the recording
+  p300 replay data=bci2_iib speed=10                     ten times as fast
+  p300 replay session=runs/online/… detector=model       is it identical?""",
+    ),
     "audit": (
         "prove that a configured run does not leak",
         """\
@@ -85,6 +121,15 @@ test data could reach training. Status 1 if anything fails.
   p300 audit data=bci2_iib experiment=cnn1
   p300 audit split=by_character audit.n_permutations=30""",
     ),
+}
+
+#: Choices that need a plugin of Hydra: its module, and the extra that installs it.
+PLUGINS = {
+    "hydra/launcher=joblib": ("hydra_plugins.hydra_joblib_launcher", "sweep"),
+    "hydra/launcher=submitit_local": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "hydra/launcher=submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "hydra/sweeper=optuna": ("hydra_plugins.hydra_optuna_sweeper", "sweep"),
+    "search": ("hydra_plugins.hydra_optuna_sweeper", "sweep"),
 }
 
 
@@ -110,7 +155,8 @@ def main() -> None:
 def run_with_hydra(command: str, task: Callable) -> None:
     """Compose the command's configuration from the arguments and hand it to its task.
 
-    Bad input ends in one sentence on standard error and status 1. A bug keeps its traceback.
+    Bad input ends in one sentence on standard error and status 1, and so does a disk that is full
+    or cannot be written to. A bug keeps its traceback.
 
     Parameters
     ----------
@@ -136,9 +182,36 @@ def run_with_hydra(command: str, task: Callable) -> None:
                 raise CompactHydraException(f"p300 {command}: {error.__cause__}") from None
             raise
 
+    check_plugins(command, sys.argv[1:])
     if "quiet=true" in sys.argv:
-        sys.argv.append("hydra/hydra_logging=none")  # which lists the jobs of a sweep
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
+        beside = sys.argv.index("quiet=true")  # overrides that an option parts are refused
+        sys.argv.insert(beside, "hydra/hydra_logging=none")  # which lists the jobs of a sweep
+    logging.raiseExceptions = False  # a log that cannot be written on is not worth a traceback
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, and not into Hydra's own report
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
+    except CompactHydraException as error:
+        sys.exit("\n".join(str(e) for e in (error, error.__cause__) if e is not None))
+    except OSError as error:  # where Hydra writes
+        sys.exit(f"p300 {command}: {error}")
+
+
+def check_plugins(command: str, overrides: Sequence[str]) -> None:
+    """Say what to install for a choice whose plugin is missing; Hydra would not know it at all.
+
+    Raises
+    ------
+    SystemExit
+        In one sentence.
+    """
+    for override in overrides:
+        chosen = "search" if override.startswith("search=") else override
+        module, extra = PLUGINS.get(chosen, ("hydra", ""))
+        if importlib.util.find_spec(module) is None:
+            sys.exit(
+                f"p300 {command}: {override} needs a plugin of Hydra that is not installed; "
+                f"expected `pip install 'p300[{extra}]'`"
+            )
 
 
 def conf_dir() -> Path:

@@ -37,3 +37,47 @@ def test_an_unknown_command_is_refused_with_those_there_are(p300):
 
 def test_the_version_is_printed(p300):
     assert p300("--version")[1].strip() == f"p300 {__version__}"
+
+
+@pytest.mark.parametrize(
+    ("choice", "module", "extra"),
+    [
+        ("hydra/launcher=joblib", "hydra_joblib_launcher", "sweep"),
+        ("hydra/launcher=submitit_slurm", "hydra_submitit_launcher", "slurm"),
+        ("search=cnn", "hydra_optuna_sweeper", "sweep"),
+    ],
+)
+def test_without_a_plugin_a_sweep_says_what_to_install(p300, monkeypatch, choice, module, extra):
+    import importlib.util
+
+    found = importlib.util.find_spec
+    hidden = f"hydra_plugins.{module}"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda m: None if m == hidden else found(m))
+    status, _, errors = p300("train", "-m", choice)
+    assert status == 1 and f"pip install 'p300[{extra}]'" in errors and choice in errors
+
+
+def test_only_training_a_network_waits_for_lightning(small, tmp_path):
+    commands = [
+        ["train", "--help"],
+        ["train", "experiment=lda", *small, "hydra.run.dir=run"],
+        ["evaluate", "run=run", "hydra.run.dir=evaluated"],
+        ["compare", "run"],
+        ["benchmark", "only=[own]", "experiments=[lda]", "seeds=[0]", "draws=20", "reference=lda"]
+        + [f"overrides={small!r}", "folder=benchmark"],
+    ]
+    code = (
+        "import sys, contextlib; from p300.cli import main\n"
+        f"for arguments in {commands!r}:\n"
+        "    sys.argv = ['p300', *arguments]\n"
+        "    with contextlib.suppress(SystemExit):\n"
+        "        main()\n"
+        "    loaded = {'pytorch_lightning', 'lightning_fabric'} & set(sys.modules)\n"
+        "    assert not loaded, arguments\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    made = ("run/results.json", "evaluated/results.json", "benchmark/summary.md")
+    assert all((tmp_path / name).exists() for name in made)

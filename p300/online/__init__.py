@@ -1,0 +1,18 @@
+"""``p300 online``: spell from a live stream of EEG and a stream of markers.
+
+The files, in the order to read them: :mod:`~p300.online.markers` (what a speller sends),
+:mod:`~p300.online.characters` (which flash belongs to which character), :mod:`~p300.online.clock`
+(when each sample was taken), :mod:`~p300.online.session` (samples and markers in, decisions out;
+no network and no clock of its own), :mod:`~p300.online.journal` (what is kept on disk),
+:mod:`~p300.online.lsl` (Lab Streaming Layer) and :mod:`~p300.online.command`.
+
+Neither PyTorch nor Lightning is imported anywhere below: scores come from an exported detector
+(:mod:`p300.exported`).
+"""
+
+
+def main() -> None:
+    """Run the command with the arguments of the command line."""
+    from p300.online.command import main
+
+    main()

@@ -1,0 +1,186 @@
+"""The characters of a session: which flash belongs to which, and when one is over."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.evidence import SymbolPosterior
+from p300.online.markers import Marker, parse_marker
+from p300.speller import Speller
+
+#: Seconds within which a second flash of the same code is the same flash sent twice.
+TWICE_S = 0.02
+
+#: Seconds by which a flash may come before its samples; one further ahead has another clock.
+AHEAD_S = 10.0
+
+
+@dataclass
+class Character:
+    """One act of spelling while it goes on.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    begin : float
+        Time of its marker.
+    target : str or None
+        What the person was told to spell.
+    """
+
+    number: int
+    begin: float
+    target: str | None = None
+    end: float | None = None
+    announced: Counter = field(default_factory=Counter)  # flashes by code
+    done: Counter = field(default_factory=Counter)  # those of them that were scored or lost
+    posterior: SymbolPosterior | None = None
+    is_decided: bool = False
+    decided_after: int = 0
+
+    def n_repetitions(self, codes: Sequence[int]) -> int:
+        """Count the repetitions of which every flash was scored or lost."""
+        return min(self.done[code] for code in codes)
+
+    def n_shown(self, codes: Sequence[int]) -> int:
+        """Count the repetitions of which at least one flash was sent."""
+        return max(self.announced[code] for code in codes)
+
+    @property
+    def n_waiting(self) -> int:
+        """Flashes that are neither scored nor lost yet."""
+        return self.announced.total() - self.done.total()
+
+
+@dataclass(frozen=True)
+class Flash:
+    """A flash on its way from its marker to its score."""
+
+    number: int
+    time: float
+    code: int
+    character: Character | None
+    repetition: int | None
+
+    def __str__(self):
+        return f"flash of code {self.code} at {self.time:.3f} s"
+
+
+class MarkerDesk:
+    """Take markers in, and know the characters that are open and the flashes on their way.
+
+    A marker may come late, so a flash is given to the character within whose time it lies, not
+    to the newest one.
+
+    Parameters
+    ----------
+    speller : Speller
+        The screen.
+
+    Attributes
+    ----------
+    open : deque of Character
+        In the order of time; who has read the first takes it away.
+    stop : float or None
+        Time of the marker that ends the session.
+    """
+
+    def __init__(self, speller: Speller):
+        self.speller = speller
+        self.open: deque[Character] = deque()
+        self.stop: float | None = None
+        self._n_begun = self._n_flashes = 0
+        self._waiting: dict[int, Flash] = {}
+        self._recent: deque[tuple[int, float]] = deque(maxlen=64)  # codes and times, as sent
+
+    def take(
+        self, markers: Sequence[tuple[str, float]], now: float
+    ) -> tuple[list[Flash], list[tuple[float, str]]]:
+        """Work off markers in the order of time.
+
+        Parameters
+        ----------
+        markers : sequence of (str, float)
+            Texts with times.
+        now : float
+            Time of the newest sample.
+
+        Returns
+        -------
+        flashes : list of Flash
+            To be cut and scored.
+        doubts : list of (float, str)
+            What cannot be, with its time.
+        """
+        doubts, understood = [], []
+        for text, time in markers:
+            try:
+                understood.append(parse_marker(text, time, self.speller))
+            except InputError as error:
+                doubts.append((time, str(error)))
+        flashes = []
+        for marker in sorted(understood, key=lambda marker: marker.time):
+            doubt = None
+            if marker.kind == "flash":
+                flash, doubt = self._take_flash(marker, now)
+                flashes += [flash] if flash else []
+            elif marker.kind == "begin":
+                doubt = self._begin(marker)
+            elif not self._end(marker.time) and marker.kind == "end":
+                doubt = "marker 'end' came without a character under way"
+            if marker.kind == "stop":
+                self.stop = marker.time
+            if doubt:
+                doubts.append((marker.time, doubt))
+        return flashes, doubts
+
+    def pop(self, number: int) -> Flash:
+        """Give back a flash that was scored or lost."""
+        return self._waiting.pop(int(number))
+
+    def _begin(self, marker: Marker) -> str | None:
+        if self.open and self.open[-1].end is None:
+            last = self.open[-1]
+            if not last.announced and last.target == marker.target:
+                return "marker 'begin' came twice"
+            last.end = marker.time
+        self._n_begun += 1
+        self.open.append(Character(self._n_begun, marker.time, marker.target))
+        return None
+
+    def _end(self, time) -> bool:
+        if not self.open or self.open[-1].end is not None:
+            return False
+        self.open[-1].end = max(time, self.open[-1].begin)
+        return True
+
+    def _take_flash(self, marker: Marker, now) -> tuple[Flash | None, str | None]:
+        code, time = marker.code, marker.time
+        where = f"flash of code {code} at {time:.3f} s"
+        if any(code == c and abs(time - t) < TWICE_S for c, t in self._recent):
+            return None, f"{where} came twice"
+        if np.isfinite(now) and time - now > AHEAD_S:
+            return None, f"{where} lies {time - now:.1f} s ahead of the signal: another clock?"
+        self._recent.append((code, time))
+        character = self._at(time)
+        repetition = None if character is None else character.announced[code]
+        self._n_flashes += 1
+        flash = Flash(self._n_flashes, time, code, character, repetition)
+        self._waiting[flash.number] = flash
+        if character is None:
+            return flash, f"{where} is in no character under way; it is scored, not read"
+        character.announced[code] += 1
+        return flash, None
+
+    def _at(self, time) -> Character | None:
+        for character in reversed(self.open):
+            if character.begin <= time:
+                is_over = character.end is not None and time > character.end
+                return None if is_over else character
+        return None

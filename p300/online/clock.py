@@ -1,0 +1,129 @@
+"""When each sample was taken: timestamps without their jitter, and where samples are missing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Seconds over which phase and rate of the stream are followed.
+MEMORY_S = 5.0
+
+#: Seconds over which the size of the jitter is measured.
+JITTER_MEMORY_S = 1.0
+
+#: A deviation is jitter up to this many times its mean size, and beyond it a break.
+N_DEVIATIONS = 6.0
+
+
+class SampleClock:
+    """Follow the clock of a sampled stream.
+
+    A loop of second order follows phase and rate: timestamps that are exact come out as they
+    went in, a clock that drifts is followed, jitter is averaged over some seconds. A deviation
+    far beyond the jitter seen so far is a break: samples are missing, or the clock was set.
+    How much is jitter is learned from the stream: at first anything up to ``max_jitter_s``, then
+    six times the mean deviation, but never less than 0.6 of a sample, so that on a well-stamped
+    stream a single lost sample shows.
+
+    Parameters
+    ----------
+    sfreq : float
+        Nominal rate in Hz.
+    max_jitter_s : float
+        Deviation in seconds that is always a break.
+
+    Attributes
+    ----------
+    n_samples : int
+        Samples so far.
+    elapsed_s : float
+        Time that they took by their timestamps, without breaks longer than a second.
+
+    Examples
+    --------
+    >>> clock = SampleClock(240)
+    >>> times = 100 + np.arange(24) / 240
+    >>> smoothed, breaks = clock.push(times)
+    >>> bool(np.allclose(smoothed, times, rtol=0, atol=1e-9)), breaks
+    (True, [])
+    >>> clock.push(times + 5.1)[1]  # (index in the chunk, seconds missing)
+    [(0, 5.0)]
+    """
+
+    def __init__(self, sfreq, max_jitter_s=0.05):
+        self.sfreq = float(sfreq)
+        self.max_jitter_s = max_jitter_s
+        self.n_samples = 0
+        self.elapsed_s = 0.0
+        self._period = 1 / self.sfreq
+        self._origin = 0.0  # the first timestamp; what follows is counted from it
+        self._next = None  # when the next sample is due
+        self._last = None  # the newest timestamp as it came
+        self._deviation = max_jitter_s / N_DEVIATIONS
+
+    @property
+    def measured_sfreq(self) -> float:
+        """Samples per second by the timestamps; the nominal rate before there are any."""
+        return self.n_samples / self.elapsed_s if self.elapsed_s > 0 else self.sfreq
+
+    @property
+    def tolerance_s(self) -> float:
+        """Seconds of deviation that count as jitter now."""
+        return min(max(N_DEVIATIONS * self._deviation, 0.6 / self.sfreq), self.max_jitter_s)
+
+    def push(self, timestamps) -> tuple[np.ndarray, list[tuple[int, float]]]:
+        """Take the timestamps of a chunk.
+
+        Parameters
+        ----------
+        timestamps : array_like, shape (n_samples,)
+            In seconds, as they came.
+
+        Returns
+        -------
+        smoothed : ndarray, shape (n_samples,)
+            Without jitter.
+        breaks : list of (int, float)
+            Where the stream was interrupted: index of the first sample after it, and how many
+            seconds later than due that was taken (negative where the clock was set back).
+        """
+        raw = np.asarray(timestamps, np.float64)
+        if len(raw) and self._next is None:
+            self._origin = float(raw[0])
+            self._next, self._last = 0.0, -self._period
+        raw = raw - self._origin  # small numbers add up with less rounding
+        smoothed = np.empty_like(raw)
+        breaks = []
+        begin = 0
+        while begin < len(raw):
+            due = self._next + np.arange(len(raw) - begin) * self._period
+            error = raw[begin:] - due
+            is_far = np.abs(error) > self.tolerance_s
+            n = int(is_far.argmax()) if is_far.any() else len(error)
+            if n:
+                smoothed[begin : begin + n] = self._follow(due[:n], error[:n])
+                self._count(n, float(raw[begin + n - 1]))
+                begin += n
+            else:
+                breaks.append((begin, round(float(error[0]), 6)))
+                self._next = float(raw[begin])
+                # jitter that has grown shows as breaks, and must not do so for ever
+                self._deviation += 0.05 * min(abs(float(error[0])), self.max_jitter_s)
+        return smoothed + self._origin, breaks
+
+    def _follow(self, due, error) -> np.ndarray:
+        n = len(due)
+        mean = float(error.mean())
+        share = min(n / (self.sfreq * MEMORY_S), 0.5)
+        self._period += share * share * mean / n
+        smoothed = due + 2 * share * mean
+        self._next = float(smoothed[-1]) + self._period
+        weight = 1 - np.exp(-n / (self.sfreq * JITTER_MEMORY_S))
+        self._deviation += weight * (float(np.abs(error).mean()) - self._deviation)
+        return smoothed
+
+    def _count(self, n, last) -> None:
+        passed = last - self._last
+        self._last = last
+        if 0 <= passed <= n / self.sfreq + 1:
+            self.n_samples += n
+            self.elapsed_s += passed

@@ -1,0 +1,49 @@
+"""What comes out of a session, in the order in which it comes about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A flash and its score; the names are the columns of a flash table."""
+
+    segment: int
+    character: int | None
+    repetition: int | None
+    code: int
+    onset: float  # seconds of the EEG stream's clock
+    is_target: bool | None
+    score: float
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A character that has been read: ``symbol`` is None where none was wanted."""
+
+    character: int
+    symbol: str | None
+    target: str | None
+    probability: float
+    n_repetitions: int
+    n_flashes: int
+    time: float  # of the newest sample, in seconds of the EEG stream's clock
+    is_early: bool  # before its end marker had been worked off
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A character whose flashes are all over: how many repetitions were sent."""
+
+    character: int
+    n_repetitions: int
+    n_shown: int
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something that should not happen, in one sentence."""
+
+    time: float
+    text: str

@@ -1,0 +1,83 @@
+"""What an EEG stream says of itself, and what of it a detector can use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.recording import UNITS
+
+#: What streams call, in small letters, the units of :data:`p300.recording.UNITS`.
+UNIT_NAMES = {
+    "uV": ("-6", "microvolt", "microvolts", "uv", "µv", "μv"),  # both signs for micro
+    "mV": ("-3", "millivolt", "millivolts", "mv"),
+    "V": ("0", "volt", "volts", "v"),
+    "AD": ("ad", "count", "counts", "arbitrary", "none"),
+}
+
+
+@dataclass(frozen=True)
+class StreamFormat:
+    """What an EEG stream says of itself.
+
+    Parameters
+    ----------
+    name : str
+        Of the stream.
+    ch_names : tuple of str
+        In its order.
+    units : tuple of str
+        One of :data:`p300.recording.UNITS` a channel.
+    sfreq : float
+        Nominal rate in Hz.
+    """
+
+    name: str
+    ch_names: tuple[str, ...]
+    units: tuple[str, ...]
+    sfreq: float
+
+    def gain_to(self, preprocessor) -> np.ndarray:
+        """Find what samples are multiplied by to be as the preprocessor was fitted.
+
+        Returns
+        -------
+        ndarray, shape (n_chans,)
+
+        Raises
+        ------
+        InputError
+            If the rate differs, or a unit cannot be converted.
+        """
+        if abs(self.sfreq - preprocessor.sfreq_in_) > 1e-6 * self.sfreq:
+            raise InputError(
+                f"stream {self.name!r} has {self.sfreq:g} Hz; expected {preprocessor.sfreq_in_:g}"
+                " Hz, the rate of the detector's recording"
+            )
+        wanted = preprocessor.unit_
+        used = {c.strip(". ").lower() for c in preprocessor.ch_names_in_}
+        gain = np.ones(len(self.ch_names))
+        for k, (name, unit) in enumerate(zip(self.ch_names, self.units, strict=True)):
+            if unit == wanted or name.strip(". ").lower() not in used:
+                continue
+            if UNITS[unit] is None or UNITS[wanted] is None:
+                raise InputError(
+                    f"stream {self.name!r} gives {name} in {unit}; expected {wanted}, the unit of "
+                    "the detector's recording (AD: amplifier steps of unknown size)"
+                )
+            gain[k] = round(UNITS[unit] / UNITS[wanted], 9)
+        return gain
+
+
+def unit_of(text: str | None) -> str | None:
+    """Find the unit that a stream means; None where it says none that is known.
+
+    Examples
+    --------
+    >>> unit_of("microvolts"), unit_of("-6"), unit_of(None)
+    ('uV', 'uV', None)
+    """
+    plain = (text or "").strip().lower()
+    return next((unit for unit, names in UNIT_NAMES.items() if plain in names), None)

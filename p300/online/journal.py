@@ -1,0 +1,323 @@
+"""What a session leaves on disk: everything that came in, and everything that came out.
+
+A session folder holds
+
+* ``session.json``: the stream, the detector and the settings, written before anything else;
+* ``journal.bin``: every chunk of signal and every marker as they came, and every remark;
+* ``scores.csv``: the flash table with a score each; ``decisions.csv``: the characters read.
+
+The last three are only ever appended to, one record a ``write``, so that whatever was written
+survives the death of the process at any moment; the system is asked to put it on the disk once a
+second, which bounds what a power failure takes. A record that is not whole (the process died in
+the middle of it) is recognised by its length and checksum, and left out when reading. Where the
+disk is full, :attr:`Journal.failure` says so and the session goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.files import whole_file
+from p300.online.events import Decided, Noted, Scored
+
+#: Written into ``session.json``; a folder with another one is refused.
+FORMAT = "p300 session 1"
+
+#: Before every record: what it is, its length in bytes, and the CRC-32 of both and the content.
+HEADER = struct.Struct("<4sII")
+
+CHUNK, MARKER, NOTE = b"EEG1", b"MRK1", b"NOT1"
+
+#: Seconds between two requests to put what was written on the disk.
+SYNC_S = 1.0
+
+#: Seconds after which a full disk is tried again.
+RETRY_S = 1.0
+
+SCORE_COLUMNS = ("subject", "session", "run", *(f.name for f in fields(Scored)))
+
+
+class AppendOnly:
+    """A file that is only appended to, in whole records.
+
+    Parameters
+    ----------
+    path : path
+        A new file.
+
+    Attributes
+    ----------
+    n_lost : int
+        Records that could not be written.
+    failure : str or None
+        Why the newest could not; None if it could.
+    """
+
+    def __init__(self, path: Path):
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        self._end = 0
+        self._retry_at = 0.0
+        self.n_lost = 0
+        self.failure: str | None = None
+
+    def append(self, record: bytes) -> None:
+        """Write one record; where that fails, nothing of it stays, and no error is raised."""
+        now = time.monotonic()
+        if now < self._retry_at:
+            self.n_lost += 1
+            return
+        try:
+            written = 0
+            while written < len(record):
+                written += os.pwrite(self._file, record[written:], self._end + written)
+        except OSError as error:
+            self.n_lost += 1
+            self.failure = error.strerror or type(error).__name__
+            self._retry_at = now + RETRY_S
+            with suppress(OSError):  # the next record is written over it, or reading stops there
+                os.ftruncate(self._file, self._end)
+            return
+        self._end += len(record)
+        self.failure = None
+
+    def sync(self) -> None:
+        """Ask the system to put what was written on the disk."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+class Journal:
+    """Write a session as it happens.
+
+    Parameters
+    ----------
+    folder : path
+        Of the session; made here where it is not there, and must hold no session yet.
+    about : mapping
+        Plain containers for ``session.json``: what :func:`read_session` and ``p300 replay`` need.
+
+    """
+
+    def __init__(self, folder: str | Path, about: Mapping[str, Any]):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "session.json"
+        if path.exists():
+            raise InputError(f"{self.folder} already holds a session; expected a new folder")
+        content = {"format": FORMAT, **about}
+        with whole_file(path) as file:
+            file.write(json.dumps(content, indent=1, ensure_ascii=False))
+        self._sync_failure: str | None = None
+        self._signal = AppendOnly(self.folder / "journal.bin")
+        self._scores = AppendOnly(self.folder / "scores.csv")
+        self._decisions = AppendOnly(self.folder / "decisions.csv")
+        self._files = (self._signal, self._scores, self._decisions)
+        self._scores.append(_csv_line(SCORE_COLUMNS))
+        self._decisions.append(_csv_line(f.name for f in fields(Decided)))
+        self._is_closing = threading.Event()
+        self._syncing = threading.Thread(target=self._sync, name="journal", daemon=True)
+        self._syncing.start()
+
+    @property
+    def failure(self) -> str | None:
+        """Why something could not be kept just now; None if all was."""
+        return next((f.failure for f in self._files if f.failure), self._sync_failure)
+
+    @property
+    def n_lost(self) -> int:
+        """Records that could not be written so far."""
+        return sum(file.n_lost for file in self._files)
+
+    def chunk(self, samples: np.ndarray, timestamps: np.ndarray) -> None:
+        """Keep a chunk of float32 or float64, shape (n_chans, n_samples), as it came."""
+        shape = struct.pack("<cII", samples.dtype.char.encode(), *samples.shape)
+        times = np.asarray(timestamps, np.float64).tobytes()
+        # one sample beside the other, as the stream had them
+        self._signal.append(_record(CHUNK, shape + times + samples.T.tobytes()))
+
+    def marker(self, text: str, at: float, raw: float) -> None:
+        """Keep a marker: its text, its time by the EEG stream's clock, and by its own."""
+        self._signal.append(_record(MARKER, _json([text, at, raw])))
+
+    def event(self, event) -> None:
+        """Keep what came out of the session, or a remark about it."""
+        if isinstance(event, Scored | Decided):
+            file = self._scores if isinstance(event, Scored) else self._decisions
+            file.append(_csv_line(as_row(event)))
+        elif isinstance(event, Noted):
+            self._signal.append(_record(NOTE, _json([event.time, event.text])))
+
+    def close(self) -> None:
+        """Put everything on the disk and close."""
+        self._is_closing.set()
+        self._syncing.join()
+        for file in self._files:
+            file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def _sync(self) -> None:
+        # in a thread of its own: a disk may take longer over it than a decision may wait
+        is_last = False
+        while not is_last:
+            is_last = self._is_closing.wait(SYNC_S)
+            try:
+                for file in self._files:
+                    file.sync()
+                self._sync_failure = None
+            except OSError as error:
+                self._sync_failure = error.strerror or type(error).__name__
+
+
+def read_about(folder: str | Path) -> dict[str, Any]:
+    """Read what a session's ``session.json`` says.
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, or of another format.
+    """
+    path = Path(folder) / "session.json"
+    try:
+        about = json.loads(path.read_text("utf-8"))
+    except OSError:
+        raise InputError(f"{folder}: no session, session.json is missing") from None
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error})") from None
+    found = about.get("format") if isinstance(about, dict) else type(about).__name__
+    if found != FORMAT:
+        raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
+    return about
+
+
+def read_records(path: str | Path) -> Iterator[tuple[bytes, Any]]:
+    """Read the records of a ``journal.bin`` up to the first that is not whole.
+
+    Yields
+    ------
+    kind : bytes
+        :data:`CHUNK`, :data:`MARKER` or :data:`NOTE`; last, where the end is torn, ``b"TORN"``
+        with the number of bytes left out.
+    content
+        ``(samples, timestamps)``, ``[text, time, raw time]`` or ``[time, text]``.
+
+    Raises
+    ------
+    InputError
+        If a whole record holds something else, which no session wrote.
+    """
+    path = Path(path)
+    left = path.stat().st_size
+    with path.open("rb") as file:
+        while left:
+            head = file.read(HEADER.size)
+            kind, n, checksum = HEADER.unpack(head) if len(head) == HEADER.size else (b"", 0, 0)
+            content = file.read(n) if HEADER.size + n <= left else b""
+            if len(content) != n or not kind or _checksum(kind, content) != checksum:
+                yield b"TORN", left
+                return
+            left -= HEADER.size + n
+            try:
+                found = _chunk_of(content) if kind == CHUNK else _values_of(kind, content)
+            except (ValueError, TypeError, RecursionError, struct.error) as error:
+                raise InputError(
+                    f"{path}: the record that ends {left} bytes before the end is whole and no "
+                    f"{kind!r} ({type(error).__name__}); expected what a session wrote"
+                ) from error
+            yield kind, found
+
+
+def read_inputs(folder: str | Path) -> Iterator[tuple[np.ndarray, np.ndarray, list]]:
+    """Give a session's inputs exactly as the session had them.
+
+    Yields
+    ------
+    samples : ndarray, shape (n_chans, n_samples)
+    timestamps : ndarray, shape (n_samples,)
+    markers : list of (str, float)
+    """
+    markers: list[tuple[str, float]] = []
+    for kind, content in read_records(Path(folder) / "journal.bin"):
+        if kind == MARKER:
+            markers.append((content[0], content[1]))
+        elif kind == CHUNK:
+            yield *content, markers
+            markers = []
+
+
+def read_rows(path: str | Path) -> list[list[str]]:
+    """Read a ``.csv`` of a session without its head; a last line that is not whole is left out."""
+    import csv
+
+    text = Path(path).read_text("utf-8")
+    return list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))[1:]
+
+
+def as_row(event: Scored | Decided) -> list[str]:
+    """Say an event as :func:`read_rows` reads it."""
+    who = ("online", "online", 1) if isinstance(event, Scored) else ()
+    return [_plain(value) for value in (*who, *astuple(event))]
+
+
+def _plain(value) -> str:
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+def _csv_line(values) -> bytes:
+    import csv
+    import io
+
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue().encode("utf-8")
+
+
+def _json(values) -> bytes:
+    return json.dumps(values, ensure_ascii=False).encode("utf-8")
+
+
+def _checksum(kind: bytes, content: bytes) -> int:
+    return zlib.crc32(content, zlib.crc32(kind + struct.pack("<I", len(content))))
+
+
+def _record(kind: bytes, content: bytes) -> bytes:
+    return HEADER.pack(kind, len(content), _checksum(kind, content)) + content
+
+
+def _chunk_of(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    kind, n_chans, n_samples = struct.unpack_from("<cII", content)
+    if kind not in b"fd":
+        raise TypeError(f"samples of type {kind!r}")
+    times_at = struct.calcsize("<cII")
+    samples_at = times_at + 8 * n_samples
+    timestamps = np.frombuffer(content, np.float64, n_samples, times_at)
+    samples = np.frombuffer(content, kind.decode(), n_chans * n_samples, samples_at)
+    return samples.reshape(n_samples, n_chans).T, timestamps
+
+
+def _values_of(kind: bytes, content: bytes) -> list:
+    values, number = json.loads(content), int | float
+    kinds = {MARKER: [str, number, number], NOTE: [number, str]}.get(kind, [])
+    if len(values) != len(kinds) or not all(map(isinstance, values, kinds)):
+        raise TypeError(f"values {values}")
+    return values

@@ -1,0 +1,137 @@
+"""What a speller sends: short texts, each with the time at which it happened.
+
+=============  ====================================================================
+``flash 7``    the group with code 7 was lit
+``begin``      a character begins; its flashes follow
+``begin H``    the same, and the person was told to spell "H" (copy spelling)
+``end``        every flash of the character has been sent
+``stop``       the session ends
+=============  ====================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.recording import CHARACTER_KEY
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.speller import Speller
+
+
+@dataclass(frozen=True)
+class Marker:
+    """One marker, understood.
+
+    Parameters
+    ----------
+    kind : {"flash", "begin", "end", "stop"}
+        What happened.
+    time : float
+        When, in seconds of the EEG stream's clock.
+    code : int or None
+        Of a flash.
+    target : str or None
+        What a character was told to be.
+    """
+
+    kind: str
+    time: float
+    code: int | None = None
+    target: str | None = None
+
+
+def parse_marker(text: str, time: float, speller: Speller) -> Marker:
+    """Understand one marker.
+
+    Parameters
+    ----------
+    text : str
+        As it came.
+    time : float
+        In seconds.
+    speller : Speller
+        The screen.
+
+    Raises
+    ------
+    InputError
+        If it is none of those above, or its code or target is not on the screen.
+
+    Examples
+    --------
+    >>> from p300.speller import WADSWORTH
+    >>> parse_marker("flash 7", 12.5, WADSWORTH).code
+    7
+    >>> parse_marker("begin H", 12.0, WADSWORTH).target
+    'H'
+    """
+    kind, _, rest = text.strip().partition(" ")
+    rest = rest.strip()
+    if not np.isfinite(time):
+        raise InputError(f"marker {text!r} at {time} s; expected a finite time")
+    if kind == "flash":
+        if not (rest.isascii() and rest.isdigit() and int(rest) in speller.groups):
+            raise InputError(
+                f"marker {text!r} at {time:.3f} s: {rest!r} is no code of {speller.name!r}; "
+                f"expected one of {list(speller.codes)}"
+            )
+        return Marker(kind, time, code=int(rest))
+    if kind == "begin":
+        if rest and rest not in speller.symbols:
+            raise InputError(
+                f"marker {text!r} at {time:.3f} s: {rest!r} is not on the screen "
+                f"{speller.name!r}; expected one of {' '.join(speller.symbols)}"
+            )
+        return Marker(kind, time, target=rest or None)
+    if kind in ("end", "stop") and not rest:
+        return Marker(kind, time)
+    raise InputError(
+        f"marker {text!r} at {time:.3f} s is unknown; expected 'flash CODE', 'begin', "
+        "'begin SYMBOL', 'end' or 'stop'"
+    )
+
+
+def markers_of(flashes: pd.DataFrame, speller: Speller, start: float) -> list[tuple[str, float]]:
+    """Say the flashes of one segment as a speller would have sent them.
+
+    Parameters
+    ----------
+    flashes : DataFrame
+        Rows of a flash table, all of one segment, in the order of time.
+    speller : Speller
+        The screen.
+    start : float
+        Time of the segment's first sample.
+
+    Returns
+    -------
+    list of (str, float)
+        Texts with times. A character begins with its first flash and ends with its last; its
+        target is told where the table knows it.
+
+    Examples
+    --------
+    >>> from p300.recording import flash_table
+    >>> from p300.speller import Speller
+    >>> table = flash_table(onset=[0.5, 1.0], code=[1, 2], character=1, is_target=[True, False])
+    >>> markers_of(table, Speller.single_keys(["yes", "no"]), 100.0)[:2]
+    [('begin yes', 100.5), ('flash 1', 100.5)]
+    """
+    from p300.spelling import wanted_symbol  # slow to import, and not needed live
+
+    markers = []
+    for _, character in flashes.groupby(CHARACTER_KEY, sort=False):
+        target = wanted_symbol(character, speller)
+        times = [start + onset for onset in character["onset"].tolist()]
+        markers.append((f"begin {target}" if target else "begin", times[0]))
+        codes = character["code"].tolist()
+        markers += [(f"flash {code}", t) for code, t in zip(codes, times, strict=True)]
+        markers.append(("end", times[-1]))
+    return markers

@@ -1,0 +1,291 @@
+"""Spelling from chunks of signal and markers: no network, and no clock but theirs.
+
+Whatever is handed in, in whatever chunks, the same decisions come out: this is what replays a
+session from disk, and what the tests inject faults into.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.evidence import SymbolPosterior
+from p300.online.characters import AHEAD_S, Character, Flash, MarkerDesk
+from p300.online.clock import SampleClock
+from p300.online.events import Decided, Ended, Noted, Scored
+from p300.preprocessing import StreamingPreprocessor
+from p300.recording import channel_order
+
+#: Seconds after the end of its epoch by which a flash may still be announced.
+LATE_S = 5.0
+
+#: Seconds of signal after which the true rate is compared with the nominal one, once.
+RATE_CHECK_S = 10.0
+
+
+class OnlineSpeller:
+    """Read characters from a stream of EEG and a stream of markers.
+
+    Parameters
+    ----------
+    detector : ExportedDetector
+        Or anything with ``preprocessor``, ``speller``, ``likelihood`` and ``score_epochs``.
+    ch_names : sequence of str
+        Channels of the chunks, in any order, with any others between them.
+    rule : object or None
+        Stopping rule of :mod:`p300.stopping`; None reads a character when it has ended.
+    gain : float or array_like, shape (n_chans,)
+        What the samples are multiplied by to be in the detector's unit.
+    offset_s : float
+        Seconds from a flash's marker to its light.
+    language : object or None
+        Gives ``log_prior(text so far)`` over the symbols; None for all alike.
+    idle_prior : float
+        Probability that a character is not meant at all (:class:`p300.evidence.SymbolPosterior`).
+
+    Attributes
+    ----------
+    text : str
+        What has been read so far.
+    now : float
+        Time of the newest sample.
+    is_over : bool
+        Whether the marker "stop" has come and everything before it is read.
+
+    Raises
+    ------
+    InputError
+        If the detector has no speller, no likelihood, or a filter that needs the future, or a
+        channel of its is missing.
+    """
+
+    def __init__(
+        self,
+        detector,
+        ch_names,
+        *,
+        rule=None,
+        gain=1.0,
+        offset_s=0.0,
+        language=None,
+        idle_prior=0.0,
+    ):
+        for what in ("speller", "likelihood"):
+            if getattr(detector, what) is None:
+                raise InputError(
+                    f"the detector has no {what}; expected one trained on a spelled recording"
+                )
+        if getattr(detector, "alignment", None) is not None:
+            raise InputError(
+                "the detector aligns its epochs, which is not done live; expected alignment=none"
+            )
+        self.detector = detector
+        self.speller = detector.speller
+        self.rule = rule
+        self.offset_s = float(offset_s)
+        self.language = language
+        self.idle_prior = float(idle_prior)
+        self.text = ""
+        self.is_over = False
+        steps = detector.preprocessor
+        self._order = channel_order(ch_names, steps.ch_names_in_, where="stream")
+        gain = np.broadcast_to(np.asarray(gain, np.float64), (len(ch_names),))[self._order]
+        self._gain = None if (gain == 1).all() else gain[:, None].astype(np.float32)
+        self._n_chans = len(ch_names)
+        self._stream = StreamingPreprocessor(steps, history_s=LATE_S)
+        self._epoch_s = steps.tmin + steps.n_times / steps.sfreq
+        self._clock = SampleClock(steps.sfreq_in_)
+        self._is_rate_checked = False
+        self._markers = MarkerDesk(self.speller)
+        self.now = -np.inf
+        self._events: list = []
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the marker "stop" has come."""
+        return self._markers.stop is not None
+
+    def push(self, chunk, timestamps, markers=()) -> list:
+        """Take new samples and markers, and give what follows from them.
+
+        Parameters
+        ----------
+        chunk : ndarray, shape (n_chans, n_samples)
+            As the stream has it; any number of samples.
+        timestamps : array_like, shape (n_samples,)
+            In seconds, as they came.
+        markers : sequence of (str, float)
+            Texts (:mod:`p300.online.markers`) with times in seconds of the same clock, in any
+            order, before or after their samples.
+
+        Returns
+        -------
+        list of Scored, Decided, Ended and Noted
+            In the order in which they came about.
+
+        Raises
+        ------
+        InputError
+            If the chunk has another number of channels than the stream, or the stream's true
+            rate is not the nominal one.
+        """
+        chunk = np.asarray(chunk)
+        if chunk.ndim != 2 or chunk.shape != (self._n_chans, len(timestamps)):
+            raise InputError(
+                f"chunk of shape {chunk.shape} with {len(timestamps)} timestamps; expected "
+                f"({self._n_chans} channels, n_samples) and as many timestamps"
+            )
+        self._events = []
+        times = self._take_times(timestamps)
+        flashes, doubts = self._markers.take(markers, self.now)
+        for time, text in doubts:
+            self._note(time, text)
+        signal, times = self._take_samples(chunk, times)
+        self._read(self._stream.push(signal, times, self._as_table(flashes)))
+        self._close()
+        return self._events
+
+    def finish(self) -> list:
+        """End the session: read what can still be read."""
+        self._events = []
+        self._read(self._stream.finish())
+        self._close(is_last=True)
+        return self._events
+
+    # -- what comes in -----------------------------------------------------------------------
+
+    def _take_times(self, timestamps) -> np.ndarray:
+        if not len(timestamps):
+            return np.empty(0)
+        times, breaks = self._clock.push(timestamps)
+        for k, missing in breaks:
+            what = "signal missing for" if missing > 0 else "clock set back by"
+            self._note(times[k], f"{what} {abs(missing):.3f} s: the filter starts anew")
+        if not self._is_rate_checked and self._clock.elapsed_s > RATE_CHECK_S:
+            self._is_rate_checked = True
+            measured, nominal = self._clock.measured_sfreq, self._clock.sfreq
+            if abs(measured / nominal - 1) > 0.02:
+                raise InputError(
+                    f"the stream gives {measured:.1f} samples a second by its own timestamps; "
+                    f"expected {nominal:g}"
+                )
+        self.now = float(times[-1])
+        return times
+
+    def _take_samples(self, chunk, times):
+        signal = chunk[self._order]
+        is_good = np.isfinite(signal).all(axis=0)
+        if not is_good.all():
+            n_bad = int((~is_good).sum())
+            self._note(times[~is_good][0], f"{n_bad} samples are not finite and are left out")
+            signal, times = signal[:, is_good], times[is_good]
+        return signal if self._gain is None else signal * self._gain, times
+
+    def _as_table(self, flashes):
+        if not flashes:
+            return None
+        import pandas as pd
+
+        onsets = [flash.time + self.offset_s for flash in flashes]
+        return pd.DataFrame({"onset": onsets, "number": [flash.number for flash in flashes]})
+
+    # -- what comes out ----------------------------------------------------------------------
+
+    def _read(self, epochs) -> None:
+        """Score epochs and gather their evidence, flash by flash."""
+        if len(epochs.data):
+            scores = np.asarray(self.detector.score_epochs(epochs.data), np.float64)
+            ratios = np.asarray(self.detector.likelihood.log_ratio(scores), np.float64)
+            numbers = epochs.flashes["number"].tolist()
+            for number, score, ratio in zip(
+                numbers, scores.tolist(), ratios.tolist(), strict=True
+            ):
+                flash = self._markers.pop(number)
+                self._events.append(self._scored(flash, score))
+                self._close(before=flash.time)
+                if not np.isfinite(ratio):
+                    self._note(flash.time, f"{flash} has the score {score}: not counted")
+                self._gather(flash, ratio)
+        while self._stream.lost:
+            flash = self._markers.pop(self._stream.lost.popleft()["number"])
+            self._note(flash.time, f"{flash} has no whole epoch: lost")
+            self._gather(flash, np.nan)
+
+    def _scored(self, flash: Flash, score: float) -> Scored:
+        of, is_target = flash.character, None
+        if of is not None and of.target is not None:
+            is_target = flash.code in self.speller.codes_of(of.target)
+        return Scored(
+            segment=self._stream.n_segments - 1,
+            character=None if of is None else of.number,
+            repetition=flash.repetition,
+            code=flash.code,
+            onset=flash.time + self.offset_s,
+            is_target=is_target,
+            score=score,
+        )
+
+    def _gather(self, flash: Flash, ratio: float) -> None:
+        """Count a flash as done and, where its ratio is a number, believe it."""
+        character = flash.character
+        if character is None:
+            return
+        codes = self.speller.codes
+        n_before = character.n_repetitions(codes)
+        character.done[flash.code] += 1
+        n_repetitions = character.n_repetitions(codes)
+        if character.is_decided:
+            return
+        if character.posterior is None:
+            prior = None if self.language is None else self.language.log_prior(self.text)
+            character.posterior = SymbolPosterior(self.speller, prior, self.idle_prior)
+        if np.isfinite(ratio):
+            character.posterior.update(flash.code, ratio)
+        if self.rule is not None:
+            answer = self.rule.decide(character.posterior, n_repetitions, n_repetitions > n_before)
+            if answer is not None:
+                self._decide(character, answer or None, is_early=True)
+
+    def _decide(self, character: Character, symbol: str | None, *, is_early: bool) -> None:
+        probability = character.posterior.best[1]
+        character.is_decided = True
+        character.decided_after = character.n_repetitions(self.speller.codes)
+        self.text += symbol or ""
+        self._events.append(
+            Decided(
+                character=character.number,
+                symbol=symbol,
+                target=character.target,
+                probability=float(probability),
+                n_repetitions=character.decided_after,
+                n_flashes=int(character.posterior.n_flashes),
+                time=self.now,
+                is_early=is_early,
+            )
+        )
+
+    def _close(self, before=np.inf, *, is_last=False) -> None:
+        """Close the characters whose epochs have all been read."""
+        opened = self._markers.open
+        while opened:
+            first = opened[0]
+            # one that began in a future that will not come: the clock was set back
+            if not (is_last or first.begin > self.now + AHEAD_S):
+                waits = first.end is None or first.n_waiting
+                if waits or first.end >= before:
+                    break
+                if self.now < first.end + self.offset_s + self._epoch_s:
+                    break
+            opened.popleft()
+            if first.announced and not first.is_decided and first.posterior is not None:
+                symbol, probability = first.posterior.best
+                is_idle = first.posterior.idle_probability > probability
+                self._decide(first, None if is_idle else symbol, is_early=False)
+            codes = self.speller.codes
+            self._events.append(Ended(first.number, first.decided_after, first.n_shown(codes)))
+        half = 0.5 / self._clock.sfreq
+        if self.is_stopping and not opened and self.now + half >= self._markers.stop:
+            self.is_over = True
+
+    def _note(self, time, text) -> None:
+        self._events.append(Noted(float(time), text))
