@@ -17,7 +17,7 @@ from p300.speller import Speller
 TWICE_S = 0.02
 
 #: Seconds by which a flash may come before its samples; one further ahead has another clock.
-AHEAD_S = 10.0
+AHEAD_S = 60.0
 
 
 @dataclass
