@@ -81,14 +81,20 @@ def _train(batch: Sequence[Job], configs: Sequence[DictConfig], shared, hydra_co
         """Do what belongs to one run as Hydra does it: its log, its files, its folder."""
         folder = batch[k].folder
 
-        def task(cfg):
+        def task(cfg) -> tuple[Any, Exception | None]:
             if not (folder / "config.yaml").exists():
                 make_ready(folder)
-            with messages(cfg), noting_failure(folder):
-                return work()
+            try:
+                with messages(cfg), noting_failure(folder):
+                    return work(), None
+            except Exception as error:  # told at the end of the sweep, not by Hydra now
+                return None, error
 
         done = run_job(task, configs[k], "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context)
-        return done.return_value  # raises what the work raised
+        result, error = done.return_value
+        if error is not None:
+            raise error
+        return result
 
     requests = []
     for job, config in zip(batch, configs, strict=True):
