@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,13 @@ Rows = dict[int, Tensor]
 #: Steps that Lightning is handed at once, since its own time for a batch would show beside that
 #: of a small network.
 N_STEPS = 8
+
+#: Size of epochs of which no second copy is made: half the memory, 4 GB where that is not told.
+MOST_BYTES = (
+    os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    if hasattr(os, "sysconf")
+    else 4 << 30
+)
 
 
 class EpochsDataModule(pl.LightningDataModule):
@@ -40,7 +48,8 @@ class EpochsDataModule(pl.LightningDataModule):
     repeat_targets : bool
         Repeat the rarer class in each pass until both are equal.
     time_first : bool
-        Lay all electrodes of a sample side by side in memory. Shapes stay as they are.
+        Lay all electrodes of a sample side by side in memory; shapes stay as they are. Epochs of
+        more than half the memory, mapped from a cache's file perhaps, stay where they are.
 
     Attributes
     ----------
@@ -62,6 +71,7 @@ class EpochsDataModule(pl.LightningDataModule):
     ):
         super().__init__()
         epochs = torch.as_tensor(epochs)
+        time_first = time_first and epochs.nbytes < MOST_BYTES
         self.epochs = epochs.mT.contiguous().mT if time_first else epochs
         self._labels = self.is_target = torch.as_tensor(np.asarray(is_target, bool))
         self.train = [torch.as_tensor(np.flatnonzero(rows)) for rows in train]

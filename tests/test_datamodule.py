@@ -133,3 +133,15 @@ def test_two_processes_part_every_step_between_them(n_flashes, n_twice):
         assert set(whole[0]) <= set(shares[0][0] + shares[1][0])
     seen = sorted(row for rank in ranks for step in rank for row in step[0])
     assert len(seen) - len(set(seen)) == n_twice and set(seen) == set(range(n_flashes))
+
+
+def test_epochs_larger_than_half_the_memory_stay_where_they_are(monkeypatch, tmp_path):
+    path = tmp_path / "epochs.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(50, 2, 3)).astype(np.float32))
+    epochs = np.load(path, mmap_mode="c")  # as a cache gives them
+    parts = [np.ones(50, bool)], [np.ones(50, bool)]
+    monkeypatch.setattr("p300.datamodule.MOST_BYTES", epochs.nbytes)
+    data = EpochsDataModule(epochs, np.arange(50) % 3 == 0, *parts, time_first=True)
+    assert data.epochs.data_ptr() == epochs.ctypes.data
+    gathered, _ = data.gather(torch.tensor([7, 3]))
+    np.testing.assert_array_equal(gathered, epochs[[7, 3]])
