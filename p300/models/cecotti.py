@@ -105,9 +105,9 @@ class CecottiCNN(nn.Module):
         x = x[..., : self.n_steps * step].mT.flatten(0, 1)  # (batch * n_times, n_chans)
         x = torch.addmm(self.spatial_bias, self.spatial_weight, x.mT)  # (n_filters, batch * …)
         x = scaled_tanh(x).unflatten(1, (batch * self.n_steps, step))  # (n_filters, …, 13)
-        x = torch.baddbmm(self.temporal_bias.mT, x, self.temporal_weight.mT)  # (…, …, n_maps)
-        x = scaled_tanh(x).unflatten(1, (batch, self.n_steps))  # (n_filters, batch, step, n_maps)
-        x = x.permute(1, 0, 3, 2).flatten(1)  # (batch, n_filters * n_maps * n_steps)
+        x = torch.baddbmm(self.temporal_bias, self.temporal_weight, x.mT)  # (…, n_maps, …)
+        x = scaled_tanh(x).unflatten(2, (batch, self.n_steps))  # (n_filters, n_maps, batch, step)
+        x = x.permute(2, 0, 1, 3).flatten(1)  # (batch, n_filters * n_maps * n_steps)
         x = torch.sigmoid(self.hidden(x))  # (batch, n_hidden)
         return self.final_layer(x)  # (batch, n_outputs)
 
@@ -152,4 +152,4 @@ def scaled_tanh(x: Tensor) -> Tensor:
 
     It is written by the logistic function, which PyTorch computes six times as fast on a CPU.
     """
-    return 1.7159 * (2 * torch.sigmoid(4 / 3 * x) - 1)
+    return 2 * 1.7159 * torch.sigmoid(4 / 3 * x) - 1.7159
