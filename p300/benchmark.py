@@ -268,11 +268,16 @@ def run_cell(cell: Cell, shared: Shared) -> bool:
     cfg, choices = compose_cell(cell)
     if is_finished(cell.folder, cfg):
         return False
-    if cell.folder.exists():
-        if not {"train.log", "error.txt"} & {path.name for path in cell.folder.iterdir()}:
+    discarded = cell.folder.with_name(cell.folder.name + ".discarded")
+    if discarded.exists():  # whoever removed it was killed
+        shutil.rmtree(discarded)
+    names = [path.name for path in cell.folder.iterdir()] if cell.folder.exists() else []
+    if names:
+        if not {"train.log", "error.txt"} & set(names):
             raise InputError(f"{cell.folder} is there and no cell of a benchmark; not replaced")
-        shutil.rmtree(cell.folder)
-    cell.folder.mkdir(parents=True)
+        os.replace(cell.folder, discarded)  # half removed, it could not be known for a cell
+        shutil.rmtree(discarded)
+    cell.folder.mkdir(parents=True, exist_ok=True)
     with quietly(cell.folder / "train.log"):
         train_run(cfg, cell.folder, choices, shared)
     gc.collect()  # a trainer and its network hold each other, and the recording, until then

@@ -16,6 +16,7 @@ import numpy as np
 
 from p300.benchmark_cells import Finding, condition, read_cell
 from p300.errors import InputError
+from p300.files import whole_file
 from p300.statistics import (
     auc_counts,
     bootstrap_weights,
@@ -59,7 +60,8 @@ def write_summary(
 
     findings = [read_cell(cell) for cell in cells]
     table = pd.DataFrame([f.record for f in findings])
-    _write(folder / "cells.csv", table.to_csv(index=False))
+    with whole_file(folder / "cells.csv") as file:
+        table.to_csv(file, index=False)
     planned = [*cells, *failures]
     parts = []
     for key in dict.fromkeys(map(condition, planned)):
@@ -67,13 +69,16 @@ def write_summary(
         here = [f for f in findings if condition(f.cell) == key]
         parts.append(summarize(here, labels, reference=reference, n_draws=n_draws))
     summary = pd.concat([p for p in parts if len(p)] or parts, ignore_index=True)
-    _write(folder / "summary.csv", summary.to_csv(index=False))
+    with whole_file(folder / "summary.csv") as file:
+        summary.to_csv(file, index=False)
     failed = {os.path.relpath(c.folder, folder): why for c, why in failures.items()}
     text = markdown(summary, reference, failed)
-    _write(folder / "summary.md", text)
+    with whole_file(folder / "summary.md") as file:
+        file.write(text)
     if len(summary):
         for name, draw in (("auc", auc_figure), ("accuracy", accuracy_figure)):
-            draw(summary).savefig(folder / f"{name}.png", dpi=150)
+            with whole_file(folder / f"{name}.png", "wb") as file:
+                draw(summary).savefig(file, format="png", dpi=150)
     return text
 
 
@@ -248,10 +253,3 @@ def _accuracy(seeds: Sequence[Sequence[Finding]], weights) -> dict[str, float]:
         columns[f"accuracy_{n:02d}"] = float(np.mean([mean for mean, _ in people]))
         columns |= {f"accuracy_{n:02d}_low": low, f"accuracy_{n:02d}_high": high}
     return columns
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file in one step: it is whole or not there."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, "utf-8")
-    os.replace(partial, path)

@@ -14,6 +14,7 @@ import numpy as np
 
 from p300.brain import Brain, head_signal
 from p300.errors import InputError
+from p300.files import whole_file
 from p300.recording import Recording, concatenate_recordings, flash_table
 from p300.speller import WADSWORTH, Speller
 
@@ -235,7 +236,8 @@ def write_bci3_ii(
             content["TargetChar"] = texts[part]
         else:
             del content["StimulusType"]
-        savemat(root / f"Subject_{subject}_{part.capitalize()}.mat", content)
+        with whole_file(root / f"Subject_{subject}_{part.capitalize()}.mat", "wb") as file:
+            savemat(file, content)
     return texts
 
 

@@ -202,7 +202,7 @@ def read_about(folder: str | Path) -> dict[str, Any]:
         about = json.loads(path.read_text("utf-8"))
     except OSError:
         raise InputError(f"{folder}: no session, session.json is missing") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error})") from None
     found = about.get("format") if isinstance(about, dict) else type(about).__name__
     if found != FORMAT:
