@@ -164,7 +164,7 @@ def bits_per_selection(accuracy, n_symbols: int) -> np.ndarray:
             f"accuracy {accuracy} among {n_symbols} symbols; expected 0…1 and at least 2 symbols"
         )
     with np.errstate(divide="ignore", invalid="ignore"):
-        right = np.where(p > 0, p * np.log2(p), 0.0)
+        right = p * np.log2(p)  # not a number at 0, which is below chance
         wrong = np.where(p < 1, (1 - p) * np.log2((1 - p) / (n_symbols - 1)), 0.0)
     bits = np.log2(n_symbols) + right + wrong
     return np.where(np.isnan(p), np.nan, np.where(p > 1 / n_symbols, bits, 0.0))

@@ -106,7 +106,8 @@ def hold_out(
     Raises
     ------
     InputError
-        If a column or value is not in the table, or too few units are there to divide.
+        If a column or value is not in the table, a fraction is not one, or too few units are
+        there to divide.
     """
     rng = np.random.default_rng(seed)
     if test is None:
@@ -279,6 +280,8 @@ def check_monitor(monitor: str) -> None:
 
 
 def _drawn(flashes, among, by, fraction, rng, what) -> np.ndarray:
+    if not 0 <= fraction < 1:
+        raise InputError(f"{what}: fraction {fraction:g} of the {by}s; expected 0 to below 1")
     if fraction == 0:
         return np.zeros(len(flashes), bool)
     unit = unit_of(flashes, by)

@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from p300.errors import InputError
@@ -37,6 +39,7 @@ def test_the_papers_counts_give_the_papers_rates():
     truth = np.repeat([True, False, False, True], [tp, tn, fp, fn])
     scores = np.repeat([1.0, -1.0, 1.0, -1.0], [tp, tn, fp, fn])
     found = detection_metrics(truth, scores)
+    assert [found[name] for name in ("tp", "tn", "fp", "fn")] == [tp, tn, fp, fn]
     assert round(found["recall"], 2) == 0.69
     assert round(100 * found["recognition_rate"], 2) == 68.99
     assert round(found["precision"], 3) == 0.308
@@ -44,7 +47,12 @@ def test_the_papers_counts_give_the_papers_rates():
 
 def test_one_class_alone_has_no_auc_and_no_recall():
     assert math.isnan(roc_auc([False, False], [0.0, 1.0]))
+    assert math.isnan(roc_auc([True, True], [0.0, 1.0]))
     assert math.isnan(detection_metrics([False, False], [0.0, 1.0])["recall"])
+
+
+def test_a_single_nontarget_is_enough_for_an_auc():
+    assert roc_auc([True, False, True], [1.0, 2.0, 3.0]) == 0.5
 
 
 def test_scores_that_are_not_numbers_are_refused():
@@ -52,11 +60,17 @@ def test_scores_that_are_not_numbers_are_refused():
         roc_auc([True, False], [np.nan, 1.0])
     with pytest.raises(InputError, match="one of each a flash"):
         roc_auc([True, False], [1.0])
+    with pytest.raises(InputError, match="one of each a flash"):
+        roc_auc([[True, False]], [[1.0, 2.0]])
 
 
 def test_bits_per_selection_are_log2_36_at_accuracy_1_and_0_at_and_below_chance():
     assert bits_per_selection(1.0, 36) == pytest.approx(math.log2(36))
-    assert bits_per_selection([0.0, 1 / 72, 1 / 36], 36).tolist() == pytest.approx([0, 0, 0])
+    assert bits_per_selection([0.0, 1 / 72, 1 / 36], 36).tolist() == [0, 0, 0]
+
+
+def test_chance_carries_no_information_on_a_screen_of_any_size():
+    assert [float(bits_per_selection(1 / n, n)) for n in range(2, 200)] == [0] * 198
 
 
 def test_two_symbols_at_accuracy_three_quarters_carry_a_fifth_of_a_bit():
@@ -74,8 +88,32 @@ def test_wilson_intervals_of_200_characters_match_published_ones():
     assert wilson_interval(200, 200)[1] == 1 and wilson_interval(0, 200)[0] == 0
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_intervals_end_where_the_proportion_would_be_1_96_deviations_away(counts):
+    n_right, n_all = counts
+    for end in wilson_interval(n_right, n_all):
+        assert 0 <= end <= 1
+        variance = end * (1 - end) / n_all  # of the proportion, if this were the true one
+        assert (n_right / n_all - end) ** 2 == pytest.approx(1.959963985**2 * variance, abs=1e-9)
+
+
+def test_all_characters_right_or_wrong_never_leave_the_scale():
+    for n_all in range(1, 1000):
+        low, high = wilson_interval(0, n_all)
+        assert low >= 0 and high < 1
+        low, high = wilson_interval(n_all, n_all)
+        assert low > 0 and high <= 1
+
+
+def test_no_characters_have_no_interval():
+    assert np.isnan(wilson_interval(0, 0)).tolist() == [True, True]
+
+
 def test_impossible_accuracies_and_counts_are_refused():
-    with pytest.raises(InputError):
-        bits_per_selection(1.2, 36)
-    with pytest.raises(InputError):
-        wilson_interval(3, 2)
+    for accuracy, n_symbols in ((1.2, 36), (-0.1, 36), ([0.5, 1.2], 36), (0.5, 1)):
+        with pytest.raises(InputError, match="at least 2 symbols"):
+            bits_per_selection(accuracy, n_symbols)
+    for counts in ((3, 2), (-1, 2)):
+        with pytest.raises(InputError, match="0 <= right <= all"):
+            wilson_interval(*counts)

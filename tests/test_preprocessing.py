@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from p300.preprocessing import (
     as_recording,
     cut_epochs,
     design_bandpass,
+    engine,
     epochs_from_mne,
     filter_segment,
     recording_from_arrays,
@@ -225,6 +227,39 @@ def test_only_training_flashes_teach_the_scaling(recording, scaling):
         np.testing.assert_allclose(q3 - q1, 1, atol=1e-4)
 
 
+def test_amplitudes_beyond_the_clip_are_limited_and_those_within_are_left_alone(recording):
+    free, clipped = (
+        Preprocessor(scaling="none", clip_uv=limit, reject_uv=25).fit(recording).epochs(recording)
+        for limit in (None, 10)
+    )
+    assert np.abs(free.data).max() > 11
+    np.testing.assert_array_equal(clipped.data, np.clip(free.data, -10, 10))
+    # 10 µV up and 10 µV down are not more than 25 µV: what was there before the clip counts
+    assert free.is_rejected.any()
+    np.testing.assert_array_equal(clipped.is_rejected, free.is_rejected)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "unit"),
+    [
+        ("flash", "sd"),
+        ("rms", "sd"),
+        ("center", "uV"),
+        ("train", "sd"),
+        ("robust", "sd"),
+        ("none", "uV"),
+    ],
+)
+def test_scaled_epochs_have_no_unit_and_others_are_in_microvolts(recording, scaling, unit):
+    assert Preprocessor(scaling=scaling).fit(recording).epochs(recording).unit == unit
+
+
+def test_every_flash_is_counted_once_while_epochs_are_cut(recording):
+    counts = []
+    Preprocessor().fit(recording).epochs(recording, on_cut=counts.append)
+    assert sum(counts) == 8
+
+
 def test_a_blink_is_marked_kept_and_not_learned_from(recording):
     segments = [s.copy() for s in recording.segments]
     segments[0][2, 300:350] += 500  # at 1.25 s: in the epochs of flashes 1 and 2
@@ -290,6 +325,18 @@ def test_constant_channels_are_zero_and_no_nan_slips_through(n_chans, n_samples,
         preprocessor.transform(recording)
 
 
+def test_as_many_threads_work_as_the_environment_says_or_as_there_are_cores(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert engine._n_workers() == 3
+    for unusable in ("", "0", "many"):
+        monkeypatch.setenv("OMP_NUM_THREADS", unusable)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 5}, raising=False)
+        assert engine._n_workers() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert engine._n_workers() == 5
+
+
 # -- scikit-learn, checkpoints, MNE ----------------------------------------------------------
 
 
@@ -307,6 +354,8 @@ def test_it_is_cloned_and_set_like_any_scikit_learn_estimator(recording):
     assert copy.set_params(order=4).order == 4
     assert preprocessor.set_output(transform="default") is preprocessor
     assert repr(copy) == "Preprocessor(channels=['Cz', 'Pz'])"
+    assert repr(Preprocessor(order=2, phase="causal")) == "Preprocessor(order=2, phase='causal')"
+    assert not copy.__sklearn_tags__().target_tags.required  # it learns nothing from labels
     with pytest.raises(InputError, match="unknown parameters"):
         copy.set_params(lowcut=1)
     with pytest.raises(InputError, match="three axes"):
@@ -337,6 +386,7 @@ def test_the_fitted_state_survives_json_and_a_checkpoint(recording, name):
         np.testing.assert_array_equal(
             Preprocessor.from_state(copy).transform(recording), preprocessor.transform(recording)
         )
+        assert Preprocessor.from_state(copy).get_state() == state
 
 
 def test_a_state_of_another_version_is_refused(recording):
@@ -373,6 +423,18 @@ def test_mne_epochs_are_cut_and_scaled_but_never_filtered(recording):
     assert unfiltered.fit(epochs).transform(epochs).shape == (8, 8, 48)
 
 
+def test_mne_epochs_that_begin_before_the_flash_are_cut_from_the_flash_on(recording):
+    late = recording.select(recording.flashes["onset"] > 0.5)
+    plain = {"l_freq": None, "h_freq": None, "scaling": "none"}
+    early = Preprocessor(scaling="none", tmin=-0.1, tmax=0.6).fit(late).epochs(late)
+    there = early.to_mne()
+    cut = Preprocessor(**plain, tmax=0.5).fit(there).transform(there)
+    expected = early.data[:, :, 12:72]
+    for epochs in (cut, expected):  # a segment's level is no signal, and each is a segment
+        epochs -= epochs.mean(axis=-1, keepdims=True)
+    np.testing.assert_allclose(cut, expected, atol=1e-4)
+
+
 def test_an_mne_raw_with_annotations_is_a_recording(recording):
     import mne
 
@@ -390,6 +452,8 @@ def test_epochs_say_what_they_are(recording):
     assert repr(epochs) == (
         "<Epochs of arrays: 8 flashes, 8 channels, 78 samples from 0 s at 120 Hz, sd>"
     )
+    plain = Epochs(epochs.data, recording.flashes, epochs.ch_names, sfreq=120.0)
+    assert (plain.times[0], plain.unit, plain.name) == (0.0, "uV", "epochs")
 
 
 # -- refusals --------------------------------------------------------------------------------
@@ -424,8 +488,23 @@ def test_an_epoch_past_the_end_is_refused_by_count_and_place(recording):
         InputError, match=r"2 of 8 epochs \[-0.1, 0.65\) s .* flashes 0 \(at 0.000"
     ):
         preprocessor.transform(recording)
-    with pytest.raises(InputError, match="4 of 8 epochs .* 3 .at 9.350 s of segment 0"):
+    words = "4 of 8 epochs .* 3 .at 9.350 s of segment 0, which lasts 10.000 s., .*, …; expected"
+    with pytest.raises(InputError, match=words):
         Preprocessor(tmin=-0.1, tmax=0.66).fit(recording).transform(recording)
+
+
+@pytest.mark.parametrize("params", [{}, {"resample": "subsample_first"}, {"tmin": -0.1}])
+def test_an_epoch_may_begin_and_end_with_its_segment_and_not_a_sample_further(params):
+    signal = eeg(np.random.default_rng(0), 2, 2401)  # ten seconds and the sample after them
+    tmin = params.get("tmin", 0.0)
+    ends = np.array([-tmin, 10 - 77 / 120 - tmin])
+    preprocessor = Preprocessor(**params, tmax=0.65 + tmin)
+    inside = recording_from_arrays(signal, ends, sfreq=240)
+    assert np.isfinite(preprocessor.fit(inside).transform(inside)).all()
+    for outside in (ends[0] - 1 / 240, ends[1] + 1 / 240):
+        other = recording_from_arrays(signal, [*ends, outside], sfreq=240)
+        with pytest.raises(InputError, match="1 of 3 epochs .* flashes 2 "):
+            preprocessor.transform(other)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -440,6 +519,14 @@ def test_non_finite_samples_are_refused_by_channel_segment_and_count(
     assert np.isfinite(
         Preprocessor(channels=["Cz"], **params).fit(recording).transform(recording)
     ).all()
+
+
+@pytest.mark.parametrize(("n", "end"), [(5, r"P3 \(3\); expected"), (6, r"P3 \(3\), …; expected")])
+def test_of_many_channels_with_non_finite_samples_five_are_named(recording, n, end):
+    recording.segments[0][:n, 100:103] = np.nan
+    words = rf"{3 * n} non-finite samples, in channels Fz \(3\), Cz \(3\), .*{end} none"
+    with pytest.raises(InputError, match=words):
+        Preprocessor().fit(recording).transform(recording)
 
 
 def test_another_recording_than_the_fitted_one_is_refused(recording):
@@ -457,7 +544,10 @@ def test_another_recording_than_the_fitted_one_is_refused(recording):
 
 def test_amplifier_steps_have_no_microvolts_to_clip(recording):
     steps = recording_from_arrays(recording.segments[0], [1.0], sfreq=240, unit="AD")
-    assert Preprocessor(scaling="none").fit(steps).epochs(steps).unit == "AD"
+    epochs = Preprocessor(scaling="none").fit(steps).epochs(steps)
+    assert epochs.unit == "AD"
+    unscaled = Preprocessor(scaling="none").fit(recording).transform(recording)[1]
+    np.testing.assert_array_equal(epochs.data[0], unscaled)  # the same numbers, another unit
     with pytest.raises(InputError, match="amplifier steps of unknown size"):
         Preprocessor(clip_uv=50).fit(steps)
 
@@ -481,8 +571,11 @@ def test_a_segment_too_short_for_the_filter_is_refused():
 def test_what_is_no_recording_is_refused():
     with pytest.raises(InputError, match="cannot preprocess ndarray"):
         as_recording(np.zeros((8, 100)))
-    with pytest.raises(InputError, match="segment 0 has shape"):
-        recording_from_arrays(np.zeros(100), [0.0], sfreq=240)
+    for samples in (np.zeros(100), np.array(1.0)):
+        with pytest.raises(
+            InputError, match=r"segment 0 has shape .*; expected \(n_chans, n_samp"
+        ):
+            recording_from_arrays(samples, [0.0], sfreq=240)
 
 
 # -- lightness -------------------------------------------------------------------------------

@@ -1,8 +1,11 @@
 """The cache of epochs: same content, same file; anything else, another; damage is noticed."""
 
 import os
+import shutil
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +31,7 @@ def fitted(recording):
 
 
 def test_the_second_time_epochs_come_from_the_disk_and_are_the_same(tmp_path, recording, fitted):
-    store = EpochsCache(tmp_path / "epochs")
+    store = EpochsCache(tmp_path / "new" / "epochs")
     first = store.epochs(fitted, recording)
     second = store.epochs(fitted, recording)
     assert isinstance(second.data, np.memmap)
@@ -59,6 +62,11 @@ def test_whatever_changes_the_epochs_changes_the_file(recording, fitted, tmp_pat
         store.path(Preprocessor(scaling="train").fit(recording), recording),
         store.path(Preprocessor(scaling="train").fit(recording, rows=[0, 1]), recording),
     ]
+    for change in ({"ch_names": ["0", "2", "1"]}, {"segment": [0, 1, 1, 1]}):
+        columns = {"ch_names": recording.ch_names, "segment": [0, 0, 1, 1]} | change
+        onsets = recording.flashes["onset"]
+        other = recording_from_arrays(recording.segments, onsets, sfreq=240, **columns)
+        paths.append(store.path(fitted, other))
     monkeypatch.setattr(cache, "_code_version", lambda: "other code")
     paths.append(store.path(fitted, recording))
     assert len(set(paths)) == len(paths)
@@ -69,7 +77,18 @@ def test_whatever_changes_the_epochs_changes_the_file(recording, fitted, tmp_pat
     assert store.path(fitted, recording) == paths[0]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign", "pickle"])
+def test_another_version_of_the_code_makes_its_own_files(tmp_path, monkeypatch):
+    shutil.copytree(Path(cache.__file__).parent, tmp_path / "copy")
+    version = cache._code_version.__wrapped__  # without what it remembers
+    installed = version()
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "copy" / "cache.py"))
+    assert version() == installed
+    with open(tmp_path / "copy" / "filters.py", "a") as file:
+        file.write("# a change")
+    assert version() != installed
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "short", "foreign", "pickle"])
 def test_a_damaged_entry_is_noticed_and_made_anew(tmp_path, recording, fitted, damage):
     store = EpochsCache(tmp_path)
     expected = store.epochs(fitted, recording)
@@ -81,16 +100,30 @@ def test_a_damaged_entry_is_noticed_and_made_anew(tmp_path, recording, fitted, d
         content[len(content) // 2] ^= 1
     elif damage == "empty":
         content = b""
+    elif damage == "short":
+        content = content[: cache.N_DIGEST]
     elif damage == "foreign":
         content = b"something else entirely, and longer than a hash" * 9
     else:
         np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
         content = path.read_bytes()
     path.write_bytes(content)
-    with pytest.warns(UserWarning, match="is made anew"):
+    with pytest.warns(UserWarning, match="is made anew") as warned:
         again = store.epochs(fitted, recording)
+    assert warned[0].filename == __file__  # where the epochs were asked for
     np.testing.assert_array_equal(again.data, expected.data)
     np.testing.assert_array_equal(store.epochs(fitted, recording).data, expected.data)
+
+
+@pytest.mark.parametrize("change", [lambda e: e[:-1], lambda e: e.astype(float)])
+def test_a_whole_entry_of_another_shape_or_type_is_made_anew(tmp_path, recording, fitted, change):
+    store = EpochsCache(tmp_path)
+    expected = store.epochs(fitted, recording)
+    store._write(store.path(fitted, recording), replace(expected, data=change(expected.data)))
+    with pytest.warns(UserWarning, match="is made anew: .*, expected float32 of"):
+        again = store.epochs(fitted, recording)
+    assert again.data.dtype == np.float32
+    np.testing.assert_array_equal(again.data, expected.data)
 
 
 def test_many_at_once_all_get_the_epochs(tmp_path, recording, fitted):
@@ -118,10 +151,15 @@ def test_a_process_that_dies_while_writing_leaves_no_entry(
     def die(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "replace", die)
-    with pytest.raises(KeyboardInterrupt):
-        store.epochs(fitted, recording)
-    assert list(tmp_path.iterdir()) == []
+    def be_robbed_and_die(unfinished, _):
+        os.remove(unfinished)
+        die()
+
+    for death in (die, be_robbed_and_die):
+        monkeypatch.setattr(os, "replace", death)
+        with pytest.raises(KeyboardInterrupt):
+            store.epochs(fitted, recording)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_the_entries_not_used_for_longest_go_first(tmp_path, fitted):
@@ -140,6 +178,30 @@ def test_the_entries_not_used_for_longest_go_first(tmp_path, fitted):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_as_large_as_its_limit_loses_nothing(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.npy").write_bytes(b"1234")
+    assert EpochsCache(tmp_path).prune(8) == 0
+    assert EpochsCache(tmp_path).prune(7) == 4
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_entries_that_another_process_deletes_meanwhile_are_no_error(tmp_path, monkeypatch):
+    for name in ("a.npy", "b.unfinished"):
+        (tmp_path / name).write_bytes(b"1234")
+        os.utime(tmp_path / name, (time.time() - 7200,) * 2)
+    look = cache._status
+
+    def look_and_lose(path):
+        status = look(path)
+        path.unlink()
+        return status
+
+    monkeypatch.setattr(cache, "_status", look_and_lose)
+    EpochsCache(tmp_path).prune(0)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_dead_process_left_is_cleared_away(tmp_path):
     old, new = tmp_path / "a.unfinished", tmp_path / "b.unfinished"
     old.write_bytes(b"1234")
@@ -152,6 +214,7 @@ def test_what_a_dead_process_left_is_cleared_away(tmp_path):
 def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path, recording, fitted):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    with pytest.warns(UserWarning, match="epochs are not kept"):
+    with pytest.warns(UserWarning, match="epochs are not kept") as warned:
         epochs = EpochsCache(blocked / "epochs").epochs(fitted, recording)
+    assert warned[0].filename == __file__  # where the epochs were asked for
     assert epochs.data.shape == (4, 3, 78)

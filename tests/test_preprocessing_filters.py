@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import signal as sps
 
@@ -15,6 +15,8 @@ from p300.preprocessing import (
     recording_from_arrays,
     resample,
 )
+from p300.preprocessing.filters import pad_length
+from p300.preprocessing.resampling import folds_into_band
 
 RATES = [120, 128, 160, 200, 240, 250, 256, 500, 512, 1000, 2048]
 DURATION = 120.0  # in the middle, what a 0.1 Hz filter does at the ends has died away
@@ -83,6 +85,35 @@ def test_subsampling_first_by_a_broken_ratio_does_not_fold(sfreq):
     assert amplitude(epochs_of(folding, sfreq, resample="subsample_first")) < 3e-3
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    order=st.integers(1, 8),
+    h_freq=st.floats(5, 55),
+    sfreq_in=st.sampled_from([160, 200, 240, 256, 512, 1000]),
+    phase=st.sampled_from(["zero", "causal"]),
+)
+def test_a_low_pass_that_takes_40_db_from_what_would_fold_is_enough(
+    order, h_freq, sfreq_in, phase
+):
+    lowest = min(120 - h_freq, sfreq_in / 2)  # of the frequencies that fold into the band
+    if lowest == sfreq_in / 2:
+        decibels = np.inf
+    else:  # of a Butterworth low-pass by the bilinear transform
+        ratio = np.tan(np.pi * lowest / sfreq_in) / np.tan(np.pi * h_freq / sfreq_in)
+        decibels = 10 * np.log10(1 + ratio ** (2 * order)) * (2 if phase == "zero" else 1)
+    assume(abs(decibels - 40) > 0.01)
+    sos = design_bandpass(None, h_freq, sfreq=sfreq_in, order=order)
+    rates = {"sfreq_in": sfreq_in, "sfreq": 120}
+    assert folds_into_band(sos, **rates, h_freq=h_freq, phase=phase) == (decibels < 40)
+
+
+def test_nothing_folds_into_the_band_of_a_rate_that_is_not_lower():
+    sos = design_bandpass(0.1, None, sfreq=120)
+    for sfreq, folds in ((119, True), (120, False), (240, False)):
+        rates = {"sfreq_in": 120, "sfreq": sfreq}
+        assert folds_into_band(sos, **rates, h_freq=None, phase="zero") == folds
+
+
 def test_subsampling_first_as_printed_folds_what_the_amplifier_let_pass():
     folded = epochs_of(tones(240, 110), 240, resample="subsample_first")
     assert amplitude(folded) == pytest.approx(1, abs=0.01)
@@ -109,6 +140,22 @@ def test_every_band_and_order_agrees_with_second_order_sections(l_freq, h_freq, 
     plain = filter_segment(signal, design_bandpass(sfreq=240, **band), phase=phase)
     expected = cut_epochs(plain, ONSETS, sfreq=240, tmax=0.65)
     np.testing.assert_allclose(fast, expected, atol=1e-4 * plain.std())
+
+
+@pytest.mark.parametrize(
+    ("l_freq", "h_freq", "words"),
+    [
+        (None, 0, "upper corner of 0 Hz; expected more than 0 Hz"),
+        (None, -0.5, "upper corner of -0.5 Hz"),
+        (None, 120, "rate of 240 Hz is too low for the band up to 120 Hz; expected more than 240"),
+        (0, 20, "lower corner of 0 Hz; expected between 0 and 20 Hz"),
+        (20, 20, "lower corner of 20 Hz; expected between 0 and 20 Hz"),
+        (120, None, "lower corner of 120 Hz; expected between 0 and 120 Hz"),
+    ],
+)
+def test_corners_lie_between_zero_and_half_the_rate_and_in_their_order(l_freq, h_freq, words):
+    with pytest.raises(InputError, match=words):
+        design_bandpass(l_freq, h_freq, sfreq=240)
 
 
 @pytest.mark.parametrize("phase", ["zero", "causal"])
@@ -166,14 +213,26 @@ def test_a_segment_does_not_hear_its_neighbour(phase):
 
 
 @pytest.mark.parametrize("phase", ["zero", "causal"])
-def test_a_segment_longer_than_a_piece_is_filtered_without_seams(phase):
+@pytest.mark.parametrize("sfreq", [240, 360, 600, 840])  # every 2nd, 3rd, 5th, 7th is needed
+def test_a_segment_longer_than_a_piece_is_filtered_without_seams(phase, sfreq):
     rng = np.random.default_rng(0)
     signal = np.cumsum(rng.standard_normal((2, 40_001)), axis=1)
-    onsets = np.arange(0, 40_001 / 240 - 0.65, 0.3)
-    recording = recording_from_arrays(signal, onsets, sfreq=240)
+    onsets = np.arange(0, 40_001 / sfreq - 0.65, 0.3)
+    recording = recording_from_arrays(signal, onsets, sfreq=sfreq)
+    fast = Preprocessor(phase=phase, scaling="none").fit(recording).transform(recording)
+    plain = filter_segment(signal, design_bandpass(0.1, 20, sfreq=sfreq), phase=phase)
+    expected = cut_epochs(plain, onsets, sfreq=sfreq, tmax=0.65, sfreq_out=120)
+    np.testing.assert_allclose(fast, expected, atol=1e-4 * plain.std())
+
+
+@pytest.mark.parametrize("phase", ["zero", "causal"])
+def test_200_electrodes_are_filtered_like_one(phase):
+    rng = np.random.default_rng(0)
+    signal = np.cumsum(rng.standard_normal((200, 1200)), axis=1)
+    recording = recording_from_arrays(signal, [0.0, 3.0], sfreq=240)
     fast = Preprocessor(phase=phase, scaling="none").fit(recording).transform(recording)
     plain = filter_segment(signal, design_bandpass(0.1, 20, sfreq=240), phase=phase)
-    expected = cut_epochs(plain, onsets, sfreq=240, tmax=0.65, sfreq_out=120)
+    expected = cut_epochs(plain, [0.0, 3.0], sfreq=240, tmax=0.65, sfreq_out=120)
     np.testing.assert_allclose(fast, expected, atol=1e-4 * plain.std())
 
 
@@ -205,12 +264,61 @@ def test_240_hz_is_picked_exactly_also_from_odd_samples():
         np.testing.assert_array_equal(epoch[0, 0], first + 2 * np.arange(78))
 
 
+@pytest.mark.parametrize("first", [[5, 5], [100, 50], [100, 50, 0], [3, 3, 3], [7]])
+def test_flashes_at_one_instant_or_in_reverse_are_cut_one_by_one(first):
+    signal = np.arange(480.0)[None]
+    epochs = cut_epochs(signal, np.array(first) / 240, sfreq=240, tmax=0.65, sfreq_out=120)
+    expected = np.array(first)[:, None] + 2 * np.arange(78)
+    np.testing.assert_array_equal(epochs[:, 0], expected)
+
+
+def test_rates_without_a_ratio_of_whole_numbers_are_refused():
+    for sfreq in (0.001, 0.03612):  # less than a 10,000th, and between the 6644th and 6645th
+        with pytest.raises(InputError, match="expected a ratio of whole numbers up to 10,000"):
+            resample(np.zeros((1, 240)), sfreq_in=240, sfreq=sfreq)
+
+
 @pytest.mark.parametrize("sfreq", RATES)
 def test_resampling_a_segment_keeps_a_tone_and_its_beginning(sfreq):
     resampled = resample(tones(sfreq, 5), sfreq_in=sfreq, sfreq=120)
     assert resampled.shape == (1, int(DURATION * 120))
     inner = slice(240, -240)
     np.testing.assert_allclose(resampled[:, inner], tones(120, 5)[:, inner], atol=2e-3)
+
+
+@pytest.mark.parametrize("phase", ["zero", "causal"])
+def test_a_long_unfiltered_segment_is_its_own_samples_without_their_level(phase):
+    signal = np.random.default_rng(0).standard_normal((2, 20_000)).astype(np.float32)
+    onsets = np.array([0.0, 8191 / 120, 8192 / 120, 19_922 / 120])
+    recording = recording_from_arrays(signal, onsets, sfreq=120)
+    unfiltered = Preprocessor(l_freq=None, h_freq=None, phase=phase, scaling="none")
+    epochs = unfiltered.fit(recording).transform(recording)
+    level = signal.mean(axis=1) if phase == "zero" else signal[:, 0]
+    for epoch, first in zip(epochs, (0, 8191, 8192, 19_922), strict=True):
+        expected = signal[:, first : first + 78] - level[:, None]
+        np.testing.assert_allclose(epoch, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("l_freq", "h_freq", "order", "n_taps"),
+    [(None, 20, 1, 2), (0.1, None, 1, 2), (None, 20, 2, 3), (0.1, None, 3, 4), (0.1, 20, 4, 9)],
+)
+def test_the_zero_phase_filter_adds_three_times_its_taps_at_either_end(
+    l_freq, h_freq, order, n_taps
+):
+    assert pad_length(design_bandpass(l_freq, h_freq, sfreq=240, order=order)) == 3 * n_taps
+
+
+def test_a_segment_needs_one_sample_more_than_the_zero_phase_filter_adds():
+    sos = design_bandpass(0.1, 20, sfreq=240)
+    padding = pad_length(sos)
+    assert filter_segment(np.ones((1, padding + 1)), sos).shape == (1, padding + 1)
+    with pytest.raises(InputError, match=f"segment of {padding} samples is too short"):
+        filter_segment(np.ones((1, padding)), sos)
+    no_filter = design_bandpass(None, None, sfreq=240)
+    assert filter_segment(np.ones((1, 1)), no_filter).tolist() == [[0.0]]
+    with pytest.raises(InputError, match="phase 'minimum'"):
+        filter_segment(np.ones((1, 99)), sos, phase="minimum")
 
 
 def test_a_cut_past_the_end_is_refused():

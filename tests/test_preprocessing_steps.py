@@ -12,6 +12,7 @@ from p300.preprocessing import (
     center_flashes,
     channel_statistics,
     clip_amplitude,
+    cut_epochs,
     find_bad_channels,
     find_rejected,
     interpolate_channels,
@@ -98,6 +99,31 @@ def test_flat_and_noisy_electrodes_are_found_and_drifting_ones_are_not():
     assert not find_bad_channels([signal[[0, 1, 3, 4]]], sfreq=240).any()
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize(("distance", "is_bad"), [(3.70, False), (3.72, True)])
+def test_an_electrode_is_noisy_beyond_five_robust_deviations_of_its_log_amplitude(
+    sign, distance, is_bad
+):
+    # of these 21 logarithms the quartiles are -0.5, 0 and 0.5: five deviations are 5 * 0.7413
+    logs = np.array([*np.linspace(-0.9, 0.9, 19), distance * sign, -2.0 * sign])
+    noise = np.random.default_rng(0).standard_normal(4800)
+    found = find_bad_channels([np.exp(logs)[:, None] * noise], sfreq=240)
+    assert np.flatnonzero(found).tolist() == [19] * is_bad
+
+
+@pytest.mark.parametrize(("factor", "is_bad"), [(2.69, False), (2.75, True)])
+def test_among_equal_electrodes_a_deviation_of_the_log_amplitude_counts_as_20_percent(
+    factor, is_bad
+):
+    signal = np.tile(np.random.default_rng(0).standard_normal(4800), (10, 1))
+    signal[4] *= factor  # five times 0.2 is the logarithm of 2.718
+    assert np.flatnonzero(find_bad_channels([signal], sfreq=240)).tolist() == [4] * is_bad
+
+
+def test_where_every_electrode_is_flat_every_one_is_bad():
+    assert find_bad_channels([np.zeros((3, 2400))], sfreq=240).all()
+
+
 def test_detected_channels_are_interpolated_in_new_recordings_too():
     signal = over_the_head(np.random.default_rng(0)) + np.random.default_rng(1).standard_normal(
         (10, 4800)
@@ -175,6 +201,24 @@ def test_scaling_a_whole_flash_keeps_the_electrodes_proportions():
     assert (scale_epochs(np.full((1, 2, 78), 0.1)) == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [scale_flashes, scale_epochs])
+def test_a_faint_flash_is_scaled_and_a_constant_one_is_zero_though_means_are_rounded(scale, dtype):
+    faint = (1e-3 * np.random.default_rng(0).standard_normal((4, 1, 78))).astype(dtype)
+    np.testing.assert_allclose(scale(faint).std(axis=-1), 1, atol=1e-3)
+    constant = np.full((1, 2, 78), [[[0.1], [1 / 3]]], dtype)  # no power of two
+    assert (scale(constant) == 0).all()
+
+
+@pytest.mark.parametrize("scaling", ["train", "robust"])
+def test_a_channel_that_is_constant_over_training_is_centred_and_not_divided(scaling):
+    epochs = np.random.default_rng(0).standard_normal((20, 2, 78))
+    epochs[:, 1] = 5.0
+    center, spread = channel_statistics(epochs, scaling)
+    assert (center[1], spread[1]) == (5.0, 1.0)
+    assert (scale_channels(epochs, center, spread)[:, 1] == 0).all()
+
+
 def test_robust_scaling_is_that_of_scikit_learn():
     from sklearn.preprocessing import RobustScaler, StandardScaler
 
@@ -186,6 +230,26 @@ def test_robust_scaling_is_that_of_scikit_learn():
         np.testing.assert_allclose(scale_channels(epochs, center, spread), theirs, atol=1e-9)
     with pytest.raises(InputError, match="no flash to learn from"):
         channel_statistics(epochs[:0], "train")
+
+
+@pytest.mark.parametrize(("tmin", "tmax"), [(0.0, 0.65), (-0.2, 0.45), (0.1, 0.75)])
+def test_an_epoch_is_cut_if_its_first_and_last_samples_are_there_and_not_a_sample_further(
+    tmin, tmax
+):
+    signal = np.arange(1201.0)[None]  # five seconds at 240 Hz and the sample after them
+    first, last = -tmin, 5 - 77 / 120 - tmin
+    epochs = cut_epochs(signal, [first, last], sfreq=240, tmin=tmin, tmax=tmax, sfreq_out=120)
+    np.testing.assert_array_equal(epochs[0, 0], 2 * np.arange(78))
+    np.testing.assert_array_equal(epochs[1, 0], 1200 - 2 * np.arange(78)[::-1])
+    for outside in (first - 1 / 240, last + 1 / 240):
+        with pytest.raises(InputError, match="1 of 2 epochs reach past .* flashes 1 at"):
+            cut_epochs(signal, [first, outside], sfreq=240, tmin=tmin, tmax=tmax, sfreq_out=120)
+
+
+def test_of_many_epochs_past_the_end_five_are_named():
+    for n, named in ((5, "flashes 0, 1, 2, 3, 4 at"), (6, "flashes 0, 1, 2, 3, 4, … at")):
+        with pytest.raises(InputError, match=named):
+            cut_epochs(np.zeros((1, 240)), [5.0] * n, sfreq=240)
 
 
 def test_the_baseline_is_half_open_and_ends_before_the_flash():
@@ -202,6 +266,7 @@ def test_rejection_looks_at_peak_to_peak_in_any_channel():
     epochs = np.zeros((3, 2, 10))
     epochs[1, 0, 3], epochs[1, 0, 4] = 60, -60
     epochs[2] = 1000  # an offset is no artefact
+    epochs[0, 1, 5] = 100  # as much as is accepted
     assert find_rejected(epochs, 100).tolist() == [False, True, False]
 
 

@@ -13,6 +13,7 @@ from p300.preprocessing import (
     filter_segment,
     recording_from_arrays,
 )
+from p300.preprocessing.memory import Tape
 from p300.recording import flash_table
 
 
@@ -50,17 +51,17 @@ CHAINS = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("chain", CHAINS)
+@settings(max_examples=8, deadline=None)
 @given(
     sfreq=st.sampled_from([120, 240, 250, 256, 480, 512, 1000]),
-    chain=st.sampled_from(sorted(CHAINS)),
     sizes=st.lists(st.integers(1, 700), min_size=1, max_size=8),
     positions=st.lists(st.floats(0, 1), max_size=8),
     start=st.sampled_from([0.0, 17.3, 1e5]),
     seed=st.integers(0, 99),
 )
 def test_every_chunking_gives_what_the_whole_recording_gives(
-    sfreq, chain, sizes, positions, start, seed
+    chain, sfreq, sizes, positions, start, seed
 ):
     if CHAINS[chain].get("resample") and sfreq % 120:
         sfreq = 240
@@ -133,12 +134,86 @@ def test_an_hour_of_streaming_stays_exact_and_small():
     assert len(streaming._anchors) < 50
 
 
+@pytest.mark.parametrize("chain", ["paper", "average reference"])
+def test_a_stream_of_single_samples_gives_what_the_whole_recording_gives(chain):
+    signal = eeg(0, 3, 2400, 240)
+    recording = recording_from_arrays(signal, [0.0, 9.0], sfreq=240)
+    preprocessor = Preprocessor(phase="causal", **CHAINS[chain]).fit(recording)
+    streaming = StreamingPreprocessor(preprocessor)
+    _, data = stream(streaming, signal, np.arange(2400) / 240, [0.0, 9.0], [1])
+    np.testing.assert_allclose(data, preprocessor.transform(recording), atol=1e-4)
+
+
+@pytest.mark.parametrize("sfreq", [240, 256])
+def test_epochs_of_the_first_and_last_samples_are_taken_and_a_later_one_is_lost(sfreq):
+    signal = eeg(0, 2, 5 * sfreq + 1, sfreq)
+    last = 5 - 77 / 120
+    recording = recording_from_arrays(signal, [0.0, last], sfreq=sfreq)
+    preprocessor = Preprocessor(phase="causal").fit(recording)
+    streaming = StreamingPreprocessor(preprocessor)
+    onsets = [0.0, last, last + 1 / sfreq]
+    found, data = stream(streaming, signal, np.arange(5 * sfreq + 1) / sfreq, onsets, [700])
+    assert found.tolist() == [0.0, last]
+    assert [row["onset"] for row in streaming.lost] == onsets[2:]
+    np.testing.assert_allclose(data, preprocessor.transform(recording), atol=1e-4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 60)), max_size=40),
+    time_major=st.booleans(),
+)
+def test_a_tape_holds_what_was_written_last_and_nothing_that_was_forgotten(steps, time_major):
+    tape = Tape(2, time_major=time_major)
+    start = stop = 0
+    for n_new, n_kept in steps:
+        tape.grow(n_new)[:] = [[1], [-1]] * np.arange(stop, stop + n_new)
+        stop += n_new
+        tape.forget(stop - n_kept)
+        start = max(start, stop - n_kept)
+        assert (tape.start, tape.stop) == (start, stop)
+        np.testing.assert_array_equal(tape.signal, [[1], [-1]] * np.arange(start, stop))
+    tape.clear()
+    assert tape.signal.shape == (2, 0)
+
+
+def test_an_epoch_on_the_samples_grid_is_complete_with_its_last_sample():
+    signal = eeg(0, 2, 480, 240)
+    recording = recording_from_arrays(signal, [0.5], sfreq=240)
+    streaming = StreamingPreprocessor(Preprocessor(phase="causal").fit(recording))
+    times = np.arange(480) / 240
+    last = 120 + 2 * 77  # of the epoch, at 120 Hz
+    assert len(streaming.push(signal[:, :last], times[:last], [0.5]).data) == 0
+    assert len(streaming.push(signal[:, last : last + 1], times[last : last + 1]).data) == 1
+
+
+@pytest.mark.parametrize("resample", ["filter_first", "subsample_first"])
+def test_what_is_remembered_of_a_long_stream_stays_small(resample):
+    signal = eeg(0, 2, 120 * 240, 240)
+    recording = recording_from_arrays(signal, [0.0], sfreq=240)
+    preprocessor = Preprocessor(phase="causal", resample=resample).fit(recording)
+    streaming = StreamingPreprocessor(preprocessor, history_s=2.0)
+    times = np.arange(signal.shape[1]) / 240
+    onsets = np.linspace(100, 119, 1100)
+    for begin in range(0, signal.shape[1], 20):
+        chunk = slice(begin, begin + 20)
+        streaming.push(signal[:, chunk], times[chunk])
+    assert len(streaming._anchors) < 5 / 0.25  # a few seconds, noted four times a second
+    late = streaming.push(signal[:, :0], [], onsets[onsets < 116])
+    assert len(late.data) == 0
+    assert len(streaming.lost) == (onsets < 116).sum() < 1000
+    streaming.push(signal[:, :0], [], onsets[onsets < 116])
+    assert len(streaming.lost) == 1000
+    assert streaming.lost[-1]["onset"] == onsets[onsets < 116][-1]
+
+
 def test_flashes_may_come_early_or_late_and_keep_their_table():
     signal = eeg(0, 2, 1440, 240)
     times = np.arange(1440) / 240
     recording = recording_from_arrays(signal, [0.5, 1.0], sfreq=240)
     preprocessor = Preprocessor(phase="causal", reject_uv=1e9).fit(recording)
     streaming = StreamingPreprocessor(preprocessor, history_s=3.0)
+    assert streaming.push(signal[:, :0], []).name == "stream"
     early = flash_table(onset=[1.0], code=[7], character=[3], is_target=[True])
     assert len(streaming.push(signal[:, :120], times[:120], early).data) == 0
     ready = streaming.push(signal[:, 120:480], times[120:480])
@@ -153,6 +228,29 @@ def test_flashes_may_come_early_or_late_and_keep_their_table():
     streaming.push(signal[:, 720:1320], times[720:1320])
     streaming.push(signal[:, 1320:], times[1320:], [0.1])  # after more than three seconds
     assert [row["onset"] for row in streaming.lost] == [0.1]
+
+
+def test_flashes_announced_in_any_order_come_in_the_order_of_time():
+    signal = eeg(0, 2, 960, 240)
+    recording = recording_from_arrays(signal, [0.5, 1.0, 1.5], sfreq=240)
+    preprocessor = Preprocessor(phase="causal").fit(recording)
+    streaming = StreamingPreprocessor(preprocessor)
+    streaming.push(signal[:, :100], np.arange(100) / 240, [1.5, 0.5])
+    streaming.push(signal[:, 100:110], np.arange(100, 110) / 240, [1.0])
+    found, data = stream(streaming, signal[:, 110:], np.arange(110, 960) / 240, [], [50])
+    assert found.tolist() == [0.5, 1.0, 1.5]
+    np.testing.assert_allclose(data, preprocessor.transform(recording), atol=1e-4)
+
+
+def test_a_coarse_clock_that_repeats_a_time_ends_no_segment():
+    signal = eeg(0, 2, 960, 240)
+    recording = recording_from_arrays(signal, [0.5], sfreq=240)
+    preprocessor = Preprocessor(phase="causal").fit(recording)
+    streaming = StreamingPreprocessor(preprocessor, max_gap_s=0.05)
+    times = np.arange(960) // 2 / 120  # two samples each tick, and chunks that part them
+    stream(streaming, signal, times, [0.5], [3, 2, 4, 1])
+    assert streaming.n_segments == 1
+    assert not streaming.lost
 
 
 def test_a_clock_that_runs_fast_moves_the_flash_with_it():
@@ -192,7 +290,13 @@ def test_a_bad_chunk_is_refused_and_nothing_of_it_taken():
         streaming.push(broken, times)
     with pytest.raises(InputError, match=r"shape \(3, 2\) with 2 timestamps; expected \(2 chan"):
         streaming.push(np.zeros((3, 2)), times[:2])
+    with pytest.raises(InputError, match=r"shape \(2,\) with 0 timestamps"):
+        streaming.push(np.zeros(2), [])
     with pytest.raises(InputError, match="with 1 timestamps"):
         streaming.push(np.zeros((2, 2)), times[:1])
+    with pytest.raises(InputError, match="no column onset"):
+        streaming.push(signal, times, flash_table(onset=[0.0]).drop(columns="onset"))
+    with pytest.raises(InputError, match="1 flashes have no onset"):
+        streaming.push(signal, times, [0.0, np.nan])
     epochs = streaming.push(signal, times, [0.0])
     np.testing.assert_allclose(epochs.data, preprocessor.transform(recording), atol=1e-4)

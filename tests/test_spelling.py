@@ -31,6 +31,22 @@ def test_a_perfect_detector_spells_the_text_after_one_repetition():
     spelled = spell(flashes["is_target"].astype(float), flashes, WADSWORTH)
     assert [text_after(spelled, n) for n in (1, 2, 3)] == ["HELLO_P3"] * 3
     assert spelled["is_right"].all()
+    assert text_after(spelled, 3, "wanted") == "HELLO_P3"
+
+
+def test_text_is_read_in_the_order_of_the_flashes_whatever_the_characters_numbers():
+    flashes = flashes_of("HI", n_repetitions=1)
+    flashes["character"] = 3 - flashes["character"]  # 2 comes before 1
+    spelled = spell(flashes["is_target"].astype(float), flashes, WADSWORTH)
+    assert spelled["character"].tolist() == [2, 1]
+    assert text_after(spelled, 1) == "HI"
+
+
+def test_a_recording_that_names_no_session_is_read_too():
+    flashes = flashes_of("EEG").assign(session=pd.NA)
+    spelled = spell(flashes["is_target"].astype(float), flashes, WADSWORTH)
+    assert text_after(spelled, 3) == "EEG"
+    assert len(spelled) == 9
 
 
 def test_scores_without_information_spell_at_chance():
@@ -83,6 +99,15 @@ def test_unlabelled_flashes_give_text_but_no_accuracy():
     assert text_after(spelled, 3, "wanted") == "???"
 
 
+def test_one_unlabelled_flash_leaves_only_its_own_character_without_a_known_symbol():
+    flashes = flashes_of("EEG")
+    scores = flashes["is_target"].astype(float)
+    flashes.loc[0, "is_target"] = pd.NA
+    spelled = spell(scores, flashes, WADSWORTH)
+    assert text_after(spelled, 3) == "EEG"
+    assert text_after(spelled, 3, "wanted") == "?EG"
+
+
 def test_accuracy_counts_characters_and_rates_follow_the_papers_time():
     flashes = flashes_of("ABCD")
     scores = flashes["is_target"].to_numpy(float).copy()
@@ -90,23 +115,38 @@ def test_accuracy_counts_characters_and_rates_follow_the_papers_time():
     table = accuracy_by_repetition(
         spell(scores, flashes, WADSWORTH), WADSWORTH, repetition_s=2.1, pause_s=2.5
     )
+    assert table["n_repetitions"].tolist() == [1, 2, 3]
     assert table["n_right"].tolist() == [3, 3, 3]
     assert table["accuracy"].tolist() == [0.75] * 3
     assert table["bits_per_minute"].is_monotonic_decreasing
+    assert [text[0] + text[2:] for text in table["text"]] == ["ACD"] * 3
+    low, high = wilson_interval(3, 4)
+    assert table["low"].tolist() == [low] * 3 and table["high"].tolist() == [high] * 3
 
 
 def test_a_repetition_of_twelve_flashes_of_175_ms_takes_2_1_s():
     assert timing(flashes_of("AB"), 12) == pytest.approx((2.1, 2.5))
 
 
+def test_the_pace_of_a_plain_oddball_is_measured_within_its_segments():
+    onset = [0.0, 0.2, 0.4, 9.0, 9.2, 9.4]
+    flashes = flash_table(onset=onset, segment=[0, 0, 0, 1, 1, 1])
+    assert timing(flashes, 2)[0] == pytest.approx(0.4)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda f: f.assign(code=13), r"flash codes \[13\]"),
-        (lambda f: f.assign(character=pd.array([pd.NA] * len(f), "Int64")), "no character"),
+        (lambda f: f.assign(character=pd.array([pd.NA] * len(f), "Int64")), "72 of 72 flashes"),
         (lambda f: f.assign(repetition=f["repetition"] + 1), "not 0, 1, 2"),
+        (lambda f: f.assign(repetition=2 * f["repetition"]), "2 characters have .* not 0, 1, 2"),
+        (lambda f: f.assign(repetition=f["repetition"] % 2 * 2 - 1), "not 0, 1, 2"),
         (lambda f: f.iloc[:-1], "one each"),
-        (lambda f: f.assign(is_target=f["code"] == 1), "no single symbol"),
+        (
+            lambda f: f.assign(is_target=f["code"] == 1),
+            r"subject 1, session 1, run 1, character 1: .* codes \[1\], which light no single",
+        ),
     ],
 )
 def test_flashes_that_cannot_be_read_are_refused(change, words):

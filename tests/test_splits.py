@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from p300.errors import InputError
 from p300.recording import CHARACTER_KEY, flash_table
@@ -74,6 +76,36 @@ def test_flashes_of_another_segment_share_nothing():
     assert np.array_equal(shares_samples(flashes, rows, WINDOW), rows)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    flashes=st.lists(
+        st.tuples(st.integers(0, 60), st.integers(0, 1), st.booleans()), min_size=1, max_size=12
+    ),
+    tmin=st.sampled_from([-0.2, 0.0, 0.1]),
+)
+@example([(0, 0, True), (40, 0, True), (46, 0, False), (80, 0, True)], 0.0)  # only the one before
+@example([(0, 0, True), (34, 0, False), (40, 0, True), (80, 0, True)], 0.0)  # only the one after
+def test_epochs_share_samples_where_their_onsets_are_nearer_than_an_epoch(flashes, tmin):
+    # onsets are multiples of 50 ms and an epoch lasts 13 of them
+    shares = [
+        is_row or any(r and k == segment and abs(t - onset) < 13 for t, k, r in flashes)
+        for onset, segment, is_row in flashes
+    ]
+    onset, segment, rows = (np.array(column) for column in zip(*flashes, strict=True))
+    table = flash_table(onset=0.05 * onset, segment=segment)
+    assert shares_samples(table, rows, (tmin, tmin + 0.65)).tolist() == shares
+
+
+def test_the_default_epoch_is_650_ms_from_the_flash_on():
+    # flashes every 0.3 s without a pause between runs: two epochs on each side overlap
+    flashes = flash_table(
+        onset=0.3 * np.arange(40), run=np.repeat(np.arange(4), 10), character=1, code=1
+    )
+    split = leave_one_out(flashes, fold=1, validation_fraction=0)
+    unused = np.flatnonzero(~split.train & ~split.test)
+    assert unused.tolist() == [8, 9, 20, 21]
+
+
 def test_validation_comes_from_the_training_side(flashes):
     split = hold_out(flashes, test={"subject": ["2"]})
     assert set(flashes[split.validation]["subject"]) == {"1"}
@@ -93,6 +125,52 @@ def test_the_same_seed_draws_the_same_split_and_another_seed_another(flashes):
     assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_quarter_of_the_characters_test_and_15_percent_of_the_rest_validate(seed, flashes):
+    def count(rows):
+        return flashes[rows].groupby(CHARACTER_KEY).ngroups
+
+    split = hold_out(flashes, seed=seed)
+    assert [count(rows) for rows in (split.test, split.validation, split.train)] == [6, 3, 15]
+    split = leave_one_out(flashes, fold=0, seed=seed)
+    assert [count(rows) for rows in (split.test, split.validation, split.train)] == [3, 3, 18]
+
+
+@pytest.mark.parametrize(("fraction", "n_drawn"), [(0.01, 1), (0.5, 4), (0.99, 7)])
+def test_of_eight_runs_at_least_one_is_drawn_and_one_is_left(fraction, n_drawn, flashes):
+    split = hold_out(flashes, by="run", test_fraction=fraction, validation_fraction=0)
+    assert flashes[split.test].groupby(CHARACTER_KEY[:3]).ngroups == n_drawn
+
+
+def test_seed_0_is_drawn_where_none_is_given(flashes):
+    for split in (hold_out, lambda flashes, **seed: leave_one_out(flashes, fold=3, **seed)):
+        default, zero, one = split(flashes), split(flashes, seed=0), split(flashes, seed=1)
+        assert np.array_equal(default.validation, zero.validation)
+        assert not np.array_equal(default.validation, one.validation)
+
+
+def test_a_split_says_what_tests():
+    flashes = flash_table(
+        onset=np.arange(6.0), subject=list("112233"), session=list("ababab"), character=[1] * 6
+    )
+    test = {"subject": ["2"], "session": ["a", "b"]}
+    split = hold_out(flashes, test=test, validation_fraction=0)
+    assert str(split) == ("test subject 2, session a+b: train 4, validation 0, test 2 flashes")
+    short = hold_out(flashes, test=test, n_characters=1)
+    assert short.name == "test subject 2, session a+b, first 1 training characters"
+    assert leave_one_out(flashes, fold=1, by="session").name == "test subject 1 session b"
+    assert hold_out(flashes).name == "0.25 of the characters held out, seed 0"
+
+
+def test_training_without_validation_takes_its_flashes_and_leaves_the_test_alone(flashes):
+    split = hold_out(flashes)
+    merged = split.without_validation()
+    assert not merged.validation.any()
+    assert merged.train.sum() == split.train.sum() + split.validation.sum()
+    assert np.array_equal(merged.test, split.test)
+    assert merged.name == split.name
+
+
 def test_every_unit_is_tested_once_when_each_is_left_out(flashes):
     n_runs = count_units(flashes, "run")
     assert n_runs == 8
@@ -100,7 +178,7 @@ def test_every_unit_is_tested_once_when_each_is_left_out(flashes):
     assert (tested == 1).all()
 
 
-@pytest.mark.parametrize("n_characters", [1, 2, 5])
+@pytest.mark.parametrize("n_characters", [1, 2, 5, 6])
 def test_a_short_calibration_keeps_the_first_characters_of_each_subject(n_characters, flashes):
     whole = hold_out(flashes, test={"session": ["b"]})
     split = hold_out(flashes, test={"session": ["b"]}, n_characters=n_characters)
@@ -113,6 +191,13 @@ def test_a_short_calibration_keeps_the_first_characters_of_each_subject(n_charac
     assert split.validation.any() == (n_characters > 1)  # one character cannot be divided
 
 
+def test_a_short_calibration_of_the_other_subjects_keeps_theirs(flashes):
+    split = hold_out(flashes, test={"subject": ["1"]}, n_characters=2)
+    used = flashes[split.train | split.validation]
+    assert set(used["subject"]) == {"2"}
+    assert used.groupby(CHARACTER_KEY).ngroups == 2
+
+
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
@@ -121,8 +206,17 @@ def test_a_short_calibration_keeps_the_first_characters_of_each_subject(n_charac
         (lambda f: hold_out(f, test={"session": ["a", "b"]}), "expected some, not all"),
         (lambda f: hold_out(f, by="word"), "split by 'word'"),
         (lambda f: leave_one_out(f, by="run", fold=8), "8 runs"),
+        (lambda f: leave_one_out(f, by="run", fold=-1), "fold -1: the recording has 8 runs"),
+        (lambda f: leave_one_out(f[:10], by="run", fold=0), "the recording has 1 runs"),
+        (lambda f: hold_out(f, test_fraction=25), "test: fraction 25 of the characters"),
+        (lambda f: hold_out(f, test_fraction=1), "test: fraction 1 of the characters"),
+        (lambda f: hold_out(f, validation_fraction=-0.1), "validation: fraction -0.1"),
+        (lambda f: hold_out(f, test={"session": ["b"]}, n_characters=0), "expected 1 to 6"),
         (lambda f: hold_out(f, test={"session": ["b"]}, n_characters=7), "there are 6"),
-        (lambda f: hold_out(f[f["subject"] == "1"], by="subject"), "cannot be divided"),
+        (
+            lambda f: hold_out(f[f["subject"] == "1"], by="subject"),
+            "test: 1 subject to .* divided",
+        ),
     ],
 )
 def test_splits_that_cannot_be_made_are_refused(ask, words, flashes):
@@ -130,10 +224,14 @@ def test_splits_that_cannot_be_made_are_refused(ask, words, flashes):
         ask(flashes)
 
 
-def test_a_flash_on_two_sides_is_refused():
-    both = np.array([True, False])
-    with pytest.raises(InputError, match="two sides"):
-        Split(both, both, ~both)
+@pytest.mark.parametrize(
+    "sides", [("train", "validation"), ("train", "test"), ("validation", "test")]
+)
+def test_a_flash_on_two_sides_is_refused(sides):
+    none, one = np.zeros(3, bool), np.array([True, False, False])
+    parts = dict.fromkeys(("train", "validation", "test"), none) | dict.fromkeys(sides, one)
+    with pytest.raises(InputError, match="^split: 1 flashes are on two sides"):
+        Split(**parts)
 
 
 def test_nothing_may_be_chosen_by_test_results():
@@ -141,3 +239,5 @@ def test_nothing_may_be_chosen_by_test_results():
         check_monitor("test/auc")
     with pytest.raises(InputError, match="is not computed"):
         check_monitor("val_loss")
+    for monitor in ("validation/auc", "validation/loss"):
+        check_monitor(monitor)

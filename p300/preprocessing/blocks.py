@@ -17,7 +17,7 @@ PIECE = 8192
 N_HELD = 2
 
 
-def filter_pieces(source, modal, tape, *, stride=1, first=0):
+def filter_pieces(source, modal, tape, *, stride, first):
     """Filter a segment, its pieces one after another.
 
     Parameters

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -78,7 +78,8 @@ class EpochsCache:
         """
         recording = as_recording(recording, is_filtered=preprocessor.is_filtering)
         path = self.path(preprocessor, recording)
-        kept = _read(path)
+        shape = (len(recording.flashes), len(preprocessor.ch_names_), preprocessor.n_times)
+        kept = _read(path, shape)
         if kept is None:
             epochs = preprocessor.epochs(recording, on_cut=on_cut)
             try:
@@ -108,7 +109,7 @@ class EpochsCache:
             "sfreq": recording.sfreq,
             "unit": recording.unit,
         }
-        key = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode())
+        key = hashlib.sha256(json.dumps(meaning).encode())
         key.update(recording.flashes["segment"].to_numpy(np.int64).tobytes())
         key.update(recording.flashes["onset"].to_numpy(np.float64).tobytes())
         with ThreadPoolExecutor() as workers:
@@ -149,12 +150,12 @@ class EpochsCache:
     def _write(self, path, epochs) -> None:
         """Write an entry whole or not at all, after making room for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.prune(max(self.max_bytes - epochs.data.nbytes, 0))
+        self.prune(self.max_bytes - epochs.data.nbytes)
         rejected = epochs.is_rejected
         rejected = np.zeros(len(epochs.data), bool) if rejected is None else rejected
-        handle, unfinished = tempfile.mkstemp(suffix=".unfinished", dir=self.folder)
+        unfinished = self.folder / f"{os.getpid()}-{secrets.token_hex(8)}.unfinished"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(unfinished, "xb") as file:  # mkstemp's would be closed to other people
                 np.save(file, epochs.data, allow_pickle=False)
                 file.write(rejected.tobytes())
                 file.flush()
@@ -163,12 +164,12 @@ class EpochsCache:
                 os.fsync(file.fileno())
             os.replace(unfinished, path)
         except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise
 
 
-def _read(path):
-    """Map an entry into memory; None if there is none or it is damaged."""
+def _read(path, shape):
+    """Map an entry into memory; None if there is none, or it is damaged or of another shape."""
     try:
         n_bytes = os.path.getsize(path) - N_DIGEST
         with open(path, "rb") as file:
@@ -177,6 +178,8 @@ def _read(path):
         if _hash_file(path, n_bytes) != digest:
             raise ValueError("the content does not fit its hash")
         data = np.load(path, mmap_mode="c", allow_pickle=False)
+        if data.shape != shape or data.dtype != np.float32:
+            raise ValueError(f"{data.dtype} of shape {data.shape}, expected float32 of {shape}")
         is_rejected = np.fromfile(path, bool, len(data), offset=n_bytes - len(data))
         os.utime(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -188,10 +191,7 @@ def _read(path):
 
 
 def _hash_file(path, n_bytes) -> bytes:
-    digest = hashlib.sha256()
-    if n_bytes > 0:
-        digest.update(np.memmap(path, np.uint8, "r", shape=n_bytes))
-    return digest.digest()
+    return hashlib.sha256(np.memmap(path, np.uint8, "r", shape=n_bytes)).digest()
 
 
 def _hash_array(array) -> bytes:

@@ -80,10 +80,10 @@ def rereference(signal, ch_names, reference):
 def find_bad_channels(signals, *, sfreq, flat=1e-3, noisy=5.0):
     """Find channels that are flat, or far noisier or quieter than the others.
 
-    The amplitude of a channel is 0.7413 times the interquartile range of its samples above 1 Hz;
-    it is compared with the other channels by a robust z-score of its logarithm (after the
-    "robust deviation" of the PREP pipeline, Bigdely-Shamlo et al. 2015, Frontiers in
-    Neuroinformatics 9, 16).
+    The amplitude of a channel is the interquartile range of its samples above 1 Hz; it is
+    compared with the other channels by a robust z-score of its logarithm (after the "robust
+    deviation" of the PREP pipeline, Bigdely-Shamlo et al. 2015, Frontiers in Neuroinformatics
+    9, 16).
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def find_bad_channels(signals, *, sfreq, flat=1e-3, noisy=5.0):
     """
     sos = design_bandpass(1.0, None, sfreq=sfreq)
     spreads = np.array([[_spread(s[c : c + 1], sos) for c in range(len(s))] for s in signals])
-    amplitude = 0.7413 * np.median(spreads, axis=0)  # (n_chans,)
+    amplitude = np.median(spreads, axis=0)  # (n_chans,); any factor would cancel
     is_flat = amplitude <= flat * np.median(amplitude)
     if is_flat.all():
         return is_flat

@@ -88,7 +88,7 @@ def _cut_segment(source, chain, tape, starts, where, finish, epochs, is_rejected
     def cut(done, n_ready):
         for a in range(done, n_ready, BATCH):
             places = where[a : min(a + BATCH, n_ready)]
-            is_run = places[-1] - places[0] == len(places) - 1 and (np.diff(places) == 1).all()
+            is_run = (np.diff(places) == 1).all()
             batch = epochs[places[0] : places[-1] + 1] if is_run else epochs[places]
             take_epochs(tape.signal, starts[a : a + len(places)] - tape.start, sampling, batch)
             is_rejected[places] = finish(batch)
@@ -121,13 +121,12 @@ def _filter(source, chain, tape, stride, first):
         tape.grow(filtered.shape[1])[:] = chain.gain * filtered
         yield
     else:
-        n = PIECE - PIECE % stride
-        for start in range(0, source.n_samples, n):
-            piece = source.empty_blocks(1, min(n, source.n_samples - start))
+        # every sample is wanted: without a filter, only the sinc reaches a lower rate
+        for start in range(0, source.n_samples, PIECE):
+            piece = source.empty_blocks(1, min(PIECE, source.n_samples - start))
             source.load(start, piece)
             source.check_finite(piece)
-            wanted = piece[0, :, first::stride]
-            np.multiply(wanted, np.float32(chain.gain), out=tape.grow(wanted.shape[1]))
+            np.multiply(piece[0], np.float32(chain.gain), out=tape.grow(piece.shape[2]))
             yield
 
 

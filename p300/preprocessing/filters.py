@@ -50,7 +50,9 @@ def butterworth(l_freq, h_freq, *, sfreq, order, output):
     """Design the filter in any of SciPy's forms; see :func:`design_bandpass`."""
     if order != int(order) or order < 1:
         raise InputError(f"filter order {order}; expected a whole number of at least 1")
-    if h_freq is not None and not 0 < h_freq < 0.5 * sfreq:
+    if h_freq is not None and not h_freq > 0:
+        raise InputError(f"upper corner of {h_freq:g} Hz; expected more than 0 Hz")
+    if h_freq is not None and not h_freq < 0.5 * sfreq:
         raise InputError(
             f"rate of {sfreq:g} Hz is too low for the band up to {h_freq:g} Hz; "
             f"expected more than {2 * h_freq:g} Hz"

@@ -51,7 +51,7 @@ class ModalFilter:
         the signal must not be changed on the way.
     """
 
-    def __init__(self, l_freq, h_freq, *, sfreq, order, phase, gain=1.0):
+    def __init__(self, l_freq, h_freq, *, sfreq, order, phase, gain):
         zeros, poles, k = butterworth(l_freq, h_freq, sfreq=sfreq, order=order, output="zpk")
         poles = np.sort_complex(poles)
         poles = np.concatenate([poles[poles.imag >= 0], poles[poles.imag > 0].conj()])
@@ -83,7 +83,7 @@ class ModalFilter:
 
     def response(self, n) -> np.ndarray:
         """Return the first ``n`` samples of the impulse response (of its right half)."""
-        powers = self.poles[:, None] ** np.arange(max(n - 1, 0))
+        powers = self.poles[:, None] ** np.arange(n - 1)
         return self.gain * np.r_[self._direct, (self._weights @ powers).real][:n]
 
     def drive(self, n) -> np.ndarray:
@@ -96,7 +96,7 @@ class ModalFilter:
         """
         return self._kept(self._make_drive, n)
 
-    def output(self, n, *, stride=1, first=0) -> np.ndarray:
+    def output(self, n, *, stride, first) -> np.ndarray:
         """Make the matrix that filters a block: ``[samples, states] @ matrix``.
 
         Parameters

@@ -21,6 +21,7 @@ from p300.preprocessing.epochs import (
 from p300.preprocessing.estimator import Estimator
 from p300.preprocessing.filters import check_phase, design_bandpass
 from p300.preprocessing.inputs import as_recording
+from p300.preprocessing.parameters import check_fitted, check_parameters
 from p300.preprocessing.resampling import rational_ratio
 from p300.preprocessing.scaling import (
     center_flashes,
@@ -324,6 +325,7 @@ class Preprocessor(Estimator):
 
     def _check(self, sfreq_in, unit, where) -> None:
         """Refuse parameters that are wrong in themselves or for such a recording."""
+        check_parameters(self.get_params())
         check_phase(self.phase)
         check_scaling(self.scaling)
         if self.resample not in RESAMPLINGS:
@@ -407,6 +409,7 @@ class Preprocessor(Estimator):
             raise InputError(f"damaged preprocessing state: {error}") from error
         for name, values in arrays.items():
             setattr(self, f"{name}_", None if values is None else np.array(values, np.float64))
+        check_fitted(self)
         return self
 
 

@@ -119,12 +119,18 @@ class StreamingPreprocessor:
             If the chunk has another number of channels, of timestamps, or non-finite samples;
             nothing of it is taken then.
         """
-        chunk = np.asarray(chunk)
+        chunk, timestamps = np.asarray(chunk), np.asarray(timestamps, np.float64)
         n = chunk.shape[1] if chunk.ndim == 2 else -1
-        if len(chunk) != self._n_chans_in or len(timestamps) != n:
+        if len(chunk) != self._n_chans_in or timestamps.shape != (n,):
             raise InputError(
-                f"chunk of shape {chunk.shape} with {len(timestamps)} timestamps; expected "
+                f"chunk of shape {chunk.shape} with {timestamps.size} timestamps; expected "
                 f"({self._n_chans_in} channels, n_samples) and as many timestamps"
+            )
+        if chunk.dtype.kind not in "fiu":
+            raise InputError(f"chunk with samples of type {chunk.dtype}; expected numbers")
+        if not np.isfinite(timestamps).all():
+            raise InputError(
+                f"{(~np.isfinite(timestamps)).sum()} timestamps are not finite; expected seconds"
             )
         if not np.isfinite(chunk).all():
             raise InputError(
@@ -159,7 +165,8 @@ class StreamingPreprocessor:
     # -- time --------------------------------------------------------------------------------
 
     def _is_gap(self, time) -> bool:
-        return self._end is None or not 0 <= time - self._end <= self._max_gap_s
+        # "not … <=": a time that is no number is a gap too
+        return self._end is None or not time - self._end <= self._max_gap_s
 
     def _find_gaps(self, timestamps) -> list[int]:
         """Cut a chunk where the stream was interrupted."""
@@ -202,6 +209,8 @@ class StreamingPreprocessor:
         if not hasattr(flashes, "columns"):
             onsets = np.asarray(flashes, np.float64)
             flashes = self._blank.iloc[np.zeros(len(onsets), int)].assign(onset=onsets)
+        if "onset" not in flashes.columns:
+            raise InputError(f"flashes have no column onset, only {list(flashes.columns)}")
         onsets = flashes["onset"].to_numpy(np.float64)
         if not np.isfinite(onsets).all():
             raise InputError(f"{(~np.isfinite(onsets)).sum()} flashes have no onset; expected all")

@@ -1,0 +1,204 @@
+"""How many small faults in a source file the tests notice.
+
+python tests/benchmarks/mutate.py p300/metrics.py --tests tests/test_metrics.py
+    [--share 1.0] [--seed 0] [--minutes 60] [--keep mutants.json] [--again]
+
+Every mutant changes one place of one function or constant. The tests are collected once; each
+mutant is a forked process, into whose functions the changed code is put and which runs those
+tests that reach the changed lines until the first fails. Doctests of the sources count as tests.
+
+Not mutated: docstrings, annotations, imports, decorators, what a ``raise`` or a warning says, and
+the plain text in f-strings.
+
+``--keep`` writes each result as it comes; ``--again`` takes only the survivors of that file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import select
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from mutants import Mutants, put_into
+
+
+class Hunt:
+    """Runs in the place of pytest's own loop over the tests."""
+
+    def __init__(self, args):
+        self.args, self.results, self.failed = args, [], False
+
+    def pytest_configure(self):
+        from hypothesis import Phase, settings  # pytest must have seen it first
+
+        phases = Phase.explicit, Phase.generate  # a found failure need not be made small
+        kind = {"database": None, "derandomize": True, "deadline": None, "phases": phases}
+        settings.register_profile("mutants", **kind)
+        settings.load_profile("mutants")
+
+    def pytest_runtest_logreport(self, report):
+        self.failed |= report.failed
+
+    def pytest_runtestloop(self, session):
+        self.items = session.items
+        self.sources = {str(Path(p).resolve()): p for p in self.args.sources}
+        self.reach, self.names = {}, {}  # (path, line) -> tests; doctest -> its namespace
+        for k in range(len(self.items)):
+            self._watch(k)
+        self.seconds = [self._time(k) for k in range(len(self.items))]
+        self.kills = [1e-3] * len(self.items)
+        print(f"{len(self.items)} tests in {sum(self.seconds):.1f} s", flush=True)
+        stop = time.monotonic() + 60 * self.args.minutes
+        kept = Path(self.args.keep)
+        if self.args.again:
+            done = json.loads(kept.read_text())
+            self.results = [r for r in done if r["outcome"] != "survived"]
+            again = {(r["path"], *r["place"]) for r in done if r["outcome"] == "survived"}
+        for resolved, path in self.sources.items():
+            found = Mutants(resolved).found
+            unchanged = self._fork(Mutants(resolved), None, range(len(self.items)))
+            if unchanged != "survived":
+                raise SystemExit(f"{path} recompiled without any change: {unchanged}")
+            chosen = random.Random(self.args.seed).sample(
+                range(len(found)), round(self.args.share * len(found))
+            )
+            if self.args.again:
+                chosen = [k for k, m in enumerate(found) if (path, *m.place) in again]
+            for k in sorted(chosen) if self.args.share == 1 else chosen:
+                if time.monotonic() > stop:
+                    break
+                self.results.append({"path": path} | self._try(resolved, k))
+                kept.write_text(json.dumps(self.results, indent=1))
+            self._report(path, len(found))
+        return True
+
+    def _watch(self, k) -> None:
+        """Run one test as it is, and note the lines that it reaches."""
+
+        def enter(frame, event, arg):
+            path = frame.f_code.co_filename
+            if path not in self.sources:
+                return None
+
+            def line(frame, event, arg):
+                self.reach.setdefault((path, frame.f_lineno), set()).add(k)
+                return line
+
+            return line(frame, event, arg)
+
+        threading.settrace(enter)
+        sys.settrace(enter)
+        self._run(k)
+        sys.settrace(None)
+        threading.settrace(None)
+        if self.failed:
+            raise SystemExit(f"{self.items[k].nodeid} fails without any change")
+
+    def _time(self, k) -> float:
+        started = time.perf_counter()
+        self._run(k)
+        return time.perf_counter() - started
+
+    def _run(self, k) -> None:
+        item = self.items[k]
+        if hasattr(item, "dtest"):  # a doctest empties its namespace when it is done
+            names = self.names.setdefault(k, dict(item.dtest.globs))
+            item.dtest.globs = dict(names)
+        # whatever comes next, only what the whole session shares stays set up
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=item.session)
+
+    def _try(self, path, k) -> dict:
+        mutants = Mutants(path)
+        lines = mutants.found[k].reached_by
+        tests = range(len(self.items))
+        if lines is not None:
+            tests = set().union(*(self.reach.get((path, n), ()) for n in lines))
+        tests = sorted(tests, key=lambda t: self.seconds[t] / self.kills[t])
+        started = time.monotonic()
+        outcome = self._fork(mutants, k, tests) if tests else "survived"
+        if outcome.isdigit():
+            self.kills[int(outcome)] += 1
+            outcome = f"killed by {self.items[int(outcome)].name}"
+        took = round(time.monotonic() - started, 2)
+        return {
+            "place": mutants.found[k].place,
+            "outcome": outcome,
+            "tests": len(tests),
+            "s": took,
+        }
+
+    def _fork(self, mutants, k, tests) -> str:
+        """Run tests on a mutant in a process of its own until one fails."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            outcome = "broken"
+            try:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 1), os.dup2(nowhere, 2)
+                resource.setrlimit(resource.RLIMIT_DATA, (12 * 2**30,) * 2)
+                name = os.path.relpath(mutants.path)[:-3].replace("/", ".")
+                for module in [m for n, m in sys.modules.items() if n.startswith("p300")]:
+                    for value in vars(module).values():
+                        getattr(value, "cache_clear", int)()
+                mutant = None if k is None else mutants.found[k]
+                put_into(sys.modules[name], mutants.compile(mutant))
+                outcome = self._first_failing(tests)
+            finally:
+                os.write(writing, outcome.encode())
+                os._exit(0)
+        os.close(writing)
+        limit = 10 + 5 * sum(self.seconds[t] for t in tests)
+        heard = select.select([reading], [], [], limit)[0]
+        outcome = os.read(reading, 99).decode() if heard else "timeout"
+        os.close(reading)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return outcome or "crashed"
+
+    def _first_failing(self, tests) -> str:
+        for t in tests:
+            self._run(t)
+            if self.failed:
+                return str(t)
+        return "survived"
+
+    def _report(self, path, n_all) -> None:
+        own = [r for r in self.results if r["path"] == path]
+        alive = [r for r in own if r["outcome"] == "survived"]
+        share = 100 * (1 - len(alive) / max(len(own), 1))
+        print(
+            f"{path}: {len(own)} of {n_all} mutants, {len(own) - len(alive)} killed, {share:.1f} %"
+        )
+        for r in sorted(alive, key=lambda r: r["place"][0]):
+            print(f"  {path}:{r['place'][0]}  {r['place'][1]}  ({r['tests']} tests reach it)")
+        sys.stdout.flush()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sources", nargs="+")
+    parser.add_argument("--tests", nargs="+", required=True)
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--keep", default=os.devnull)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--deselect", nargs="*", default=[])
+    args = parser.parse_args()
+    options = ["-q", "-s", "-p", "no:cacheprovider", "-o", "tmp_path_retention_policy=none"]
+    options += [f"--deselect={name}" for name in args.deselect]
+    pytest.main([*options, *args.sources, *args.tests], plugins=[Hunt(args)])
+
+
+if __name__ == "__main__":
+    main()
