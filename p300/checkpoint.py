@@ -9,7 +9,7 @@ packages, so a file from elsewhere cannot run code.
 from __future__ import annotations
 
 import importlib
-import os
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,15 +22,17 @@ from torch import nn
 from p300 import __version__, losses
 from p300.alignment import EuclideanAlignment, aligned
 from p300.errors import InputError
+from p300.files import whole_file
 from p300.preprocessing import Epochs, Preprocessor
 from p300.recording import Recording
 from p300.speller import Speller
+from p300.untrusted import n_weights, read_tensors, restricted, trusted_packages, walk
 
 #: Written into every file; a file with another one is refused.
 FORMAT = "p300 detector 3"
 
-#: Packages whose classes a checkpoint may name.
-TRUSTED = ("p300.models.", "p300.baselines.", "braindecode.models.")
+#: Sizes up to which a network is built whatever its file holds.
+SMALL_SIZE = 10_000
 
 
 @dataclass
@@ -63,8 +65,8 @@ class Member:
     @property
     def n_parameters(self) -> int:
         """Trained numbers of a network; for a classical detector, all stored ones."""
-        tensors = self.detector.parameters() if self.is_network else _tensors(self.get_state())
-        return sum(tensor.numel() for tensor in tensors)
+        values = self.detector.parameters() if self.is_network else walk(self.get_state())
+        return n_weights(values)
 
     def score(self, epochs: np.ndarray) -> np.ndarray:
         """Score preprocessed epochs (n_flashes, n_chans, n_times), unweighted: (n_flashes,)."""
@@ -79,7 +81,9 @@ class Member:
     def get_state(self) -> dict[str, Any]:
         """Give what was learned as plain containers and tensors."""
         if self.is_network:
-            return dict(self.detector.state_dict())
+            # copies: weights that were trained side by side lie in one storage, which a file of
+            # one network would hold whole
+            return {name: part.clone() for name, part in self.detector.state_dict().items()}
         return _as_tensors(self.detector.get_state())
 
 
@@ -158,9 +162,7 @@ class TrainedDetector:
                 for m in self.members
             ],
         }
-        partial = path.with_name(path.name + ".partial")
-        torch.save(content, partial)
-        os.replace(partial, path)
+        write_tensors(path, content)
 
     @classmethod
     def load(cls, path: str | Path) -> TrainedDetector:
@@ -170,28 +172,40 @@ class TrainedDetector:
         ------
         InputError
             If there is no such file, it is damaged or of another kind, or it names a class
-            outside :data:`TRUSTED`.
+            outside :func:`~p300.untrusted.trusted_packages`.
         """
         path = find_checkpoint(path)
-        try:
-            content = torch.load(path, weights_only=True, map_location="cpu")
-        except Exception as error:  # torch raises many kinds for a damaged or hostile file
-            raise InputError(
-                f"{path}: cannot be read as a checkpoint ({type(error).__name__}); expected a "
-                f"file of plain containers and tensors, as `p300 train` writes it"
-            ) from error
+        content = read_tensors(path)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             found = content.get("format") if isinstance(content, dict) else type(content).__name__
             raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
-        speller, alignment = content["speller"], content["alignment"]
-        return cls(
-            members=[_restored(**member) for member in content["members"]],
-            preprocessor=Preprocessor.from_state(content["preprocessing"]),
-            speller=None if speller is None else Speller.from_dict(speller),
-            config=content["config"],
-            calibration=tuple(content["calibration"]),
-            alignment=None if alignment is None else EuclideanAlignment(**alignment),
-        )
+        try:
+            detector = cls(**_parts(content))
+            steps = detector.preprocessor
+            steps.resolve(steps.ch_names_in_, where="its preprocessing")
+            detector.score_epochs(np.zeros((1, len(steps.ch_names_), steps.n_times), np.float32))
+            return detector
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"{path}: damaged ({type(error).__name__}: {' '.join(str(error).split())}); "
+                f"expected a checkpoint that `p300 train` wrote"
+            ) from error
+
+
+def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain containers and tensors, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If they cannot be written; ``torch.save`` to a full disk raises an error of its own.
+    """
+    memory = io.BytesIO()
+    torch.save(content, memory)
+    with whole_file(path, "wb") as file:
+        file.write(memory.getbuffer())
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -220,9 +234,9 @@ def build_model(model: Mapping[str, Any]):
     InputError
         If the class is not of a trusted package, or is not there.
     """
-    target = str(model["_target_"])
-    if not target.startswith(TRUSTED):
-        raise InputError(f"the checkpoint names {target!r}; expected a class of {TRUSTED}")
+    target, trusted = str(model["_target_"]), trusted_packages()
+    if not target.startswith(trusted):
+        raise InputError(f"the checkpoint names {target!r}; expected a class of {trusted}")
     built = import_class(target)
     return built(**{k: v for k, v in model.items() if not k.startswith("_")})
 
@@ -245,15 +259,43 @@ def import_class(target: str) -> type:
     return found
 
 
+def _parts(content: dict[str, Any]) -> dict[str, Any]:
+    """Rebuild what a checkpoint describes."""
+    speller, alignment = content["speller"], content["alignment"]
+    slope, offset = (float(number) for number in content["calibration"])
+    return {
+        "members": [_restored(**member) for member in content["members"]],
+        "preprocessor": Preprocessor.from_state(content["preprocessing"]),
+        "speller": None if speller is None else Speller.from_dict(speller),
+        "config": restricted(content["config"]),
+        "calibration": (slope, offset),
+        "alignment": None if alignment is None else EuclideanAlignment(**alignment),
+    }
+
+
 def _restored(model: dict[str, Any], loss: str | None, weight: float, state) -> Member:
-    detector = build_model(model)
-    if not isinstance(detector, nn.Module):
-        return Member(type(detector).from_state(state), model, loss, weight)
+    sizes = {k: v for k, v in model.items() if isinstance(v, int) and not isinstance(v, bool)}
+    n_stored = n_weights(walk(state))
+    for name, size in sizes.items():
+        if size > max(n_stored, SMALL_SIZE):  # a network that was trained stores every weight
+            raise InputError(
+                f"the checkpoint's model has {name}={size} and {n_stored} weights; expected a "
+                f"size that they can fill"
+            )
+    with torch.device("meta"):  # costs no memory, however large
+        planned = build_model(model)
+    if not isinstance(planned, nn.Module):
+        return Member(type(planned).from_state(state), model, loss, float(weight))
     try:
+        planned.load_state_dict(state, assign=True)
+        detector = build_model(model)
         detector.load_state_dict(state)
     except RuntimeError as error:
-        raise InputError(f"the checkpoint's weights do not fit its model: {error}") from error
-    return Member(detector.eval(), model, loss, weight)
+        reason = " ".join(str(error).split())
+        raise InputError(f"the checkpoint's weights do not fit its model: {reason}") from error
+    if not isinstance(getattr(losses, str(loss), None), type):
+        raise InputError(f"the checkpoint names the loss {loss!r}; expected one of p300.losses")
+    return Member(detector.eval(), model, loss, float(weight))
 
 
 def _as_tensors(value):
@@ -264,13 +306,3 @@ def _as_tensors(value):
     if isinstance(value, np.generic):
         return value.item()
     return torch.as_tensor(value) if isinstance(value, np.ndarray) else value
-
-
-def _tensors(value):
-    if isinstance(value, Mapping):
-        value = value.values()
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif not isinstance(value, str | bytes) and hasattr(value, "__iter__"):
-        for part in value:
-            yield from _tensors(part)

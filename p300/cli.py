@@ -36,11 +36,14 @@ results.json.""",
     "evaluate": (
         "score a recording with a trained detector",
         """\
-Loads the checkpoint of a run folder, scores a recording and prints the text read from it.
+Loads the checkpoint of a run folder, scores a recording and prints the text read from it, by
+numbers of repetitions and by rules that end a character as soon as its symbol is sure.
 
   p300 evaluate run=runs/simulation/cnn1/2026-01-31_12-00-00      the run's own test part
   p300 evaluate run=RUN data=bci2_iib                             all of another recording
-  p300 evaluate run=RUN part=validation                           another part of its own""",
+  p300 evaluate run=RUN part=validation                           another part of its own
+  p300 evaluate run=RUN stopping=none                             numbers of repetitions only
+  p300 evaluate run=RUN stopping.idle_prior=0.5                   rules may read no symbol""",
     ),
     "reproduce": (
         "make the paper's tables, measured beside printed",
@@ -167,6 +170,7 @@ def run_with_hydra(command: str, task: Callable) -> None:
     """
     import hydra
     from hydra.errors import CompactHydraException, InstantiationException
+    from omegaconf.errors import MissingMandatoryValue
 
     from p300.errors import InputError
     from p300.progress import messages
@@ -177,6 +181,9 @@ def run_with_hydra(command: str, task: Callable) -> None:
                 return task(cfg)
         except (InputError, OSError) as error:
             raise CompactHydraException(f"p300 {command}: {error}") from None
+        except MissingMandatoryValue as error:
+            missing = f"{error.full_key} is missing; expected {error.full_key}=…"
+            raise CompactHydraException(f"p300 {command}: {missing}") from None
         except InstantiationException as error:
             if isinstance(error.__cause__, InputError | OSError):
                 raise CompactHydraException(f"p300 {command}: {error.__cause__}") from None

@@ -247,12 +247,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _parts(content: dict[str, Any]) -> dict[str, Any]:
     """Rebuild what the JSON file describes; null stays None."""
     preprocessor = Preprocessor.from_state(content["preprocessing"])
-    n_in, n_chans = len(preprocessor.ch_names_in_), len(preprocessor.ch_names_)
-    sizes = {"spatial_": (n_chans, n_in), "center_": (n_chans,), "spread_": (n_chans,)}
-    for name, size in sizes.items():
-        found = getattr(preprocessor, name)
-        if found is not None and found.shape != size:
-            raise ValueError(f"{name[:-1]} of shape {found.shape}; expected {size}")
+    preprocessor.resolve(preprocessor.ch_names_in_, where="its preprocessing")
 
     def rebuilt(name, make):
         return None if content[name] is None else make(content[name])

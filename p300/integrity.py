@@ -282,7 +282,7 @@ def _check_symbols(labelled: pd.DataFrame, speller) -> Iterator[Finding]:
     )
     if wrong:
         subject, session, run, character = wrong[0]
-        codes = sorted(kinds[True].get(wrong[0], ()))
+        codes = sorted(map(int, kinds[True].get(wrong[0], ())))
         yield Finding(
             "refuse",
             "labels",

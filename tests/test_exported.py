@@ -205,7 +205,7 @@ def _drop_channel(content):
             lambda c: c["preprocessing"]["params"].update(tmax=0.7),
             r"expected float32 with \[4, 84\]",
         ),
-        (lambda c: c["preprocessing"]["params"].update(tmax="soon"), "damaged"),
+        (lambda c: c["preprocessing"]["params"].update(tmax="soon"), "tmax is 'soon'"),
         (lambda c: c["preprocessing"]["params"].update(command="rm"), "damaged"),
         (lambda c: c["preprocessing"].update(version=99), "version 99"),
         (lambda c: c["preprocessing"]["center"].pop(), r"center of shape \(3,\); expected \(4,\)"),

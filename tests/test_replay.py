@@ -10,7 +10,6 @@ from p300.online.events import Decided, Noted, Scored
 from p300.online.session import OnlineSpeller
 from p300.replay import PAUSE_S, events_of, format_of, read_runs, recording_inputs
 from p300.simulation import simulate_recording
-from p300.stopping import PosteriorThreshold
 
 
 def test_every_sample_and_every_flash_is_played_once_and_in_time():
@@ -70,14 +69,11 @@ def test_some_runs_of_a_recording_are_read_by_number_and_others_refused():
 
 @pytest.fixture(scope="session")
 def lda_of_iib(data_root, tmp_path_factory):
-    """An LDA trained on the four train runs of IIb, exported; likelihood from held-out folds."""
+    """An LDA trained on the four train runs of IIb and exported, with the rules chosen there."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
     pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
-    import dataclasses
-
     import torch
 
-    from p300.evidence import ScoreLikelihood
     from p300.export import export
     from p300.exported import ExportedDetector
     from p300.train import run_training
@@ -93,15 +89,7 @@ def lda_of_iib(data_root, tmp_path_factory):
         "progress=false",
     )
     export(folder)
-    detector = ExportedDetector.load(folder)
-    if detector.likelihood is None:  # the run holds no scores of flashes it was not trained on
-        import pandas as pd
-
-        table = pd.read_csv(folder / "scores.csv")
-        train = table[table["part"] != "test"]
-        likelihood = ScoreLikelihood.fit(train["score"], train["is_target"]).tempered(0.5)
-        detector = dataclasses.replace(detector, likelihood=likelihood)
-    return detector
+    return ExportedDetector.load(folder)
 
 
 @pytest.mark.real_data
@@ -111,7 +99,7 @@ def test_the_competitions_test_runs_are_spelled_live_as_offline_flash_by_flash(
     from p300.readers.bci2_iib import read
 
     recording = read(data_root / "bci2_iib", ["AAS012R03", "AAS012R04"])
-    rule = PosteriorThreshold(threshold=0.95, max_repetitions=15)
+    rule = lda_of_iib.stopping["posterior"]
     speller = OnlineSpeller(lda_of_iib, recording.ch_names, rule=rule)
     events = list(events_of(speller, recording_inputs(recording, start=2e4)))
     scores = lda_of_iib.score(recording)

@@ -8,9 +8,10 @@ Importing this module imports neither matplotlib nor MNE.
 The files, in the order of an experiment: :mod:`~p300.figures.signals` (what the EEG does after
 a flash), :mod:`~p300.figures.flashes` (how well single flashes are told apart),
 :mod:`~p300.figures.accuracy` and :mod:`~p300.figures.confusion` (how well text is read),
-:mod:`~p300.figures.letter` (one letter, from the EEG on), :mod:`~p300.figures.training` (how
-detectors learn), :mod:`~p300.figures.sweeps` (many runs at a glance). They draw with
-:mod:`~p300.figures.scalp` and :mod:`~p300.figures.style`.
+:mod:`~p300.figures.stopping` (what ending characters early gains), :mod:`~p300.figures.letter`
+(one letter, from the EEG on), :mod:`~p300.figures.training` (how detectors learn),
+:mod:`~p300.figures.sweeps` (many runs at a glance). They draw with :mod:`~p300.figures.scalp` and
+:mod:`~p300.figures.style`.
 """
 
 from p300.figures.accuracy import draw_accuracy, published_accuracy
@@ -19,6 +20,7 @@ from p300.figures.flashes import draw_reliability, draw_roc, draw_scores
 from p300.figures.letter import draw_letter
 from p300.figures.scalp import draw_scalp_map
 from p300.figures.signals import draw_averages, draw_difference_image, draw_scalp_series
+from p300.figures.stopping import draw_stopping
 from p300.figures.sweeps import draw_accuracy_panels, draw_auc_intervals, draw_sweep
 from p300.figures.training import draw_learning_curves, draw_training, read_training
 
@@ -36,6 +38,7 @@ __all__ = [
     "draw_scalp_map",
     "draw_scalp_series",
     "draw_scores",
+    "draw_stopping",
     "draw_sweep",
     "draw_training",
     "published_accuracy",

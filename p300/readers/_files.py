@@ -10,6 +10,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.progress import step
+from p300.readers._matlab import check_claims
 
 
 def require_file(path: Path, source: str) -> Path:
@@ -36,6 +37,48 @@ def require_file(path: Path, source: str) -> Path:
             f"There is no {path.name} in {path.parent} (there: {there or '–'}). {source}"
         )
     return path
+
+
+def listed(names: Sequence[str], n_most: int = 12) -> str:
+    r"""Write names from a file on one line, whatever characters are in them.
+
+    Examples
+    --------
+    >>> listed(["signal", "a\nb", "x" * 99])
+    'signal, a?b, xxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'
+    """
+    shown = ["".join(c if c.isprintable() else "?" for c in str(name)) for name in names[:n_most]]
+    shown = [name if len(name) <= 30 else f"{name[:29]}…" for name in shown]
+    return ", ".join(shown + ["…"] * (len(names) > n_most)) or "nothing"
+
+
+def require_numbers(path: Path, name: str, values: np.ndarray, *, finite: bool = False) -> None:
+    """Refuse what is no array of real numbers, or where ``finite`` has some that are not.
+
+    Raises
+    ------
+    InputError
+        With the type found, or how many values are NaN or infinite.
+    """
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{path.name}: {name} has type {values.dtype}; expected numbers.")
+    n_wrong = int((~np.isfinite(values)).sum()) if finite else 0
+    if n_wrong:
+        raise InputError(
+            f"{path.name}: {name} has {n_wrong} values that are NaN or infinite; expected numbers."
+        )
+
+
+def to_single(values: np.ndarray) -> np.ndarray:
+    """Copy into single precision, C order; what it cannot hold becomes infinite.
+
+    Examples
+    --------
+    >>> to_single(np.array([1.5, 1e300])).tolist()
+    [1.5, inf]
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # the integrity checks find infinity
+        return np.array(values, np.float32, order="C")
 
 
 class _CountedFile(io.BufferedReader):
@@ -77,20 +120,19 @@ def load_variables(
     """
     from scipy.io import loadmat, whosmat
 
+    # names given to loadmat also keep it from reading what nobody asked for
+    names = [*required, *optional]
+    check_claims(path, names)
     try:
-        # names given to loadmat also keep it from reading what nobody asked for
-        names = [*required, *optional]
         with step(f"reading {path.name}", path.stat().st_size) as reading:
             with _CountedFile(path, reading.advance) as file:
                 variables = loadmat(file, appendmat=False, variable_names=names)
         missing = [name for name in required if name not in variables]
         there = [name for name, _, _ in whosmat(path, appendmat=False)] if missing else []
     except MemoryError:
-        raise
-    except NotImplementedError:
         raise InputError(
-            f"{path} is a MATLAB 7.3 (HDF5) file; expected version 5 to 7.2: "
-            "save it again in MATLAB with save(..., '-v7')."
+            f"{path} ({path.stat().st_size} bytes) needs more memory than there is; expected "
+            "that its variables fit."
         ) from None
     except Exception as error:  # SciPy raises a dozen kinds for a damaged file
         raise InputError(
@@ -99,6 +141,6 @@ def load_variables(
         ) from error
     if missing:
         raise InputError(
-            f"{path} lacks the variables {', '.join(missing)}; it holds {', '.join(there)}."
+            f"{path} lacks the variables {listed(missing)}; it holds {listed(there)}."
         )
     return {name: value for name, value in variables.items() if not name.startswith("__")}

@@ -9,6 +9,9 @@ import numpy as np
 from p300.errors import InputError
 from p300.speller import Speller
 
+#: Larger ones are no codes but noise: no trigger has more than 16 bits.
+MAX_CODE = 65_535
+
 
 def find_onsets(code: np.ndarray, flashing: np.ndarray | None = None) -> np.ndarray:
     """Find the samples at which a flash begins.
@@ -35,6 +38,24 @@ def find_onsets(code: np.ndarray, flashing: np.ndarray | None = None) -> np.ndar
     lit = code if flashing is None else np.where(flashing != 0, code, 0)
     before = np.concatenate([[0], lit[:-1]])
     return np.flatnonzero((lit != 0) & (lit != before))
+
+
+def seconds(samples: np.ndarray, sfreq: float, where: str) -> np.ndarray:
+    """Turn sample numbers into seconds.
+
+    Raises
+    ------
+    InputError
+        If the rate is not a finite number above 0.
+
+    Examples
+    --------
+    >>> seconds(np.array([0, 42]), 240, "here").tolist()
+    [0.0, 0.175]
+    """
+    if not (np.isfinite(sfreq) and sfreq > 0):
+        raise InputError(f"{where}: sampling rate {sfreq:g} Hz; expected more than 0")
+    return samples / sfreq
 
 
 def number_characters(onsets: np.ndarray) -> np.ndarray:
@@ -134,10 +155,10 @@ def whole_codes(code: np.ndarray, where: str) -> np.ndarray:
     InputError
         If some values are no whole numbers of at least 0.
     """
-    wrong = ~(np.isfinite(code) & (code >= 0) & (code == np.round(code)))
+    wrong = ~((code >= 0) & (code <= MAX_CODE) & (code == np.round(code)))
     if wrong.any():
         raise InputError(
             f"{where}: {wrong.sum()} of {code.size} samples are no flash codes (the first: "
-            f"{code[wrong].flat[0]}); expected whole numbers, 0 for no flash."
+            f"{code[wrong].flat[0]}); expected whole numbers up to {MAX_CODE}, 0 for no flash."
         )
     return code.astype(int)

@@ -13,10 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from p300.errors import InputError
-from p300.readers._files import load_variables, require_file
+from p300.readers._files import load_variables, require_file, require_numbers, to_single
 from p300.readers._flashes import (
     find_onsets,
     label_flashes,
@@ -87,7 +85,9 @@ def _read_run(root: Path, run: str, word: str | None) -> Recording:
         raise InputError(
             f"{path.name}: signal has shape {signal.shape}; expected (samples, {len(CH_NAMES)})."
         )
+    require_numbers(path, "signal", signal)
     for key, value in variables.items():
+        require_numbers(path, key, value, finite=key != "StimulusCode")
         if value.size != len(signal):
             raise InputError(
                 f"{path.name}: {key} has {value.size} values; expected {len(signal)}, as signal."
@@ -112,5 +112,5 @@ def _read_run(root: Path, run: str, word: str | None) -> Recording:
     subject, session, number = name.groups()
     flashes = flash_table(**columns, subject=subject, session=str(int(session)), run=int(number))
     # (n_samples, n_chans) → (n_chans, n_samples); MATLAB's order makes this one block a channel
-    segment = np.ascontiguousarray(signal.T, dtype=np.float32)
+    segment = to_single(signal.T)
     return Recording([segment], flashes, CH_NAMES, SFREQ, "AD", WADSWORTH, "bci2_iib")

@@ -17,8 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from p300.errors import InputError
-from p300.readers._files import load_variables, require_file
-from p300.readers._flashes import find_onsets, label_flashes, number_repetitions, whole_codes
+from p300.readers._files import load_variables, require_file, require_numbers, to_single
+from p300.readers._flashes import (
+    find_onsets,
+    label_flashes,
+    number_repetitions,
+    seconds,
+    whole_codes,
+)
 from p300.recording import Recording, concatenate_recordings, flash_table
 from p300.speller import WADSWORTH, Speller
 
@@ -166,7 +172,7 @@ def _read_part(path, ch_names, sfreq, speller, text) -> tuple[list[np.ndarray], 
         "segment": segment,
         "character": segment + 1,
         "code": code[segment, sample],
-        "onset": sample / sfreq,
+        "onset": seconds(sample, sfreq, path.name),
     }
     columns["repetition"] = number_repetitions(columns["code"], segment)
 
@@ -195,17 +201,18 @@ def _read_part(path, ch_names, sfreq, speller, text) -> tuple[list[np.ndarray], 
 
 
 def _check_shapes(path, signal, variables, ch_names):
-    if signal.ndim != 3 or signal.dtype.kind not in "fiu":
+    if signal.ndim != 3 or signal.dtype.kind not in "fiu" or not signal.size:
         raise InputError(
             f"{path.name}: Signal has shape {signal.shape} and type {signal.dtype}; expected "
             "numbers, (characters, samples, channels)."
         )
-    for name in {"StimulusCode", "Flashing", "StimulusType"} & set(variables):
+    for name in sorted({"StimulusCode", "Flashing", "StimulusType"} & set(variables)):
         if variables[name].shape != signal.shape[:2]:
             raise InputError(
                 f"{path.name}: {name} has shape {variables[name].shape}; expected "
                 f"{signal.shape[:2]}, (characters, samples) as in Signal."
             )
+        require_numbers(path, name, variables[name], finite=name != "StimulusCode")
     if signal.shape[2] != len(ch_names):
         raise InputError(
             f"{path.name}: Signal has {signal.shape[2]} channels, and {len(ch_names)} names are "
@@ -222,7 +229,7 @@ def _by_character(signal: np.ndarray) -> np.ndarray:
     n_characters, n_samples, n_chans = signal.shape
     segments = np.empty((n_characters, n_chans, n_samples), np.float32)
     for channel in range(n_chans):
-        segments[:, channel] = signal[:, :, channel]
+        segments[:, channel] = to_single(signal[:, :, channel])
     return segments
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from p300.errors import InputError
-from p300.readers._files import load_variables, require_file
+from p300.readers._files import listed, load_variables, require_file, require_numbers, to_single
 from p300.readers._flashes import (
     find_onsets,
     number_characters,
     number_repetitions,
+    seconds,
     whole_codes,
 )
 from p300.recording import Recording, concatenate_recordings, flash_table
@@ -79,7 +80,7 @@ def read(
     if subject == "all":
         subjects = sorted(int(p.stem[1:]) for p in root.glob("s*.mat") if p.stem[1:].isdigit())
     else:
-        subjects = [int(s) for s in np.atleast_1d(subject)]
+        subjects = [_number(s) for s in np.atleast_1d(subject)]
     if not subjects:
         raise InputError(f"There is no file such as s6.mat in {root}. {SOURCE}")
     recording = concatenate_recordings(
@@ -98,6 +99,14 @@ def read(
     return recording
 
 
+def _number(subject) -> int:
+    if not str(subject).isdecimal():
+        raise InputError(
+            f"subject {str(subject)!r}; expected the number in a file name, such as 6, or 'all'."
+        )
+    return int(subject)
+
+
 def _read_subject(root: Path, number: int, sfreq: float):
     """Yield the recording of each part of a subject."""
     path = require_file(root / f"s{number}.mat", SOURCE)
@@ -105,15 +114,21 @@ def _read_subject(root: Path, number: int, sfreq: float):
     for part in ("train", "test"):
         if part not in (struct.dtype.names or ()):
             raise InputError(
-                f"{path.name}: s{number} has the fields {list(struct.dtype.names or ())}; "
+                f"{path.name}: s{number} has the fields {listed(struct.dtype.names or ())}; "
                 "expected train and test."
             )
+        if struct.shape != (1, 1):
+            raise InputError(
+                f"{path.name}: s{number} is {struct.shape} structs; expected one of them."
+            )
         rows = struct[part][0, 0]
-        if rows.ndim != 2 or len(rows) != len(CH_NAMES) + 3:
+        if rows.ndim != 2 or len(rows) != len(CH_NAMES) + 3 or not rows.size:
             raise InputError(
                 f"{path.name}: {part} has shape {rows.shape}; expected 11 rows: time, "
                 f"{len(CH_NAMES)} channels, flash code, target."
             )
+        require_numbers(path, part, rows)
+        require_numbers(path, f"{part}, target", rows[-1], finite=True)
         code = whole_codes(rows[-2], f"{path.name}, {part}, flash code")
         sample = find_onsets(code)
         if not len(sample) or code.max() > max(WADSWORTH.codes):
@@ -124,10 +139,10 @@ def _read_subject(root: Path, number: int, sfreq: float):
         columns = {
             "code": code[sample],
             "character": number_characters(sample),
-            "onset": sample / sfreq,
+            "onset": seconds(sample, sfreq, path.name),
             "is_target": rows[-1, sample] != 0,
         }
         columns["repetition"] = number_repetitions(columns["code"], columns["character"])
         flashes = flash_table(**columns, subject=str(number), session=part)
-        segment = rows[1:-2].astype(np.float32, order="C")
+        segment = to_single(rows[1:-2])
         yield Recording([segment], flashes, CH_NAMES, sfreq, "uV", WADSWORTH, "bnci_003_2015")

@@ -18,9 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from p300.errors import InputError
+from p300.readers._files import listed, to_single
 from p300.recording import Recording, concatenate_recordings, flash_table
 
 SFREQ = 256.0
+
+EXPERIMENTS = ("visual", "auditory")
 
 CH_NAMES = ("TP9", "AF7", "AF8", "TP10")
 
@@ -75,6 +78,8 @@ def read(
     UserWarning
         If samples were lost within a run, which is cut there.
     """
+    if experiment not in EXPERIMENTS:
+        raise InputError(f"experiment {experiment!r}; expected {' or '.join(EXPERIMENTS)}.")
     folder = Path(root) / experiment / "P300"
     if subject == "all":
         subjects = sorted(p.name[7:] for p in folder.glob("subject*"))
@@ -82,7 +87,7 @@ def read(
         subjects = [str(s) for s in np.atleast_1d(subject)]
     recordings = []
     for name in subjects:
-        sessions = sorted(folder.glob(f"subject{name}/session*"))
+        sessions = sorted((folder / f"subject{name}").glob("session*"))
         if not sessions:
             raise InputError(f"There is no session in {folder / f'subject{name}'}. {SOURCE}")
         for session in sessions:
@@ -108,7 +113,7 @@ def _read_run(path: Path, ch_names: Sequence[str], **labels) -> Recording:
     marker = next((c for c in columns if c.startswith("Marker")), None)
     if marker is None or not {"timestamps", *ch_names} <= set(columns):
         raise InputError(
-            f"{path} has the columns {', '.join(columns)}; expected timestamps, "
+            f"{path} has the columns {listed(columns)}; expected timestamps, "
             f"{', '.join(ch_names)} and Marker."
         )
     odd = ~table[marker].isin([0, NONTARGET, TARGET])
@@ -118,9 +123,16 @@ def _read_run(path: Path, ch_names: Sequence[str], **labels) -> Recording:
             f"{path}: {odd.sum()} of {len(table)} markers are none of 0, {NONTARGET} (nontarget), "
             f"{TARGET} (target), and the columns {text} are no numbers; is the file cut short?"
         )
+    timestamps = table["timestamps"].to_numpy(float)
+    lost = int((~np.isfinite(timestamps)).sum())
+    if lost or not len(table):
+        raise InputError(
+            f"{path}: {lost} of {len(table)} time stamps are NaN or infinite; expected one for "
+            "each sample, at least one."
+        )
     code = table[marker].to_numpy(int)
     sample = np.flatnonzero(code)
-    starts = _continuous_from(table["timestamps"].to_numpy(float))
+    starts = _continuous_from(timestamps)
     if len(starts) > 1:
         warnings.warn(
             f"{path}: samples were lost at {len(starts) - 1} places (time stamps jump by more "
@@ -136,7 +148,7 @@ def _read_run(path: Path, ch_names: Sequence[str], **labels) -> Recording:
         is_target=code[sample] == TARGET,
         **labels,
     )
-    signal = np.ascontiguousarray(table[list(ch_names)].to_numpy(np.float32).T)
+    signal = to_single(table[list(ch_names)].to_numpy().T)
     return Recording(
         np.split(signal, starts[1:], axis=1), flashes, ch_names, SFREQ, "uV", None, path.stem
     )

@@ -6,7 +6,6 @@ import base64
 import functools
 import io
 import math
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+from p300.files import whole_file
+from p300.privacy import without_paths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,12 +24,6 @@ PIXELS = 192
 
 #: A column with a longer cell breaks its lines.
 LONG = 48
-
-#: A path that starts at the root, a home folder or a drive, and not within a word or an address.
-ABSOLUTE_PATH = re.compile(
-    r"""(?<![\w.:/\\…])(?:~[/\\]|(?:[A-Za-z]:)?[/\\](?:[^\s/\\:'"`,;]+[/\\]))"""
-    r"""(?:[^\s/\\:'"`,;]+[/\\])*[^\s/\\:'"`,;]*"""
-)
 
 
 @dataclass(frozen=True)
@@ -170,19 +165,6 @@ def sentence(error: Exception | str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def without_paths(text: Any) -> Any:
-    """Shorten absolute paths, which tell about a computer and its user, to their last part.
-
-    Examples
-    --------
-    >>> without_paths("root: /home/ada/eeg/bci2_iib, 3 and/or 4, not finished: ~/eeg/runs/")
-    'root: …/bci2_iib, 3 and/or 4, not finished: …/runs'
-    """
-    if not isinstance(text, str) or hasattr(text, "__html__"):
-        return text
-    return ABSOLUTE_PATH.sub(_last_part, text)
-
-
 def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
     """Write a page in one step: the file is whole or not there.
 
@@ -200,9 +182,8 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
     html = (
         _environment().get_template("page.html").render(title=title, lead=lead, sections=sections)
     )
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(html, "utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as file:
+        file.write(html)
 
 
 @functools.cache
@@ -227,11 +208,6 @@ def _in_few_colours(file: io.BytesIO) -> io.BytesIO:
     image = Image.open(file).convert("RGB")
     image.quantize(256, dither=Image.Dither.NONE).save(smaller, "png", optimize=True)
     return smaller
-
-
-def _last_part(match: re.Match) -> str:
-    parts = [part for part in re.split(r"[/\\]", match.group(0)) if part]
-    return f"…/{parts[-1]}"
 
 
 def _look(column: Sequence[Any]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from p300.errors import InputError
+from p300.privacy import LEFT_OUT, PRIVATE, public
 from p300.report.page import Listing, Section, Table, Text
 
 #: Packages whose version can change a result.
@@ -27,33 +28,8 @@ PACKAGES = (
     "hydra-core",
 )
 
-#: Names of values that belong to a person or an account.
-PRIVATE = re.compile(
-    r"(?i)(?:^|[_.])(?:api_?key|token|secret|pass(?:word|wd)|credentials?|entity|user(?:name)?|"
-    r"login|e?mail)(?:_|$)"
-)
-
 #: Groups that do not change what is found.
 WITHOUT_EFFECT = ("logger", "trainer")
-
-LEFT_OUT = "(left out)"
-
-
-def public(value: Any, key: str = "") -> Any:
-    """Leave private values out of a configuration; paths are shortened when a page is written.
-
-    Examples
-    --------
-    >>> public({"lr": 0.1, "wandb": {"entity": "ada", "api_key": "1"}})
-    {'lr': 0.1, 'wandb': {'entity': '(left out)', 'api_key': '(left out)'}}
-    """
-    if PRIVATE.search(key) and value is not None:
-        return LEFT_OUT
-    if isinstance(value, Mapping):
-        return {k: public(v, str(k)) for k, v in value.items()}
-    if isinstance(value, list):
-        return [public(v) for v in value]
-    return value
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -71,8 +71,9 @@ def read_epochs(run: Run) -> Epochs:
     from omegaconf import OmegaConf
 
     from p300.results import read_recording
+    from p300.untrusted import restricted
 
-    data, steps = OmegaConf.create(run.config["data"]), run.detector.preprocessor
+    data, steps = OmegaConf.create(restricted(run.config)["data"]), run.detector.preprocessor
     try:
         with tempfile.TemporaryDirectory() as folder:
             recording = read_recording(data, Path(folder), steps.tmin, steps.tmax)

@@ -1,0 +1,98 @@
+"""What leaves this computer says nothing of it, nor of its user: one rule for all that is written.
+
+W&B, reports, exported detectors and sessions are handed on. Of a path they keep what lies below
+the working directory, or else the last part; of a value that belongs to a person or an account
+they keep nothing. Recordings are named by the codes of their subjects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+#: Names of values that belong to a person or an account.
+PRIVATE = re.compile(
+    r"(?i)(?:^|[_.])(?:api_?key|token|secret|pass(?:word|wd)|credentials?|entity|user(?:name)?|"
+    r"login|e?mail)(?:_|$)"
+)
+
+LEFT_OUT = "(left out)"
+
+#: A path that starts at the root, a home folder or a drive, and not within a word or an address.
+ABSOLUTE_PATH = re.compile(
+    r"""(?:(?<![\w.:/\\…])|(?<=file://))(?:~[/\\]|(?:[A-Za-z]:)?[/\\](?:[^\s/\\:'"`,;]+[/\\]))"""
+    r"""(?:[^\s/\\:'"`,;]+[/\\])*[^\s/\\:'"`,;]*"""
+)
+
+
+def public(value: Any, key: str = "") -> Any:
+    """Leave private values out of a configuration.
+
+    Examples
+    --------
+    >>> public({"lr": 0.1, "wandb": {"entity": "ada", "api_key": "1"}})
+    {'lr': 0.1, 'wandb': {'entity': '(left out)', 'api_key': '(left out)'}}
+    """
+    if PRIVATE.search(key) and value is not None:
+        return LEFT_OUT
+    if isinstance(value, Mapping):
+        return {k: public(v, str(k)) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [public(v) for v in value]
+    return value
+
+
+def without_paths(value: Any, mark: str = "…/") -> Any:
+    """Shorten absolute paths, in text or in containers of text.
+
+    Parameters
+    ----------
+    value : object
+        Text, containers of text, or anything else, which stays.
+    mark : str
+        Before what is left of a path, for readers; "" where the value is used again.
+
+    Returns
+    -------
+    object
+        Paths below the working directory are relative to it; of others the last part is left. A
+        text that begins with the home folder is one path, whatever blanks are in it.
+
+    Examples
+    --------
+    >>> without_paths("root: /home/ada/eeg/bci2_iib, 3 and/or 4, not finished: ~/eeg/runs/")
+    'root: …/bci2_iib, 3 and/or 4, not finished: …/runs'
+    >>> without_paths({"root": "/home/ada b/eeg/iib", "subject": "A"}, mark="")
+    {'root': 'iib', 'subject': 'A'}
+    """
+    if isinstance(value, dict):
+        return {k: without_paths(v, mark) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_paths(v, mark) for v in value]
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    plain = value.removeprefix("file://")
+    if _is_path(plain):
+        return _shortened(plain, mark)
+    # this user's own folders are known, and found where blanks in them would end a path
+    for folder in (str(Path.cwd()), str(Path.home())):
+        if _is_path(folder):
+            value = value.replace(f"{folder}/", "").replace(folder, "…")
+    return ABSOLUTE_PATH.sub(lambda match: _shortened(match.group(0), mark), value)
+
+
+def _is_path(text: str) -> bool:
+    """Tell a path of whatever system from a sentence that begins with one, and from a symbol."""
+    if len(text) < 2 or "\n" in text or re.search(r"[:,;]\s", text):
+        return False
+    is_posix = text.startswith("/") or (text.startswith("~") and "/" in text)
+    return is_posix or PureWindowsPath(text).is_absolute()
+
+
+def _shortened(path: str, mark: str) -> str:
+    if Path(path).is_relative_to(Path.cwd()):
+        return str(Path(path).relative_to(Path.cwd()))
+    kind = PurePosixPath if path.startswith(("/", "~")) else PureWindowsPath
+    return f"{mark}{kind(path).name}"

@@ -1,0 +1,211 @@
+"""What a MATLAB file claims to hold, checked before anything is allocated for it.
+
+SciPy believes a file: it allocates what a header claims and calls itself for every cell within a
+cell, so that a few bytes ask for terabytes and a few thousand cells overflow the stack, which
+ends Python without an error.
+
+Source: MathWorks, MAT-File Format, versions 5 to 7.2: tags, data elements, array subelements.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from p300.errors import InputError
+
+#: Bytes of one array, beyond which MATLAB itself does not write these versions.
+MAX_BYTES = 2**31
+
+#: Cells within cells, and arrays of one variable all told, that a recording could need.
+MAX_DEPTH, MAX_ARRAYS = 8, 100_000
+
+#: Most that zlib makes of one byte.
+MAX_RATIO = 1032
+
+#: Enough of a variable to know its kind, size and name.
+N_HEAD = 512
+
+MATRIX, COMPRESSED = 14, 15
+CELL, STRUCT = 1, 2
+
+#: Bytes of one value in memory by the format's number of its class: letters and numbers.
+ITEM_BYTES = {4: 4, 6: 8, 7: 4, 8: 1, 9: 1, 10: 2, 11: 2, 12: 4, 13: 4, 14: 8, 15: 8}
+
+#: Bytes of one value in the file by the format's number of its type; SciPy trusts that number.
+STORED_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 1, 18: 1}
+
+LETTERS, COMPLEX = 4, 0x800
+
+#: Kinds that hold programs, or what MATLAB alone can read.
+KINDS = {3: "an object", 5: "a sparse matrix", 16: "a function handle", 17: "an opaque object"}
+
+
+class _Claim(Exception):
+    """A claim that cannot be believed, as the end of a sentence."""
+
+
+def check_claims(path: Path, names: Sequence[str]) -> None:
+    """Refuse a MATLAB file that claims what it cannot hold; nothing large is read or allocated.
+
+    Parameters
+    ----------
+    path : Path
+        A file of version 5 to 7.2.
+    names : sequence of str
+        The variables that will be read; others are passed over.
+
+    Raises
+    ------
+    InputError
+        If the file is of another version or shorter than its parts claim, or a variable claims
+        more values than its bytes can hold, more than :data:`MAX_BYTES`, cells nested deeper
+        than :data:`MAX_DEPTH`, or is no plain data.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(128)
+        order = {b"IM": "<", b"MI": ">"}.get(head[126:])
+        version = struct.unpack(f"{order}H", head[124:126])[0] >> 8 if order else 0
+        if version == 2:
+            raise InputError(
+                f"{path} is a MATLAB 7.3 (HDF5) file; expected version 5 to 7.2: save it again "
+                "in MATLAB with save(..., '-v7')."
+            )
+        if version != 1:
+            raise InputError(
+                f"{path} ({size} bytes) is no MATLAB file of version 5 to 7.2: its first 128 "
+                "bytes say another version, or it is truncated or damaged."
+            )
+        at = 128
+        while at + 8 <= size:
+            file.seek(at)
+            kind, n_bytes, start = _tag(file.read(8), 0, order)
+            at += start
+            try:
+                if at + n_bytes > size:
+                    raise _Claim(f"claims {n_bytes} bytes of the {size - at} that follow")
+                _check_variable(file, kind, n_bytes, order, names)
+            except (_Claim, zlib.error, struct.error, UnicodeDecodeError, KeyError) as error:
+                reason = str(error) if isinstance(error, _Claim) else f"is damaged ({error})"
+                raise InputError(
+                    f"{path} ({size} bytes): the variable at byte {at - start} {reason}; the file "
+                    "is truncated or damaged, copy or download it again."
+                ) from error
+            at += n_bytes
+
+
+def _check_variable(file: BinaryIO, kind: int, n_bytes: int, order: str, names) -> None:
+    """Check one variable, of which no more than its head is read if it holds numbers."""
+    if kind == COMPRESSED:
+        unpack = zlib.decompressobj()
+        head = unpack.decompress(file.read(min(n_bytes, N_HEAD)), N_HEAD)
+        kind, claimed, start = _tag(head, 0, order)
+        if claimed > MAX_RATIO * n_bytes:
+            raise _Claim(f"claims {claimed} bytes in {n_bytes} compressed ones")
+    else:
+        unpack, claimed, start = None, n_bytes, 0
+        head = file.read(min(n_bytes, N_HEAD))
+    if kind != MATRIX:
+        raise _Claim(f"is of the kind {kind}, expected {MATRIX}, an array")
+    number, _, name, _ = _array_head(head, start, order)
+    if name not in names:
+        return
+    if claimed > MAX_BYTES:
+        raise _Claim(f"claims {claimed} bytes, expected at most {MAX_BYTES}")
+    content = memoryview(head)
+    if number in (CELL, STRUCT):
+        rest = file.read(n_bytes - min(n_bytes, N_HEAD))
+        if unpack is None:
+            content = memoryview(head + rest)
+        else:
+            content = memoryview(head + unpack.decompress(unpack.unconsumed_tail + rest, claimed))
+    for n, found in enumerate(_arrays(content, start, claimed, order)):
+        if n >= MAX_ARRAYS:
+            raise _Claim(f"{name} holds more than {MAX_ARRAYS} arrays")
+        if found in KINDS:
+            raise _Claim(f"{name} holds {KINDS[found]}, expected numbers or letters")
+
+
+def _arrays(content: memoryview, at: int, n_bytes: int, order: str, depth: int = 0) -> Iterator:
+    """Check an array and those within it, and give the class of each."""
+    number, sizes, _, after = _array_head(content, at, order)
+    yield number
+    if number in KINDS:
+        return
+    n_values = 1
+    for size in sizes:
+        if size < 0:
+            raise _Claim(f"claims the size {sizes}")
+        n_values *= size
+    if n_values * ITEM_BYTES.get(number, 8) > MAX_BYTES or n_values > n_bytes:
+        raise _Claim(f"claims {n_values} values {sizes} in {n_bytes} bytes")
+    if number not in (CELL, STRUCT):
+        kind, n_stored, _ = _tag(content, after, order)
+        size = STORED_BYTES.get(kind, 0)
+        fits = n_stored >= n_values if number == LETTERS else n_stored == n_values * size
+        if not size or not fits or number not in ITEM_BYTES:
+            raise _Claim(
+                f"claims {n_values} values {sizes} of class {number} in {n_stored} bytes of type "
+                f"{kind}"
+            )
+        return
+    if depth == MAX_DEPTH:
+        raise _Claim(f"has cells in cells, more than {MAX_DEPTH} deep")
+    if number == STRUCT:
+        _, _, start = _tag(content, after, order)
+        (length,) = struct.unpack_from(f"{order}i", content, after + start)
+        after += start + 4 if start == 4 else start + 8
+        _, n_names, start = _tag(content, after, order)
+        n_values *= n_names // length if length > 0 else 0
+        after += _whole(start, n_names)
+    for _ in range(n_values):
+        kind, n_inner, start = _tag(content, after, order)
+        if kind != MATRIX or after + start + n_inner > len(content):
+            raise _Claim(f"holds a part of kind {kind} that claims {n_inner} bytes")
+        if n_inner:
+            yield from _arrays(content, after + start, n_inner, order, depth + 1)
+        else:
+            yield 0
+        after += start + n_inner
+
+
+def _array_head(content, at: int, order: str) -> tuple[int, tuple[int, ...], str, int]:
+    """Read an array's class, its size and name, and where its content begins."""
+    (flags,) = struct.unpack_from(f"{order}I", content, at + 8)
+    at += 16
+    if flags & COMPLEX:
+        raise _Claim("holds complex numbers, expected EEG")
+    if flags & 0xFF == 17:  # opaque: strings only, which tell no size
+        return 17, (), _text(content, at, order)[0], at
+    _, n_bytes, start = _tag(content, at, order)
+    if not 8 <= n_bytes <= 4 * 32:
+        raise _Claim(f"claims {n_bytes // 4} axes")
+    sizes = struct.unpack_from(f"{order}{n_bytes // 4}i", content, at + start)
+    name, at = _text(content, at + _whole(start, n_bytes), order)
+    return flags & 0xFF, sizes, name, at
+
+
+def _text(content, at: int, order: str) -> tuple[str, int]:
+    _, n_bytes, start = _tag(content, at, order)
+    if n_bytes > N_HEAD:
+        raise _Claim(f"claims a name of {n_bytes} letters")
+    return bytes(content[at + start : at + start + n_bytes]).decode("latin-1"), at + _whole(
+        start, n_bytes
+    )
+
+
+def _tag(content, at: int, order: str) -> tuple[int, int, int]:
+    """Read a tag: the kind of what follows, its bytes, and how far after the tag's start."""
+    (first,) = struct.unpack_from(f"{order}I", content, at)
+    if first >> 16:  # four bytes or less stand in the tag itself
+        return first & 0xFFFF, first >> 16, 4
+    return first, struct.unpack_from(f"{order}I", content, at + 4)[0], 8
+
+
+def _whole(start: int, n_bytes: int) -> int:
+    """Bytes from a tag's start to the next tag, which begins at a multiple of eight."""
+    return 8 if start == 4 else start + n_bytes + -n_bytes % 8

@@ -1,0 +1,271 @@
+"""Small good files of every format that is read, to be broken in one place each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.io import savemat
+
+from p300.speller import WADSWORTH
+
+#: Electrodes of the files in the layout of BCI Competition III.
+CH_NAMES = ["Fz", "Cz", "Pz", "Oz"]
+
+SOA = 42
+
+
+def _code_channels(text, n_samples, first, pause=0):
+    """Codes and target flags of one repetition a character, and what follows the last flash.
+
+    In this order the flashes after those of P, 3 and H are those of two rows: of no symbol.
+    """
+    order = [4, 9, 10, 5, 11, 12, 2, 8, 7, 1, 3, 6]
+    code, target = np.zeros((2, n_samples))
+    for k, symbol in enumerate(text):
+        for i, lit in enumerate(order):
+            start = first + k * (12 * SOA + pause) + i * SOA
+            code[start : start + 24] = lit
+            target[start : start + 24] = lit in WADSWORTH.codes_of(symbol)
+    return code, target
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(0, 20, shape)
+
+
+def bci3_ii(text="P3"):
+    """Variables of a training file with four electrodes and one repetition."""
+    n_samples = 12 * SOA + 170
+    code, target = np.stack([_code_channels(s, n_samples, 0) for s in text], axis=1)
+    return {
+        "Signal": noise(len(text), n_samples, len(CH_NAMES)).astype(np.float32),
+        "StimulusCode": code.astype(np.float32),
+        "StimulusType": target.astype(np.float32),
+        "Flashing": (code > 0).astype(np.float32),
+        "TargetChar": text,
+    }
+
+
+def bci2_iib(text="HI"):
+    """Variables of a training run with one repetition a character."""
+    n_samples = 100 + len(text) * (12 * SOA + 600)
+    code, target = _code_channels(text, n_samples, 100, pause=600)
+    return {
+        "signal": (10 * noise(n_samples, 64)).astype(np.int16),
+        "StimulusCode": code[:, None].astype(np.uint8),
+        "StimulusType": target[:, None].astype(np.uint8),
+        "Flashing": (code > 0)[:, None].astype(np.uint8),
+    }
+
+
+def bnci(text="HI"):
+    """The rows of one part, with flashes 164 ms apart at 256 Hz."""
+    n_samples = 100 + len(text) * (12 * SOA + 600)
+    code, target = _code_channels(text, n_samples, 100, pause=600)
+    return np.vstack([np.arange(n_samples) / 256, noise(8, n_samples), code, target])
+
+
+def muse():
+    """A run of 30 flashes of an oddball, of which every fifth is a target."""
+    table = pd.DataFrame(noise(2400, 5), columns=["TP9", "AF7", "AF8", "TP10", "Right AUX"])
+    table.insert(0, "timestamps", 1486223115.483 + np.arange(2400) / 256)
+    table["Marker"] = 0
+    table.loc[np.arange(30) * 74 + 60, "Marker"] = 1 + (np.arange(30) % 5 == 0)
+    return table
+
+
+def write_bci3_ii(root, content=None, **kwargs):
+    savemat(root / "Subject_A_Train.mat", bci3_ii() if content is None else content, **kwargs)
+    return root / "Subject_A_Train.mat"
+
+
+def write_bci2_iib(root, content=None, **kwargs):
+    savemat(root / "AAS010R01.mat", bci2_iib() if content is None else content, **kwargs)
+    return root / "AAS010R01.mat"
+
+
+def write_bnci(root, content=None, **kwargs):
+    struct = {"train": bnci(), "test": bnci("OK")} if content is None else content
+    savemat(root / "s6.mat", {"s6": struct}, **kwargs)
+    return root / "s6.mat"
+
+
+def write_muse(root, content=None):
+    path = root / "visual/P300/subject1/session1/data_2017-02-04-15_45_13.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (muse() if content is None else content).to_csv(path, index=False)
+    return path
+
+
+WRITERS = {
+    "bci3_ii": write_bci3_ii,
+    "bci2_iib": write_bci2_iib,
+    "bnci": write_bnci,
+    "muse": write_muse,
+}
+
+
+def read(kind, root):
+    """Read a folder of one format, and check what was read as a training run does."""
+    from p300.integrity import check_recording
+    from p300.readers import bci2_iib, bci3_ii, bnci, muse
+
+    if kind == "bci3_ii":
+        recording = bci3_ii.read(root, "A", parts=["train"], ch_names=CH_NAMES)
+    else:
+        recording = {"bci2_iib": bci2_iib, "bnci": bnci, "muse": muse}[kind].read(root)
+    return recording, check_recording(recording, tmin=0.0, tmax=0.6)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file to be broken: where it stands, what is good in it, and what reads it."""
+
+    path: Path
+    variants: list[bytes]
+    read: Callable[[], object]
+    #: What of :mod:`fuzz_readers` breaks it.
+    breaks: str = "mutate"
+
+
+def _matlab(kind):
+    def make(root):
+        path = WRITERS[kind](root)
+        variants = [path.read_bytes()]
+        WRITERS[kind](root, do_compression=True)
+        return Target(
+            path, [*variants, path.read_bytes()], lambda: read(kind, root), "mutate_matlab"
+        )
+
+    return make
+
+
+def _muse(root):
+    path = write_muse(root)
+    return Target(path, [path.read_bytes()], lambda: read("muse", root), "mutate_text")
+
+
+def trained(n_networks=1):
+    """A detector of two members, a network and a classical one, and its recording."""
+    import torch
+
+    from p300.baselines import ShrinkageLDA
+    from p300.checkpoint import Member, TrainedDetector
+    from p300.models import CecottiCNN
+    from p300.preprocessing import Preprocessor
+    from p300.simulation import simulate_recording
+
+    recording = simulate_recording("EEG", n_repetitions=2, ch_names=CH_NAMES)
+    preprocessor = Preprocessor(scaling="train", phase="causal").fit(recording)
+    is_target = recording.flashes["is_target"].to_numpy(bool)
+    lda = ShrinkageLDA().fit(preprocessor.transform(recording), is_target)
+    members = [Member(lda, {"_target_": "p300.baselines.ShrinkageLDA"})]
+    torch.manual_seed(0)
+    sizes = {"n_chans": 4, "n_outputs": 2, "n_times": 78, "sfreq": 120.0}
+    model = {"_target_": "p300.models.CecottiCNN", **sizes}
+    members += [Member(CecottiCNN(**sizes), model, "CrossEntropy") for _ in range(n_networks)]
+    config = {"seed": 0, "data": {"read": {"_target_": "p300.simulation.simulate_data_set"}}}
+    return TrainedDetector(members, preprocessor, recording.speller, config), recording
+
+
+def _checkpoint(root):
+    from p300.checkpoint import TrainedDetector
+
+    detector, recording = trained()
+    path = root / "checkpoint.pt"
+    detector.save(path)
+    epochs = np.zeros((2, 4, 78), np.float32)
+    return Target(
+        path,
+        [path.read_bytes()],
+        lambda: TrainedDetector.load(path).score_epochs(epochs),
+        "mutate_zip",
+    )
+
+
+def write_export(root):
+    """Export the classical half of a detector."""
+    from p300.export import describe, write_pair
+    from p300.onnx_graph import to_onnx
+
+    detector, recording = trained(n_networks=0)
+    likelihood = {"slope": 2.0, "offset": -1.0, "low": -3.0, "high": 3.0}
+    rule = {"rule": "posterior", "threshold": 0.9, "max_repetitions": 5}
+    about = describe(detector) | {"likelihood": likelihood, "stopping": {"posterior": rule}}
+    write_pair(root, to_onnx(detector), about)
+    return recording
+
+
+def _export_json(root):
+    from p300.exported import ExportedDetector
+
+    recording = write_export(root)
+    path = root / "detector.json"
+    return Target(
+        path,
+        [path.read_bytes()],
+        lambda: ExportedDetector.load(root).score(recording),
+        "mutate_json",
+    )
+
+
+def _export_onnx(root):
+    from p300.exported import open_graph
+
+    write_export(root)
+    path = root / "detector.onnx"
+    return Target(path, [path.read_bytes()], lambda: open_graph(path.read_bytes(), path))
+
+
+def _cache(root):
+    from p300.preprocessing import EpochsCache, Preprocessor
+    from p300.simulation import simulate_recording
+
+    recording = simulate_recording("E", n_repetitions=1, ch_names=CH_NAMES)
+    fitted, cache = Preprocessor().fit(recording), EpochsCache(root / "epochs")
+    expected = cache.epochs(fitted, recording).data.copy()
+    path = cache.path(fitted, recording)
+
+    def make_anew():
+        found = cache.epochs(fitted, recording).data
+        np.testing.assert_array_equal(found, expected)
+
+    return Target(path, [path.read_bytes()], make_anew)
+
+
+def write_session(root):
+    """A session of a few chunks, markers and a remark."""
+    from p300.online.events import Noted
+    from p300.online.journal import Journal
+
+    with Journal(root / "session", {"stream": {"name": "EEG"}}) as journal:
+        for k in range(20):
+            samples = noise(4, 8, seed=k).astype(np.float32)
+            journal.chunk(samples, k / 30 + np.arange(8) / 240)
+            journal.marker(f"flash {k % 12 + 1}", k / 30, k / 30)
+        journal.event(Noted(0.5, "a remark"))
+    return root / "session"
+
+
+def _journal(root):
+    from p300.online.journal import read_inputs
+
+    path = write_session(root) / "journal.bin"
+    return Target(
+        path, [path.read_bytes()], lambda: list(read_inputs(path.parent)), "mutate_records"
+    )
+
+
+KINDS = {
+    "bci3_ii": _matlab("bci3_ii"),
+    "bci2_iib": _matlab("bci2_iib"),
+    "bnci": _matlab("bnci"),
+    "muse": _muse,
+    "checkpoint": _checkpoint,
+    "export_json": _export_json,
+    "export_onnx": _export_onnx,
+    "cache": _cache,
+    "journal": _journal,
+}
