@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from p300.alignment import EuclideanAlignment
+    from p300.checkpoint import Member
     from p300.preprocessing import Epochs, Preprocessor
     from p300.recording import Recording
 
 log = logging.getLogger("p300.fitting")
 
 #: What was fitted, and what is to be told of it.
-Fitted = "tuple[Member, dict[str, Any]]"
+Fitted = tuple["Member", dict[str, Any]]
 
 
 @dataclass
