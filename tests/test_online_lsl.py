@@ -142,7 +142,7 @@ def test_a_marker_of_another_machine_is_shifted_to_the_clock_of_the_eeg(lsl, mon
     listener.close()
 
 
-def test_streams_that_cannot_be_used_are_refused_with_a_sentence(lsl):
+def test_streams_that_cannot_be_used_are_refused_with_a_sentence(lsl, monkeypatch):
     eeg_name, marker_name = names("refused")
     with pytest.raises(InputError, match=f"0 EEG streams of the name '{eeg_name}'"):
         lsl.Listener({"name": eeg_name}, {"name": marker_name}, timeout_s=0.5)
@@ -164,6 +164,8 @@ def test_streams_that_cannot_be_used_are_refused_with_a_sentence(lsl):
     second = library.StreamOutlet(
         library.StreamInfo(marker_name, "Markers", 1, 0.0, "string", "second")
     )
+    assert len(library.resolve_streams(20, name=marker_name, minimum=2)) == 2
+    monkeypatch.setattr(lsl, "ALONE_S", 8.0)  # a busy machine answers late
     with pytest.raises(InputError, match="2 marker streams of the name"):
         lsl.Listener(named | {"unit": "V"}, {"name": marker_name}, timeout_s=10)
     del texts, mute, second

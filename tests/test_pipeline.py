@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from p300.checkpoint import TrainedDetector
@@ -70,8 +71,8 @@ def test_a_checkpoint_scores_identically_in_a_fresh_process_by_its_path_alone(
     p300("train", f"experiment={experiment}", *small)
     run = only_run(tmp_path)
     code = (
-        "import sys, numpy as np; from p300.checkpoint import TrainedDetector;"
-        "from p300.simulation import simulate_data_set;"
+        "import sys, numpy as np, torch; from p300.checkpoint import TrainedDetector;"
+        "from p300.simulation import simulate_data_set; torch.set_num_threads(1);"
         "channels = ['Oz', 'Fz', 'Cz', 'Pz', 'P3', 'P4', 'PO7', 'PO8'];"
         "recording = simulate_data_set('AB', 'P3', ch_names=channels, n_repetitions=1);"
         "np.save(sys.argv[2], TrainedDetector.load(sys.argv[1]).score(recording))"
@@ -80,6 +81,7 @@ def test_a_checkpoint_scores_identically_in_a_fresh_process_by_its_path_alone(
     subprocess.run([sys.executable, "-c", code, run / "checkpoint.pt", out], check=True)
     channels = ["Oz", "Fz", "Cz", "Pz", "P3", "P4", "PO7", "PO8"]
     recording = simulate_data_set("AB", "P3", ch_names=channels, n_repetitions=1)
+    torch.set_num_threads(1)  # more would round otherwise
     here = TrainedDetector.load(run).score(recording)
     assert np.array_equal(np.load(out), here)
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,7 +35,18 @@ def cluster(tmp_path_factory):
     finally:
         pids = [path.read_text().strip() for path in folder.glob("*.pid")]
         subprocess.run([SCRIPT, "stop", folder], check=True)
-        assert not [pid for pid in pids if Path("/proc", pid).exists()]
+        stop_at = time.monotonic() + 20
+        while running := [pid for pid in pids if is_running(pid)]:
+            assert time.monotonic() < stop_at, f"{running} outlive SLURM"
+            time.sleep(0.2)
+
+
+def is_running(pid):
+    """Tell a process from one that has ended, though nobody has asked yet how."""
+    try:
+        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.slow
