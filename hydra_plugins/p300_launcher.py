@@ -20,7 +20,7 @@ from hydra.errors import CompactHydraException
 from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
 
-log = logging.getLogger("p300.sweeps")
+log = logging.getLogger("p300.experiments.folder")
 
 
 class SweepCallback(Callback):
@@ -30,7 +30,7 @@ class SweepCallback(Callback):
         """Do so."""
         from omegaconf import open_dict, read_write
 
-        from p300.sweep_jobs import current
+        from p300.experiments.sweep.jobs import current
 
         if config.hydra.job.name != "train":
             return  # another command that takes the same configuration
@@ -79,10 +79,10 @@ class SweepLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Launch the jobs whose configuration has no finished run in the sweep's folder."""
-        from p300 import sweep_jobs
+        from p300.experiments.sweep import jobs as sweep_jobs
 
         if self._is_submitit():
-            from p300.slurm import wait_for_earlier
+            from p300.experiments.sweep.slurm import wait_for_earlier
 
             wait_for_earlier(self.inner)
         sweep_jobs.current().keep_others_out()
@@ -109,8 +109,8 @@ class SweepLauncher(Launcher):
         from hydra.core.hydra_config import HydraConfig
         from omegaconf import OmegaConf, open_dict
 
-        from p300.sweep_jobs import Job
-        from p300.sweeps import fingerprint
+        from p300.experiments.folder import fingerprint
+        from p300.experiments.sweep.jobs import Job
 
         config = self.loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
@@ -125,10 +125,10 @@ class SweepLauncher(Launcher):
 
     def _run(self, pending) -> None:
         """Run every job to its end; those that leave neither results nor a reason get one."""
-        from p300.sweep_jobs import settle
+        from p300.experiments.sweep.jobs import settle
 
         if self._is_submitit():
-            from p300.slurm import launch_and_wait
+            from p300.experiments.sweep.slurm import launch_and_wait
 
             launch_and_wait(self.inner, pending, [self._overrides(job) for job in pending])
             return
@@ -160,7 +160,7 @@ class SweepLauncher(Launcher):
 
     def _launch(self, jobs) -> None:
         if isinstance(self.inner, BasicLauncher):
-            from p300.sweep_batches import train_here
+            from p300.experiments.sweep.batches import train_here
 
             train_here(jobs, self._composed, self.context, self.config)
         else:
@@ -225,7 +225,7 @@ def killed(error: BaseException) -> str:
     >>> killed(RuntimeError("The exit codes of the workers are {SIGKILL(-9)}"))
     'its process was killed (SIGKILL), as the system does where memory is short'
     """
-    from p300.sweeps import sentence
+    from p300.experiments.folder import sentence
 
     if isinstance(error, OSError):  # of a training in this process, which could not be saved
         return sentence(error)

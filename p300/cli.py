@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from p300 import __version__
+from p300.experiments.configuration import conf_dir
 
 #: Command, its one line, what it does at length.
 COMMANDS = {
@@ -126,15 +123,6 @@ test data could reach training. Status 1 if anything fails.
     ),
 }
 
-#: Choices that need a plugin of Hydra: its module, and the extra that installs it.
-PLUGINS = {
-    "hydra/launcher=joblib": ("hydra_plugins.hydra_joblib_launcher", "sweep"),
-    "hydra/launcher=submitit_local": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
-    "hydra/launcher=submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
-    "hydra/sweeper=optuna": ("hydra_plugins.hydra_optuna_sweeper", "sweep"),
-    "search": ("hydra_plugins.hydra_optuna_sweeper", "sweep"),
-}
-
 
 def main() -> None:
     """Run the command named on the command line."""
@@ -152,79 +140,7 @@ def main() -> None:
         print(_help(command))
         return
     sys.argv = [f"p300 {command}", *overrides]
-    importlib.import_module(f"p300.{command}").main()
-
-
-def run_with_hydra(command: str, task: Callable) -> None:
-    """Compose the command's configuration from the arguments and hand it to its task.
-
-    Bad input ends in one sentence on standard error and status 1, and so does a disk that is full
-    or cannot be written to. A bug keeps its traceback.
-
-    Parameters
-    ----------
-    command : str
-        Names ``conf/{command}.yaml``.
-    task : callable
-        Takes the composed configuration.
-    """
-    import hydra
-    from hydra.errors import CompactHydraException, InstantiationException
-    from omegaconf.errors import MissingMandatoryValue
-
-    from p300.errors import InputError
-    from p300.progress import messages
-
-    def guarded(cfg):
-        try:
-            with messages(cfg):
-                return task(cfg)
-        except (InputError, OSError) as error:
-            raise CompactHydraException(f"p300 {command}: {error}") from None
-        except MissingMandatoryValue as error:
-            missing = f"{error.full_key} is missing; expected {error.full_key}=…"
-            raise CompactHydraException(f"p300 {command}: {missing}") from None
-        except InstantiationException as error:
-            if isinstance(error.__cause__, InputError | OSError):
-                raise CompactHydraException(f"p300 {command}: {error.__cause__}") from None
-            raise
-
-    check_plugins(command, sys.argv[1:])
-    if "quiet=true" in sys.argv:
-        beside = sys.argv.index("quiet=true")  # overrides that an option parts are refused
-        sys.argv.insert(beside, "hydra/hydra_logging=none")  # which lists the jobs of a sweep
-    logging.raiseExceptions = False  # a log that cannot be written on is not worth a traceback
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, and not into Hydra's own report
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
-    except CompactHydraException as error:
-        sys.exit("\n".join(str(e) for e in (error, error.__cause__) if e is not None))
-    except OSError as error:  # where Hydra writes
-        sys.exit(f"p300 {command}: {error}")
-
-
-def check_plugins(command: str, overrides: Sequence[str]) -> None:
-    """Say what to install for a choice whose plugin is missing; Hydra would not know it at all.
-
-    Raises
-    ------
-    SystemExit
-        In one sentence.
-    """
-    for override in overrides:
-        chosen = "search" if override.startswith("search=") else override
-        module, extra = PLUGINS.get(chosen, ("hydra", ""))
-        if importlib.util.find_spec(module) is None:
-            sys.exit(
-                f"p300 {command}: {override} needs a plugin of Hydra that is not installed; "
-                f"expected `pip install 'p300[{extra}]'`"
-            )
-
-
-def conf_dir() -> Path:
-    """Find the configuration files: in the installed package, or beside it in a checkout."""
-    here = Path(__file__).resolve().parent
-    return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
+    importlib.import_module(f"p300.commands.{command}").main()
 
 
 def _overview() -> str:

@@ -1,297 +1,292 @@
-"""Training networks: the LightningModule that trains one, or many as one batched network."""
+"""A trained detector as one file: it loads in a fresh process and needs nothing beside it.
+
+The file holds plain containers and tensors only: the resolved configuration, the state of the
+preprocessing with the channel list, the screen, and the weights of every member. It is read
+with ``torch.load(weights_only=True)``, and classes are built only from an explicit list of
+packages, so a file from elsewhere cannot run code.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from p300.batched import BatchedNetworks, can_be_batched
-from p300.datamodule import EpochsDataModule, Rows, mixed
+from p300 import __version__, losses
 from p300.errors import InputError
-from p300.metrics import roc_auc
+from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor, aligned
+from p300.recording import Recording
+from p300.speller import Speller
+from p300.storage.tensors import n_weights, read_tensors, walk, write_tensors
+from p300.storage.untrusted import restricted, trusted_packages
+
+#: Written into every file; a file with another one is refused.
+FORMAT = "p300 detector 3"
+
+#: Sizes up to which a network is built whatever its file holds.
+SMALL_SIZE = 10_000
 
 
-@dataclasses.dataclass
-class Trainee:
-    """A network, what it is trained on, and what became of it.
+@dataclass
+class Member:
+    """One network or classical detector, and its share in the score of a trained detector.
 
     Parameters
     ----------
-    network : nn.Module
-        Epochs (batch, n_chans, n_times) to logits (batch, 2). After every optimizer step its
-        ``apply_constraints()`` is called where it has one (max-norm).
-    loss : nn.Module
-        Of :mod:`p300.losses`: called with logits and labels; its ``score`` gives one number a
-        flash.
-    optimizer : callable
-        Parameters, or parameter groups, to an optimizer.
-    train, validation : ndarray of bool, shape (n_flashes,)
-        Its two parts.
-    seed : int
-        Of the order of its training flashes and of all that is drawn during training.
-    layer_rate : float or None
-        The paper's λ: asks the network for its per-layer learning rates (eqs. 9 and 10). None
-        leaves all layers to the optimizer's own rate.
-    augmentations : sequence of callable
-        Of :mod:`p300.augmentation`: change a training batch before the network sees it.
-    loggers : sequence of Lightning loggers
-        Where its curves go.
-
-    Attributes
-    ----------
-    history : list of dict
-        What was measured after every pass.
-    best_state : dict of str to Tensor, or None
-        The weights of its best pass so far.
-    error : InputError or None
-        Why it stopped too early.
+    detector : nn.Module or ClassicalDetector
+        Trained; a classical detector has ``decision_function``.
+    model : dict
+        ``_target_`` and every argument that builds it.
+    loss : str or None
+        Name of the class in :mod:`p300.losses` whose ``score`` reads a network's logits; None
+        for a classical detector.
+    weight : float
+        What its scores are multiplied by.
     """
 
-    network: nn.Module
-    loss: nn.Module
-    optimizer: Callable[..., torch.optim.Optimizer]
-    train: np.ndarray
-    validation: np.ndarray
-    seed: int = 0
-    layer_rate: float | None = None
-    augmentations: Sequence[Callable[[Tensor, Tensor], Tensor]] = ()
-    loggers: Sequence[Any] = ()
-    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    best_state: dict[str, Tensor] | None = None
-    error: InputError | None = None
+    detector: Any
+    model: dict[str, Any]
+    loss: str | None = None
+    weight: float = 1.0
 
-    def make_optimizer(self) -> torch.optim.Optimizer:
-        """Make the optimizer, with the paper's rates where they are asked for.
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a network and not a classical detector."""
+        return isinstance(self.detector, nn.Module)
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained numbers of a network; for a classical detector, all stored ones."""
+        values = self.detector.parameters() if self.is_network else walk(self.get_state())
+        return n_weights(values)
+
+    def score(self, epochs: np.ndarray) -> np.ndarray:
+        """Score preprocessed epochs (n_flashes, n_chans, n_times), unweighted: (n_flashes,)."""
+        if not self.is_network:
+            return np.asarray(self.detector.decision_function(epochs), float)
+        score = getattr(losses, self.loss).score
+        self.detector.eval()
+        with torch.inference_mode():
+            parts = torch.as_tensor(epochs).split(2048)
+            return torch.cat([score(self.detector(part)) for part in parts]).double().numpy()
+
+    def get_state(self) -> dict[str, Any]:
+        """Give what was learned as plain containers and tensors."""
+        if self.is_network:
+            # copies: weights that were trained side by side lie in one storage, which a file of
+            # one network would hold whole
+            return {name: part.clone() for name, part in self.detector.state_dict().items()}
+        return _as_tensors(self.detector.get_state())
+
+
+@dataclass
+class TrainedDetector:
+    """Preprocessing, one or more members whose weighted scores are added, and their screen.
+
+    Parameters
+    ----------
+    members : list of Member
+        Networks and classical detectors.
+    preprocessor : Preprocessor
+        Fitted; it knows its channels.
+    speller : Speller or None
+        The screen.
+    config : dict
+        The resolved configuration of the run, plain containers.
+    calibration : (float, float)
+        Slope and offset that make the sum log odds; (1, 0) leaves it.
+    alignment : EuclideanAlignment or None
+        What the epochs go through between preprocessing and members.
+    """
+
+    members: list[Member]
+    preprocessor: Preprocessor
+    speller: Speller | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    calibration: tuple[float, float] = (1.0, 0.0)
+    alignment: EuclideanAlignment | None = None
+
+    def score(self, recording: Recording) -> np.ndarray:
+        """Score every flash of a recording: float64, shape (n_flashes,), in table order.
 
         Raises
         ------
         InputError
-            If they are asked for and the network has none.
+            If the recording lacks channels, or has another unit than the detector learned.
         """
-        if self.layer_rate is None:
-            return self.optimizer(self.network.parameters())
-        if not hasattr(self.network, "learning_rates"):
-            raise InputError(
-                f"per-layer learning rates are the paper's, for its own network; "
-                f"{type(self.network).__name__} has none (use protocol=modern)"
-            )
-        return self.optimizer(self.network.learning_rates(self.layer_rate))
+        return self.score_epochs(self.epochs(recording).data)
 
-    def best_pass(self, monitor: str) -> int:
-        """Tell which pass, from 1, was best: the first of the best by the monitored value."""
-        values = [row[monitor] for row in self.history]
-        best = max(values) if monitor.endswith("auc") else min(values)
-        return values.index(best) + 1
+    def epochs(self, recording: Recording, *, on_cut=None) -> Epochs:
+        """Preprocess and align a recording's epochs, as the members see them.
 
-    def restore_best(self) -> None:
-        """Give the network the weights of its best pass."""
-        self.network.load_state_dict(self.best_state)
+        ``on_cut`` is that of :meth:`~p300.preprocessing.Preprocessor.epochs`.
+        """
+        return aligned(self.preprocessor.epochs(recording, on_cut=on_cut), self.alignment)
 
-
-class Detector(pl.LightningModule):
-    """Trains networks on one tensor of epochs; each stops by its own validation part.
-
-    Several networks of one kind are computed as one batched network where that changes no result
-    beyond rounding (:func:`~p300.batched.can_be_batched`). Each has its own order of
-    flashes, optimizer, best pass and end. Optimization is Lightning's manual one, since a step
-    belongs to one network and they do not all take it.
-
-    Parameters
-    ----------
-    trainees : sequence of Trainee
-        Networks of one kind, trained in place.
-    data : EpochsDataModule
-        Their flashes.
-    monitor : {"validation/auc", "validation/loss"}
-        Chooses the best pass.
-    patience : int
-        Passes without improvement before a network stops.
-    is_compiled : bool
-        Compile the networks with ``torch.compile``.
-    """
-
-    automatic_optimization = False
-
-    def __init__(
-        self,
-        trainees: Sequence[Trainee],
-        data: EpochsDataModule,
-        monitor: str,
-        patience: int,
-        is_compiled: bool = False,
-    ):
-        super().__init__()
-        self.trainees, self.data = list(trainees), data
-        self.monitor, self.patience = monitor, patience
-        self.networks = nn.ModuleList(t.network for t in self.trainees)
-        self.losses = nn.ModuleList(t.loss for t in self.trainees)
-        self.constrain = [getattr(t.network, "apply_constraints", None) for t in self.trainees]
-        self._batched: BatchedNetworks | None = None
-        self._compiled = torch.compile if is_compiled else lambda function: function
-        self._forward = [self._compiled(network) for network in self.networks]
-        self._losses: list[list[Tensor]] = [[] for _ in self.trainees]
-
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Make an optimizer for each network."""
-        return [trainee.make_optimizer() for trainee in self.trainees]
-
-    def on_train_start(self) -> None:
-        """Refuse a precision that would need its own optimizer step."""
-        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
-            raise InputError("trainer.precision=16-mixed; expected 32-true or bf16-mixed")
-
-    def on_train_epoch_start(self) -> None:
-        """Put the networks that are still in training side by side."""
-        if self._batched is None and can_be_batched([self.networks[k] for k in self.active]):
-            pairs = {k: (self.networks[k], self.losses[k]) for k in self.active}
-            self._batched = BatchedNetworks(pairs, self._compiled)
-        optimizers = self.optimizers(use_pl_optimizer=False)
-        self._optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-        draws = self.current_epoch, 1 + self.global_rank  # every process draws its own
-        self._pass_seeds = {k: mixed(self.trainees[k].seed, *draws) for k in self.active}
+    def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
+        """Score epochs (n_flashes, n_chans, n_times) as of :meth:`epochs`: shape (n_flashes,)."""
+        slope, offset = self.calibration
+        return slope * sum(m.weight * m.score(epochs) for m in self.members) + offset
 
     @property
-    def active(self) -> list[int]:
-        """The networks that are still in training."""
-        return self.data.in_training
+    def is_classical(self) -> bool:
+        """Whether all members are classical detectors and none is a network."""
+        return not any(member.is_network for member in self.members)
 
-    def training_step(self, batch: list[tuple[int, Rows]], batch_idx: int) -> None:
-        """Take some steps, each with every network whose pass is not over."""
-        for step, rows in batch:
-            if self._batched is not None and self._batched.takes(rows):
-                self._step_together(rows, step)
-            else:
-                for k, own in rows.items():
-                    self._step_alone(k, own, step)
-            for k in rows:
-                self._optimizers[k].step()
-                if self.constrain[k] is not None:
-                    self.constrain[k]()
+    @property
+    def n_parameters(self) -> int:
+        """Trained numbers in all members together; see :attr:`Member.n_parameters`."""
+        return sum(member.n_parameters for member in self.members)
 
-    def _step_alone(self, k: int, rows: Tensor, step: int) -> None:
-        epochs, is_target = self.data.gather(rows)
-        epochs = self._augmented(k, epochs, is_target, step)
-        self._optimizers[k].zero_grad(set_to_none=self._batched is None)
-        loss = self.losses[k](self._forward[k](epochs), is_target)
-        is_sum = self.losses[k].is_sum
-        # several processes average their gradients
-        self.manual_backward(loss * self.trainer.world_size if is_sum else loss)
-        self._losses[k].append(loss.detach() / len(rows) if is_sum else loss.detach())
+    def save(self, path: str | Path) -> None:
+        """Write the checkpoint; an interrupted write leaves no file of that name."""
+        path = Path(path)
+        content = {
+            "format": FORMAT,
+            "p300_version": __version__,
+            "config": self.config,
+            "calibration": list(self.calibration),
+            "alignment": None if self.alignment is None else self.alignment.to_dict(),
+            "preprocessing": self.preprocessor.get_state(),
+            "speller": None if self.speller is None else self.speller.to_dict(),
+            "members": [
+                {"model": m.model, "loss": m.loss, "weight": m.weight, "state": m.get_state()}
+                for m in self.members
+            ],
+        }
+        write_tensors(path, content)
 
-    def _step_together(self, rows: Rows, step: int) -> None:
-        n, length = len(rows), len(next(iter(rows.values())))
-        epochs, is_target = self.data.gather(torch.cat(list(rows.values())))
-        is_target = is_target.view(n, length)
-        if self.trainees[0].augmentations:
-            parts = zip(rows, epochs.split(length), is_target, strict=True)
-            epochs = torch.stack([self._augmented(*part, step) for part in parts])
-        else:
-            epochs = epochs.unflatten(0, (n, length))
-        losses = self._batched.losses(epochs, is_target)
-        self._batched.zero_grad()
-        self.manual_backward(losses.sum())
-        is_sum = self.losses[0].is_sum
-        for k, loss in zip(rows, losses.detach() / (length if is_sum else 1), strict=True):
-            self._losses[k].append(loss)
+    @classmethod
+    def load(cls, path: str | Path) -> TrainedDetector:
+        """Read a checkpoint, or the ``checkpoint.pt`` of a run folder.
 
-    def _augmented(self, k: int, epochs: Tensor, is_target: Tensor, step: int) -> Tensor:
-        """Change a batch at random; what is drawn follows from seed, pass and step alone."""
-        seed = self._pass_seeds[k] + step
-        torch.default_generator.manual_seed(seed)  # a fraction of torch.manual_seed's time
-        if epochs.is_cuda:
-            torch.cuda.manual_seed(seed)
-        for augment in self.trainees[k].augmentations:
-            epochs = augment(epochs, is_target)
-        return epochs
-
-    def on_validation_model_zero_grad(self) -> None:
-        """Leave the gradients where they are: those of batched networks are views."""
-
-    def validation_step(self, batch: int, batch_idx: int) -> None:
-        """Measure loss, per flash, and AUC of every network in training on its own flashes."""
-        for k in self.active:
-            trainee, rows = self.trainees[k], self.data.validation[k]
-            network, loss = self.networks[k], self.losses[k]
-            logits = torch.cat([network(self.data.gather(r)[0]) for r in rows.split(2048)])
-            is_target = self.data.is_target[rows]
-            scores = loss.score(logits).float()
-            measured = None
-            if torch.isfinite(scores).all():
-                total = loss(logits, is_target).item()
-                measured = {
-                    "epoch": self.current_epoch,
-                    "validation/loss": total / len(rows) if loss.is_sum else total,
-                    "validation/auc": roc_auc(is_target.cpu(), scores.cpu()),
-                }
-            # the first process decides for all: running means of a network differ among them
-            measured = self.trainer.strategy.broadcast(measured)
-            if measured is not None:
-                trainee.history.append(measured)
-            else:
-                trainee.error = InputError(
-                    f"the network's output is not finite after pass {self.current_epoch + 1}: "
-                    f"training diverged; try a smaller learning rate"
-                )
-
-    def on_train_epoch_end(self) -> None:
-        """Keep the best weights, log the pass, and let go of networks that have finished."""
-        going_on = []
-        for k in self.active:
-            trainee = self.trainees[k]
-            if trainee.error is not None:
-                continue
-            trainee.history[-1]["train/loss"] = torch.stack(self._losses[k]).mean().item()
-            self._losses[k].clear()
-            n_passes, best = len(trainee.history), trainee.best_pass(self.monitor)
-            if best == n_passes:
-                state = self.networks[k].state_dict()
-                trainee.best_state = {name: value.clone() for name, value in state.items()}
-            if self.trainer.is_global_zero:
-                log_pass(trainee, -1)
-            if n_passes - best < self.patience:
-                going_on.append(k)
-        if going_on != self.active:
-            self._batched = None  # made anew of those that go on
-            self.data.in_training = going_on
-        self.trainer.should_stop = not going_on
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what was measured and the best weights so far."""
-        checkpoint["trainees"] = self.progress()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up what was measured and the best weights so far."""
-        self.take_up(checkpoint["trainees"])
-
-    def progress(self) -> list[dict[str, Any]]:
-        """Give what became of each network so far, as plain containers and tensors."""
-        return [
-            {
-                "history": t.history,
-                "best_state": t.best_state,
-                "error": None if t.error is None else str(t.error),
-                "is_training": k in self.active,
-            }
-            for k, t in enumerate(self.trainees)
-        ]
-
-    def take_up(self, progress: Sequence[dict[str, Any]]) -> None:
-        """Continue from what :meth:`progress` gave, in another process perhaps."""
-        for trainee, saved in zip(self.trainees, progress, strict=True):
-            trainee.history, trainee.best_state = saved["history"], saved["best_state"]
-            trainee.error = None if saved["error"] is None else InputError(saved["error"])
-        self.data.in_training = [k for k, s in enumerate(progress) if s["is_training"]]
+        Raises
+        ------
+        InputError
+            If there is no such file, it is damaged or of another kind, or it names a class
+            outside :func:`~p300.storage.untrusted.trusted_packages`.
+        """
+        path = find_checkpoint(path)
+        content = read_tensors(path)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            found = content.get("format") if isinstance(content, dict) else type(content).__name__
+            raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
+        try:
+            detector = cls(**_parts(content))
+            steps = detector.preprocessor
+            steps.resolve(steps.ch_names_in_, where="its preprocessing")
+            detector.score_epochs(np.zeros((1, len(steps.ch_names_), steps.n_times), np.float32))
+            return detector
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"{path}: damaged ({type(error).__name__}: {' '.join(str(error).split())}); "
+                f"expected a checkpoint that `p300 train` wrote"
+            ) from error
 
 
-def log_pass(trainee: Trainee, which: int) -> None:
-    """Write what was measured in one pass to the network's own loggers."""
-    measured = trainee.history[which]
-    for logger in trainee.loggers:
-        logger.log_metrics(measured, step=measured["epoch"])
-        logger.save()
+def find_checkpoint(path: str | Path) -> Path:
+    """Find the checkpoint file of a run folder, or take the file itself.
+
+    Raises
+    ------
+    InputError
+        If it is not there, or the run was not finished.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such run folder or checkpoint")
+    if path.is_file():
+        return path
+    if not (path / "results.json").exists():
+        raise InputError(f"{path}: not a finished run, results.json is missing")
+    return path / "checkpoint.pt"
+
+
+def build_model(model: Mapping[str, Any]):
+    """Build one member from its ``_target_`` and arguments, without Hydra.
+
+    Raises
+    ------
+    InputError
+        If the class is not of a trusted package, or is not there.
+    """
+    target, trusted = str(model["_target_"]), trusted_packages()
+    if not target.startswith(trusted):
+        raise InputError(f"the checkpoint names {target!r}; expected a class of {trusted}")
+    built = import_class(target)
+    return built(**{k: v for k, v in model.items() if not k.startswith("_")})
+
+
+def import_class(target: str) -> type:
+    """Import a class by its full name.
+
+    Raises
+    ------
+    InputError
+        If it cannot be imported or is no class.
+    """
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError, OSError) as error:
+        raise InputError(f"model {target!r} cannot be imported: {error}") from error
+    if not isinstance(found, type):
+        raise InputError(f"model {target!r} is {found!r}; expected a class")
+    return found
+
+
+def _parts(content: dict[str, Any]) -> dict[str, Any]:
+    """Rebuild what a checkpoint describes."""
+    speller, alignment = content["speller"], content["alignment"]
+    slope, offset = (float(number) for number in content["calibration"])
+    return {
+        "members": [_restored(**member) for member in content["members"]],
+        "preprocessor": Preprocessor.from_state(content["preprocessing"]),
+        "speller": None if speller is None else Speller.from_dict(speller),
+        "config": restricted(content["config"]),
+        "calibration": (slope, offset),
+        "alignment": None if alignment is None else EuclideanAlignment(**alignment),
+    }
+
+
+def _restored(model: dict[str, Any], loss: str | None, weight: float, state) -> Member:
+    sizes = {k: v for k, v in model.items() if isinstance(v, int) and not isinstance(v, bool)}
+    n_stored = n_weights(walk(state))
+    for name, size in sizes.items():
+        if size > max(n_stored, SMALL_SIZE):  # a network that was trained stores every weight
+            raise InputError(
+                f"the checkpoint's model has {name}={size} and {n_stored} weights; expected a "
+                f"size that they can fill"
+            )
+    with torch.device("meta"):  # costs no memory, however large
+        planned = build_model(model)
+    if not isinstance(planned, nn.Module):
+        return Member(type(planned).from_state(state), model, loss, float(weight))
+    try:
+        planned.load_state_dict(state, assign=True)
+        detector = build_model(model)
+        detector.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"the checkpoint's weights do not fit its model: {reason}") from error
+    if not isinstance(getattr(losses, str(loss), None), type):
+        raise InputError(f"the checkpoint names the loss {loss!r}; expected one of p300.losses")
+    return Member(detector.eval(), model, loss, float(weight))
+
+
+def _as_tensors(value):
+    if isinstance(value, Mapping):
+        return {k: _as_tensors(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_as_tensors(v) for v in value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return torch.as_tensor(value) if isinstance(value, np.ndarray) else value

@@ -152,7 +152,7 @@ def trained(n_networks=1):
     import torch
 
     from p300.baselines import ShrinkageLDA
-    from p300.checkpoint import Member, TrainedDetector
+    from p300.detector import Member, TrainedDetector
     from p300.models import CecottiCNN
     from p300.preprocessing import Preprocessor
     from p300.simulation import simulate_recording
@@ -171,7 +171,7 @@ def trained(n_networks=1):
 
 
 def _checkpoint(root):
-    from p300.checkpoint import TrainedDetector
+    from p300.detector import TrainedDetector
 
     detector, recording = trained()
     path = root / "checkpoint.pt"
@@ -187,8 +187,8 @@ def _checkpoint(root):
 
 def write_export(root):
     """Export the classical half of a detector."""
-    from p300.export import describe, write_pair
-    from p300.onnx_graph import to_onnx
+    from p300.export.graph import to_onnx
+    from p300.export.write import describe, write_pair
 
     detector, recording = trained(n_networks=0)
     likelihood = {"slope": 2.0, "offset": -1.0, "low": -3.0, "high": 3.0}
@@ -199,7 +199,7 @@ def write_export(root):
 
 
 def _export_json(root):
-    from p300.exported import ExportedDetector
+    from p300.export.onnx_detector import ExportedDetector
 
     recording = write_export(root)
     path = root / "detector.json"
@@ -212,7 +212,7 @@ def _export_json(root):
 
 
 def _export_onnx(root):
-    from p300.exported import open_graph
+    from p300.export.onnx_detector import open_graph
 
     write_export(root)
     path = root / "detector.onnx"

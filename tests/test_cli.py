@@ -5,7 +5,8 @@ import time
 import pytest
 
 from p300 import __version__
-from p300.cli import COMMANDS, conf_dir
+from p300.cli import COMMANDS
+from p300.experiments.configuration import conf_dir
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([c, "--help"] for c in COMMANDS)])

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from p300.checkpoint import TrainedDetector
+from p300.detector import TrainedDetector
 from p300.figures import draw_letter
 from p300.preprocessing import Preprocessor
 from p300.readers import bci2_iib

@@ -10,7 +10,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.figures.style import GREY, look, named, new_figure, styled
 from p300.metrics import bits_per_minute, bits_per_selection, wilson_interval
-from p300.published import CHARACTERS
+from p300.metrics.published import CHARACTERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def draw_accuracy(
         of a run's ``results.json``. Without ``bits_per_minute`` accuracy alone is drawn.
     published : sequence of str
         Printed results on BCI Competition III data set II to draw beside them: keys of
-        :data:`p300.published.CHARACTERS`, such as "cnn1".
+        :data:`p300.metrics.published.CHARACTERS`, such as "cnn1".
     subject : {"A", "B"} or None
         Whose printed results; None for both together.
     n_symbols : int
@@ -124,7 +124,7 @@ def published_accuracy(name: str, subject: str | None = None) -> pd.DataFrame:
     Parameters
     ----------
     name : str
-        A first key of :data:`p300.published.CHARACTERS`.
+        A first key of :data:`p300.metrics.published.CHARACTERS`.
     subject : {"A", "B"} or None
         None for both together, 200 characters.
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from p300.attribution import Attribution
-    from p300.occlusion import Occlusion
+    from p300.explain.attribution import Attribution
+    from p300.explain.occlusion import Occlusion
 
 #: Seconds around the peak that the second map of an attribution sums.
 PEAK_S = 0.05
@@ -32,7 +32,7 @@ def draw_attribution(attribution: Attribution, ch_names: Sequence[str], times) -
     Parameters
     ----------
     attribution : Attribution
-        Of :func:`p300.attribution.attribute_targets`.
+        Of :func:`p300.explain.attribution.attribute_targets`.
     ch_names : sequence of str
         The channels, in order.
     times : array-like, shape (n_times,)
@@ -97,9 +97,9 @@ def draw_occlusion(
     Parameters
     ----------
     by_electrode : Occlusion
-        Of :func:`p300.occlusion.occlude_electrodes`.
+        Of :func:`p300.explain.occlusion.occlude_electrodes`.
     by_window, windows : Occlusion and array-like, shape (n_windows, 2)
-        Of :func:`p300.occlusion.occlude_windows`.
+        Of :func:`p300.explain.occlusion.occlude_windows`.
     ch_names : sequence of str
         The channels, in order.
     n_bars : int
@@ -166,13 +166,13 @@ def draw_pattern_series(
     Parameters
     ----------
     pattern : array-like, shape (n_chans, n_times)
-        Of :func:`p300.patterns.score_pattern`.
+        Of :func:`p300.explain.patterns.score_pattern`.
     ch_names : sequence of str
         The channels, in order.
     times : array-like, shape (n_times,)
         Seconds from the flash.
     weights : array-like, shape (n_chans, n_times), or None
-        Of :func:`p300.learned.linear_weights`, where the detector is linear.
+        Of :func:`p300.explain.filters.linear_weights`, where the detector is linear.
     width_s : float
         Of the windows; what is left over makes a narrower last one.
     unit : str

@@ -85,7 +85,7 @@ def bootstrap_band(data, flashes: pd.DataFrame, confidence: float, n_draws: int)
         EEG of one class.
     flashes : DataFrame
         The flash table; says which flashes are resampled together
-        (:func:`p300.statistics.resampling_units`).
+        (:func:`p300.metrics.resampling_units`).
     confidence : float
         Coverage.
     n_draws : int
@@ -96,7 +96,7 @@ def bootstrap_band(data, flashes: pd.DataFrame, confidence: float, n_draws: int)
     low, high : ndarray, shape (n_chans, n_times)
         ``nan`` where all flashes are of one character.
     """
-    from p300.statistics import bootstrap_weights, resampling_units
+    from p300.metrics import bootstrap_weights, resampling_units
 
     unit = resampling_units(flashes.reset_index(drop=True))
     n_units = int(unit.max()) + 1

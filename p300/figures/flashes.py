@@ -24,8 +24,7 @@ from p300.figures.style import (
     styled,
 )
 from p300.figures.tables import auc_interval, labelled_scores, reliability, roc_curve
-from p300.metrics import roc_auc
-from p300.statistics import brier_score, calibration_error
+from p300.metrics import brier_score, calibration_error, roc_auc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +118,7 @@ def draw_reliability(
         Of the split, where the table has that column.
     added_log_odds : mapping of str to float, or None
         Added to a detector's scores: those of the training part's targets where it reckons with
-        equally frequent classes (:func:`p300.benchmark_cells.prior_log_odds`).
+        equally frequent classes (:func:`p300.experiments.benchmark.findings.prior_log_odds`).
     n_bins : int
         Of probability.
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.explain.filters import frequency_response, rank_electrodes
 from p300.figures.scalp import SIGNED, UNSIGNED, draw_scalp_map, without_place
 from p300.figures.style import BLUE, GREY, SKY, VERMILION, count, named, new_figure, styled
-from p300.learned import frequency_response, rank_electrodes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def draw_electrode_power(power, ch_names: Sequence[str], *, n_bars: int = 16) ->
     Parameters
     ----------
     power : array-like, shape (n_chans,), or mapping of str to such
-        Of :func:`p300.learned.electrode_power`; by name, a row for each subject or detector.
+        Of :func:`p300.explain.electrode_power`; by name, a row for each subject or detector.
     ch_names : sequence of str
         The channels, in order; those without a place in the 10-05 system have no spot on the map.
     n_bars : int
@@ -82,7 +82,7 @@ def draw_filters_and_patterns(
     Parameters
     ----------
     filters, patterns : array-like, shape (n_filters, n_chans)
-        Of :func:`p300.learned.spatial_filters` and :func:`p300.learned.spatial_patterns`.
+        Of :func:`p300.explain.spatial_filters` and :func:`p300.explain.spatial_patterns`.
     ch_names : sequence of str
         The channels, in order.
     names : sequence of str or None
@@ -133,7 +133,7 @@ def draw_temporal_kernels(kernels, sfreq: float, *, h_freq: float | None = None)
     Parameters
     ----------
     kernels : array-like, shape (n_kernels, n_taps)
-        Of :func:`p300.learned.temporal_kernels`.
+        Of :func:`p300.explain.filters.temporal_kernels`.
     sfreq : float
         Rate of the epochs in Hz.
     h_freq : float or None

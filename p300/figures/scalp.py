@@ -167,7 +167,7 @@ def _places() -> dict[str, np.ndarray]:
     The angle from the vertex becomes the distance from the middle. The outline runs about level
     with the nasion, Iz, T9 and T10; electrodes at it or below are drawn just within it.
     """
-    from p300.readers.mne_epochs import standard_montage
+    from p300.electrodes import standard_montage
 
     positions = standard_montage().get_positions()
     places = positions["ch_pos"]

@@ -52,7 +52,8 @@ def draw_sweep(
     Parameters
     ----------
     runs : DataFrame
-        One row a run, as of :func:`p300.compare.collect_runs` or a benchmark's ``cells.csv``.
+        One row per run, of :func:`p300.experiments.compare.collect_runs` or a benchmark's
+        ``cells.csv``.
     value : str
         The column drawn, such as "auc" or "accuracy_05" (shares of characters are drawn in %).
         Runs without it are left out and counted in the title.

@@ -10,15 +10,15 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.figures.style import count, named
-from p300.metrics import wilson_interval
-from p300.recording import FLASH_COLUMNS
-from p300.statistics import (
+from p300.metrics import (
     auc_counts,
     bootstrap_weights,
     interval,
     resampling_units,
     weighted_auc,
+    wilson_interval,
 )
+from p300.recording import FLASH_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -132,7 +132,7 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
     Parameters
     ----------
     summary : DataFrame
-        Of a benchmark (:func:`p300.benchmark_summary.summarize`): ``experiment``,
+        Of a benchmark (:func:`p300.experiments.benchmark.summary.summarize`): ``experiment``,
         ``n_characters``, ``auc`` with ``low`` and ``high`` (95 %), and ``task`` where there are
         several; rows without ``n_characters`` belong to no curve.
 

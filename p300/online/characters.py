@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from p300.errors import InputError
-from p300.evidence import SymbolPosterior
 from p300.online.markers import Marker, parse_marker
 from p300.speller import Speller
+from p300.spelling import SymbolPosterior
 
 #: Seconds within which a second flash of the same code is the same flash sent twice.
 TWICE_S = 0.02

@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.files import whole_file
 from p300.online.events import Decided, Noted, Scored
+from p300.storage.files import whole_file
 
 #: Written into ``session.json``; a folder with another one is refused.
 FORMAT = "p300 session 1"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from p300.errors import InputError
-from p300.evidence import SymbolPosterior
 from p300.online.characters import AHEAD_S, Character, Flash, MarkerDesk
 from p300.online.clock import SampleClock
 from p300.online.events import Decided, Ended, Noted, Scored
 from p300.preprocessing import StreamingPreprocessor
 from p300.recording import channel_order
+from p300.spelling import SymbolPosterior
 
 #: Seconds after the end of its epoch by which a flash may still be announced.
 LATE_S = 5.0
@@ -33,7 +33,7 @@ class OnlineSpeller:
     ch_names : sequence of str
         Channels of the chunks, in any order, with any others between them.
     rule : object or None
-        Stopping rule of :mod:`p300.stopping`; None reads a character when it has ended.
+        Stopping rule of :mod:`p300.spelling.rules`; None reads a character when it has ended.
     gain : float or array_like, shape (n_chans,)
         What the samples are multiplied by to be in the detector's unit.
     offset_s : float
@@ -41,7 +41,7 @@ class OnlineSpeller:
     language : object or None
         Gives ``log_prior(text so far)`` over the symbols; None for all alike.
     idle_prior : float
-        Probability that a character is not meant at all (:class:`p300.evidence.SymbolPosterior`).
+        Probability that a character is not meant at all (:class:`p300.spelling.SymbolPosterior`).
 
     Attributes
     ----------

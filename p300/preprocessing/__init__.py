@@ -8,6 +8,7 @@ before it is needed.
 it is given.
 """
 
+from p300.preprocessing.alignment import AlignmentStream, EuclideanAlignment, aligned
 from p300.preprocessing.cache import EpochsCache
 from p300.preprocessing.channels import (
     find_bad_channels,
@@ -37,10 +38,13 @@ from p300.preprocessing.scaling import (
 from p300.preprocessing.streaming import StreamingPreprocessor
 
 __all__ = [
+    "AlignmentStream",
     "Epochs",
     "EpochsCache",
+    "EuclideanAlignment",
     "Preprocessor",
     "StreamingPreprocessor",
+    "aligned",
     "as_recording",
     "center_flashes",
     "channel_statistics",

@@ -207,7 +207,7 @@ def _hash_array(array) -> bytes:
 def _code_version() -> str:
     """Hash this package's source and name the libraries that the numbers depend on."""
     digest = hashlib.sha256(f"{np.__version__} {scipy.__version__}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

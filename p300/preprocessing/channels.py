@@ -146,7 +146,7 @@ def interpolation_matrix(ch_names, bad_channels):
     """
     import mne
 
-    from p300.readers.mne_epochs import standard_montage
+    from p300.electrodes import standard_montage
 
     montage = standard_montage()
     places = {place.lower() for place in montage.ch_names}

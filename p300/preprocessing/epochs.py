@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.preprocessing.resampling import ON_SAMPLE, Sampling, take_epochs
+from p300.preprocessing._engine.sampling import ON_SAMPLE, Sampling, take_epochs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -69,7 +69,7 @@ def as_recording(data, *, is_filtered=True) -> Recording:
     Parameters
     ----------
     data : Recording, mne.io.BaseRaw or mne.BaseEpochs
-        A Raw's flashes come from its annotations (:func:`p300.readers.mne_objects.read_raw`
+        A Raw's flashes come from its annotations (:func:`p300.readers.mne_raw.read_raw`
         has the options). Epochs become one segment each.
     is_filtered : bool
         Will the segments be filtered? Then Epochs are refused: they are too short.
@@ -87,7 +87,7 @@ def as_recording(data, *, is_filtered=True) -> Recording:
         return data
     mne = sys.modules.get("mne")  # an MNE object cannot exist before MNE is imported
     if mne is not None and isinstance(data, mne.io.BaseRaw):
-        from p300.readers.mne_objects import read_raw
+        from p300.readers.mne_raw import read_raw
 
         return read_raw(data)
     if mne is not None and isinstance(data, mne.BaseEpochs):

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 
 from p300.errors import InputError
-from p300.preprocessing.chain import Chain
+from p300.preprocessing._engine.chain import Chain
+from p300.preprocessing._engine.cut import cut_recording
 from p300.preprocessing.channels import find_bad_channels, spatial_matrix
-from p300.preprocessing.engine import cut_recording
 from p300.preprocessing.epochs import (
     Epochs,
     baseline_samples,
@@ -18,10 +18,9 @@ from p300.preprocessing.epochs import (
     find_rejected,
     subtract_baseline,
 )
-from p300.preprocessing.estimator import Estimator
+from p300.preprocessing.estimator import Estimator, check_fitted, check_parameters
 from p300.preprocessing.filters import check_phase, design_bandpass
 from p300.preprocessing.inputs import as_recording
-from p300.preprocessing.parameters import check_fitted, check_parameters
 from p300.preprocessing.resampling import rational_ratio
 from p300.preprocessing.scaling import (
     center_flashes,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
+from p300.preprocessing._engine.memory import Tape
+from p300.preprocessing._engine.sampling import ON_SAMPLE, take_epochs
+from p300.preprocessing._engine.stream_filter import StreamFilter
 from p300.preprocessing.epochs import Epochs
-from p300.preprocessing.memory import Tape
-from p300.preprocessing.resampling import ON_SAMPLE, rational_ratio, take_epochs
-from p300.preprocessing.stream_filter import StreamFilter
+from p300.preprocessing.resampling import rational_ratio
 from p300.recording import flash_table
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from p300.errors import InputError
-from p300.progress import step
 from p300.readers._matlab import check_claims
+from p300.terminal import step
 
 
 def require_file(path: Path, source: str) -> Path:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from p300.electrodes import make_info
 from p300.errors import InputError
 from p300.recording import FLASH_COLUMNS, UNITS, flash_table
 
 if TYPE_CHECKING:
     import mne
     import pandas as pd
+
 
 #: Event numbers of epochs handed to MNE; "flash" where the label is not known.
 EVENT_ID = {"nontarget": 1, "target": 2, "flash": 3}
@@ -126,25 +128,6 @@ def to_epochs(
         metadata=flashes.reset_index(drop=True),
         verbose="error",
     )
-
-
-def standard_montage() -> mne.channels.DigMontage:
-    """Return MNE's places of the 10-05 system (Colin 27 head), by the name this MNE gives it."""
-    import mne
-
-    # renamed in MNE 1.13; the old name warns there, the new one is unknown before
-    known = mne.channels.get_builtin_montages()
-    kind = "colin27_1005" if "colin27_1005" in known else "standard_1005"
-    return mne.channels.make_standard_montage(kind)
-
-
-def make_info(ch_names: Sequence[str], sfreq: float) -> mne.Info:
-    """Describe EEG channels to MNE, with the places that the 10-05 system knows."""
-    import mne
-
-    info = mne.create_info(list(ch_names), sfreq, "eeg", verbose="error")
-    info.set_montage(standard_montage(), match_case=False, on_missing="ignore", verbose="error")
-    return info
 
 
 def volts_per(unit: str, volts_per_unit: float | None, where: str) -> float:

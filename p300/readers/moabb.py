@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.readers.mne_objects import read_raw
+from p300.readers.mne_raw import read_raw
 from p300.recording import Recording, concatenate_recordings
 
 

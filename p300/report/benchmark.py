@@ -60,7 +60,7 @@ def lead(summary: pd.DataFrame, cells: pd.DataFrame) -> str:
 
 def headline(summary: pd.DataFrame) -> Numbers:
     """Give the largest AUC of every task, and how many detectors tie with it."""
-    from p300.benchmark_report import panels
+    from p300.experiments.benchmark.tables import panels
 
     items = []
     for title, part in panels(summary):
@@ -74,7 +74,7 @@ def headline(summary: pd.DataFrame) -> Numbers:
 
 def figures(summary: pd.DataFrame) -> list:
     """Draw every detector's AUC and accuracy, and learning curves where there are any."""
-    from p300.benchmark_report import accuracy_figure, auc_figure
+    from p300.experiments.benchmark.tables import accuracy_figure, auc_figure
     from p300.figures import draw_learning_curves
 
     if not len(summary):

@@ -15,8 +15,8 @@ from p300.splits import PARTS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from p300.experiments.finished import Run
     from p300.preprocessing import Epochs
-    from p300.report.signals import Run
 
 #: Flashes that are scored again and again without an electrode or window; enough for their order.
 MAX_OCCLUDED = 2000
@@ -45,8 +45,8 @@ def learned_section(run: Run, epochs: Epochs | None) -> Section:
 
 def _weights(run: Run) -> tuple[list, list[str]]:
     """Draw what the weights alone show, and name what the detector has not got."""
+    from p300.explain.filters import electrode_power, temporal_kernels
     from p300.figures.learned import draw_electrode_power, draw_temporal_kernels
-    from p300.learned import electrode_power, temporal_kernels
 
     steps, names = run.detector.preprocessor, list(run.results["ch_names"])
     drawn, absent = [], []
@@ -134,8 +134,8 @@ def _members(run: Run) -> str:
 
 
 def _filters(run: Run, train: Epochs) -> Figure:
+    from p300.explain.filters import spatial_filters, spatial_patterns
     from p300.figures.learned import draw_filters_and_patterns
-    from p300.learned import spatial_filters, spatial_patterns
 
     filters = spatial_filters(run.detector)
     patterns = spatial_patterns(run.detector, train.data)
@@ -147,9 +147,9 @@ def _filters(run: Run, train: Epochs) -> Figure:
 
 
 def _score_pattern(run: Run, train: Epochs) -> Figure:
+    from p300.explain.filters import linear_weights
+    from p300.explain.patterns import score_pattern
     from p300.figures.attribution import draw_pattern_series
-    from p300.learned import linear_weights
-    from p300.patterns import score_pattern
 
     pattern = score_pattern(train.data, run.detector.score_epochs(train.data))
     try:
@@ -162,8 +162,8 @@ def _score_pattern(run: Run, train: Epochs) -> Figure:
 
 
 def _occlusion(run: Run, held_out: Epochs) -> Figure:
+    from p300.explain.occlusion import occlude_electrodes, occlude_windows
     from p300.figures.attribution import draw_occlusion
-    from p300.occlusion import occlude_electrodes, occlude_windows
 
     some = _some_characters(held_out, MAX_OCCLUDED)
     by_electrode = occlude_electrodes(run.detector, some)
@@ -172,7 +172,7 @@ def _occlusion(run: Run, held_out: Epochs) -> Figure:
 
 
 def _attribution(run: Run, held_out: Epochs) -> Figure:
-    from p300.attribution import attribute_targets
+    from p300.explain.attribution import attribute_targets
     from p300.figures.attribution import draw_attribution
 
     is_target = held_out.flashes["is_target"].to_numpy(bool)
@@ -184,7 +184,7 @@ def _attribution(run: Run, held_out: Epochs) -> Figure:
 
 def _some_characters(epochs: Epochs, n_flashes: int) -> Epochs:
     """Take as many whole characters, or blocks of 30 s, as have at most so many flashes."""
-    from p300.statistics import resampling_units
+    from p300.metrics import resampling_units
 
     if len(epochs.flashes) <= n_flashes:
         return epochs

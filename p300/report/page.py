@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
-from p300.files import whole_file
-from p300.privacy import without_paths
+from p300.storage.files import whole_file
+from p300.storage.privacy import without_paths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from p300.experiments.finished import Run
 from p300.report.page import Numbers, Picture, Section, Spelled, Table, Text, try_picture
-from p300.report.signals import Run
 
 #: Measures of single flashes by what the page calls them.
 MEASURES = {
@@ -168,7 +168,7 @@ def figures(run: Run) -> list[Picture | Text]:
 
 def _text_figures(run: Run) -> list:
     from p300.figures import draw_accuracy, draw_confusion
-    from p300.published import CHARACTERS
+    from p300.metrics.published import CHARACTERS
     from p300.spelling import spell
 
     speller, spelling = run.detector.speller, run.results[run.shown]["spelling"]
@@ -197,7 +197,7 @@ def _text_figures(run: Run) -> list:
 
 
 def _reliability(run: Run):
-    from p300.benchmark_cells import prior_log_odds
+    from p300.experiments.benchmark.findings import prior_log_odds
     from p300.figures import draw_reliability
 
     share = float(run.scores.loc[run.scores["part"].eq("train"), "is_target"].mean())

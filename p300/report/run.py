@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from p300.errors import InputError
+from p300.experiments.finished import Run, load_run, read_epochs
 from p300.report.integrity import integrity_tables
 from p300.report.learned import learned_section
 from p300.report.page import Section, Text
@@ -17,7 +17,7 @@ from p300.report.repeat import (
     versions_section,
 )
 from p300.report.results import results_section
-from p300.report.signals import Run, read_epochs, signal_section
+from p300.report.signals import signal_section
 
 
 def describe(folder: Path) -> tuple[str, str, list[Section]]:
@@ -47,25 +47,6 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
         repeat_section(training_command(folder, run.config)),
     ]
     return f"{run.name} on {run.data}", lead(run), sections
-
-
-def load_run(folder: Path) -> Run:
-    """Read a finished run."""
-    from omegaconf import OmegaConf
-
-    from p300.checkpoint import TrainedDetector
-    from p300.results import read_scores
-
-    for name in ("config.yaml", "scores.csv"):
-        if not (folder / name).exists():
-            raise InputError(f"{folder}: {name} is missing; expected the folder of `p300 train`")
-    return Run(
-        folder,
-        json.loads((folder / "results.json").read_text("utf-8")),
-        OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")),
-        read_scores(folder),
-        TrainedDetector.load(folder),
-    )
 
 
 def lead(run: Run) -> str:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from p300.compare import REPETITIONS, collect_runs
+from p300.experiments.compare import REPETITIONS, collect_runs
 from p300.report.integrity import integrity_tables
 from p300.report.page import Numbers, Section, Table, Text, try_picture
 from p300.report.repeat import (
@@ -61,8 +61,8 @@ def collect_sweep(folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        That of :func:`p300.compare.collect_runs` with ``validation_auc`` (``nan`` where there
-        is no validation part) and ``configuration``, what was chosen of whatever differs
+        That of :func:`p300.experiments.compare.collect_runs` with ``validation_auc`` (``nan`` where
+        there is no validation part) and ``configuration``, what was chosen of whatever differs
         between runs, seeds aside.
     """
     runs = collect_runs([folder])

@@ -20,9 +20,9 @@ import numpy as np
 import onnxruntime
 import torch
 
-from p300.checkpoint import Member, TrainedDetector
-from p300.export import export
-from p300.exported import ExportedDetector, find_pair
+from p300.detector import Member, TrainedDetector
+from p300.export.onnx_detector import ExportedDetector, find_pair
+from p300.export.write import export
 from p300.models import CecottiCNN
 from p300.preprocessing import Preprocessor
 from p300.readers.bci3_ii import CH_NAMES

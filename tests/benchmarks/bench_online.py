@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from p300.exported import INPUT, OUTPUT, ExportedDetector
-from p300.online.command import Run
+from p300.export.onnx_detector import INPUT, OUTPUT, ExportedDetector
 from p300.online.events import Scored
 from p300.online.format import StreamFormat
 from p300.online.journal import Journal
+from p300.online.live import Run
 from p300.online.session import OnlineSpeller
 from p300.online.telling import Telling
 
@@ -200,9 +200,9 @@ def start(folder) -> float:
 
 def train(folder: Path) -> Path:
     """Train an LDA on simulated EEG of 64 channels at 240 Hz and export it."""
-    from p300.evidence import ScoreLikelihood
-    from p300.export import export
-    from p300.train import run_training
+    from p300.experiments.run import run_training
+    from p300.export.write import export
+    from p300.spelling import ScoreLikelihood
 
     logging.disable(logging.WARNING)
     run = folder / "run"

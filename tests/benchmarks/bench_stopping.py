@@ -24,19 +24,27 @@ from unittest import mock
 import pandas as pd
 from hydra import initialize_config_dir
 
-from p300 import stopping_choice, stopping_replay, stopping_report
-from p300.cli import conf_dir
-from p300.evaluate import ALL, HINDSIGHT, stop_early
+from p300.experiments.configuration import compose_training, conf_dir
+from p300.experiments.prepare import Shared
+from p300.experiments.results import read_scores, summarize
+from p300.experiments.run import train_runs
 from p300.figures.stopping import draw_stopping
-from p300.results import read_scores, summarize
-from p300.runs import Shared
 from p300.simulation import write_bci3_ii
 from p300.speller import WADSWORTH
+from p300.spelling import (
+    comparison as stopping_report,
+)
+from p300.spelling import (
+    thresholds as stopping_choice,
+)
 from p300.spelling import timing
-from p300.stopping_choice import read_held_out
-from p300.stopping_replay import Traces
-from p300.stopping_report import compare_readings
-from p300.train import compose_training, train_runs
+from p300.spelling import (
+    traces as stopping_replay,
+)
+from p300.spelling.comparison import compare_readings
+from p300.spelling.early import ALL, HINDSIGHT, stop_early
+from p300.spelling.thresholds import read_held_out
+from p300.spelling.traces import Traces
 
 #: Recording of the tables to its title and the runs that are pooled in it.
 RECORDINGS = {
@@ -137,8 +145,8 @@ def read(runs: Path, recording: str, experiment: str, **changed) -> dict[str, di
     """Read the test characters of one recording under every rule, its people pooled.
 
     Keyword arguments change :data:`SETTINGS`. Returned is each rule's row of
-    :func:`p300.stopping_report.compare_readings`, with ``n_idle``: the idle characters in which a
-    symbol was read (0 where ``idle_prior`` is).
+    :func:`p300.spelling.comparison.compare_readings`, with ``n_idle``: the idle characters in
+    which a symbol was read (0 where ``idle_prior`` is).
     """
     settings = SETTINGS | changed
     readings, n_idle = [], {}

@@ -18,7 +18,7 @@ import time
 
 def timed(*arguments: str) -> float:
     started = time.perf_counter()
-    command = "from p300.train import main; main()"
+    command = "from p300.experiments.run import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", command, *arguments, "quiet=true"], capture_output=True, text=True
     )

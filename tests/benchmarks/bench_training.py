@@ -23,13 +23,13 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from p300.curves import network_loggers
-from p300.datamodule import EpochsDataModule
-from p300.detector import Trainee
-from p300.fitting_networks import STEP_MB
+from p300.experiments.networks import STEP_MB
 from p300.losses import CrossEntropy
 from p300.models import CecottiCNN, EEGNet
-from p300.training import SavedTraining, train_networks
+from p300.training.curves import network_loggers
+from p300.training.datamodule import EpochsDataModule
+from p300.training.loop import SavedTraining, train_networks
+from p300.training.module import Trainee
 
 N_CHANS, N_TIMES, BATCH = 64, 78, 128
 

@@ -20,14 +20,14 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from p300.cli import conf_dir
-from p300.fitting import fit_classical
-from p300.fitting_networks import NetworkFit, fit_network, is_network
-from p300.folds import inner_folds
+from p300.experiments.configuration import conf_dir
+from p300.experiments.fit import fit_classical
+from p300.experiments.networks import NetworkFit, fit_network
+from p300.experiments.prepare import read_recording
 from p300.metrics import roc_auc
-from p300.results import read_recording
-from p300.splits import shares_samples
-from p300.stacking import fit_weights
+from p300.splits import inner_folds, shares_samples
+from p300.training.members import is_network
+from p300.training.stacking import fit_weights
 
 RECORDINGS = {
     "iib": ["data=bci2_iib"],

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from p300.checkpoint import TrainedDetector
-from p300.export import write_pair
+from p300.detector import TrainedDetector
+from p300.experiments.results import read_scores
+from p300.export.write import write_pair
 from p300.online.events import Scored
 from p300.online.journal import CHUNK, Journal, read_about, read_records, read_rows
 from p300.preprocessing import EpochsCache, Preprocessor
-from p300.results import read_scores
 from p300.simulation import simulate_recording
 
 #: A recording of eight electrodes and twelve characters, and a training of three passes that is

@@ -1,6 +1,6 @@
 """How many small faults in a source file the tests notice.
 
-python tests/benchmarks/mutate.py p300/metrics.py --tests tests/test_metrics.py
+python tests/benchmarks/mutate.py p300/metrics/measures.py --tests tests/metrics/test_measures.py
     [--share 1.0] [--seed 0] [--minutes 60] [--keep mutants.json] [--again]
 
 Every mutant changes one place of one function or constant. The tests are collected once; each

@@ -1,0 +1,1 @@
+"""The commands of ``p300``, one file each."""

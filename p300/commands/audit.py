@@ -1,0 +1,60 @@
+"""``p300 audit``: prove of a configured training run that its test part stays unseen."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from p300.errors import InputError
+from p300.experiments.audit.run import run_checks
+from p300.experiments.configuration import run_with_hydra
+from p300.terminal import show, step
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+log = logging.getLogger("p300.experiments.audit.run")
+
+
+def main() -> None:
+    """Run the command with the arguments of the command line."""
+    run_with_hydra("audit", audit)
+
+
+def audit(cfg: DictConfig) -> None:
+    """Print one line a check and write them into the audit's folder.
+
+    Raises
+    ------
+    InputError
+        If recording or split cannot be used.
+    SystemExit
+        If a check failed.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from p300.experiments.build import build_split
+    from p300.experiments.prepare import check_labels, read_recording
+    from p300.experiments.results import write_json
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    steps = cfg.preprocessing
+    recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
+    split = build_split(cfg, recording.flashes)
+    check_labels(recording, split)
+    if not split.test.any():
+        raise InputError(f"{split}; expected a test part to audit")
+    log.info("%r\n%s", recording, split)
+    checks = []
+    with step("audit", 3 + cfg.audit.n_permutations, "trainings") as trainings:
+        for check in run_checks(cfg, recording, split, trainings):
+            show(str(check))
+            checks.append(check)
+    write_json(folder / "audit.json", [dataclasses.asdict(check) for check in checks])
+    failed = [check.name for check in checks if check.passed is False]
+    if failed:
+        sys.exit(f"p300 audit: {len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}")

@@ -1,0 +1,21 @@
+"""``p300 compare``: finished runs side by side, mean and spread over seeds."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from p300.errors import InputError
+from p300.experiments.compare import collect_runs, comparison_table
+
+if TYPE_CHECKING:
+    pass
+
+
+def main() -> None:
+    """Print one Markdown table of all finished runs below the folders on the command line."""
+    folders = sys.argv[1:] or ["runs"]
+    try:
+        print(comparison_table(collect_runs(folders)))
+    except InputError as error:
+        sys.exit(f"p300 compare: {error}")

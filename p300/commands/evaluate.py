@@ -1,0 +1,98 @@
+"""``p300 evaluate``: score a recording with a trained detector and read the text."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.experiments.configuration import run_with_hydra
+from p300.experiments.results import stopping_table
+from p300.spelling.early import find_held_out, stop_early
+from p300.splits import PARTS
+from p300.storage.files import whole_file
+from p300.terminal import show, step
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+log = logging.getLogger("p300.commands.evaluate")
+
+
+def main() -> None:
+    """Run the command with the arguments of the command line."""
+    run_with_hydra("evaluate", evaluate)
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Score the configured recording and write scores and results into a folder of their own.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        As composed from ``conf/evaluate.yaml``.
+
+    Raises
+    ------
+    InputError
+        If the run is not finished or the recording does not fit its detector.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from p300.detector import TrainedDetector
+    from p300.experiments.build import build_split
+    from p300.experiments.prepare import read_recording
+    from p300.experiments.results import results_table, summarize, write_json
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    detector = TrainedDetector.load(cfg.run)
+    trained_on = OmegaConf.create(detector.config)
+    own = cfg.get("data") is None
+    part = cfg.part or ("test" if own else "all")
+    if part not in (*PARTS, "all") or (not own and part != "all"):
+        raise InputError(
+            f"part={part}: expected one of {', '.join(PARTS)} or all, and all for a recording "
+            f"other than the run's own"
+        )
+
+    steps = detector.preprocessor
+    data = trained_on.data if own else cfg.data
+    recording = read_recording(data, folder, steps.tmin, steps.tmax)
+    flashes = recording.flashes
+    rows = np.ones(len(flashes), bool)
+    if part != "all":
+        rows = getattr(build_split(trained_on, flashes), part)
+    if not rows.any():
+        raise InputError(f"{recording.name}: its {part} part is empty")
+    with step("preprocessing", len(flashes), "flashes") as cut:
+        epochs = detector.epochs(recording, on_cut=cut.advance)
+    with step("scoring"):
+        scores = detector.score_epochs(epochs.data)
+    with whole_file(folder / "scores.csv") as file:
+        flashes.assign(score=scores)[rows].to_csv(file, index=False)
+    summary = summarize(scores[rows], flashes[rows], recording.speller)
+    log.info("%s", cfg.run)
+    show(results_table(summary, f"{recording.name}, part: {part}"))
+    if cfg.stopping.goals and "spelling" in summary:
+        held_out = find_held_out(
+            cfg.run,
+            seen=own and part != "test",
+            same_screen=detector.speller == recording.speller,
+        )
+        if held_out is not None:
+            with step("stopping rules"):
+                rows_read, readings = stop_early(
+                    scores[rows], flashes[rows], recording.speller, held_out, **cfg.stopping
+                )
+            with whole_file(folder / "stopping.csv") as file:
+                readings.to_csv(file, index=False)
+            summary["stopping"] = rows_read
+            show(stopping_table(rows_read))
+    write_json(folder / "results.json", {"run": str(cfg.run), "part": part, "own": own, **summary})
+    log.info("results: %s", os.path.relpath(folder))

@@ -1,0 +1,69 @@
+"""``p300 online``: listen, spell, publish, and keep everything."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from p300.experiments.configuration import run_with_hydra
+from p300.online.journal import Journal
+from p300.online.live import Run, choose_rule, describe, make_speller
+from p300.online.lsl import DECISIONS, Listener, open_texts
+from p300.online.telling import Telling
+from p300.terminal import show
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger("p300.online")
+
+
+def main() -> None:
+    """Run the command with the arguments of the command line; a bare one is the detector."""
+    sys.argv[1:] = [a if "=" in a or a.startswith("-") else f"detector={a}" for a in sys.argv[1:]]
+    run_with_hydra("online", online)
+
+
+def online(cfg: DictConfig) -> None:
+    """Spell as configured until the marker "stop", Ctrl-C, or silence for too long.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        As composed from ``conf/online.yaml``.
+
+    Raises
+    ------
+    InputError
+        If model, streams and settings do not fit one another, or the EEG stays away.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from p300.export.onnx_detector import ExportedDetector
+
+    detector = ExportedDetector.load(cfg.detector)
+    settings = OmegaConf.to_container(cfg, resolve=True)
+    rule = choose_rule(detector, settings["rule"])
+    log.info("looking for an EEG stream and a marker stream")
+    listener = Listener(settings["eeg"], settings["markers"], timeout_s=cfg.wait_s)
+    speller = make_speller(detector, listener.format, settings, rule)
+    about = describe(cfg.detector, listener.format, settings, rule)
+    decisions = open_texts(DECISIONS)
+    telling = Telling(len(detector.speller.codes))
+    with Journal(HydraConfig.get().runtime.output_dir, about) as journal:
+        log.info("listening to %s, stopping rule: %s", listener.format.name, rule or "none")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill ends it as Ctrl-C does
+        run = Run(speller, journal, telling, lambda text: decisions.push_sample([text]))
+        try:
+            run.listen(listener, give_up_s=cfg.give_up_s)
+        except KeyboardInterrupt:
+            log.info("stopped by hand")
+        finally:
+            run.take(speller.finish())
+            show(telling.summary())
+            run.report()
+            log.info("session: %s", journal.folder)
+            listener.close()

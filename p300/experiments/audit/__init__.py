@@ -1,0 +1,1 @@
+"""Checks that a configured run does not leak."""

@@ -1,0 +1,164 @@
+"""Ways in which a split could leak, each as a check that can fail.
+
+The checks do not trust the code that split: they follow characters, sample indices and samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.recording import CHARACTER_KEY
+from p300.splits import PARTS, Split, check_monitor
+from p300.splits.splits import UNITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.recording import Recording
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, whether it is as it should be, and the numbers.
+
+    Parameters
+    ----------
+    name : str
+        What must hold.
+    passed : bool or None
+        None for a statement that is neither good nor bad.
+    detail : str
+        The numbers behind it.
+    """
+
+    name: str
+    passed: bool | None
+    detail: str
+
+    def __str__(self):
+        status = {True: "PASS", False: "FAIL", None: "NOTE"}[self.passed]
+        return f"{status}  {self.name}: {self.detail}"
+
+
+def check_characters(flashes: pd.DataFrame, split: Split) -> Check:
+    """Look for characters (runs, where there are none) with flashes in two parts."""
+    key, unit = CHARACTER_KEY, "character"
+    if flashes["character"].isna().any():
+        key, unit = UNITS["run"], "run"
+    number = flashes.groupby(key, sort=False, dropna=False).ngroup().to_numpy()
+    units = {name: set(number[rows]) for name, rows in parts(split)}
+    shared = set().union(*(a & b for a, b in itertools.combinations(units.values(), 2)))
+    counts = ", ".join(f"{name} {len(found)}" for name, found in units.items())
+    return Check(
+        f"no {unit} is on two sides",
+        not shared,
+        f"{counts} {unit}s, {len(shared)} of them on two sides",
+    )
+
+
+def check_samples(recording: Recording, split: Split, tmin: float, tmax: float) -> Check:
+    """Follow the raw samples that the epochs of each part read."""
+    read = {name: samples_read(recording, rows, tmin, tmax) for name, rows in parts(split)}
+    seconds = {
+        name: sum(map(np.count_nonzero, masks)) / recording.sfreq for name, masks in read.items()
+    }
+    n_shared = sum(
+        np.count_nonzero(a & b)
+        for one, other in itertools.combinations(read.values(), 2)
+        for a, b in zip(one, other, strict=True)
+    )
+    counts = ", ".join(f"{name} {s:.0f} s" for name, s in seconds.items())
+    return Check(
+        "no raw sample is read on two sides",
+        n_shared == 0,
+        f"{counts} of {recording.duration_s:.0f} s read, {n_shared} samples on two sides",
+    )
+
+
+def samples_read(recording: Recording, rows, tmin: float, tmax: float) -> list[np.ndarray]:
+    """Mark in each segment the raw samples within the epochs of some flashes.
+
+    Returns
+    -------
+    list of ndarray of bool, each of shape (n_samples,)
+    """
+    masks = []
+    segment, onset = (recording.flashes[c].to_numpy()[rows] for c in ("segment", "onset"))
+    for k, signal in enumerate(recording.segments):
+        n_samples = signal.shape[1]
+        steps = np.zeros(n_samples + 1, int)
+        for sign, edge in ((1, tmin), (-1, tmax)):
+            sample = np.ceil((onset[segment == k] + edge) * recording.sfreq - 1e-6).astype(int)
+            np.add.at(steps, np.clip(sample, 0, n_samples), sign)
+        masks.append(steps[:-1].cumsum() > 0)
+    return masks
+
+
+def check_copies(recording: Recording, split: Split, tmin: float, tmax: float) -> Check:
+    """Look for epochs whose raw samples stand in two parts as copies, in whatever segment."""
+    length = math.ceil((tmax - tmin) * recording.sfreq - 1e-6)
+    found = {}
+    flashes = recording.flashes
+    first = np.ceil((flashes["onset"].to_numpy() + tmin) * recording.sfreq - 1e-6).astype(int)
+    segment = flashes["segment"].to_numpy()
+    for name, rows in parts(split):
+        found[name] = {
+            hashlib.blake2b(
+                recording.segments[segment[k]][:, first[k] : first[k] + length].tobytes()
+            ).digest()
+            for k in np.flatnonzero(rows)
+        }
+    n_copies = sum(len(a & b) for a, b in itertools.combinations(found.values(), 2))
+    n_all = sum(map(len, found.values()))
+    return Check(
+        "no epoch of one side is a copy of one on another",
+        n_copies == 0,
+        f"{n_copies} copies among {n_all} epochs",
+    )
+
+
+def check_validation(flashes: pd.DataFrame, split: Split) -> Check:
+    """See whether validation is as far from the test part as the training part is.
+
+    Training and test part differ by subject, session, run or only by character; so must
+    validation and test part.
+    """
+    name = "validation comes from the training side"
+    if not split.validation.any():
+        return Check(name, True, "there is no validation part, nothing is chosen by one")
+    for unit, key in UNITS.items():
+        if flashes[key].isna().any(axis=None):
+            continue
+        number = flashes.groupby(key, sort=False).ngroup().to_numpy()
+        test = set(number[split.test])
+        if not test & set(number[split.train]):
+            shared = test & set(number[split.validation])
+            return Check(
+                name,
+                not shared,
+                f"training and test part share no {unit}; validation and test part share "
+                f"{len(shared)} of {len(test)}",
+            )
+    return Check(name, False, "training and test part share every unit, down to characters")
+
+
+def check_selection(monitor: str) -> Check:
+    """See that the pass kept is chosen by a validation value."""
+    try:
+        check_monitor(monitor)
+    except InputError as error:
+        return Check("nothing is chosen by a test value", False, str(error))
+    return Check("nothing is chosen by a test value", True, f"the monitor is {monitor}")
+
+
+def parts(split: Split) -> Iterator[tuple[str, np.ndarray]]:
+    """Give name and rows of each part that is not empty."""
+    return ((name, getattr(split, name)) for name in PARTS if getattr(split, name).any())

@@ -1,0 +1,201 @@
+"""Ways in which test data could reach what is fitted, each as a check that can fail.
+
+The checks fit or train again with something changed that must not matter, and compare bit by
+bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.experiments.audit.checks import Check, parts, samples_read
+from p300.metrics import roc_auc
+from p300.splits import Split
+
+if TYPE_CHECKING:
+    from p300.preprocessing import Epochs, Preprocessor
+    from p300.recording import Recording
+
+#: Trains anew on a recording and its split; gives one score a flash.
+Train = Callable[["Recording", Split], np.ndarray]
+
+#: Fits the preprocessing on the training flashes of a recording, given as a mask.
+Fit = Callable[["Recording", np.ndarray], "Preprocessor"]
+
+
+def check_statistics(fit: Fit, recording: Recording, split: Split) -> Check:
+    """Fit the preprocessing with and without the test flashes in the table."""
+    rest = ~split.test
+    without = dataclasses.replace(
+        recording, flashes=recording.flashes[rest].reset_index(drop=True)
+    )
+    state = fit(recording, split.train).get_state()
+    other = fit(without, split.train[rest]).get_state()
+    differ = [name for name in state if state[name] != other[name]]
+    return Check(
+        "preprocessing is fitted on training flashes",
+        not differ,
+        f"fitted with and without the test flashes, its state differs in {', '.join(differ)}"
+        if differ
+        else f"its state is the same without the {split.test.sum()} test flashes",
+    )
+
+
+def check_transient(
+    epochs: Callable[[Recording], Epochs], recording: Recording, split: Split, tmin, tmax
+) -> Iterator[Check]:
+    """Say which parts share segments and how much of the test part the filter carries over.
+
+    A filter runs through a whole segment, so it may carry a little from one part to another in
+    the same segment. That is a statement, not a failure: no epoch reads another part's samples.
+    """
+    name = "segments shared by two parts"
+    found = []
+    for (one, a), (other, b) in itertools.combinations(parts(split), 2):
+        n_shared, gap_s = _shared_segments(recording.flashes, a, b, tmax - tmin)
+        if n_shared:
+            found.append(f"{one} and {other} {n_shared} (epochs at least {gap_s:.2f} s apart)")
+    detail = ", ".join(found) or "none, so no filter reaches from one part into another"
+    yield Check(name, None, detail)
+
+    fitted_on = split.train | split.validation
+    used, test = (samples_read(recording, r, tmin, tmax) for r in (fitted_on, split.test))
+    mixed = [bool(u.any() and t.any()) for u, t in zip(used, test, strict=True)]
+    if any(mixed):
+        rng = np.random.default_rng(0)
+        changed = [
+            _shuffled(signal, t & ~u, rng) if m else signal
+            for signal, u, t, m in zip(recording.segments, used, test, mixed, strict=True)
+        ]
+        before = epochs(recording).data[fitted_on]
+        after = epochs(dataclasses.replace(recording, segments=changed)).data[fitted_on]
+        share = np.sqrt(np.square(after - before).mean() / np.square(before).mean())
+        yield Check(
+            "carried over by the filter",
+            None,
+            f"with the test epochs' samples shuffled in time, the other epochs change by "
+            f"{100 * share:.2g} % of their RMS",
+        )
+
+
+def check_test_labels(train: Train, recording: Recording, split: Split, scores) -> Check:
+    """Train again with every test label inverted; ``scores`` are those with the true labels."""
+    name = "test labels do not influence training"
+    flashes = recording.flashes
+    n_known = int(flashes["is_target"].notna().to_numpy()[split.test].sum())
+    if n_known == 0:
+        return Check(name, None, f"the {split.test.sum()} test flashes have no label")
+    inverted = flashes["is_target"].where(~split.test, ~flashes["is_target"])
+    again = train(_relabelled(recording, inverted), split)
+    if np.array_equal(again, scores):
+        return Check(
+            name, True, f"{n_known} test labels inverted, all {len(scores)} scores bit-identical"
+        )
+    n_other = int((again != scores).sum())
+    if not np.array_equal(train(_relabelled(recording, flashes["is_target"]), split), scores):
+        return Check(
+            name,
+            False,
+            "cannot be shown: training twice on the same data gives other scores (try "
+            "trainer.accelerator=cpu)",
+        )
+    return Check(
+        name, False, f"{n_known} test labels inverted, {n_other} of {len(scores)} scores changed"
+    )
+
+
+def check_test_signal(train: Train, recording: Recording, split: Split, scores) -> Check:
+    """Train again with noise for every segment that holds test flashes only."""
+    name = "test EEG does not influence training"
+    fitted_on = split.train | split.validation
+    segment = recording.flashes["segment"].to_numpy()
+    separate = sorted(set(segment[split.test]) - set(segment[fitted_on]))
+    n_test = len(set(segment[split.test]))
+    if not separate:
+        return Check(
+            name, None, f"all {n_test} test segments hold training flashes too, see the filter"
+        )
+    rng = np.random.default_rng(0)
+    segments = list(recording.segments)
+    for k in separate:
+        signal = np.asarray(segments[k], np.float64)
+        noise = signal.mean() + 10 * signal.std() * rng.standard_normal(signal.shape)
+        limits = np.iinfo(segments[k].dtype) if segments[k].dtype.kind == "i" else None
+        noise = noise if limits is None else np.clip(noise, limits.min, limits.max)
+        segments[k] = noise.astype(segments[k].dtype)
+    again = train(dataclasses.replace(recording, segments=segments), split)
+    n_changed = int((again != scores)[fitted_on].sum())
+    return Check(
+        name,
+        n_changed == 0,
+        f"noise for {len(separate)} of {n_test} test segments, {n_changed} of "
+        f"{fitted_on.sum()} scores of training and validation flashes changed",
+    )
+
+
+def check_chance(
+    train: Train, recording: Recording, split: Split, n_permutations: int = 10, seed: int = 0
+) -> Check:
+    """Train on permuted labels; the mean test AUC must be 0.5 within its 99 % t-interval.
+
+    The interval's width is the spread over permutations, or the spread that guessing has on so
+    many flashes where that is larger. One honest run in a hundred falls outside.
+    """
+    from scipy.stats import t
+
+    name = "permuted training labels score at chance"
+    truth = recording.flashes["is_target"]
+    test = split.test & truth.notna().to_numpy()
+    n_targets = int(truth[test].sum())
+    n_nontargets = int(test.sum()) - n_targets
+    if n_permutations < 2 or n_targets == 0 or n_nontargets == 0:
+        return Check(name, None, f"{n_permutations} permutations, {n_targets} test targets")
+    rng = np.random.default_rng(seed)
+    aucs = []
+    for _ in range(n_permutations):
+        labels = truth.copy()
+        for rows in (split.train, split.validation):
+            labels[rows] = rng.permutation(truth[rows].to_numpy(bool))
+        scores = train(_relabelled(recording, labels), split)
+        aucs.append(roc_auc(truth[test].to_numpy(bool), scores[test]))
+    guessing = math.sqrt((n_targets + n_nontargets + 1) / (12 * n_targets * n_nontargets))
+    spread = max(float(np.std(aucs, ddof=1)), guessing)
+    half = float(t.ppf(0.995, n_permutations - 1)) * spread / math.sqrt(n_permutations)
+    mean = float(np.mean(aucs))
+    return Check(
+        name,
+        abs(mean - 0.5) <= half,
+        f"mean AUC {mean:.3f} on the test part over {n_permutations} permutations, expected "
+        f"0.5 ± {half:.3f}",
+    )
+
+
+def _relabelled(recording: Recording, is_target) -> Recording:
+    """Give a recording other labels; without a screen, since they spell nothing."""
+    flashes = recording.flashes.assign(is_target=is_target.astype("boolean"))
+    return dataclasses.replace(recording, flashes=flashes, speller=None)
+
+
+def _shared_segments(flashes, a, b, length_s) -> tuple[int, float]:
+    """Count the segments with flashes of both, and the least pause between their epochs."""
+    segment, onset = flashes["segment"].to_numpy(), flashes["onset"].to_numpy()
+    shared = sorted(set(segment[a]) & set(segment[b]))
+    gap = math.inf
+    for k in shared:
+        one, other = (np.sort(onset[rows & (segment == k)]) for rows in (a, b))
+        after = np.searchsorted(other, one)
+        near = [other[np.maximum(after - 1, 0)], other[np.minimum(after, len(other) - 1)]]
+        gap = min(gap, float(np.abs(near - one).min()) - length_s)
+    return len(shared), gap
+
+
+def _shuffled(signal: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    changed = signal.copy()
+    changed[:, rows] = signal[:, rng.permutation(np.flatnonzero(rows))]
+    return changed

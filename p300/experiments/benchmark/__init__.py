@@ -1,0 +1,1 @@
+"""Many runs as one benchmark, and the paper's tables."""

@@ -1,0 +1,129 @@
+"""``p300 benchmark``: many detectors on many tasks with many seeds, and honest tables of them.
+
+A cell is one run of ``p300 train`` in a folder of its own. A finished cell is not run again; a
+cell that was interrupted, failed or is configured differently now is. Whether the code changed
+is not looked at: remove the folder then. What the cells found is put together in
+:mod:`p300.experiments.benchmark.summary`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from p300.errors import InputError
+from p300.experiments.benchmark.cells import Cell
+from p300.experiments.configuration import conf_dir
+from p300.experiments.folder import is_finished, sentence
+from p300.storage.files import whole_file
+from p300.terminal import quietly, step
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from p300.experiments.prepare import Shared
+
+
+log = logging.getLogger("p300.experiments.benchmark.running")
+
+
+def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
+    """Run every cell that is not finished; a cell that fails costs only itself.
+
+    Returns
+    -------
+    dict of Cell to str
+        Those that failed, each with a sentence; it is in the cell's ``error.txt`` too.
+    """
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from p300.experiments.prepare import Shared
+
+    GlobalHydra.instance().clear()  # this command's own is done; the runs compose anew
+    failures, started, n_run, shared = {}, time.perf_counter(), 0, Shared()
+    composing = initialize_config_dir(str(conf_dir()), version_base="1.3")
+    with composing, step("runs", len(cells), "done") as done:
+        for k, cell in enumerate(cells, start=1):
+            where = " ".join(filter(None, [cell.task, cell.experiment, cell.label]))
+            done.update(note=f"{where} seed {cell.seed}")
+            begun = time.perf_counter()
+            try:
+                is_new = run_cell(cell, shared)
+            except Exception as error:  # whatever it is, the other cells are still worth running
+                failures[cell] = sentence(error)
+                with contextlib.suppress(OSError):  # a full disk, perhaps the failure itself
+                    cell.folder.mkdir(parents=True, exist_ok=True)
+                    with whole_file(cell.folder / "error.txt") as file:
+                        file.write(failures[cell] + "\n")
+                log.warning("%d of %d, %s seed %d: failed", k, len(cells), where, cell.seed)
+                done.advance()
+                continue
+            if is_new:
+                spent = time.perf_counter() - begun
+                log.info("%d of %d, %s seed %d: %.1f s", k, len(cells), where, cell.seed, spent)
+            n_run += is_new
+            (done.advance if is_new else done.skip)()
+    n_kept = len(cells) - n_run - len(failures)
+    spent = time.perf_counter() - started
+    log.info("%d cells: %d run in %.0f s, %d found finished", len(cells), n_run, spent, n_kept)
+    return failures
+
+
+def run_cell(cell: Cell, shared: Shared) -> bool:
+    """Train one cell unless it is finished; ``shared`` is what the cells before it have left.
+
+    Returns
+    -------
+    bool
+        Whether it was run.
+
+    Raises
+    ------
+    InputError
+        If its folder holds something that is no cell, which is never removed.
+    """
+    from p300.experiments.run import train_run
+
+    cfg, choices = compose_cell(cell)
+    if is_finished(cell.folder, cfg):
+        return False
+    discarded = cell.folder.with_name(cell.folder.name + ".discarded")
+    if discarded.exists():  # whoever removed it was killed
+        shutil.rmtree(discarded)
+    names = [path.name for path in cell.folder.iterdir()] if cell.folder.exists() else []
+    if names:
+        if not {"train.log", "error.txt"} & set(names):
+            raise InputError(f"{cell.folder} is there and no cell of a benchmark; not replaced")
+        os.replace(cell.folder, discarded)  # half removed, it could not be known for a cell
+        shutil.rmtree(discarded)
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    with quietly(cell.folder / "train.log"):
+        train_run(cfg, cell.folder, choices, shared)
+    gc.collect()  # a trainer and its network hold each other, and the recording, until then
+    return True
+
+
+def compose_cell(cell: Cell) -> tuple[DictConfig, dict[str, str]]:
+    """Compose the configuration of a cell's run, and which file was chosen of each group."""
+    from omegaconf import open_dict
+
+    from p300.experiments.configuration import compose_training
+
+    cfg, choices = compose_training(cell.overrides)
+    if cfg.logger.wandb is not None:
+        name = [cell.task, cell.experiment, cell.label, f"seed{cell.seed}"]
+        named = {
+            "group": cell.group,
+            "job_type": "benchmark",
+            "name": "-".join(filter(None, name)),
+        }
+        with open_dict(cfg):
+            cfg.logger.wandb = named | dict(cfg.logger.wandb)  # configured wins
+    return cfg, choices

@@ -1,0 +1,255 @@
+"""What the cells of a benchmark found: read, pooled per subject, with intervals, as tables.
+
+The AUC reported is that of accuracy.md's kind: scores are standardised per fold, pooled per
+subject, one AUC a subject, the mean over subjects. Intervals resample characters.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.experiments.benchmark.findings import Finding, condition, read_cell
+from p300.metrics import (
+    auc_counts,
+    bootstrap_weights,
+    holm,
+    interval,
+    resampling_units,
+    signed_rank_test,
+    weighted_auc,
+)
+from p300.storage.files import whole_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.experiments.benchmark.cells import Cell
+
+#: What names one flash in every cell of a task.
+FLASH_KEY = ["subject", "session", "run", "segment", "onset"]
+
+#: Columns of cells.csv of which the summary gives the mean, or the median.
+MEANS = ("balanced_accuracy", "calibration_error", "brier", "n_parameters")
+MEDIANS = ("fit_s", "score_ms")
+
+
+def write_summary(
+    cells: Sequence[Cell],
+    folder: Path,
+    failures: Mapping[Cell, str],
+    reference: str,
+    n_draws: int,
+) -> str:
+    """Write cells.csv, summary.csv, summary.md and two figures into a benchmark's folder.
+
+    Returns
+    -------
+    str
+        The Markdown text.
+    """
+    import pandas as pd
+
+    from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
+
+    findings = [read_cell(cell) for cell in cells]
+    table = pd.DataFrame([f.record for f in findings])
+    with whole_file(folder / "cells.csv") as file:
+        table.to_csv(file, index=False)
+    planned = [*cells, *failures]
+    parts = []
+    for key in dict.fromkeys(map(condition, planned)):
+        labels = list(dict.fromkeys(c.label for c in planned if condition(c) == key))
+        here = [f for f in findings if condition(f.cell) == key]
+        parts.append(summarize(here, labels, reference=reference, n_draws=n_draws))
+    summary = pd.concat([p for p in parts if len(p)] or parts, ignore_index=True)
+    with whole_file(folder / "summary.csv") as file:
+        summary.to_csv(file, index=False)
+    failed = {os.path.relpath(c.folder, folder): why for c, why in failures.items()}
+    text = markdown(summary, reference, failed)
+    with whole_file(folder / "summary.md") as file:
+        file.write(text)
+    if len(summary):
+        for name, draw in (("auc", auc_figure), ("accuracy", accuracy_figure)):
+            with whole_file(folder / f"{name}.png", "wb") as file:
+                draw(summary).savefig(file, format="png", dpi=150)
+    return text
+
+
+def summarize(
+    findings: Sequence[Finding], labels: Sequence[str], *, reference: str, n_draws: int = 2000
+) -> pd.DataFrame:
+    """Pool the cells of one task and say how sure each detector's AUC and accuracy are.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        Of one :func:`condition`.
+    labels : sequence of str
+        The cells there should be; an experiment's seed that lacks one is left out.
+    reference : str
+        The experiment that the others are compared with, on the same bootstrap samples.
+    n_draws : int
+        Bootstrap samples.
+
+    Returns
+    -------
+    DataFrame
+        One row an experiment, best AUC first: ``auc`` with ``low`` and ``high`` (95 %),
+        ``seed_sd``, ``difference`` to the reference with its interval and ``p`` (Holm; ``nan``
+        where a test across subjects is not valid), ``auc_subject_S``, ``accuracy_NN`` with its
+        interval, and means over the cells.
+
+    Raises
+    ------
+    InputError
+        If a flash was tested in two cells, or experiments were tested on different flashes.
+    """
+    import pandas as pd
+
+    complete = _complete(findings, labels)
+    if not complete:
+        return pd.DataFrame()
+    flashes, by_subject, weights = _prepare(next(iter(complete.values())), n_draws)
+    rows, draws, subject_aucs = [], {}, {}
+    for experiment, seeds in complete.items():
+        tables = [_pooled(cells, flashes) for cells in seeds]
+        aucs = np.empty((len(tables), len(by_subject)))
+        drawn = np.zeros(n_draws)
+        for k, (subject, here) in enumerate(by_subject.items()):
+            unit = resampling_units(flashes.iloc[here])
+            counts = [
+                auc_counts(t["is_target"].to_numpy(bool)[here], t["score"].to_numpy()[here], unit)
+                for t in tables
+            ]
+            once = np.ones((1, weights[subject].shape[1]))
+            aucs[:, k] = [weighted_auc(*c, once)[0] for c in counts]
+            wins = np.mean([c[0] for c in counts], axis=0)  # the AUC is linear in them
+            drawn += weighted_auc(wins, *counts[0][1:], weights[subject]) / len(by_subject)
+        draws[experiment], subject_aucs[experiment] = drawn, aucs.mean(axis=0)
+        first = seeds[0][0].cell
+        cells = pd.DataFrame([f.record for found in seeds for f in found])
+        low, high = interval(drawn)
+        rows.append(
+            {
+                "task": first.task,
+                "n_characters": condition(first)[1],
+                "protocol": first.protocol,
+                "experiment": experiment,
+                "n_subjects": len(by_subject),
+                "n_units": sum(w.shape[1] for w in weights.values()),
+                "unit": "blocks" if flashes["character"].isna().any() else "characters",
+                "n_seeds": len(seeds),
+                "auc": float(aucs.mean()),
+                "low": low,
+                "high": high,
+                "seed_sd": float(aucs.mean(axis=1).std(ddof=1)) if len(seeds) > 1 else math.nan,
+                **{f"auc_subject_{s}": a for s, a in zip(by_subject, aucs.mean(0), strict=True)},
+                **{name: cells[name].mean() for name in MEANS},
+                **{name: cells[name].median() for name in MEDIANS},
+                **_accuracy(seeds, weights),
+            }
+        )
+    if reference in draws:
+        compared = [row for row in rows if row["experiment"] != reference]
+        for row in compared:
+            differences = subject_aucs[row["experiment"]] - subject_aucs[reference]
+            row["difference"] = float(differences.mean())
+            drawn = draws[row["experiment"]] - draws[reference]
+            row["difference_low"], row["difference_high"] = interval(drawn)
+            row["p"] = signed_rank_test(differences)
+        for row, p in zip(compared, holm([row["p"] for row in compared]), strict=True):
+            row["p"] = p
+    return pd.DataFrame(rows).sort_values("auc", ascending=False, ignore_index=True)
+
+
+def _complete(findings, labels) -> dict[str, list[list[Finding]]]:
+    """Group by experiment, then by seed; within a seed the cells in the order of the labels."""
+    grouped: dict[str, dict[int, dict[str, Finding]]] = {}
+    for finding in findings:
+        cell = finding.cell
+        grouped.setdefault(cell.experiment, {}).setdefault(cell.seed, {})[cell.label] = finding
+    complete = {
+        experiment: [
+            [cells[label] for label in labels]
+            for cells in seeds.values()
+            if set(labels) == set(cells)
+        ]
+        for experiment, seeds in grouped.items()
+    }
+    return {experiment: seeds for experiment, seeds in complete.items() if seeds}
+
+
+def _prepare(seeds, n_draws):
+    """Take the pooled flashes, the rows of each subject, and one bootstrap for everybody."""
+    import pandas as pd
+
+    flashes = pd.concat([f.flashes for f in seeds[0]], ignore_index=True)
+    twice = int(flashes.duplicated(FLASH_KEY).sum())
+    if twice:
+        raise InputError(
+            f"task {seeds[0][0].cell.task}: {twice} of {len(flashes)} flashes are tested in two "
+            f"cells; expected sweeps over subjects, folds or split.n_characters only"
+        )
+    by_subject = {s: flashes.index[flashes["subject"] == s] for s in flashes["subject"].unique()}
+    rng = np.random.default_rng(0)
+    weights = {}
+    for subject, here in by_subject.items():
+        n_units = int(resampling_units(flashes.iloc[here]).max()) + 1
+        weights[subject] = bootstrap_weights(n_units, n_draws, rng)
+    return flashes, by_subject, weights
+
+
+def _pooled(cells: Sequence[Finding], expected: pd.DataFrame) -> pd.DataFrame:
+    """Put the test flashes of all folds together, the scores of each fold standardised."""
+    import pandas as pd
+
+    parts = []
+    for finding in cells:
+        score = finding.flashes["score"]
+        spread = score.std(ddof=0)
+        parts.append(
+            finding.flashes.assign(score=(score - score.mean()) / (spread if spread > 0 else 1))
+        )
+    table = pd.concat(parts, ignore_index=True)
+    if not table[FLASH_KEY].equals(expected[FLASH_KEY]):
+        cell = cells[0].cell
+        raise InputError(
+            f"task {cell.task}: {cell.experiment} with seed {cell.seed} was tested on other "
+            f"flashes than the first experiment; expected one test part (give split.seed)"
+        )
+    return table
+
+
+def _accuracy(seeds: Sequence[Sequence[Finding]], weights) -> dict[str, float]:
+    """Mean over subjects of the share of characters read rightly after 1, 2, … repetitions."""
+    import pandas as pd
+
+    if any(f.spelled is None for f in seeds[0]):
+        return {}
+    spelled = pd.concat(
+        [f.spelled.assign(seed=f.cell.seed) for cells in seeds for f in cells], ignore_index=True
+    )
+    key = ["session", "run", "character"]
+    found: dict[int, list[tuple[float, np.ndarray]]] = {}
+    for subject, part in spelled.groupby("subject", sort=False):
+        part = part.assign(
+            unit=part.groupby(key, sort=False).ngroup(), right=part["is_right"].astype(float)
+        )
+        right = part.pivot_table(index="unit", columns="n_repetitions", values="right")
+        values, known = np.nan_to_num(right.to_numpy()), right.notna().to_numpy(float)
+        drawn = (weights[subject] @ values) / np.maximum(weights[subject] @ known, 1)
+        for k, n in enumerate(right.columns):
+            found.setdefault(n, []).append((values[:, k].sum() / known[:, k].sum(), drawn[:, k]))
+    columns = {}
+    for n, people in sorted(found.items()):
+        low, high = interval(np.mean([drawn for _, drawn in people], axis=0))
+        columns[f"accuracy_{n:02d}"] = float(np.mean([mean for mean, _ in people]))
+        columns |= {f"accuracy_{n:02d}_low": low, f"accuracy_{n:02d}_high": high}
+    return columns

@@ -1,0 +1,196 @@
+"""The tables and figures of a benchmark: a summary in, Markdown and matplotlib figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.metrics import MIN_SUBJECTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: Numbers of repetitions at which an interval is printed.
+SURE_AT = (3, 5)
+
+SPELLING_HEAD = (
+    "Characters read rightly (%) by number of repetitions (an interval of 100–100 says no more "
+    "than that all of these were right):"
+)
+
+
+def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -> str:
+    """Write a benchmark's summary as Markdown.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Rows of :func:`p300.experiments.benchmark.summary.summarize`, of all tasks.
+    reference : str
+        The experiment compared with.
+    failed : mapping of str to str
+        Folder of each cell that failed, and why.
+
+    Returns
+    -------
+    str
+    """
+    text = [
+        "# Benchmark",
+        "AUC of single flashes: scores standardised per fold, pooled per subject, mean over "
+        "subjects and seeds. Intervals (95 %) resample characters, or blocks of 30 s where there "
+        "are none: they speak of these people, not of new ones. ± is the standard deviation over "
+        "seeds. Differences under 0.01 are ties. Calibration error and Brier score take scores as "
+        "log odds; detectors that reckon with equally frequent classes get the log odds of the "
+        "training part's targets added.",
+    ]
+    for title, part in panels(summary):
+        text += [f"## {title}", _auc_table(part, reference), _sentences(part, reference)]
+        if "accuracy_01" in part and part["accuracy_01"].notna().any():
+            text += [
+                SPELLING_HEAD,
+                _accuracy_table(part),
+            ]
+    if len(summary) and summary["n_characters"].notna().any():
+        text += ["## Learning curves", "AUC by number of training characters.", _curves(summary)]
+    if failed:
+        lines = [f"* `{folder}`: {why}" for folder, why in failed.items()]
+        text += [
+            f"## {len(failed)} cells failed",
+            "Experiments and seeds that lack a cell of a task are left out of its table.",
+            "\n".join(lines),
+        ]
+    return "\n\n".join(text) + "\n"
+
+
+def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Give each task, and each point of a learning curve, with its title; best AUC first."""
+    if not len(summary):
+        return
+    for (task, n), part in summary.groupby(["task", "n_characters"], sort=False, dropna=False):
+        known = n == n  # not <NA>
+        title = f"{task}: {part['protocol'].iloc[0]}"
+        title += f", {n:.0f} training character{'s' * (n > 1)}" if known else ""
+        part = part.dropna(axis=1, how="all").sort_values("auc", ascending=False)
+        yield title, part
+
+
+def auc_figure(summary: pd.DataFrame) -> Figure:
+    """Draw each detector's AUC with its interval, one panel a task."""
+    from p300.figures.sweeps import draw_auc_intervals
+
+    return draw_auc_intervals(panels(summary))
+
+
+def accuracy_figure(summary: pd.DataFrame) -> Figure:
+    """Draw the share of characters read rightly by number of repetitions, one panel a task."""
+    from p300.figures.sweeps import draw_accuracy_panels
+
+    spelled = summary[summary["accuracy_01"].notna()] if "accuracy_01" in summary else summary[:0]
+    return draw_accuracy_panels(panels(spelled))
+
+
+def _auc_table(part: pd.DataFrame, reference: str) -> str:
+    subjects = [c for c in part if c.startswith("auc_subject_")] if _n_people(part) > 1 else []
+    head = ["experiment", "AUC [95 %]", "± seeds", f"minus {reference} [95 %]"]
+    head += ["p"] if "p" in part else []
+    head += [c.removeprefix("auc_") for c in subjects]
+    head += ["bal. acc.", "cal. error", "Brier", "fit (s)", "ms a flash", "parameters"]
+    rows = []
+    for _, row in part.iterrows():
+        cells = [
+            row["experiment"],
+            f"{row['auc']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
+            _number(row.get("seed_sd"), ".3f"),
+        ]
+        difference = row.get("difference", np.nan)
+        cells.append(
+            "–"
+            if np.isnan(difference)
+            else f"{difference:+.3f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
+        )
+        cells += [_number(row["p"], ".3f")] if "p" in part else []
+        cells += [_number(row[c], ".3f") for c in subjects]
+        cells += [_number(row[c], ".3f") for c in ("balanced_accuracy", "calibration_error")]
+        cells += [_number(row["brier"], ".3f"), _number(row["fit_s"], ".2f")]
+        cells += [_number(row["score_ms"], ".2f"), _number(row["n_parameters"], ",.0f")]
+        rows.append(cells)
+    return _table(head, rows)
+
+
+def _accuracy_table(part: pd.DataFrame) -> str:
+    names = _accuracies(part)
+    sure = [f"accuracy_{n:02d}" for n in SURE_AT if f"accuracy_{n:02d}" in names]
+    head = ["experiment", *(str(int(name[-2:])) for name in names)]
+    head += [f"95 % at {int(name[-2:])}" for name in sure]
+    rows = [
+        [
+            row["experiment"],
+            *(_number(100 * row[name], ".0f") for name in names),
+            *(f"{100 * row[name + '_low']:.0f}–{100 * row[name + '_high']:.0f}" for name in sure),
+        ]
+        for _, row in part.iterrows()
+    ]
+    return _table(head, rows)
+
+
+def _curves(summary: pd.DataFrame) -> str:
+    curves = summary[summary["n_characters"].notna()]
+    table = curves.pivot_table(
+        index=["task", "experiment"], columns="n_characters", values="auc", sort=False
+    ).sort_index(axis=1)
+    head = ["task", "experiment", *(f"{n:.0f}" for n in table)]
+    return _table(head, [[*key, *(_number(v, ".3f") for v in row)] for key, *row in _rows(table)])
+
+
+def _rows(table: pd.DataFrame):
+    for key, row in table.iterrows():
+        yield key, *row
+
+
+def _sentences(part: pd.DataFrame, reference: str) -> str:
+    """Say who is behind the numbers, and where a test across people is not valid."""
+    first, n_people = part.iloc[0], _n_people(part)
+    people = "1 subject" if n_people == 1 else f"{n_people} subjects"
+    text = f"{people}, {first['n_units']:.0f} test {first['unit']}, {_counts(part['n_seeds'])}. "
+    if n_people < MIN_SUBJECTS:
+        text += (
+            f"A test across people is not valid here: {people} cannot differ significantly "
+            f"(at least {MIN_SUBJECTS} are needed), so no p-value is given."
+        )
+    elif "p" in part:
+        n_tests = int(part["p"].notna().sum())
+        text += (
+            f"p: Wilcoxon signed-rank test across subjects against {reference}, Holm-corrected "
+            f"for {n_tests} comparison{'s' * (n_tests > 1)}."
+        )
+    if reference not in set(part["experiment"]):
+        text += f" {reference} has no complete result here, so nothing is compared with it."
+    if first["protocol"] == "leave-one-subject-out":
+        text += " People share most of their training data, so they are not independent."
+    return text
+
+
+def _n_people(part: pd.DataFrame) -> int:
+    return int(part["n_subjects"].iloc[0])
+
+
+def _counts(n_seeds: pd.Series) -> str:
+    low, high = int(n_seeds.min()), int(n_seeds.max())
+    return f"{high} seed{'s' * (high > 1)}" if low == high else f"{low} to {high} seeds"
+
+
+def _accuracies(part: pd.DataFrame) -> list[str]:
+    return sorted(c for c in part if c.startswith("accuracy_") and c[-2:].isdigit())
+
+
+def _number(value, form: str) -> str:
+    return "–" if value is None or np.isnan(value) else format(value, form)
+
+
+def _table(head, rows) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

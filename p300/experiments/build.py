@@ -1,0 +1,104 @@
+"""Objects from configurations: the only place where Hydra's ``instantiate`` is called.
+
+Each function below builds one kind of object that a configuration can name by ``_target_``; what
+is built takes plain arguments and knows nothing of Hydra.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from p300.splits import Split
+from p300.training.members import is_network, shape_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import pandas as pd
+    import pytorch_lightning as pl
+    import torch
+    from omegaconf import DictConfig
+    from torch import nn
+
+    from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor
+    from p300.recording import Recording
+    from p300.training.stacking import Stack
+
+
+def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """Build what a configuration names; its values arrive as plain containers."""
+    from hydra.utils import instantiate
+
+    return instantiate(config, *args, **kwargs, _convert_="all")
+
+
+def build_recording(data: DictConfig, **arguments: Any) -> Recording:
+    """Read the recording of the group ``data``; ``arguments`` go to its reader."""
+    return build(data.read, **arguments)
+
+
+def reader_takes(data: DictConfig, argument: str) -> bool:
+    """Return whether the reader of the group ``data`` has an argument of this name."""
+    from hydra.utils import get_method
+
+    return argument in inspect.signature(get_method(data.read["_target_"])).parameters
+
+
+def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:
+    """Split a flash table; where nothing is chosen by validation, that part is trained on too."""
+    split = build(cfg.split, flashes)
+    needs_validation = is_network(cfg.model) or cfg.calibration != "none"
+    return split if needs_validation else split.without_validation()
+
+
+def build_preprocessor(cfg: DictConfig) -> Preprocessor:
+    """Build the preprocessor, not yet fitted."""
+    return build(cfg.preprocessing)
+
+
+def build_alignment(cfg: DictConfig) -> EuclideanAlignment | None:
+    """Build the alignment of people and days; None where none is configured."""
+    return build(cfg.alignment.method)
+
+
+def build_stack(model: Mapping[str, Any]) -> Stack:
+    """Build a stack, whose members stay configurations."""
+    return build(model)
+
+
+def build_classical(model: Mapping[str, Any]) -> Any:
+    """Build a classical detector, not yet fitted."""
+    return build(model)
+
+
+def build_network(model: Mapping[str, Any], epochs: Epochs) -> nn.Module:
+    """Build a network for the shape of these epochs, with random weights."""
+    return build(model, **shape_arguments(epochs))
+
+
+def build_loss(protocol: DictConfig, is_target: np.ndarray) -> nn.Module:
+    """Build the loss; ``is_target`` are the training labels, by which it may weigh classes."""
+    return build(protocol.loss)(is_target)
+
+
+def build_optimizer(protocol: DictConfig) -> Callable[..., torch.optim.Optimizer]:
+    """Build what makes an optimizer of parameters."""
+    return build(protocol.optimizer)
+
+
+def build_augmentations(cfg: DictConfig) -> Sequence[Callable]:
+    """Build the changes that a training batch goes through, in order."""
+    return [build(step) for step in cfg.augmentation.steps.values()]
+
+
+def build_trainer(cfg: DictConfig) -> Callable[..., pl.Trainer]:
+    """Build what makes a Lightning ``Trainer`` of further arguments."""
+    return build(cfg.trainer)
+
+
+def build_tracker(cfg: DictConfig, **arguments: Any) -> Any:
+    """Start the W&B run of the group ``logger``."""
+    return build(cfg.logger.wandb, **arguments)

@@ -1,0 +1,152 @@
+"""From fitted members to one detector: weights, calibration, checkpoint and scores."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300 import __version__
+from p300.errors import InputError
+from p300.experiments.fit import fit_classical
+from p300.experiments.prepare import Run
+from p300.experiments.results import report_parts
+from p300.splits import inner_folds, shares_samples
+from p300.storage.files import whole_file
+
+if TYPE_CHECKING:
+    from p300.detector import Member
+    from p300.preprocessing import Epochs
+
+log = logging.getLogger("p300.experiments.fit")
+
+
+def finish(run: Run) -> dict[str, Any]:
+    """Combine a run's members, calibrate, and write checkpoint and scores.
+
+    Returns
+    -------
+    dict
+        What ``results.json`` is to hold.
+
+    Raises
+    ------
+    InputError
+        If something could not be fitted, or the calibration is unknown.
+    """
+    from p300.detector import TrainedDetector
+
+    if run.error is not None:
+        raise run.error
+    cfg, epochs, split = run.cfg, run.epochs, run.split
+    members, offset, records, held_out = combined(run)
+    detector = TrainedDetector(
+        members, run.preprocessor, run.recording.speller, run.config, (1.0, offset), run.alignment
+    )
+    scores = detector.score_epochs(epochs.data)
+    if held_out is None and split.validation.any():
+        held_out = np.where(split.validation, scores, np.nan)
+    if held_out is None and cfg.held_out_folds:
+        held_out = left_out_scores(run)
+    slope, shift = 1.0, 0.0
+    if cfg.calibration != "none":
+        slope, shift = calibrated(cfg.calibration, scores, epochs, split.validation)
+        detector.calibration = slope, slope * offset + shift
+    scores = slope * scores + shift
+    detector.save(run.folder / "checkpoint.pt")
+    for number, record in enumerate((r for r in records if "best_pass" in r), start=1):
+        monitored = record[cfg.protocol.monitor]
+        shown = number, cfg.protocol.monitor, monitored, record["best_pass"], record["n_passes"]
+        log.info("network %d: %s %.3f in pass %d of %d", *shown)
+    if held_out is not None:
+        known = ~np.isnan(held_out)
+        held_out = slope * held_out[known] + shift
+        table = epochs.flashes[known].assign(score=held_out)
+        with whole_file(run.folder / "held_out.csv") as file:
+            table.to_csv(file, index=False)
+    results = {
+        "version": __version__,
+        "choices": run.config["choices"],
+        "seed": cfg.seed,
+        "split": str(split),
+        "ch_names": list(epochs.ch_names),
+        "n_parameters": detector.n_parameters,
+        "preprocess_s": run.preprocess_s,
+        "fit_s": run.fit_s,
+        "members": records,
+    }
+    return results | report_parts(scores, epochs, split, run.folder)
+
+
+def combined(
+    run: Run,
+) -> tuple[list[Member], float, list[dict[str, Any]], np.ndarray | None]:
+    """Give each member of a run its weight.
+
+    Returns
+    -------
+    members : list of Member
+        With their weights.
+    offset : float
+        To be added to the weighted sum of their scores.
+    records : list of dict
+        What is to be told of each member.
+    left_out_scores : ndarray, shape (n_flashes,), or None
+        Of a stack: scores of the training flashes by members that were not fitted to them.
+    """
+    stack, left_out = run.stack, None
+    if stack is None:
+        fitted = [one for part in run.fitted for one in part]
+        members, offset = [member for member, _ in fitted], 0.0
+        records = [record for _, record in fitted]
+    else:
+        parts = [
+            stack.combine(run.epochs, *part)
+            for part in zip(run.shares, run.planned, run.fitted, strict=True)
+        ]
+        members = [member for part in parts for member in part[0]]
+        offset = float(np.mean([part[1] for part in parts]))
+        records = [record for part in parts for record in part[2]]
+        left_out = np.mean([part[3] for part in parts], axis=0)
+    for member, record in zip(members, records, strict=True):
+        member.weight /= len(run.shares)
+        record["weight"] = member.weight
+    return members, offset, records, left_out
+
+
+def left_out_scores(run: Run) -> np.ndarray:
+    """Score the training flashes of a classical detector fold by fold, fitted to the others.
+
+    Returns
+    -------
+    ndarray, shape (n_flashes,)
+        nan elsewhere.
+    """
+    flashes, scores = run.epochs.flashes, np.full(len(run.epochs.flashes), np.nan)
+    window_s = (run.epochs.tmin, run.epochs.tmin + run.epochs.data.shape[-1] / run.epochs.sfreq)
+    folds = inner_folds(flashes, run.split.train, run.cfg.held_out_folds)
+    for k in range(folds.max() + 1):
+        out = folds == k
+        others = ~shares_samples(flashes, out, window_s)
+        fitted = [fit_classical(run.cfg.model, run.epochs, r & others) for r in run.shares]
+        scores[out] = np.mean([member.score(run.epochs.data[out]) for member in fitted], axis=0)
+    return scores
+
+
+def calibrated(
+    kind: str, scores: np.ndarray, epochs: Epochs, validation: np.ndarray
+) -> tuple[float, float]:
+    """Fit slope and offset of the scores on the validation part.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind.
+    """
+    from p300.spelling import fit_platt
+
+    if kind not in ("platt", "temperature"):
+        raise InputError(f"calibration={kind}; expected none, platt or temperature")
+    is_target = epochs.flashes["is_target"][validation].to_numpy(bool)
+    return fit_platt(scores[validation], is_target, temperature_only=kind == "temperature")

@@ -1,0 +1,237 @@
+"""Sweeps (``p300 train -m``): which runs are finished, and how one job is run.
+
+A run is known by its resolved configuration, whatever its folder is called and whatever was typed
+to compose it. A sweep that was interrupted goes on with the same command in the same folder
+(``hydra.sweep.dir=FOLDER``): finished runs are taken as they are, all others are run anew. What a
+run found with another version of p300 is taken too, and said; remove the folder to run it again.
+
+Launchers know nothing of this: :mod:`hydra_plugins.p300_launcher` stands between the sweeper and
+whichever was chosen, and asks the plain functions here and in :mod:`p300.experiments.sweep.jobs`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+import json
+import logging
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from p300.errors import InputError
+from p300.storage.files import LOCK, alone, whole_file
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+log = logging.getLogger("p300.experiments.folder")
+
+#: Parts of a run's configuration that do not change what it finds.
+WITHOUT_EFFECT = ("cache", "choices", "logger", "progress", "quiet", "save_every_s", "threads")
+
+
+def fingerprint(config: Mapping[str, Any]) -> str:
+    """Name a resolved configuration by all that can change what a run of it finds.
+
+    Examples
+    --------
+    >>> one = fingerprint({"seed": 0, "model": {"n_filters": 10}, "quiet": True})
+    >>> one == fingerprint({"model": {"n_filters": 10.0}, "seed": 0, "quiet": False})
+    True
+    >>> one == fingerprint({"model": {"n_filters": 10}, "seed": 1})
+    False
+    """
+    kept = {k: v for k, v in config.items() if k not in WITHOUT_EFFECT}
+    return hashlib.sha256(json.dumps(_comparable(kept), sort_keys=True).encode()).hexdigest()
+
+
+def finished_runs(folder: str | Path) -> dict[str, Path]:
+    """Find every finished run below a folder.
+
+    Returns
+    -------
+    dict of str to Path
+        :func:`fingerprint` to run folder; of several alike, the first by name.
+    """
+    runs: dict[str, Path] = {}
+    for here, folders, files in os.walk(folder):
+        if "config.yaml" not in files:
+            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            continue
+        folders.clear()  # no run holds another
+        if "results.json" in files:
+            runs.setdefault(run_key(Path(here)), Path(here))
+    return runs
+
+
+def run_key(run: Path) -> str:
+    """Give the :func:`fingerprint` of the configuration in a run folder."""
+    from omegaconf import OmegaConf
+
+    return fingerprint(OmegaConf.to_container(OmegaConf.load(run / "config.yaml")))
+
+
+def finished_results(config: Mapping[str, Any], sweep_folder: str | Path) -> dict | None:
+    """Give what a finished run of this configuration found, wherever below a folder it lies.
+
+    Parameters
+    ----------
+    config : mapping
+        Resolved, plain containers.
+    sweep_folder : path
+        Searched through all its subfolders; it need not exist.
+
+    Returns
+    -------
+    dict or None
+        What its ``results.json`` holds; None if there is no such run.
+    """
+    run = finished_runs(sweep_folder).get(fingerprint(config))
+    return None if run is None else read_results(run)
+
+
+def read_results(run: Path) -> dict[str, Any]:
+    """Read what a finished run found."""
+    return json.loads((run / "results.json").read_text("utf-8"))
+
+
+def objective(results: Mapping[str, Any]) -> float:
+    """Give what a search maximises: the validation AUC, ``nan`` without a validation part.
+
+    Examples
+    --------
+    >>> objective({"validation": {"detection": {"auc": 0.75}}}), objective({})
+    (0.75, nan)
+    """
+    auc = results.get("validation", {}).get("detection", {}).get("auc")
+    return math.nan if auc is None else float(auc)
+
+
+def run_job(run: Callable[[], dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """Run one job of a sweep, wherever its launcher put it.
+
+    A job that a batch system starts twice goes on from what its training saved, or begins again,
+    unless it was finished; why one failed stands in ``error.txt``.
+
+    Parameters
+    ----------
+    run : callable
+        Trains into the folder and gives the results.
+    folder : Path
+        The run folder; it holds Hydra's files already.
+    """
+    if (folder / "results.json").exists():
+        return read_results(folder)
+    make_ready(folder)
+    try:
+        with noting_failure(folder):
+            return run()
+    finally:
+        gc.collect()  # a trainer and its network hold each other, and the recording, until then
+
+
+def make_ready(folder: Path) -> None:
+    """Remove what an earlier start left in a run folder, but a training that can go on.
+
+    Raises
+    ------
+    InputError
+        If another process is at work there.
+    """
+    kept = {".hydra", "train.log", LOCK}  # those are this start's own
+    with alone(folder):
+        if can_go_on(folder):
+            kept |= {"config.yaml", "networks"}
+        for path in folder.iterdir():
+            if path.name not in kept:
+                (shutil.rmtree if path.is_dir() else os.unlink)(path)
+
+
+@contextlib.contextmanager
+def noting_failure(folder: Path) -> Iterator[None]:
+    """Write down in a run folder why what is done fails."""
+    try:
+        yield
+    except Exception as error:
+        text = sentence(error)
+        with contextlib.suppress(OSError), whole_file(folder / "error.txt") as file:
+            file.write(text + "\n")
+        log.warning("failed, and the sweep goes on: %s", text)
+        if isinstance(_cause(error), InputError | OSError):
+            raise
+        raise RuntimeError(text) from error  # one that can be sent from process to process
+
+
+def can_go_on(folder: Path) -> bool:
+    """Tell whether an interrupted run saved a training that can go on."""
+    return (folder / "config.yaml").exists() and any(folder.glob("networks/*.ckpt"))
+
+
+def sentence(error: BaseException) -> str:
+    """Say what went wrong in one line; a bad input's message is complete in itself.
+
+    Examples
+    --------
+    >>> sentence(ZeroDivisionError("division by zero"))
+    'ZeroDivisionError: division by zero'
+    """
+    error = _cause(error)
+    text = " ".join(str(error).split())
+    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Look behind Hydra's own exception where it could not make an object."""
+    is_wrapped = type(error).__name__ == "InstantiationException" and error.__cause__ is not None
+    return error.__cause__ if is_wrapped else error
+
+
+def _comparable(value: Any) -> Any:
+    """Make numbers alike that are equal, so that 10 and 10.0 are one configuration."""
+    if isinstance(value, Mapping):
+        return {str(k): _comparable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_comparable(v) for v in value]
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < 2**53 else value
+
+
+def is_finished(folder: Path, cfg: DictConfig) -> bool:
+    """Tell whether a folder holds a finished run of just this configuration."""
+    from omegaconf import OmegaConf
+
+    if not (folder / "results.json").exists() or not (folder / "config.yaml").exists():
+        return False
+    ran = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    wanted = OmegaConf.to_container(cfg, resolve=True)
+    return fingerprint(ran) == fingerprint(wanted)
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write the resolved configuration into a run folder, or find the same one there.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a finished run, or the beginning of another one.
+    """
+    from omegaconf import OmegaConf
+
+    path = folder / "config.yaml"
+    if (folder / "results.json").exists():
+        raise InputError(f"{folder} holds a finished run; expected a new folder")
+    if path.exists() and fingerprint(OmegaConf.to_container(OmegaConf.load(path))) != fingerprint(
+        config
+    ):
+        raise InputError(
+            f"{folder} holds the beginning of a run with another configuration; expected a new "
+            f"folder, or the same configuration to go on with it"
+        )
+    with whole_file(path) as file:
+        file.write(OmegaConf.to_yaml(OmegaConf.create(config)))

@@ -1,0 +1,86 @@
+"""The overrides that compose a configuration again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+#: Groups that do not change what is found.
+WITHOUT_EFFECT = ("logger", "trainer")
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name every single value of a configuration by its full key.
+
+    Examples
+    --------
+    >>> flatten({"model": {"n_filters": 10}, "seed": 0})
+    {'model.n_filters': 10, 'seed': 0}
+    """
+    flat = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat
+
+
+def overrides_of(config: Mapping[str, Any]) -> list[str]:
+    """Find overrides that compose a run's configuration: its choices, and what they leave.
+
+    Values that other values imply are left out.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    from p300.experiments.configuration import conf_dir
+
+    chosen = {k: v for k, v in config["choices"].items() if v is not None}
+    overrides = [f"{group}={name}" for group, name in chosen.items() if group in ("data",)]
+    overrides += [f"experiment={chosen['experiment']}"] if "experiment" in chosen else []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        try:
+            plain = compose("train", overrides=overrides, return_hydra_config=True)
+            choices = plain.hydra.runtime.choices
+            overrides += [f"{k}={v}" for k, v in chosen.items() if choices.get(k) != v]
+            composed = compose("train", overrides=overrides)
+        except HydraException:  # a choice of another version, or of somebody's own
+            return [f"{k}={v}" for k, v in chosen.items()] + [f"seed={config['seed']}"]
+    have = flatten(OmegaConf.to_container(composed, resolve=False))
+    want = flatten({k: v for k, v in config.items() if k != "choices"})
+    return overrides + _differences(have, want)
+
+
+def _differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> list[str]:
+    overrides = []
+    for key, value in want.items():
+        if key.split(".")[0] in WITHOUT_EFFECT or key == "progress":
+            continue
+        default = have.get(key, ...)
+        if default == value or (isinstance(default, str) and "${" in default):
+            continue
+        if isinstance(default, list) and any("${" in str(part) for part in default):
+            continue
+        overrides.append(f"{'' if default is not ... else '+'}{key}={_in_hydra(value)}")
+    return overrides + [
+        f"~{key}" for key in have if key not in want and "${" not in str(have[key])
+    ]
+
+
+def _in_hydra(value: Any) -> str:
+    """Write a value as Hydra reads it on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return f"[{','.join(map(_in_hydra, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{k}:{_in_hydra(v)}' for k, v in value.items())}}}"
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
+        return "'" + value.replace("'", "\\'") + "'"
+    return str(value)

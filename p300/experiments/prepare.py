@@ -1,0 +1,259 @@
+"""A configured run between recording and results, and what runs of one process share."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.experiments.build import (
+    build_alignment,
+    build_preprocessor,
+    build_recording,
+    build_stack,
+    reader_takes,
+)
+from p300.experiments.networks import select_electrodes
+from p300.integrity import check_recording
+from p300.splits import Split, member_rows
+from p300.storage.files import whole_file
+from p300.terminal import step
+from p300.training.stacking import PlannedFit, Stack
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from p300.detector import Member
+    from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor
+    from p300.recording import Recording
+
+log = logging.getLogger("p300.experiments.fit")
+
+#: What was fitted, and what is to be told of it.
+Fitted = tuple["Member", dict[str, Any]]
+
+
+@dataclass
+class Run:
+    """A configured run between recording and results.
+
+    Parameters
+    ----------
+    cfg, config : DictConfig and dict
+        As composed, and resolved to plain containers.
+    recording : Recording
+    split : Split
+    folder : Path
+        Of the run.
+    tracker : wandb.Run or None
+
+    Attributes
+    ----------
+    preprocessor, alignment, epochs
+        What the recording went through, and what it became.
+    shares : list of ndarray of bool
+        The training flashes of each member of an ensemble.
+    planned : list of list of PlannedFit
+        What is to be fitted to each share.
+    fitted : list of list of (Member, dict)
+        In the same order.
+    error : Exception or None
+        Why something could not be fitted.
+    """
+
+    cfg: DictConfig
+    config: dict[str, Any]
+    recording: Recording
+    split: Split
+    folder: Path
+    tracker: Any = None
+    preprocessor: Preprocessor = field(init=False)
+    alignment: EuclideanAlignment | None = field(init=False)
+    epochs: Epochs = field(init=False)
+    shares: list[np.ndarray] = field(init=False)
+    planned: list[list[PlannedFit]] = field(init=False)
+    fitted: list[list[Fitted]] = field(init=False)
+    error: Exception | None = None
+    preprocess_s: float = 0.0
+    fit_s: float = 0.0
+
+    @cached_property
+    def stack(self) -> Stack | None:
+        """The configured stack, where the model is one."""
+        from p300.detector import import_class
+
+        is_stack = import_class(self.cfg.model["_target_"]) is Stack
+        return build_stack(self.cfg.model) if is_stack else None
+
+
+class Shared:
+    """What runs of one process have in common: the last recording, and its epochs.
+
+    Of earlier recordings nothing is kept, so that a sweep over subjects needs the memory of one.
+    """
+
+    def __init__(self) -> None:
+        self._key: str | None = None
+        self._recording: Recording | None = None
+        self._report = ""
+        self._epochs: dict[str, Epochs] = {}
+
+    def recording(self, cfg: DictConfig, folder: Path) -> Recording:
+        """Read a run's recording, or take the last one; its integrity goes into the folder."""
+        from omegaconf import OmegaConf
+
+        steps = cfg.preprocessing
+        parts = [OmegaConf.to_container(cfg.data, resolve=True), steps.tmin, steps.tmax]
+        key = json.dumps(parts, sort_keys=True, default=str)
+        if key != self._key:
+            self._key, self._recording, self._epochs = None, None, {}
+            self._recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
+            self._key, self._report = key, (folder / "integrity.txt").read_text("utf-8")
+        else:
+            with whole_file(folder / "integrity.txt") as file:
+                file.write(self._report)
+        return self._recording
+
+    def epochs(self, run: Run) -> Epochs:
+        """Make a run's epochs, or take those of one with the same preprocessing."""
+        key = json.dumps([run.preprocessor.get_state(), repr(run.alignment)], sort_keys=True)
+        if run.recording is not self._recording:
+            return make_epochs(run.cfg, run.preprocessor, run.alignment, run.recording)
+        if key not in self._epochs:
+            self._epochs[key] = make_epochs(
+                run.cfg, run.preprocessor, run.alignment, run.recording
+            )
+        return self._epochs[key]
+
+
+def prepare(run: Run, shared: Shared) -> None:
+    """Cut and align the epochs of a run, and plan what is to be fitted to them.
+
+    Parameters
+    ----------
+    run : Run
+        Changed.
+    shared : Shared
+        Of the runs of this process.
+    """
+    started, cfg, train = time.perf_counter(), run.cfg, run.split.train
+    run.preprocessor = build_preprocessor(cfg)
+    run.alignment = build_alignment(cfg)
+    with step("preprocessing: fit"):
+        run.preprocessor.fit(run.recording, rows=train)
+    run.epochs = shared.epochs(run)
+    if cfg.select_electrodes.n is not None:
+        best = select_electrodes(cfg, run.epochs, run.split, run.folder)
+        run.preprocessor = run.preprocessor.set_params(channels=best)
+        run.preprocessor.fit(run.recording, rows=train)
+        run.epochs = shared.epochs(run)
+    run.preprocess_s = time.perf_counter() - started
+    log.info("preprocessed to %s in %.1f s", run.epochs.data.shape, run.preprocess_s)
+    run.shares = member_rows(
+        run.epochs.flashes,
+        train,
+        n_members=cfg.ensemble.n_members,
+        share=cfg.ensemble.share,
+        seed=cfg.seed,
+    )
+    stack = run.stack
+    if stack is None:
+        run.planned = [[PlannedFit(cfg.model, r, run.split.validation)] for r in run.shares]
+    else:
+        run.planned = [stack.plan(run.epochs, rows) for rows in run.shares]
+
+
+def make_epochs(
+    cfg: DictConfig,
+    preprocessor: Preprocessor,
+    alignment: EuclideanAlignment | None,
+    recording: Recording,
+) -> Epochs:
+    """Cut all epochs, or take them from the configured cache, and align them."""
+    from p300.preprocessing import EpochsCache, aligned
+
+    with step("preprocessing", len(recording.flashes), "flashes") as cut:
+        on_cut = cut.advance if cut.has_bar else None
+        if cfg.cache.folder is None:
+            epochs = preprocessor.epochs(recording, on_cut=on_cut)
+        else:
+            cache = EpochsCache(cfg.cache.folder, max_bytes=cfg.cache.max_gb * 1e9)
+            epochs = cache.epochs(preprocessor, recording, on_cut=on_cut)
+        return aligned(epochs, alignment)
+
+
+def check_labels(recording: Recording, split: Split) -> None:
+    """Refuse to train or validate on flashes without a label.
+
+    Raises
+    ------
+    InputError
+        With their number.
+    """
+    used = split.train | split.validation
+    unknown = int((recording.flashes["is_target"].isna().to_numpy() & used).sum())
+    if unknown:
+        raise InputError(
+            f"{recording.name}: {unknown} of the {used.sum()} flashes to train on have no label"
+        )
+
+
+def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> Recording:
+    """Read the configured recording and write its integrity report into the run folder.
+
+    Parameters
+    ----------
+    data : DictConfig
+        The configuration group; its ``read`` names the reader and its arguments.
+    folder : Path
+        For ``integrity.txt``.
+    tmin, tmax : float
+        Interval of the epochs that will be cut, in seconds from the flash.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or its report refuses it.
+    """
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always", UserWarning)
+        with step("reading"):
+            recording = build_recording(data)
+    for doubt in doubts:
+        log.warning("%s", doubt.message)
+    report = check_recording(recording, tmin=tmin, tmax=tmax)
+    with whole_file(folder / "integrity.txt") as file:
+        file.write(f"{recording!r}\n\n{report}\n")
+    report.raise_if_refused()
+    return recording
+
+
+def read_runs(data: DictConfig, runs: Sequence | None) -> Recording:
+    """Read the configured recording, or some of its runs.
+
+    Raises
+    ------
+    InputError
+        If it has no such run, or no screen.
+    """
+    takes_runs = reader_takes(data, "runs")
+    arguments = {"runs": list(runs)} if runs is not None and takes_runs else {}
+    recording = build_recording(data, **arguments)
+    if runs is not None and not takes_runs:
+        is_wanted = recording.flashes["run"].isin(list(runs)).to_numpy()
+        if not is_wanted.any():
+            known = sorted(set(recording.flashes["run"].tolist()))
+            raise InputError(f"{recording.name}: no run {list(runs)}; expected some of {known}")
+        recording = recording.select(is_wanted)
+    if recording.speller is None:
+        raise InputError(f"{recording.name} has no speller; expected a spelled recording")
+    return recording

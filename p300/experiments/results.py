@@ -1,0 +1,180 @@
+"""What a run found out: scores to tables, tables to files and to the terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.metrics import detection_metrics
+from p300.recording import FLASH_COLUMNS
+from p300.spelling import accuracy_by_repetition, spell, text_after, timing
+from p300.spelling.early import ALL, HINDSIGHT
+from p300.splits import PARTS, Split
+from p300.storage.files import whole_file
+from p300.terminal import show
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.preprocessing import Epochs
+    from p300.speller import Speller
+
+log = logging.getLogger("p300.experiments.results")
+
+
+def summarize(scores, flashes: pd.DataFrame, speller: Speller | None) -> dict[str, Any]:
+    """Measure how well a part of a recording was detected and, with a screen, spelled.
+
+    Parameters
+    ----------
+    scores : array-like of float, shape (n_flashes,)
+        Larger = more target-like, 0 where both are equally likely.
+    flashes : DataFrame
+        The flash table of that part.
+    speller : Speller or None
+        The screen; None for an oddball.
+
+    Returns
+    -------
+    dict
+        Plain numbers and text: ``n_flashes``; where labels are known ``detection`` (of
+        :func:`p300.metrics.detection_metrics`, pooled per subject and averaged over subjects)
+        and ``by_subject``; where text can be read ``wanted`` and ``spelling``, a list with one
+        entry a number of repetitions.
+    """
+    scores = np.asarray(scores, float)
+    summary: dict[str, Any] = {"n_flashes": len(flashes)}
+    labelled = flashes["is_target"].notna().to_numpy()
+    by_subject = {}
+    for subject, rows in flashes.groupby("subject", sort=False).indices.items():
+        rows = rows[labelled[rows]]
+        if len(rows):
+            truth = flashes["is_target"].to_numpy()[rows].astype(bool)
+            by_subject[str(subject)] = detection_metrics(truth, scores[rows])
+    if by_subject:
+        measures = next(iter(by_subject.values()))
+        summary["detection"] = {
+            name: float(np.mean([m[name] for m in by_subject.values()])) for name in measures
+        }
+        summary["by_subject"] = by_subject
+    if speller is not None and not flashes["character"].isna().any():
+        repetition_s, pause_s = timing(flashes, len(speller.codes))
+        spelled = spell(scores, flashes, speller)
+        table = accuracy_by_repetition(
+            spelled, speller, repetition_s=repetition_s, pause_s=pause_s
+        )
+        summary["wanted"] = text_after(spelled, int(spelled["n_repetitions"].max()), "wanted")
+        summary["spelling"] = table.to_dict("records")
+    return summary
+
+
+def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path) -> dict[str, Any]:
+    """Write every flash's score, show the test part's table, and return the summaries."""
+    part = np.select([getattr(split, p) for p in PARTS], PARTS, "unused")
+    table = epochs.flashes.assign(part=part, score=scores)
+    with whole_file(folder / "scores.csv") as file:
+        table.to_csv(file, index=False)
+    summaries = {}
+    for name in PARTS[1:]:
+        rows = getattr(split, name)
+        if rows.any():
+            summaries[name] = summarize(scores[rows], epochs.flashes[rows], epochs.speller)
+    shown = "test" if "test" in summaries else "validation"
+    if shown in summaries:
+        show(results_table(summaries[shown], f"{epochs.name}, {shown} part"))
+    return summaries
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write plain containers as JSON, whole or not at all; numbers not finite become null."""
+    text = json.dumps(_plain(content), indent=2, allow_nan=False)
+    with whole_file(path) as file:
+        file.write(text + "\n")
+
+
+def read_scores(folder: Path, part: str | None = None) -> pd.DataFrame:
+    """Read the flash table of a run, with its part and score for every flash; one part, or all."""
+    import pandas as pd
+
+    table = pd.read_csv(folder / "scores.csv", dtype=FLASH_COLUMNS)
+    return table if part is None else table[table["part"] == part]
+
+
+def results_table(summary: dict[str, Any], title: str):
+    """Make what the terminal shows of a summary: text by number of repetitions, and detection."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    if "detection" in summary:
+        names = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
+        shown = ("auc", "balanced_accuracy", "recall", "precision")
+        measures = (f"{names.get(k, k)} {summary['detection'][k]:.3f}" for k in shown)
+        detection = Text(f"{summary['n_flashes']} flashes: {', '.join(measures)}")
+    else:
+        detection = Text(f"{summary['n_flashes']} flashes without labels")
+    if "spelling" not in summary:
+        return Group(Text(title), detection)
+    table = Table()
+    for name in ("repetitions", "right", "accuracy [95 % CI]", "bits/min"):
+        table.add_column(name, justify="right")
+    table.add_column("text")
+    for row in summary["spelling"]:
+        measured = ("", "", "")
+        if row["n_characters"]:
+            measured = (
+                f"{row['n_right']}/{row['n_characters']}",
+                f"{row['accuracy']:.0%} [{row['low']:3.0%} – {row['high']:4.0%}]",
+                f"{row['bits_per_minute']:.1f}",
+            )
+        text = Text(_shortened(row["text"]))
+        table.add_row(str(row["n_repetitions"]), *measured, text)
+    return Group(Text(f"{title}; wanted: {_shortened(summary['wanted'])}"), table, detection)
+
+
+def _shortened(text: str, length: int = 40) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def stopping_table(rows: list[dict[str, Any]]):
+    """Make what the terminal shows of :func:`stop_early`."""
+    from rich.table import Table
+
+    names = {ALL: "× all", HINDSIGHT: "× best"}
+    rivals = [rival for rival in names if rival in rows[0]["over"]]
+    table = Table(
+        title="ending a character early",
+        title_justify="left",
+        caption="brackets: 95 % intervals; × all, × best: bits/min over those of all repetitions, "
+        "and of the fixed number that is best in hindsight; idle: read though nothing was wanted",
+        caption_justify="left",
+    )
+    table.add_column("rule, chosen for", no_wrap=True)
+    idle = ["idle"] if any("idle_read" in row for row in rows) else []
+    for name in ["right", "repet.", "bits/min", *(names[r] for r in rivals), *idle]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row["rule"],
+            f"{row['n_right']}/{row['n_characters']}",
+            f"{row['n_repetitions']:.1f}",
+            f"{row['bits_per_minute']:.1f} [{row['bits_low']:.1f}, {row['bits_high']:.1f}]",
+            *(f"{row['over'][rival]['ratio']:.2f}" for rival in rivals),
+            *([f"{row['idle_read']:.0%}"] if "idle_read" in row else []),
+        )
+    return table

@@ -1,0 +1,161 @@
+"""Sweeps through submitit: submit all jobs as one array and wait for each, whatever befalls it.
+
+The launcher of Hydra's submitit plugin gives up at the first job that the batch system ends, while
+the others still run, and asks ``sacct`` alone, which not every cluster has; so a job that was
+killed there is waited for without end.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from p300.experiments.sweep.jobs import Job
+
+log = logging.getLogger("p300.experiments.folder")
+
+#: Seconds between two looks at the queue.
+POLL_S = 5.0
+
+#: Seconds that a job which has left the queue has for its result to appear on a shared disk.
+GRACE_S = 15.0
+
+
+def wait_for_earlier(launcher) -> None:
+    """Wait for jobs that an earlier start of the same sweep left in SLURM's queue.
+
+    They go on when the command that submitted them is ended; what they find need not be sought
+    twice.
+    """
+    folder = Path(launcher.params["submitit_folder"]).parent
+    submitted = {path.name for path in folder.glob("[0-9]*")}
+    is_first = True
+    while submitted and (left := submitted & (queued_jobs() or set())):
+        if is_first:
+            log.warning(
+                "%d jobs of this sweep are still in SLURM's queue and are waited for; "
+                "`scancel %s` ends them",
+                len(left),
+                " ".join(sorted({name.partition("_")[0] for name in left})),
+            )
+        is_first = False
+        time.sleep(POLL_S)
+
+
+def launch_and_wait(launcher, jobs: Sequence[Job], overrides: Sequence[Sequence[str]]) -> None:
+    """Submit the jobs as the submitit launcher would, and wait until the last one has ended.
+
+    A job that ended without results gets the reason.
+
+    Parameters
+    ----------
+    launcher : BaseSubmititLauncher
+        Set up by Hydra.
+    jobs : sequence of Job
+        Each with its folder.
+    overrides : sequence of sequence of str
+        Of each job.
+    """
+    from hydra.core.singleton import Singleton
+
+    from p300.experiments.sweep.jobs import settle
+
+    state = Singleton.get_state()
+    arguments = [
+        (list(chosen), "hydra.sweep.dir", job.number, f"job_id_for_{job.number}", state)
+        for job, chosen in zip(jobs, overrides, strict=True)
+    ]
+    submitted = make_executor(launcher).map_array(launcher, *zip(*arguments, strict=True))
+    numbers = f"{submitted[0].job_id} … {submitted[-1].job_id}"
+    log.info("%d jobs submitted: %s", len(submitted), numbers)
+    wait(submitted)
+    for job, handle in zip(jobs, submitted, strict=True):
+        if settle([job]):
+            job.lose(why_ended(handle))
+
+
+def make_executor(launcher):
+    """Make submitit's executor with the parameters of Hydra's launcher."""
+    import submitit
+    from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+
+    cluster, params = launcher._EXECUTOR, dict(launcher.params)
+    first = {"folder": params.pop("submitit_folder")}
+    if "max_num_timeout" in params:
+        first[f"{cluster}_max_num_timeout"] = params.pop("max_num_timeout")
+    executor = submitit.AutoExecutor(cluster=cluster, **first)
+    shared = BaseQueueConf.__dataclass_fields__
+    executor.update_parameters(
+        **{k if k in shared else f"{cluster}_{k}": v for k, v in params.items()}
+    )
+    return executor
+
+
+def wait(submitted: Sequence) -> None:
+    """Wait until every job has its result or has been out of the queue for a while."""
+    waiting, gone_since, pause = list(submitted), {}, 0.5
+    while waiting:
+        time.sleep(pause)
+        pause = min(2 * pause, POLL_S)
+        queue, now = queued_jobs(), time.monotonic()
+        for handle in list(waiting):
+            if handle.paths.result_pickle.exists():
+                waiting.remove(handle)
+            elif not is_gone(handle, queue):
+                gone_since.pop(handle, None)  # put back into the queue
+            elif now - gone_since.setdefault(handle, now) > GRACE_S:
+                waiting.remove(handle)
+
+
+def is_gone(handle, queue: set[str] | None) -> bool:
+    """Tell whether a job is neither waiting nor running."""
+    if not is_slurm(handle):
+        return handle.done()  # a process of this computer
+    return queue is not None and handle.job_id not in queue
+
+
+def is_slurm(handle) -> bool:
+    """Tell a job of SLURM from a process of this computer."""
+    return type(handle).__name__ == "SlurmJob"
+
+
+def queued_jobs() -> set[str] | None:
+    """List what SLURM has of this user's jobs; None where it does not answer."""
+    try:
+        asked = subprocess.run(
+            ["squeue", "--me", "--noheader", "--array", "--format=%i"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return set(asked.stdout.split())
+
+
+def why_ended(handle) -> str:
+    """Say in one sentence why a job of submitit has no results."""
+    messages = f"its messages are in {handle.paths.stderr}"
+    if handle.paths.result_pickle.exists():
+        trace = str(handle.exception() or "").strip().splitlines()
+        last = trace[-1] if trace else "it gave no reason"
+        return f"{' '.join(last.split())}; {messages}"
+    if not is_slurm(handle):
+        return f"its process ended before the run did; {messages}"
+    try:
+        shown = subprocess.run(
+            ["scontrol", "--oneliner", "show", "job", handle.job_id],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        shown = ""
+    fields = dict(part.partition("=")[::2] for part in shown.split())
+    state = fields.get("JobState", "state no longer known")
+    return f"SLURM ended job {handle.job_id} ({state}) before the run did; {messages}"

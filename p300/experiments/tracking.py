@@ -1,0 +1,245 @@
+"""What a run records in W&B, and what it leaves out.
+
+Numbers always; tables, figures and text unless ``logger.share=numbers``; the checkpoint where
+``logger.artifact=true``. No absolute path is recorded. ``docs/wandb.md`` says how to look at it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from p300.errors import InputError
+from p300.experiments.build import build_tracker
+from p300.experiments.results import read_scores
+from p300.splits import PARTS
+from p300.storage.privacy import public, without_paths
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from omegaconf import DictConfig
+
+    from p300.speller import Speller
+
+log = logging.getLogger("p300.experiments.tracking")
+
+SHARES = ("all", "numbers")
+
+#: Of the table of accuracies, with what W&B calls each.
+COLUMNS = {
+    "n_repetitions": "n_repetitions",
+    "accuracy": "accuracy",
+    "low": "low",
+    "high": "high",
+    "bits_per_minute": "bits_per_min",
+    "text": "text",
+}
+
+#: Dots an inch of a figure: 770 pixels for one that fills a page.
+DPI = 110
+
+
+def start_tracking(cfg: DictConfig, config: dict[str, Any], folder: Path):
+    """Start the W&B run that the logger configuration asks for; None where it asks for none.
+
+    Raises
+    ------
+    InputError
+        If ``logger.share`` is unknown, or keeps back what ``logger.artifact`` asks for.
+    """
+    if cfg.logger.wandb is None:
+        return None
+    share = cfg.logger.get("share", "all")
+    if share not in SHARES:
+        raise InputError(f"logger.share={share}; expected one of {', '.join(SHARES)}")
+    if share == "numbers" and cfg.logger.get("artifact"):
+        raise InputError(
+            "logger.share=numbers sends nothing learned from the data but numbers, and "
+            "logger.artifact=true asks for the checkpoint; expected one of them"
+        )
+    choices = config["choices"]
+    named = {
+        "name": f"{choices['data']}-{choices['experiment']}-seed{cfg.seed}",
+        "group": choices["data"],
+        "job_type": "train",
+        "tags": [choices["experiment"], choices["protocol"]],
+        "dir": str(folder.resolve()),  # W&B's process may stand in another folder
+    }
+    named = {k: v for k, v in named.items() if k not in cfg.logger.wandb}  # configured wins
+    tracker = build_tracker(cfg, **named)
+    tracker.config.update(shareable(config, share))
+    return tracker
+
+
+def shareable(config: dict[str, Any], share: str = "all") -> dict[str, Any]:
+    """Leave out of a run's configuration what says where it ran, and on whose data.
+
+    Parameters
+    ----------
+    config : dict
+        Resolved, plain containers.
+    share : {"all", "numbers"}
+        With "numbers", only the subject's code is left of ``data``.
+
+    Returns
+    -------
+    dict
+        Absolute paths below the working directory are relative to it; of others the last part
+        is left.
+
+    Examples
+    --------
+    >>> shareable({"data": {"root": "/home/me/eeg/iib", "subject": "A"}})
+    {'data': {'root': 'iib', 'subject': 'A'}}
+    >>> shareable({"data": {"root": "/home/me/eeg/iib", "subject": "A"}}, "numbers")
+    {'data': {'subject': 'A'}}
+    """
+    if share == "numbers":
+        kept = {k: v for k, v in config.get("data", {}).items() if k == "subject"}
+        config = {**config, "data": kept}
+    return without_paths(public(config), mark="")
+
+
+def log_run(
+    tracker, cfg: DictConfig, results: dict[str, Any], speller: Speller | None, folder: Path
+) -> None:
+    """Record a finished run: summary, and what else it is to share.
+
+    A failure is said and costs no run its results.
+    """
+    folder = folder.resolve()
+    try:
+        tracker.summary.update(headline(results))
+        if cfg.logger.get("share", "all") == "all":
+            with _staged_below(folder):
+                monitor = cfg.protocol.monitor if has_figures(cfg) else None
+                tracker.log(tables_and_figures(results, speller, folder, monitor))
+        if cfg.logger.get("artifact"):
+            with _staged_below(folder):
+                log_checkpoint(tracker, results, folder)
+    except Exception as error:  # whatever it is, hours of training are worth more
+        log.warning("W&B lacks a part of this run: %s: %s", type(error).__name__, error)
+        log.debug("", exc_info=True)
+
+
+def has_figures(cfg: DictConfig) -> bool:
+    """Tell whether W&B gets figures: asked for, or of a run that is not one of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    is_sweep = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+    return bool({"always": True, "never": False}.get(cfg.logger.get("figures"), not is_sweep))
+
+
+def headline(results: dict[str, Any]) -> dict[str, float]:
+    """Pick the few numbers that runs are compared by."""
+    numbers = {k: results[k] for k in ("fit_s", "preprocess_s", "n_parameters") if k in results}
+    for part in PARTS[1:]:
+        summary = results.get(part, {})
+        for name, value in summary.get("detection", {}).items():
+            numbers[f"{part}/{name}"] = value
+        rows = [row for row in summary.get("spelling", []) if row["n_characters"]]
+        for row in rows:
+            numbers[f"{part}/accuracy_{row['n_repetitions']:02d}"] = row["accuracy"]
+            numbers[f"{part}/bits_per_min_{row['n_repetitions']:02d}"] = row["bits_per_minute"]
+        if rows:
+            numbers[f"{part}/best_bits_per_min"] = max(r["bits_per_minute"] for r in rows)
+    return {k: v for k, v in numbers.items() if math.isfinite(v)}
+
+
+def tables_and_figures(
+    results: dict[str, Any], speller: Speller | None, folder: Path, monitor: str | None
+) -> dict[str, Any]:
+    """Make W&B's table and images of a run; figures that it has no data for are left out.
+
+    With None for the monitored value there are no images.
+    """
+    import wandb
+
+    part = "test" if "test" in results else "validation"
+    rows = results.get(part, {}).get("spelling", [])
+    logged: dict[str, Any] = {}
+    if rows:
+        cells = [[_finite(row[column]) for column in COLUMNS] for row in rows]
+        table = wandb.Table(columns=list(COLUMNS.values()), data=cells)
+        logged[f"{part}/accuracy_by_repetition"] = table
+    drawn = {} if monitor is None else _figures(results, part, speller, folder, monitor)
+    for name, draw in drawn.items():
+        try:
+            figure = draw()
+        except InputError as error:
+            log.debug("no figure of %s: %s", name, error)
+            continue
+        logged[f"figures/{name}"] = wandb.Image(_picture(figure), caption=figure.get_label())
+    return logged
+
+
+def _figures(
+    results, part: str, speller: Speller | None, folder: Path, monitor: str
+) -> dict[str, Callable[[], Figure]]:
+    from p300 import figures
+    from p300.spelling import spell
+
+    name, scores = results["choices"]["experiment"], read_scores(folder, part)
+    drawn = {
+        "training": lambda: figures.draw_training(figures.read_training(folder), monitor=monitor),
+        "roc": lambda: figures.draw_roc({name: scores}, part=part),
+    }
+    if speller is not None and "spelling" in results.get(part, {}):
+        rows, n_symbols = results[part]["spelling"], len(speller.symbols)
+        spelled = spell(scores["score"], scores, speller)
+        drawn["accuracy"] = lambda: figures.draw_accuracy({name: rows}, n_symbols=n_symbols)
+        drawn["confusion"] = lambda: figures.draw_confusion(spelled, speller)
+    return drawn
+
+
+def log_checkpoint(tracker, results: dict[str, Any], folder: Path) -> None:
+    """Record the checkpoint as an artifact; its copy there names no place on this computer."""
+    import wandb
+
+    from p300.detector import TrainedDetector
+
+    detector = TrainedDetector.load(folder / "checkpoint.pt")
+    detector.config = shareable(detector.config)
+    path = folder / "wandb" / "checkpoint.pt"
+    path.parent.mkdir(exist_ok=True)
+    detector.save(path)
+    choices = results["choices"]
+    artifact = wandb.Artifact(
+        f"{choices['data']}-{choices['experiment']}",
+        type="model",
+        metadata={"seed": results["seed"], **headline(results)},
+    )
+    artifact.add_file(str(path), "checkpoint.pt", policy="immutable")
+    tracker.log_artifact(artifact)
+
+
+@contextlib.contextmanager
+def _staged_below(folder: Path) -> Iterator[None]:
+    """Let W&B keep what it has still to send in the run folder, not in the home folder."""
+    name = "WANDB_DATA_DIR"
+    is_set = name in os.environ
+    os.environ.setdefault(name, str(folder / "wandb"))
+    try:
+        yield
+    finally:
+        if not is_set:
+            del os.environ[name]
+
+
+def _picture(figure: Figure):
+    from PIL import Image
+
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI)
+    return Image.open(file)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,276 @@
+"""What a detector learned: its electrodes, spatial filters and their patterns, kernels in time.
+
+A filter is how a detector adds up electrodes, a pattern where the thing shows that the sum picks
+up; :mod:`p300.explain.patterns` says why only the latter may be read as a place in the brain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.explain.patterns import channel_covariance, haufe_patterns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def electrode_power(detector: Any) -> np.ndarray:
+    """Sum the absolute weights that the spatial filters give each electrode.
+
+    Parameters
+    ----------
+    detector : TrainedDetector, nn.Module, ClassicalDetector, or sequence of them
+        Of an ensemble the mean over its members that have spatial filters is taken.
+
+    Returns
+    -------
+    ndarray, shape (n_chans,)
+        In 1 / unit of the epochs. Electrodes can be compared where all were scaled to the same
+        spread, as ``scaling="flash"`` does.
+
+    Raises
+    ------
+    InputError
+        If no member has spatial filters.
+
+    Notes
+    -----
+    H. Cecotti, A. Graeser, IEEE TPAMI 33(3):433-445 (2011), eq. (12).
+    """
+    powers = [np.abs(spatial_filters(model)).sum(axis=0) for model in with_filters(detector)]
+    return np.mean(powers, axis=0)
+
+
+def rank_electrodes(power, ch_names: Sequence[str]) -> pd.DataFrame:
+    """Sort electrodes by their power, the strongest first.
+
+    Parameters
+    ----------
+    power : array-like, shape (n_chans,)
+        Of :func:`electrode_power`.
+    ch_names : sequence of str
+        The channels, in order.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``electrode``, ``power`` and ``relative``, the power in units of the mean over
+        electrodes; the index is the rank, from 1.
+
+    Examples
+    --------
+    >>> rank_electrodes([1.0, 3.0, 2.0], ["Fz", "Pz", "Oz"])["electrode"].tolist()
+    ['Pz', 'Oz', 'Fz']
+    """
+    import pandas as pd
+
+    power = np.asarray(power, float)
+    if power.shape != (len(ch_names),):
+        raise InputError(f"power of shape {power.shape} for {len(ch_names)} channels")
+    order = np.argsort(-power, kind="stable")
+    table = {
+        "electrode": [str(ch_names[k]) for k in order],
+        "power": power[order],
+        "relative": power[order] / (power.mean() or 1.0),
+    }
+    return pd.DataFrame(table, index=pd.RangeIndex(1, len(order) + 1, name="rank"))
+
+
+def spatial_filters(detector: Any, member: int = 0) -> np.ndarray:
+    """Give the weights with which a detector adds up electrodes before it looks at time.
+
+    Parameters
+    ----------
+    detector : TrainedDetector, nn.Module or ClassicalDetector
+        A network with ``spatial_filters()`` (CecottiCNN, EEGNet, BN3) or a detector with xDAWN
+        filters (in tangent space those of nontargets come first, then those of targets). Networks
+        that mix space and time in one kernel have none; :mod:`p300.explain.attribution`,
+        :mod:`p300.explain.occlusion` and :func:`p300.explain.patterns.score_pattern` look at any.
+    member : int
+        Which of the members that have spatial filters.
+
+    Returns
+    -------
+    ndarray, shape (n_filters, n_chans)
+        In 1 / unit of the epochs; the sign of a filter means nothing by itself.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    model = with_filters(detector)[member]
+    filters = model.spatial_filters() if hasattr(model, "spatial_filters") else model.filters_
+    return np.asarray(filters, np.float64)
+
+
+def spatial_patterns(
+    detector: Any, epochs: np.ndarray, member: int = 0, *, jointly: bool = False
+) -> np.ndarray:
+    """Give, for each spatial filter, how what it picks up shows at every electrode.
+
+    Parameters
+    ----------
+    detector : TrainedDetector, nn.Module or ClassicalDetector
+        As for :func:`spatial_filters`.
+    epochs : ndarray, shape (n_flashes, n_chans, n_times)
+        Training epochs, preprocessed as the detector reads them.
+    member : int
+        Which of the members that have spatial filters.
+    jointly : bool
+        See :func:`p300.explain.haufe_patterns`. The ten filters of a trained CNN-1 pick up
+        nearly one thing; what is left of each when the other nine stay is hardly more than
+        noise, so each is taken for itself unless asked otherwise.
+
+    Returns
+    -------
+    ndarray, shape (n_filters, n_chans)
+        In the unit of the epochs per unit of the filter's output, from the covariance of what
+        the filters read: EEGNet's the epochs after a temporal filter, xDAWN's the epochs less
+        the mean of each.
+    """
+    model = with_filters(detector)[member]
+    filters = spatial_filters(model)
+    epochs = _checked(epochs, filters.shape[1])
+    patterns = np.empty_like(filters)
+    for rows, read in _spatial_inputs(model, epochs):
+        covariance = channel_covariance(read)
+        patterns[rows] = haufe_patterns(filters[rows], covariance, jointly=jointly)
+    return patterns
+
+
+def temporal_kernels(network: Any) -> np.ndarray:
+    """Give the weights of a network's filters in time.
+
+    Parameters
+    ----------
+    network : nn.Module or TrainedDetector
+        With ``temporal_kernels()`` (CecottiCNN, EEGNet, ShallowConvNet, DeepConvNet, Conformer);
+        of an ensemble the first such member.
+
+    Returns
+    -------
+    ndarray, shape (n_kernels, n_taps)
+        Without unit. Tap ``k`` is multiplied by the sample ``k / sfreq`` seconds after the first
+        that the kernel reads.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    found = [m for m in models_of(network) if hasattr(m, "temporal_kernels")]
+    if not found:
+        raise InputError(f"{_names(network)}: no filters in time only")
+    return np.asarray(found[0].temporal_kernels(), np.float64)
+
+
+def frequency_response(kernels, sfreq: float, n_freqs: int = 241):
+    """Give how strongly filters in time pass each frequency.
+
+    Parameters
+    ----------
+    kernels : array-like, shape (n_kernels, n_taps)
+        Of :func:`temporal_kernels`.
+    sfreq : float
+        Rate of the epochs in Hz.
+    n_freqs : int
+        Frequencies from 0 to ``sfreq / 2``; at least half as many as there are taps.
+
+    Returns
+    -------
+    freqs : ndarray, shape (n_freqs,)
+        In Hz.
+    gain : ndarray, shape (n_kernels, n_freqs)
+        Amplitude that a sine of amplitude 1 leaves the filter with. A stride, which keeps every
+        n-th output only, folds frequencies afterwards and is not shown.
+
+    Examples
+    --------
+    >>> freqs, gain = frequency_response([[0.5, 0.5]], sfreq=120.0, n_freqs=3)
+    >>> freqs.tolist(), gain.round(3).tolist()
+    ([0.0, 30.0, 60.0], [[1.0, 0.707, 0.0]])
+    """
+    kernels = np.asarray(kernels, float)
+    n_samples = 2 * (n_freqs - 1)
+    if kernels.shape[-1] > n_samples:
+        raise InputError(f"{n_freqs} frequencies for {kernels.shape[-1]} taps; expected more")
+    return np.fft.rfftfreq(n_samples, 1 / sfreq), np.abs(np.fft.rfft(kernels, n_samples))
+
+
+def linear_weights(detector: Any) -> np.ndarray:
+    """Give the weight of each electrode and sample in a linear detector's score.
+
+    Parameters
+    ----------
+    detector : TrainedDetector or ClassicalDetector
+        All of whose members are linear: LDA, SWLDA, xDAWN with LDA, SVM, ridge.
+
+    Returns
+    -------
+    ndarray, shape (n_chans, n_times)
+        In units of the score / unit of the epochs. These are filters, not patterns.
+
+    Raises
+    ------
+    InputError
+        If a member is not linear.
+    """
+    bent = [type(m).__name__ for m in models_of(detector) if not hasattr(m, "epoch_weights")]
+    if bent:
+        raise InputError(f"{', '.join(bent)}: not linear in the epoch; see score_pattern")
+    if not hasattr(detector, "members"):
+        return np.mean([m.epoch_weights() for m in models_of(detector)], axis=0)
+    weights = sum(m.weight * m.detector.epoch_weights() for m in detector.members)
+    return detector.calibration[0] * weights
+
+
+def models_of(detector: Any) -> list:
+    """List the networks and classical detectors in a trained detector, member or sequence."""
+    if isinstance(detector, list | tuple):
+        return [model for part in detector for model in models_of(part)]
+    if hasattr(detector, "members"):
+        return [member.detector for member in detector.members]
+    return [detector.detector if hasattr(detector, "is_network") else detector]
+
+
+def with_filters(detector: Any) -> list:
+    """List the members that have spatial filters.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    kinds = ("spatial_filters", "filters_")
+    found = [m for m in models_of(detector) if any(hasattr(m, kind) for kind in kinds)]
+    if not found:
+        raise InputError(f"{_names(detector)}: no spatial filters; see score_pattern")
+    return found
+
+
+def _names(detector) -> str:
+    return ", ".join(dict.fromkeys(type(m).__name__ for m in models_of(detector)))
+
+
+def _checked(epochs, n_chans):
+    epochs = np.asarray(epochs)
+    if epochs.ndim != 3 or epochs.shape[1] != n_chans:
+        raise InputError(f"epochs of shape {epochs.shape}; expected (n_flashes, {n_chans}, n)")
+    return epochs
+
+
+def _spatial_inputs(model, epochs) -> Iterator:
+    """Yield groups of spatial filters and what they read of the epochs."""
+    if hasattr(model, "spatial_inputs"):
+        import torch
+
+        yield from model.spatial_inputs(torch.as_tensor(epochs))
+    elif getattr(model, "remove_mean", False):
+        yield slice(None), epochs - epochs.mean(axis=-1, keepdims=True)
+    else:
+        yield slice(None), epochs

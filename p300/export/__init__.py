@@ -1,0 +1,1 @@
+"""A trained detector as one ONNX file, read without PyTorch."""

@@ -1,0 +1,269 @@
+"""An exported detector as a reader without PyTorch sees it: numpy and onnxruntime.
+
+``p300 export`` writes two files that belong together: ``detector.onnx``, one graph from
+preprocessed epochs to scores, and ``detector.json``, all that surrounds it. Nothing in them is
+code: numbers, names and ONNX's own operators. Neither PyTorch, Lightning nor Hydra is imported
+here or below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor, aligned
+from p300.speller import Speller
+from p300.spelling import ScoreLikelihood, rule_from_dict
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from p300.recording import Recording
+
+#: Written into both files; a file with another one is refused.
+FORMAT = "p300 exported detector 1"
+
+#: Names of the graph's input and output.
+INPUT, OUTPUT = "epochs", "score"
+
+#: Flashes scored at once, so that memory stays small.
+N_AT_ONCE = 2048
+
+
+@dataclass
+class ExportedDetector:
+    """A detector that scores with onnxruntime, and what is needed to spell with it.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+        The graph.
+    preprocessor : Preprocessor
+        Fitted; it knows its channels.
+    speller : Speller or None
+        The screen.
+    alignment : EuclideanAlignment or None
+        What the epochs go through between preprocessing and graph.
+    likelihood : ScoreLikelihood or None
+        What a score says, fitted on training flashes that the detector did not learn from.
+    stopping : dict of str to rule
+        Of :mod:`p300.spelling.rules`, chosen on training characters.
+    info : dict
+        Where it comes from: version, experiment, members, number of parameters.
+
+    Examples
+    --------
+    >>> detector = ExportedDetector.load("runs/light")  # doctest: +SKIP
+    >>> detector.score(recording).shape  # doctest: +SKIP
+    (5760,)
+    """
+
+    session: onnxruntime.InferenceSession
+    preprocessor: Preprocessor
+    speller: Speller | None = None
+    alignment: EuclideanAlignment | None = None
+    likelihood: ScoreLikelihood | None = None
+    stopping: dict[str, Any] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.epoch_shape = (len(self.preprocessor.ch_names_), self.preprocessor.n_times)
+
+    def score(self, recording: Recording) -> np.ndarray:
+        """Score every flash of a recording: float64, shape (n_flashes,), in table order.
+
+        Raises
+        ------
+        InputError
+            If the recording lacks channels, or has another rate or unit than the detector learned.
+        """
+        return self.score_epochs(self.epochs(recording).data)
+
+    def epochs(self, recording: Recording) -> Epochs:
+        """Preprocess and align a recording's epochs, as the graph sees them."""
+        return aligned(self.preprocessor.epochs(recording), self.alignment)
+
+    def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
+        """Score epochs as of :meth:`epochs`.
+
+        Parameters
+        ----------
+        epochs : ndarray of float32, shape (n_flashes, n_chans, n_times)
+            Preprocessed and, where the detector has an alignment, aligned.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_flashes,)
+
+        Raises
+        ------
+        InputError
+            If the shape is another one.
+        """
+        epochs = np.ascontiguousarray(epochs, np.float32)
+        if epochs.ndim != 3 or epochs.shape[1:] != self.epoch_shape:
+            raise InputError(
+                f"epochs of shape {epochs.shape}; expected (n_flashes, "
+                f"{', '.join(map(str, self.epoch_shape))}), as the detector was trained"
+            )
+        if len(epochs) == 0:  # which a graph cannot reshape
+            return np.empty(0)
+        if len(epochs) <= N_AT_ONCE:
+            return self.session.run([OUTPUT], {INPUT: epochs})[0]
+        parts = [epochs[k : k + N_AT_ONCE] for k in range(0, len(epochs), N_AT_ONCE)]
+        return np.concatenate([self.session.run([OUTPUT], {INPUT: part})[0] for part in parts])
+
+    @classmethod
+    def load(cls, path: str | Path) -> ExportedDetector:
+        """Read what ``p300 export`` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The ``.onnx``, the ``.json`` beside it, or a folder that holds ``detector.onnx`` and
+            ``detector.json``.
+
+        Raises
+        ------
+        InputError
+            If one of the two is missing, damaged or of another format, or they do not belong
+            together.
+        """
+        onnx_path, json_path = find_pair(path)
+        content = _read_json(json_path)
+        model = onnx_path.read_bytes()
+        found = hashlib.sha256(model).hexdigest()
+        expected = content.get("sha256")
+        if found != expected:
+            raise InputError(
+                f"{onnx_path}: its SHA-256 is {found[:12]}…; expected {str(expected)[:12]}…, as "
+                f"{json_path.name} says: one of the two is damaged or from another export"
+            )
+        session = open_graph(model, onnx_path)
+        try:
+            detector = cls(session, **_parts(content))
+        except InputError as error:
+            raise InputError(f"{json_path}: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise InputError(
+                f"{json_path}: damaged ({type(error).__name__}: {error}); expected the JSON file "
+                f"that `p300 export` wrote"
+            ) from error
+        detector._check_graph(onnx_path)
+        return detector
+
+    def _check_graph(self, where: Path) -> None:
+        """Refuse a graph whose input or output is not what the JSON file describes."""
+        (n_flashes, *sizes), kind = _only(self.session.get_inputs(), INPUT, where)
+        if kind != "tensor(float)" or tuple(sizes) != self.epoch_shape:
+            raise InputError(
+                f"{where}: its input is {kind} with {sizes} electrodes and samples; expected "
+                f"float32 with {list(self.epoch_shape)}, as the preprocessing makes them"
+            )
+        shape, kind = _only(self.session.get_outputs(), OUTPUT, where)
+        if kind != "tensor(double)" or shape != [n_flashes] or not isinstance(n_flashes, str):
+            raise InputError(
+                f"{where}: its output is {kind} of shape {shape} for {n_flashes} flashes; "
+                f"expected one float64 score for each of any number of flashes"
+            )
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        if metadata.get("ch_names") != json.dumps(list(self.preprocessor.ch_names_)):
+            raise InputError(
+                f"{where}: was made for the electrodes {metadata.get('ch_names')}; expected "
+                f"{json.dumps(list(self.preprocessor.ch_names_))}, as the JSON file says"
+            )
+
+
+def find_pair(path: str | Path) -> tuple[Path, Path]:
+    """Find the ``.onnx`` and the ``.json`` of an exported detector.
+
+    Raises
+    ------
+    InputError
+        If one is missing.
+    """
+    path = Path(path)
+    stem = path / "detector" if path.is_dir() else path.with_suffix("")
+    if not path.is_dir() and path.suffix not in (".onnx", ".json"):
+        raise InputError(f"{path}: expected a folder, an .onnx or a .json file of `p300 export`")
+    pair = stem.with_name(stem.name + ".onnx"), stem.with_name(stem.name + ".json")
+    for file in pair:
+        if not file.is_file():
+            raise InputError(f"{file}: no such file; expected what `p300 export RUN` writes")
+    return pair
+
+
+def open_graph(model: bytes, where: str | Path = "the graph") -> onnxruntime.InferenceSession:
+    """Open a graph on one thread that sleeps while it has nothing to do.
+
+    Weights in other files are refused: a graph from elsewhere could read any file of this
+    computer. Operators other than those built into onnxruntime are not there to be found.
+
+    Raises
+    ------
+    InputError
+        If onnxruntime is missing, or cannot read the graph.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            "an exported detector needs onnxruntime: pip install 'p300[export]'"
+        ) from error
+    if b"location" in model:  # the key that every weight in another file has
+        raise InputError(f"{where}: names weights in another file; expected them in the graph")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors are raised; its warnings speak of its own insides
+    try:
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )  # its fallback would try the same again, and print
+    except Exception as error:  # onnxruntime raises many kinds, all of them its own
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{where}: onnxruntime cannot read it: {reason}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:  # not JSON, or not text
+        raise InputError(f"{path}: cannot be read as JSON ({type(error).__name__})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
+    return content
+
+
+def _parts(content: dict[str, Any]) -> dict[str, Any]:
+    """Rebuild what the JSON file describes; null stays None."""
+    preprocessor = Preprocessor.from_state(content["preprocessing"])
+    preprocessor.resolve(preprocessor.ch_names_in_, where="its preprocessing")
+
+    def rebuilt(name, make):
+        return None if content[name] is None else make(content[name])
+
+    stopping = content["stopping"] or {}
+    return {
+        "preprocessor": preprocessor,
+        "speller": rebuilt("speller", Speller.from_dict),
+        "alignment": rebuilt("alignment", lambda numbers: EuclideanAlignment(**numbers)),
+        "likelihood": rebuilt("likelihood", ScoreLikelihood.from_dict),
+        "stopping": {name: rule_from_dict(rule) for name, rule in stopping.items()},
+        "info": dict(content["info"]),
+    }
+
+
+def _only(values, name: str, where: Path) -> tuple[list, str]:
+    """Give shape and type of a graph's only input or output."""
+    names = [value.name for value in values]
+    if names != [name]:
+        raise InputError(f"{where}: its inputs or outputs are {names}; expected {[name]}")
+    return values[0].shape, values[0].type

@@ -1,0 +1,122 @@
+"""``p300 export``: a trained detector as one ONNX file and one JSON file, for any language.
+
+The graph holds the whole detector (:mod:`p300.export.graph`), the JSON file what surrounds it;
+:mod:`p300.export.onnx_detector` reads both without PyTorch. Before anything is written,
+onnxruntime must give the checkpoint's scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from p300 import __version__
+from p300.errors import InputError
+from p300.export.onnx_detector import FORMAT
+from p300.storage.files import whole_file
+
+if TYPE_CHECKING:
+    from p300.detector import TrainedDetector
+    from p300.speller import Speller
+
+
+def export(run: str | Path, out: str | Path | None = None) -> list[str]:
+    """Write ``detector.onnx`` and ``detector.json`` of a run.
+
+    Parameters
+    ----------
+    run : path
+        Folder of ``p300 train``, or a checkpoint.
+    out : path or None
+        Folder, made where it is missing; None for that of the run.
+
+    Returns
+    -------
+    list of str
+        What is to be told: files and sizes, the largest difference, what is missing.
+
+    Raises
+    ------
+    InputError
+        If the run is not finished, a member has no form in ONNX, the packages of the extra
+        ``export`` are missing, or the graph's scores are not the checkpoint's.
+    """
+    from p300.detector import TrainedDetector, find_checkpoint
+    from p300.export.graph import largest_difference, to_onnx
+
+    folder = find_checkpoint(run).parent
+    out = folder if out is None else Path(out)
+    detector = TrainedDetector.load(run)
+    model = to_onnx(detector)
+    difference = largest_difference(detector, model)
+    evidence, notes = held_out_evidence(folder, detector.speller)
+    content = describe(detector) | evidence
+    out.mkdir(parents=True, exist_ok=True)
+    files = write_pair(out, model, content)
+    sizes = [f"{file}: {file.stat().st_size / 1e3:.1f} kB" for file in files]
+    return [*sizes, f"largest difference to the checkpoint's scores: {difference:.1e}", *notes]
+
+
+def describe(detector: TrainedDetector) -> dict[str, Any]:
+    """Give what the JSON file says of a detector, less evidence and checksum."""
+    speller, alignment = detector.speller, detector.alignment
+    names = [str(m.model.get("_target_", "")).rpartition(".")[2] for m in detector.members]
+    return {
+        "format": FORMAT,
+        "info": {
+            "p300_version": __version__,
+            "choices": dict(detector.config.get("choices", {})),
+            "n_parameters": detector.n_parameters,
+            "members": [
+                {"name": name, "weight": float(member.weight)}
+                for name, member in zip(names, detector.members, strict=True)
+            ],
+            "calibration": [float(number) for number in detector.calibration],
+        },
+        "preprocessing": detector.preprocessor.get_state(),
+        "alignment": None if alignment is None else alignment.to_dict(),
+        "speller": None if speller is None else speller.to_dict(),
+    }
+
+
+def held_out_evidence(folder: Path, speller: Speller | None) -> tuple[dict[str, Any], list[str]]:
+    """Fit likelihood and stopping rules to the run's held-out training flashes.
+
+    Returns
+    -------
+    evidence : dict
+        ``likelihood`` and ``stopping`` for the JSON file; None where they cannot be fitted.
+    notes : list of str
+        Why not.
+    """
+    from p300.spelling.thresholds import choose_rules, fit_likelihood, read_held_out
+
+    evidence: dict[str, Any] = {"likelihood": None, "stopping": None}
+    try:
+        held_out = read_held_out(folder)
+        likelihood = fit_likelihood(held_out, speller)
+        evidence["likelihood"] = likelihood.to_dict()
+        if speller is None:
+            raise InputError("without a screen no character is spelled")
+        rules = choose_rules(held_out, speller, likelihood)
+    except InputError as error:
+        missing = " and ".join(name for name, value in evidence.items() if value is None)
+        return evidence, [f"without {missing}: {error}"]
+    return evidence | {"stopping": {k: rule.to_dict() for k, rule in rules.items()}}, []
+
+
+def write_pair(out: Path, model: bytes, content: dict[str, Any]) -> tuple[Path, Path]:
+    """Write both files, each whole or not at all.
+
+    An interrupted export leaves the old pair, or one whose checksum does not fit and which
+    :class:`~p300.export.onnx_detector.ExportedDetector` refuses.
+    """
+    content = content | {"sha256": hashlib.sha256(model).hexdigest()}
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    files = out / "detector.onnx", out / "detector.json"
+    with whole_file(files[1]) as description, whole_file(files[0], "wb") as graph:
+        graph.write(model)
+        description.write(text)
+    return files

@@ -1,0 +1,127 @@
+"""Is a recording what it says it is? Checks to run before anything is trained on it.
+
+Swapped or shifted labels, a stimulus channel among the EEG, NaNs and epochs that reach past the
+end all train without an error and give numbers that mean nothing. :func:`check_recording` finds
+them and says how bad each is: "refuse" (results would mean nothing), "warn" (look at it) or
+"note" (a fact).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p300.errors import InputError
+from p300.integrity.finding import Finding
+from p300.integrity.flashes import _check_codes, _check_labels, _check_onsets, _range
+from p300.integrity.signal import check_names, check_signal
+from p300.recording import CHARACTER_KEY
+
+if TYPE_CHECKING:
+    from p300.recording import Recording
+
+
+LEVELS = ("refuse", "warn", "note")
+
+
+@dataclass(frozen=True)
+class IntegrityReport:
+    """Everything found in a recording, worst first.
+
+    Parameters
+    ----------
+    name : str
+        The recording.
+    findings : tuple of Finding
+        Empty only if there was nothing even to note.
+    """
+
+    name: str
+    findings: tuple[Finding, ...]
+
+    def at(self, level: str) -> tuple[Finding, ...]:
+        """Return the findings of one level."""
+        return tuple(f for f in self.findings if f.level == level)
+
+    def raise_if_refused(self) -> None:
+        """Stop here if the recording cannot be used.
+
+        Raises
+        ------
+        InputError
+            If there is a finding of level "refuse"; the message holds them all.
+        """
+        refused = self.at("refuse")
+        if refused:
+            raise InputError(f"{self.name} cannot be used: " + " ".join(f.text for f in refused))
+
+    def to_dict(self) -> dict:
+        """Return plain containers, for results.json."""
+        return {"name": self.name, "findings": [dataclasses.asdict(f) for f in self.findings]}
+
+    def __str__(self):
+        rows = [("level", "check", "count", "finding")]
+        rows += [(f.level, f.check, str(f.count), f.text) for f in self.findings]
+        widths = [max(len(row[k]) for row in rows) for k in range(3)]
+        lines = [
+            f"{level:<{widths[0]}}  {check:<{widths[1]}}  {count:>{widths[2]}}  {text}"
+            for level, check, count, text in rows
+        ]
+        return "\n".join([f"Integrity of {self.name}", *lines])
+
+
+def check_recording(
+    recording: Recording, *, tmin: float = 0.0, tmax: float = 0.0
+) -> IntegrityReport:
+    """Check that signal, flashes and labels of a recording fit one another and the paradigm.
+
+    Parameters
+    ----------
+    recording : Recording
+        Not changed.
+    tmin, tmax : float
+        Seconds from the flash to the ends of the epochs that will be cut, ``[tmin, tmax)``;
+        epochs that do not fit into their segment are refused.
+
+    Returns
+    -------
+    IntegrityReport
+
+    Examples
+    --------
+    >>> from p300.simulation import simulate_recording
+    >>> report = check_recording(simulate_recording("P3", n_repetitions=2), tmax=0.65)
+    >>> report.at("refuse")
+    ()
+    """
+    found = [
+        *_check_summary(recording),
+        *_check_onsets(recording, tmin, tmax),
+        *_check_codes(recording),
+        *_check_labels(recording),
+        *check_names(recording),
+        *check_signal(recording),
+    ]
+    worst_first = sorted(found, key=lambda finding: LEVELS.index(finding.level))
+    return IntegrityReport(recording.name, tuple(worst_first))
+
+
+def _check_summary(recording: Recording) -> Iterator[Finding]:
+    """Count flashes per class, characters and repetitions."""
+    flashes = recording.flashes
+    if not len(flashes):
+        yield Finding("refuse", "flashes", "There is no flash.", 0)
+        return
+    is_target = flashes["is_target"]
+    text = (
+        f"{len(flashes)} flashes in {len(recording.segments)} segments: "
+        f"{int(is_target.sum())} target, {int((~is_target).sum())} nontarget, "
+        f"{int(is_target.isna().sum())} without a label."
+    )
+    spelled = flashes[flashes["character"].notna()]
+    if len(spelled):
+        n_repetitions = spelled.groupby(CHARACTER_KEY)["repetition"].nunique()
+        text += f" {len(n_repetitions)} characters of {_range(n_repetitions)} repetitions."
+    yield Finding("note", "flashes", text, len(flashes))

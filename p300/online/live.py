@@ -1,0 +1,222 @@
+"""``p300 online``: listen, spell, publish, and keep everything."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300 import __version__
+from p300.errors import InputError
+from p300.online.events import Decided, Noted
+from p300.online.format import StreamFormat
+from p300.online.journal import Journal
+from p300.online.session import OnlineSpeller
+from p300.online.telling import Telling
+from p300.storage.privacy import without_paths
+from p300.terminal import show
+
+if TYPE_CHECKING:
+    pass
+
+
+log = logging.getLogger("p300.online")
+
+#: Seconds that one look at the streams waits for samples.
+PULL_S = 0.05
+
+#: Seconds without EEG after which the stream counts as silent.
+STALL_S = 2.0
+
+#: Seconds between two remarks about the same trouble.
+REMARK_S = 10.0
+
+
+class Run:
+    """One session as it happens: streams in; disk, screen and the stream of decisions out.
+
+    Parameters
+    ----------
+    speller : OnlineSpeller
+        Decides.
+    journal : Journal
+        Keeps.
+    telling : Telling
+        Puts into words.
+    publish : callable
+        Takes ``"symbol H"`` or ``"no symbol"``.
+    """
+
+    def __init__(
+        self,
+        speller: OnlineSpeller,
+        journal: Journal,
+        telling: Telling,
+        publish: Callable[[str], Any],
+    ):
+        self.speller = speller
+        self.journal = journal
+        self.telling = telling
+        self.publish = publish
+        self.latencies_s: deque[float] = deque(maxlen=10_000)  # last sample here → published
+        self._arrived = 0.0
+        self._remarked: dict[str, float] = {}
+
+    def listen(self, listener, *, give_up_s: float) -> None:
+        """Go on until the session is over.
+
+        Raises
+        ------
+        InputError
+            If no EEG came for ``give_up_s`` seconds, or the stream came back as another.
+        """
+        heard = time.monotonic()
+        while not self.speller.is_over:
+            try:
+                samples, timestamps, markers = listener.pull(PULL_S)
+            except RuntimeError as error:
+                self.remark("lost", f"a stream is lost ({error}); looking for it again")
+                samples, timestamps, markers = np.empty((0, 0)), [], []
+                listener.reopen()
+            now = time.monotonic()
+            if len(timestamps):
+                if now - heard > STALL_S:
+                    self.remark("back", f"EEG again after {now - heard:.1f} s")
+                heard = now
+            elif now - heard > STALL_S:
+                if self.speller.is_stopping:
+                    return
+                self.remark("silent", f"no EEG for {now - heard:.1f} s; waiting for it")
+                if now - heard > give_up_s:
+                    raise InputError(
+                        f"no EEG for {now - heard:.0f} s; expected some within {give_up_s:g} s"
+                    )
+            if len(timestamps) or markers:
+                self.push(samples, timestamps, markers)
+
+    def push(self, samples, timestamps, markers) -> None:
+        """Keep new input, then work it off: what is on disk is never behind what was decided."""
+        self._arrived = time.perf_counter()
+        for text, at, raw in markers:
+            self.journal.marker(text, at, raw)
+        self.journal.chunk(samples, timestamps)
+        self.take(self.speller.push(samples, timestamps, [m[:2] for m in markers]))
+        if self.journal.failure:
+            self.remark(
+                "disk",
+                f"NOT RECORDED: {self.journal.failure}; spelling goes on, "
+                f"{self.journal.n_lost} records are missing from {self.journal.folder}",
+            )
+        elif self._remarked.pop("disk", None):
+            self.remark(
+                "disk again", f"recording again; {self.journal.n_lost} records are missing"
+            )
+
+    def take(self, events) -> None:
+        """Publish, keep and tell what came out."""
+        for event in events:
+            if isinstance(event, Decided):
+                self.publish("no symbol" if event.symbol is None else f"symbol {event.symbol}")
+                self.latencies_s.append(time.perf_counter() - self._arrived)
+        for event in events:
+            self.journal.event(event)
+            line = self.telling.take(event)
+            if line is not None:
+                show(line)
+                sys.stdout.flush()
+            elif isinstance(event, Noted):
+                log.warning("%.3f s: %s", event.time, event.text)
+
+    def remark(self, what: str, text: str) -> None:
+        """Say and keep what is wrong with the streams or the disk, now and then."""
+        now = time.monotonic()
+        if now - self._remarked.get(what, -np.inf) > REMARK_S:
+            self._remarked[what] = now
+            log.warning("%s", text)
+            self.journal.event(Noted(self.speller.now, text))
+
+    def report(self) -> None:
+        """Log how long decisions took."""
+        if self.latencies_s:
+            median, worst = np.percentile(self.latencies_s, [50, 99]) * 1e3
+            log.info("from a chunk's arrival to its decision: %.1f ms, p99 %.1f ms", median, worst)
+
+
+def choose_rule(detector, name: str | None):
+    """Take one of the detector's stopping rules by name.
+
+    Parameters
+    ----------
+    detector : ExportedDetector
+        Holds the rules that were fitted for it.
+    name : str or None
+        None reads every character when it has ended.
+
+    Raises
+    ------
+    InputError
+        If it has no such rule.
+    """
+    if name is None:
+        return None
+    if name not in detector.stopping:
+        raise InputError(
+            f"rule={name}: expected one of the detector's rules "
+            f"({', '.join(detector.stopping) or 'it has none'}), or null to read whole characters"
+        )
+    return detector.stopping[name]
+
+
+def make_speller(
+    detector, stream: StreamFormat, settings: Mapping[str, Any], rule
+) -> OnlineSpeller:
+    """Make the session for a stream, as ``p300 online`` and ``p300 replay`` do."""
+    language = None
+    if settings["language"] is not None:
+        from p300.spelling import CharacterModel
+
+        language = CharacterModel.read(settings["language"], detector.speller.symbols)
+    return OnlineSpeller(
+        detector,
+        stream.ch_names,
+        rule=rule,
+        gain=stream.gain_to(detector.preprocessor),
+        offset_s=settings["offset_s"],
+        language=language,
+        idle_prior=settings["idle_prior"],
+    )
+
+
+def describe(
+    model: str | Path, stream: StreamFormat, settings: Mapping[str, Any], rule
+) -> dict[str, Any]:
+    """Say what a session is, for its ``session.json``."""
+    return {
+        "p300_version": __version__,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "model": without_paths(str(Path(model).resolve()), mark=""),
+        "model_sha256": fingerprint(model),
+        "stream": {
+            "name": stream.name,
+            "ch_names": list(stream.ch_names),
+            "units": list(stream.units),
+            "sfreq": stream.sfreq,
+        },
+        "settings": {k: settings[k] for k in ("rule", "offset_s", "language", "idle_prior")},
+        "rule": None if rule is None else rule.to_dict(),
+    }
+
+
+def fingerprint(model: str | Path) -> str:
+    """Compute the SHA-256 of a model's description, which names that of its network."""
+    path = Path(model)
+    path = path / "detector.json" if path.is_dir() else path.with_suffix(".json")
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,219 @@
+"""``p300 replay``: play a recording, or a session, as if it happened now."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.online.events import Decided, Noted, Scored
+from p300.online.format import StreamFormat
+from p300.online.journal import as_row, read_rows
+from p300.online.markers import markers_of
+from p300.terminal import show
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from p300.online.session import OnlineSpeller
+    from p300.recording import Recording
+
+
+log = logging.getLogger("p300.online.playback")
+
+#: Seconds of signal sent at once, as amplifiers do.
+CHUNK_S = 1 / 30
+
+#: Seconds between the segments of a recording, so that no filter runs across.
+PAUSE_S = 2.0
+
+#: Seconds from the first look of a listener to its first sample; the library needs half of one.
+SETTLE_S = 1.0
+
+#: Seconds that a listener has to take what is still on its way.
+DRAIN_S = 10.0
+
+#: Samples, timestamps and markers of one push.
+Input = tuple[np.ndarray, np.ndarray, list[tuple[str, float]]]
+
+
+def format_of(recording: Recording, name: str = "p300 replay") -> StreamFormat:
+    """Say what stream a recording would have been."""
+    units = (recording.unit,) * recording.n_chans
+    return StreamFormat(name, recording.ch_names, units, recording.sfreq)
+
+
+def recording_inputs(recording: Recording, *, start=0.0, chunk_s=CHUNK_S) -> Iterator[Input]:
+    """Cut a recording into the chunks and markers of a live session.
+
+    Parameters
+    ----------
+    recording : Recording
+        With a speller.
+    start : float
+        Time of its first sample.
+    chunk_s : float
+        Seconds a chunk.
+
+    Yields
+    ------
+    samples : ndarray, shape (n_chans, n_samples)
+        Segments follow one another after :data:`PAUSE_S`.
+    timestamps : ndarray, shape (n_samples,)
+    markers : list of (str, float)
+        Those whose time has come; "stop" with the last chunk.
+    """
+    n = max(1, round(chunk_s * recording.sfreq))
+    for k, segment in enumerate(recording.segments):
+        flashes = recording.flashes[recording.flashes["segment"] == k]
+        markers = markers_of(flashes, recording.speller, start)
+        n_samples = segment.shape[1]
+        is_last = k == len(recording.segments) - 1
+        sent = 0
+        for begin in range(0, n_samples, n):
+            stop = min(begin + n, n_samples)
+            # of the nominal clock, without the error that adding up steps would gather
+            timestamps = start + np.arange(begin, stop) / recording.sfreq
+            until = sent
+            while until < len(markers) and markers[until][1] <= timestamps[-1]:
+                until += 1
+            due, sent = markers[sent:until], until
+            if is_last and stop == n_samples:
+                due = [*due, *markers[until:], ("stop", float(timestamps[-1]))]
+            yield segment[:, begin:stop], timestamps, due
+        start += n_samples / recording.sfreq + PAUSE_S
+
+
+def events_of(speller: OnlineSpeller, inputs: Iterable[Input]) -> Iterator:
+    """Push inputs through a session and give every event, those of its end included."""
+    for samples, timestamps, markers in inputs:
+        yield from speller.push(samples, timestamps, markers)
+    yield from speller.finish()
+
+
+def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inputs) -> None:
+    """Push inputs through a session without a network; compare with what a session wrote."""
+    from omegaconf import OmegaConf
+
+    from p300.export.onnx_detector import ExportedDetector
+    from p300.online.live import choose_rule, fingerprint, make_speller
+    from p300.online.telling import Telling
+
+    detector = ExportedDetector.load(cfg.detector)
+    settings = OmegaConf.to_container(cfg) if about is None else about["settings"]
+    if about is not None and fingerprint(cfg.detector) != about["model_sha256"]:
+        raise InputError(f"{cfg.detector}: not the model of this session, {about['model']}")
+    speller = make_speller(detector, stream, settings, choose_rule(detector, settings["rule"]))
+    telling = Telling(len(detector.speller.codes))
+    found: dict[type, list[list[str]]] = {Scored: [], Decided: []}
+    started, n_samples = time.perf_counter(), 0
+
+    def counted():
+        nonlocal n_samples
+        for samples, timestamps, markers in inputs:
+            n_samples += len(timestamps)
+            yield samples, timestamps, markers
+
+    for event in events_of(speller, counted()):
+        if type(event) in found and about is not None:
+            found[type(event)].append(as_row(event))
+        if (line := telling.take(event)) is not None:
+            show(line)
+        elif isinstance(event, Noted):
+            log.warning("%.3f s: %s", event.time, event.text)
+    took = time.perf_counter() - started
+    show(telling.summary())
+    recorded_s = n_samples / stream.sfreq
+    log.info("%.0f s of EEG in %.1f s: %.0f times as fast", recorded_s, took, recorded_s / took)
+    if about is not None:
+        show(compare(cfg.session, found[Scored], found[Decided]))
+
+
+def compare(folder: str | Path, scores: list[list[str]], decisions: list[list[str]]) -> str:
+    """Compare what came out of a session now with what came out then, to the last digit.
+
+    Where the session died, what it had not worked off yet is not compared.
+
+    Raises
+    ------
+    InputError
+        With the first difference.
+    """
+    for name, now in (("scores.csv", scores), ("decisions.csv", decisions)):
+        then = read_rows(Path(folder) / name)
+        for k, (a, b) in enumerate(itertools.zip_longest(then, now), start=1):
+            if a is not None and a != b:
+                raise InputError(f"{folder}/{name}, row {k}: {a} then, {b} now")
+    return f"identical: {len(scores)} scores, {len(decisions)} decisions"
+
+
+def play(
+    stream: StreamFormat, inputs: Iterable[Input], *, speed: float, wait_s: float, names
+) -> None:
+    """Send inputs as two streams of Lab Streaming Layer.
+
+    Timestamps run at the recording's own pace whatever the speed, so that what is received is
+    the recording.
+
+    Parameters
+    ----------
+    stream : StreamFormat
+        Of the EEG.
+    inputs : iterable of Input
+        What is sent.
+    speed : float
+        Times as fast as recorded.
+    wait_s : float
+        How long to wait for somebody to listen to both streams.
+    names : (str, str)
+        Of the EEG stream and of the marker stream.
+
+    Raises
+    ------
+    InputError
+        If nobody listens in time.
+    """
+    from p300.online.lsl import library, open_signal, open_texts
+
+    eeg = open_signal(StreamFormat(names[0], stream.ch_names, stream.units, stream.sfreq))
+    texts = open_texts(names[1])
+    log.info("waiting for somebody to listen to %r and %r", *names)
+    deadline = time.monotonic() + wait_s
+    while not (eeg.has_consumers and texts.has_consumers):
+        if time.monotonic() > deadline:
+            raise InputError(f"nobody listened to both streams within {wait_s:g} s")
+        time.sleep(0.05)
+    time.sleep(SETTLE_S)
+    log.info("playing at %g times the speed", speed)
+    started = library().local_clock()
+    shift = None
+    text, last = "", 0.0
+    for samples, timestamps, markers in inputs:
+        if shift is None and len(timestamps):
+            first, shift = timestamps[0], started - timestamps[0]
+        if len(timestamps):
+            time.sleep(
+                max(0.0, started + (timestamps[-1] - first) / speed - library().local_clock())
+            )
+        for text, at in markers:
+            texts.push_sample([text], timestamp=at + (shift or 0.0))
+        if len(timestamps):
+            for_sending = np.array(samples.T, np.float32, order="C")  # a copy: it is written to
+            if len(for_sending) == 1:
+                eeg.push_sample(for_sending[0], timestamp=timestamps[0] + shift)
+            else:
+                eeg.push_chunk(for_sending, timestamp=timestamps + shift)
+        last = timestamps[-1] if len(timestamps) else last
+    if text != "stop":
+        texts.push_sample(["stop"], timestamp=last + (shift or 0.0))
+    log.info("played; waiting for the listener to finish")
+    deadline = time.monotonic() + DRAIN_S
+    while eeg.has_consumers and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(SETTLE_S)  # a listener that is still leaving would report a lost stream

@@ -1,0 +1,1 @@
+"""The fast way from a recording to epochs: private, held equal to SciPy's by tests."""

@@ -1,0 +1,120 @@
+"""The steps up to the cut, resolved for the channels and the rate of one recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.preprocessing._engine.modal import ModalFilter
+from p300.preprocessing._engine.sampling import ON_SAMPLE, Sampling, folds_into_band
+from p300.preprocessing.epochs import epoch_length
+from p300.preprocessing.filters import design_bandpass
+
+#: Orders up to which float32 modes are as good as float64 sections; higher ones go by SciPy.
+MAX_ORDER = 10
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The steps up to the cut, as one recording needs them.
+
+    Parameters
+    ----------
+    order : list of int or slice
+        Rows of a segment to take.
+    ch_names_in : tuple of str
+        What they are called.
+    spatial : ndarray, shape (n_chans, n_chans_in), or None
+        What makes the channels of these rows.
+    gain : float
+        Factor to µV.
+    l_freq, h_freq, filter_order, phase
+        The filter.
+    sfreq_in, sfreq : float
+        Rates of the segments and of the epochs.
+    subsample_first : bool
+        Go to the epochs' rate before filtering.
+    tmin, tmax : float
+        Half-open interval of the epochs, in seconds from the flash.
+    """
+
+    order: list[int] | slice
+    ch_names_in: tuple[str, ...]
+    spatial: np.ndarray | None
+    gain: float
+    l_freq: float | None
+    h_freq: float | None
+    filter_order: int
+    phase: str
+    sfreq_in: float
+    sfreq: float
+    subsample_first: bool
+    tmin: float
+    tmax: float
+
+    @cached_property
+    def n_times(self) -> int:
+        """Samples of an epoch."""
+        return epoch_length(self.sfreq, self.tmin, self.tmax)
+
+    @cached_property
+    def rate(self) -> float:
+        """Rate of what is filtered and cut."""
+        return self.sfreq if self.subsample_first else self.sfreq_in
+
+    @cached_property
+    def sos(self) -> np.ndarray:
+        """The filter as second-order sections."""
+        return design_bandpass(self.l_freq, self.h_freq, sfreq=self.rate, order=self.filter_order)
+
+    @cached_property
+    def modal(self) -> ModalFilter | None:
+        """The filter in modal form, if there is one and it is good enough in float32."""
+        if not len(self.sos) or self.filter_order > MAX_ORDER:
+            return None
+        return ModalFilter(
+            self.l_freq,
+            self.h_freq,
+            sfreq=self.rate,
+            order=self.filter_order,
+            phase=self.phase,
+            gain=self.gain,
+        )
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """Where the instants of an epoch fall among the filtered samples."""
+        folds = folds_into_band(
+            self.sos, sfreq_in=self.rate, sfreq=self.sfreq, h_freq=self.h_freq, phase=self.phase
+        )
+        f_pass = (self.h_freq or 0.4 * self.sfreq) if folds else None
+        return Sampling(self.rate, self.sfreq, self.n_times, f_pass)
+
+    def starts(self, onsets) -> np.ndarray:
+        """Turn onsets in seconds into the positions of the epochs' first samples."""
+        return (np.asarray(onsets, np.float64) + self.tmin) * self.rate
+
+    def check_ends(self, recording, rows) -> None:
+        """Refuse epochs that reach past an end of their segment."""
+        onsets = recording.flashes["onset"].to_numpy(np.float64)[rows]
+        segment = recording.flashes["segment"].to_numpy(np.int64)[rows]
+        n_samples = np.array([s.shape[1] for s in recording.segments], np.int64)
+        last = np.ceil(n_samples * (self.rate / self.sfreq_in) - 1e-6)[segment] - 1
+        starts = self.starts(onsets)
+        stops = starts + (self.n_times - 1) * float(self.sampling.step)
+        outside = np.flatnonzero(~((starts >= -ON_SAMPLE) & (stops <= last + ON_SAMPLE)))
+        if len(outside):
+            seconds = n_samples / recording.sfreq
+            shown = ", ".join(
+                f"{rows[i]} (at {onsets[i]:.3f} s of segment {segment[i]}, which lasts "
+                f"{seconds[segment[i]]:.3f} s)"
+                for i in outside[:3]
+            )
+            raise InputError(
+                f"{recording.name}: {len(outside)} of {len(rows)} epochs [{self.tmin:g}, "
+                f"{self.tmax:g}) s reach past an end of their segment: flashes {shown}"
+                f"{', …' if len(outside) > 3 else ''}; expected all inside"
+            )

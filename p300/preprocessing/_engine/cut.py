@@ -1,0 +1,138 @@
+"""From recording to epochs in one pass over the signal, segment by segment, on every core.
+
+A segment is filtered piece by piece (:mod:`~._engine.blocks`); as soon as a piece is
+there, the epochs that end in it are cut and finished where they are to stay, in the array that
+is returned. So nothing as large as the signal is ever held beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from p300.preprocessing._engine.blocks import PIECE, filter_pieces
+from p300.preprocessing._engine.memory import Scratch, Tape
+from p300.preprocessing._engine.sampling import take_epochs
+from p300.preprocessing._engine.source import Source
+from p300.preprocessing.filters import filter_segment, pad_length
+
+#: Epochs finished together, so that they stay in the processor's cache.
+BATCH = 192
+
+
+def cut_recording(recording, rows, chain, finish):
+    """Filter a recording and cut the epochs of some flashes.
+
+    Parameters
+    ----------
+    recording : Recording
+        The segments are only read.
+    rows : ndarray of int, shape (n_flashes,)
+        Rows of the flash table.
+    chain : Chain
+        The steps up to the cut.
+    finish : callable
+        Called with some epochs, shape (n, n_chans, n_times), to change in place; returns a
+        bool for each: is it rejected?
+
+    Returns
+    -------
+    epochs : ndarray of float32, shape (n_flashes, n_chans, n_times)
+    is_rejected : ndarray of bool, shape (n_flashes,)
+
+    Raises
+    ------
+    InputError
+        If an epoch reaches past an end of its segment, or a sample is not finite.
+    """
+    chain.check_ends(recording, rows)
+    segment_of = recording.flashes["segment"].to_numpy(np.int64)[rows]
+    starts = chain.starts(recording.flashes["onset"].to_numpy(np.float64)[rows])
+    by_time = np.lexsort((starts, segment_of))
+    bounds = np.searchsorted(segment_of[by_time], np.arange(len(recording.segments) + 1))
+    n_chans = len(chain.ch_names_in if chain.spatial is None else chain.spatial)
+    epochs = np.empty((len(rows), n_chans, chain.n_times), np.float32)
+    is_rejected = np.zeros(len(rows), bool)
+    own = threading.local()  # each worker's memory, used again for every segment
+
+    def prepare():
+        own.scratch, own.tape = Scratch(), Tape(n_chans)
+
+    def cut(k):
+        where = by_time[bounds[k] : bounds[k + 1]]  # places of the segment's flashes in epochs
+        segment, name = recording.segments[k], f"{recording.name}: segment {k}"
+        source = Source(segment, chain, own.scratch, name)
+        _cut_segment(source, chain, own.tape, starts[where], where, finish, epochs, is_rejected)
+
+    used = np.flatnonzero(np.diff(bounds))
+    with ThreadPoolExecutor(_n_workers(), initializer=prepare) as workers:
+        for _ in workers.map(cut, used):
+            pass
+    return epochs, is_rejected
+
+
+def _cut_segment(source, chain, tape, starts, where, finish, epochs, is_rejected) -> None:
+    """Cut the epochs of one segment, in the order of time, to the places ``where``."""
+    stride, first = chain.sampling.thinning(starts)
+    sampling = replace(chain.sampling, sfreq_in=chain.rate / stride)
+    starts = (starts - first) / stride
+    begin, stop = sampling.span(starts)
+    begin = np.minimum.accumulate(begin[::-1])[::-1]  # nothing before it is needed any more
+    stop = np.maximum.accumulate(stop)
+    tape.clear()
+
+    def cut(done, n_ready):
+        for a in range(done, n_ready, BATCH):
+            places = where[a : min(a + BATCH, n_ready)]
+            is_run = (np.diff(places) == 1).all()
+            batch = epochs[places[0] : places[-1] + 1] if is_run else epochs[places]
+            take_epochs(tape.signal, starts[a : a + len(places)] - tape.start, sampling, batch)
+            is_rejected[places] = finish(batch)
+            if not is_run:
+                epochs[places] = batch
+
+    done = 0
+    with np.errstate(all="ignore"):  # non-finite samples are reported at the end of the segment
+        for _ in _filter(source, chain, tape, stride, first):
+            n_ready = int(np.searchsorted(stop, tape.stop, side="right"))
+            cut(done, n_ready)
+            done = n_ready
+            tape.forget(begin[done] if done < len(begin) else tape.stop)
+        cut(done, len(starts))
+
+
+def _filter(source, chain, tape, stride, first):
+    """Filter a segment by the way that its filter needs, and yield after each piece."""
+    if chain.phase == "zero" and source.n_samples <= pad_length(chain.sos):
+        source.refuse(
+            f"has {source.n_samples} samples, too few for the zero-phase filter; expected more "
+            f"than {pad_length(chain.sos)}"
+        )
+    if chain.modal is not None:
+        yield from filter_pieces(source, chain.modal, tape, stride=stride, first=first)
+    elif len(chain.sos):
+        samples = source.read(0, source.n_samples)
+        source.check_finite(samples)
+        filtered = filter_segment(samples, chain.sos, phase=chain.phase)[:, first::stride]
+        tape.grow(filtered.shape[1])[:] = chain.gain * filtered
+        yield
+    else:
+        # every sample is wanted: without a filter, only the sinc reaches a lower rate
+        for start in range(0, source.n_samples, PIECE):
+            piece = source.empty_blocks(1, min(PIECE, source.n_samples - start))
+            source.load(start, piece)
+            source.check_finite(piece)
+            np.multiply(piece[0], np.float32(chain.gain), out=tape.grow(piece.shape[2]))
+            yield
+
+
+def _n_workers() -> int:
+    """One thread for each core that this process may use, or as OMP_NUM_THREADS says."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted):
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

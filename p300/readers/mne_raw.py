@@ -1,0 +1,272 @@
+"""MNE Raw in and out: to a Recording and back.
+
+MNE keeps EEG in volts and marks flashes by annotations or events; here EEG is in µV and the
+flash table holds the rest. MNE is imported when one of the functions is called.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.electrodes import make_info
+from p300.errors import InputError
+from p300.readers._flashes import number_characters, number_repetitions
+from p300.readers.mne_epochs import code_of, eeg_picks, is_target_of, kinds, plain, volts_per
+from p300.recording import Recording, flash_table
+
+if TYPE_CHECKING:
+    import mne
+
+    from p300.speller import Speller
+
+#: Annotations at which the signal is not continuous in time, as in MNE's own filters.
+BREAK = re.compile(r"edge|bad[ _]boundary|bad_acq_skip", re.IGNORECASE)
+
+#: Columns of the flash table that travel in the ``extras`` of annotations.
+EXTRAS = ("subject", "session", "run", "character", "repetition")
+
+
+def read_raw(
+    raw: mne.io.BaseRaw,
+    *,
+    events: np.ndarray | None = None,
+    event_id: Mapping[str, int] | None = None,
+    targets: Mapping[Hashable, bool] | None = None,
+    codes: Mapping[Hashable, int] | None = None,
+    picks: str | Sequence[str] = "eeg",
+    speller: Speller | None = None,
+    subject: str = "1",
+    session: str = "1",
+    run: int = 1,
+    name: str = "mne raw",
+) -> Recording:
+    """Take the EEG and the flashes of an MNE Raw.
+
+    Flashes come from ``events``, else from annotations, else from the stimulus channel. Each has
+    a *label*: an annotation's description, or an event's name by ``event_id``, or its number.
+    ``codes`` and ``targets`` say what a label means. Where they do not, a number is the flash
+    code, and a description is read by its parts: ``"target/7"``, ``"NonTarget"``. Labels that
+    tell neither are no flashes. Characters are told apart by the pauses between them.
+
+    The recording is cut where MNE says that time is not continuous (``EDGE boundary``, ``BAD
+    boundary``, ``BAD_ACQ_SKIP``). Flashes that begin in any other ``BAD_...`` stretch are left
+    out, the signal there is kept.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        EEG in volts.
+    events : ndarray of int, shape (n_events, 3), or None
+        As MNE makes them.
+    event_id : mapping of str to int, or None
+        Names of event numbers; events without one are left out.
+    targets : mapping of label to bool, or None
+        Which labels are target flashes.
+    codes : mapping of label to int, or None
+        Which group each label lit.
+    picks : "eeg" or sequence of str
+        Channels; "eeg" takes all of that type that are not marked bad.
+    speller : Speller or None
+        The screen; None for a plain oddball, whose codes are then 1 (nontarget) and 2 (target)
+        where the labels have none.
+    subject, session, run : str, str, int
+        For the flash table, where the annotations' extras do not tell.
+    name : str
+        For messages and reports.
+
+    Returns
+    -------
+    Recording
+        In µV, one segment for each continuous stretch.
+
+    Raises
+    ------
+    InputError
+        If there is no EEG channel or no flash, a picked channel is no EEG, or the screen needs
+        codes that the labels do not have.
+
+    Warns
+    -----
+    UserWarning
+        If flashes are left out because they begin in a bad or missing stretch.
+    """
+    picked = eeg_picks(raw, picks, name)
+    seconds, labels, extras = _labelled_events(raw, events, event_id)
+    code = [code_of(label, codes) for label in labels]
+    is_target = [is_target_of(label, targets) for label in labels]
+    given = [mapping for mapping in (codes, targets) if mapping is not None]
+    is_flash = np.array(
+        [
+            any(label in mapping for mapping in given) if given else not (c is None and t is None)
+            for label, c, t in zip(labels, code, is_target, strict=True)
+        ],
+        bool,
+    )
+    if not is_flash.any():
+        found = ", ".join(sorted({str(label) for label in labels})[:10]) or "none at all"
+        raise InputError(
+            f"{name}: no flash among {len(labels)} events (labels: {found}); expected such as "
+            "'target/7', or give targets= or codes= for these labels."
+        )
+    spans = _continuous_spans(raw)
+    starts = np.array([start for start, _ in spans]) / raw.info["sfreq"]
+    stops = np.array([stop for _, stop in spans]) / raw.info["sfreq"]
+    segment = np.searchsorted(starts, seconds + 1e-9, side="right") - 1
+    is_usable = (segment >= 0) & (seconds < stops[segment]) & ~_in_bad_stretch(raw, seconds)
+    n_left_out = int((is_flash & ~is_usable).sum())
+    if n_left_out:
+        warnings.warn(
+            f"{name}: {n_left_out} of {is_flash.sum()} flashes begin in a stretch annotated as "
+            "bad, or where there is no signal, and are left out.",
+            UserWarning,
+            stacklevel=2,
+        )
+    rows = np.flatnonzero(is_flash & is_usable)
+    rows = rows[np.argsort(seconds[rows], kind="stable")]
+    columns = {
+        "segment": segment[rows],
+        "onset": seconds[rows] - starts[segment[rows]],
+        "code": [code[k] for k in rows],
+        "is_target": [is_target[k] for k in rows],
+        "subject": subject,
+        "session": session,
+        "run": run,
+    }
+    for column in EXTRAS:
+        if any(extras[k].get(column) is not None for k in rows):
+            columns[column] = [extras[k].get(column) for k in rows]
+    _complete_codes(columns, seconds[rows], speller, name)
+    signal = [
+        (raw.get_data(picks=picked, start=start, stop=stop) * 1e6).astype(np.float32)
+        for start, stop in spans
+    ]
+    ch_names = [raw.ch_names[k] for k in picked]
+    sfreq = raw.info["sfreq"]
+    return Recording(signal, flash_table(**columns), ch_names, sfreq, "uV", speller, name)
+
+
+def to_raw(recording: Recording, *, volts_per_unit: float | None = None) -> list[mne.io.RawArray]:
+    """Hand a recording to MNE, one Raw a segment.
+
+    Every flash is an annotation such as ``"target/7"`` (or ``"flash/7"`` without a label); its
+    ``extras`` hold the rest of its row. Channels whose names the 10-05 system knows get their
+    places.
+
+    Parameters
+    ----------
+    recording : Recording
+        In a physical unit, or with ``volts_per_unit``.
+    volts_per_unit : float or None
+        What one unit of the samples is; needed where the unit is "AD".
+
+    Returns
+    -------
+    list of mne.io.RawArray
+
+    Raises
+    ------
+    InputError
+        If the unit has no volts.
+    """
+    import mne
+
+    volts = volts_per(recording.unit, volts_per_unit, recording.name)
+    raws = []
+    for k, segment in enumerate(recording.segments):
+        info = make_info(recording.ch_names, recording.sfreq)
+        raw = mne.io.RawArray(segment * volts, info, verbose="error")
+        flashes = recording.flashes[recording.flashes["segment"] == k]
+        labels = [
+            k if c is None else f"{k}/{c}"
+            for k, c in zip(kinds(flashes["is_target"]), plain(flashes["code"]), strict=True)
+        ]
+        columns = {column: plain(flashes[column]) for column in EXTRAS}
+        extras = [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ]
+        raw.set_annotations(
+            mne.Annotations(flashes["onset"].to_numpy(), 0.0, labels, extras=extras)
+        )
+        raws.append(raw)
+    return raws
+
+
+def _labelled_events(raw, events, event_id) -> tuple[np.ndarray, list, list[dict]]:
+    """Collect seconds from the first sample, labels and extras of whatever marks flashes."""
+    import mne
+
+    marks = [k for k, d in enumerate(raw.annotations.description) if not _is_bad(d)]
+    if events is None and marks:
+        seconds = raw.annotations.onset[marks] - raw.first_time
+        extras = [dict(raw.annotations.extras[k] or {}) for k in marks]
+        return seconds, [str(raw.annotations.description[k]) for k in marks], extras
+    if events is None and "stim" in raw.get_channel_types():
+        events = mne.find_events(raw, shortest_event=1, initial_event=True, verbose="error")
+    events = np.zeros((0, 3), int) if events is None else np.asarray(events)
+    labels = events[:, 2].tolist()
+    if event_id is not None:
+        names = {number: label for label, number in event_id.items()}
+        events = events[np.isin(events[:, 2], list(names))]
+        labels = [names[number] for number in events[:, 2]]
+    seconds = (events[:, 0] - raw.first_samp) / raw.info["sfreq"]
+    return seconds, labels, [{}] * len(labels)
+
+
+def _complete_codes(columns: dict, seconds: np.ndarray, speller, name: str) -> None:
+    """Fill in codes of an oddball, or characters and repetitions of a speller."""
+    code, is_target = columns["code"], columns["is_target"]
+    if speller is None:
+        columns["code"] = [
+            int(t) + 1 if c is None and t is not None else c
+            for c, t in zip(code, is_target, strict=True)
+        ]
+        return
+    unknown = [c for c in code if c not in speller.codes]
+    if unknown:
+        raise InputError(
+            f"{name}: {len(unknown)} of {len(code)} flashes have no code of the screen "
+            f"{speller.name!r} (the first: {unknown[0]}); expected one of {list(speller.codes)}: "
+            "give codes=."
+        )
+    characters = columns.setdefault("character", number_characters(seconds))
+    columns.setdefault("repetition", number_repetitions(np.asarray(code), np.asarray(characters)))
+
+
+def _continuous_spans(raw) -> list[tuple[int, int]]:
+    """List the stretches [start, stop), in samples, over which time is continuous."""
+    breaks = []
+    for onset, duration, description in zip(
+        raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
+    ):
+        if BREAK.match(description):
+            start, stop = raw.time_as_index(
+                np.array([onset, onset + duration]) - raw.first_time, use_rounding=True
+            )
+            breaks.append((int(start), int(stop)))
+    spans, begin = [], 0
+    for start, stop in [*sorted(breaks), (raw.n_times, raw.n_times)]:
+        if start > begin:
+            spans.append((begin, start))
+        begin = max(begin, stop)
+    return spans
+
+
+def _is_bad(description: str) -> bool:
+    return description.lower().startswith("bad") or bool(BREAK.match(description))
+
+
+def _in_bad_stretch(raw, seconds: np.ndarray) -> np.ndarray:
+    """Tell which times lie in a stretch annotated as bad."""
+    is_bad = np.zeros(len(seconds), bool)
+    for onset, duration, description in zip(
+        raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
+    ):
+        if _is_bad(description):
+            start = onset - raw.first_time
+            is_bad |= (seconds >= start) & (seconds < start + duration)
+    return is_bad

@@ -1,0 +1,181 @@
+"""A simulated head: what a person's brain, eyes and surroundings put on the electrodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from p300.errors import InputError
+
+_PZ, _OZ, _FPZ = "Pz", "Oz", "Fpz"  # centres of the P300, of vision and alpha, of blinks
+
+
+@dataclass(frozen=True)
+class Brain:
+    """What the simulated person's head produces; sizes in µV, times in seconds.
+
+    Parameters
+    ----------
+    p300_uv, latency_s, width_s : float
+        Peak at Pz, time of the peak after the flash, and standard deviation of the wave.
+    jitter_s : float
+        Standard deviation of the latency from flash to flash.
+    habituation : float
+        Share of the P300 lost from the first repetition of a character to the last.
+    visual_uv : float
+        Size of the P1/N1 that every flash evokes over the occipital cortex, wanted or not.
+    noise_uv, noise_reach : float
+        Standard deviation of the 1/f background, and the distance on a head of radius 1 over
+        which neighbouring electrodes share it.
+    alpha_uv, alpha_hz : float
+        Waxing and waning occipital rhythm.
+    blink_uv, blinks_per_minute : float
+        Size of a blink at Fpz and how often one comes.
+    line_uv, line_hz : float
+        Mains hum, the same on every electrode.
+    """
+
+    p300_uv: float = 10.0
+    latency_s: float = 0.30
+    width_s: float = 0.06
+    jitter_s: float = 0.02
+    habituation: float = 0.2
+    visual_uv: float = 2.0
+    noise_uv: float = 8.0
+    noise_reach: float = 0.5
+    alpha_uv: float = 4.0
+    alpha_hz: float = 10.0
+    blink_uv: float = 80.0
+    blinks_per_minute: float = 6.0
+    line_uv: float = 2.0
+    line_hz: float = 50.0
+
+
+def head_signal(
+    flashes: Mapping[str, Sequence],
+    n_samples: int,
+    ch_names: Sequence[str],
+    sfreq: float,
+    brain: Brain,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Sum everything the electrodes pick up in one run.
+
+    Parameters
+    ----------
+    flashes : mapping
+        ``onset`` (seconds), ``is_target`` and, for habituation, ``repetition``.
+    n_samples, sfreq : int, float
+        Length of the run and its rate in Hz.
+    ch_names : sequence of str
+        Electrodes of the 10-05 system.
+    brain : Brain
+        What the head produces.
+    rng : numpy.random.Generator
+        Draws noise and jitter.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_chans, n_samples)
+        In µV.
+    """
+    position = head_positions(tuple(ch_names))
+    evoked = _evoked(flashes, n_samples, sfreq, brain, rng)  # (2 sources, n_samples)
+    maps = np.stack([scalp_map(position, _PZ), scalp_map(position, _OZ)], axis=1)
+    signal = maps @ evoked
+
+    distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
+    shared = np.exp(-((distance / brain.noise_reach) ** 2) / 2)
+    mixing = np.linalg.cholesky(shared + 0.05 * np.eye(len(position))) / np.sqrt(1.05)
+    pink = _pink_noise(len(position), n_samples, sfreq, rng)
+    signal += brain.noise_uv * mixing.astype(np.float32) @ pink
+
+    seconds = np.arange(n_samples) / sfreq
+    waxing = np.abs(_pink_noise(1, n_samples, sfreq, rng)[0])
+    alpha = waxing * np.sin(2 * np.pi * (brain.alpha_hz * seconds + rng.uniform()))
+    signal += np.outer(brain.alpha_uv * scalp_map(position, _OZ, reach=0.7), alpha)
+
+    blink = np.zeros(n_samples)
+    shape = np.sin(np.pi * np.linspace(0, 1, int(0.3 * sfreq))) ** 2
+    n_blinks = rng.poisson(brain.blinks_per_minute * n_samples / sfreq / 60)
+    for start in rng.integers(0, max(1, n_samples - len(shape)), n_blinks):
+        blink[start : start + len(shape)] += shape
+    signal += np.outer(brain.blink_uv * scalp_map(position, _FPZ, reach=0.5), blink)
+    signal += brain.line_uv * np.sin(2 * np.pi * (brain.line_hz * seconds + rng.uniform()))
+    return signal.astype(np.float32)
+
+
+def _evoked(flashes, n_samples, sfreq, brain, rng) -> np.ndarray:
+    """Superpose the responses to all flashes: P300 source and visual source, in µV."""
+    is_target = np.asarray(flashes["is_target"], bool)
+    onset = np.asarray(flashes["onset"], float)
+    repetition = np.asarray(flashes.get("repetition", np.zeros(len(onset))), float)
+    size = brain.p300_uv * (1 - brain.habituation * repetition / max(1, repetition.max()))
+    jitter = brain.jitter_s * rng.standard_normal(len(onset))
+    sources = np.zeros((2, n_samples))
+    lag = np.arange(int(1.0 * sfreq)) / sfreq
+    visual = brain.visual_uv * (
+        _wave(lag, 0.10, 0.015) - 1.5 * _wave(lag, 0.17, 0.025) + 0.7 * _wave(lag, 0.24, 0.03)
+    )
+    for k, start in enumerate(np.round(onset * sfreq).astype(int)):
+        stop = min(start + len(lag), n_samples)
+        sources[1, start:stop] += visual[: stop - start]
+        if is_target[k]:
+            wave = size[k] * _wave(lag, brain.latency_s + jitter[k], brain.width_s)
+            sources[0, start:stop] += wave[: stop - start]
+    return sources
+
+
+def _wave(lag, peak_s, width_s):
+    return np.exp(-(((lag - peak_s) / width_s) ** 2) / 2)
+
+
+def _pink_noise(n_chans, n_samples, sfreq, rng) -> np.ndarray:
+    """Draw noise whose power falls as 1/f above 0.1 Hz, of standard deviation 1."""
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
+    n = next_fast_len(n_samples, real=True)
+    spectrum = rfft(rng.standard_normal((n_chans, n), dtype=np.float32))
+    f = np.maximum(rfftfreq(n, 1 / sfreq), 0.1)
+    gain = (1 / np.sqrt(f)).astype(np.float32)
+    gain /= np.sqrt(np.mean(gain**2))
+    return irfft(spectrum * gain, n)[:, :n_samples]
+
+
+def scalp_map(position: np.ndarray, centre: str, reach: float = 0.6) -> np.ndarray:
+    """Weigh electrodes by their distance from a centre: 1 there, falling as a Gaussian.
+
+    Parameters
+    ----------
+    position : ndarray, shape (n_chans, 3)
+        On a head of radius 1.
+    centre : str
+        An electrode's name.
+    reach : float
+        Standard deviation of the fall on that head.
+    """
+    distance = np.linalg.norm(position - head_positions((centre,)), axis=1)
+    return np.exp(-((distance / reach) ** 2) / 2)
+
+
+@cache
+def head_positions(ch_names: tuple[str, ...]) -> np.ndarray:
+    """Look up electrodes of the 10-05 system on a head of radius 1: shape (n_chans, 3).
+
+    Raises
+    ------
+    InputError
+        If a name is not in the system.
+    """
+    from p300.electrodes import standard_montage
+
+    positions = standard_montage().get_positions()["ch_pos"]
+    table = {name.lower(): p for name, p in positions.items()}
+    missing = [c for c in ch_names if c.lower() not in table]
+    if missing:
+        raise InputError(f"electrodes {missing} are not in the 10-05 system")
+    position = np.array([table[c.lower()] for c in ch_names])
+    return position / np.linalg.norm(position, axis=1, keepdims=True)

@@ -1,0 +1,108 @@
+"""Simulated files in the exact layout of BCI Competition III data set II."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from p300.simulation.recordings import _seed, simulate_recording
+from p300.speller import WADSWORTH
+from p300.storage.files import whole_file
+
+
+def write_bci3_ii(
+    root: str | Path,
+    subject: str = "A",
+    *,
+    n_train: int = 85,
+    n_test: int = 100,
+    n_samples: int = 7794,
+    ad_per_uv: float = 10.0,
+    seed: int = 0,
+    **recording_arguments,
+) -> dict[str, str]:
+    """Write simulated files in the exact layout of BCI Competition III data set II.
+
+    Both parts are single precision in amplifier steps, each character epoch begins at its
+    first flash, the epochs are scrambled, and the test file has no labels. Subjects A and B
+    spell the competition's own characters, which its reader knows; others random ones.
+
+    Parameters
+    ----------
+    root : path
+        Folder for ``Subject_{subject}_Train.mat`` and ``…_Test.mat``.
+    subject : str
+        Letter in the file names.
+    n_train, n_test : int
+        Characters in each file.
+    n_samples : int
+        Samples a character epoch.
+    ad_per_uv : float
+        Amplifier steps a µV.
+    seed : int
+        Of everything.
+    **recording_arguments
+        Further arguments of :func:`simulate_recording`, ``n_repetitions`` (15) among them.
+
+    Returns
+    -------
+    dict
+        The true text of each part, "train" and "test", in file order.
+    """
+    from scipy.io import savemat
+
+    from p300.readers.bci3_ii import CH_NAMES, TRAIN_TEXT, TRUE_TEST_TEXT
+
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    arguments = {"ch_names": CH_NAMES, "n_repetitions": 15, "sfreq": 240.0, **recording_arguments}
+    speller = arguments.get("speller", WADSWORTH)
+    texts = {}
+    for k, (part, n_characters) in enumerate([("train", n_train), ("test", n_test)]):
+        rng = np.random.default_rng([seed, k])
+        published = {"train": TRAIN_TEXT, "test": TRUE_TEST_TEXT}[part].get(subject, "")
+        text = list(published[:n_characters])
+        text += rng.choice(speller.symbols, n_characters - len(text)).tolist()
+        order = rng.permutation(n_characters)  # of the characters in time, within the file
+        recording = simulate_recording(
+            [text[i] for i in order],
+            n_runs=-(-n_characters // 17),
+            seed=_seed(seed, k, 2),
+            **arguments,
+        )
+        content = _character_epochs(recording, np.argsort(order), n_samples, ad_per_uv)
+        texts[part] = "".join(text)
+        if part == "train":
+            content["TargetChar"] = texts[part]
+        else:
+            del content["StimulusType"]
+        with whole_file(root / f"Subject_{subject}_{part.capitalize()}.mat", "wb") as file:
+            savemat(file, content)
+    return texts
+
+
+def _character_epochs(recording, order, n_samples, ad_per_uv) -> dict[str, np.ndarray]:
+    """Cut a recording into the competition's scrambled character epochs."""
+    sfreq, shape = recording.sfreq, (len(order), n_samples)
+    content = {
+        "Signal": np.zeros((*shape, recording.n_chans), np.float32),
+        "Flashing": np.zeros(shape, np.float32),
+        "StimulusCode": np.zeros(shape, np.float32),
+        "StimulusType": np.zeros(shape, np.float32),
+    }
+    characters = [c for _, c in recording.flashes.groupby(["run", "character"], sort=False)]
+    for row, k in enumerate(order):
+        flashes = characters[k]
+        onsets = np.round(flashes["onset"].to_numpy() * sfreq).astype(int)
+        segment = recording.segments[flashes["segment"].iloc[0]]
+        epoch = segment[:, onsets[0] : onsets[0] + n_samples]
+        content["Signal"][row, : epoch.shape[1]] = epoch.T * ad_per_uv
+        lit = round(100e-3 * sfreq)
+        for onset, code, is_target in zip(
+            onsets - onsets[0], flashes["code"], flashes["is_target"], strict=True
+        ):
+            content["Flashing"][row, onset : onset + lit] = 1
+            content["StimulusCode"][row, onset : onset + lit] = code
+            content["StimulusType"][row, onset : onset + lit] = is_target
+    return content

@@ -1,0 +1,197 @@
+"""Simulated recordings with a known P300, for tests, tutorials and the first run.
+
+What is put in is known: the latency, size, jitter and scalp map of the P300, the noise around
+it and the text that was spelled. The same seed gives the same recording, sample by sample.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.recording import Recording, concatenate_recordings, flash_table
+from p300.simulation.brain import Brain, head_signal
+from p300.speller import WADSWORTH, Speller
+
+#: Eight electrodes of many spellers, those of CNN-2a.
+EIGHT_CHANNELS = ("Fz", "Cz", "Pz", "P3", "P4", "PO7", "PO8", "Oz")
+
+
+def simulate_recording(
+    text: str | Sequence[str] | None = "P3_WAVE",
+    *,
+    speller: Speller | None = WADSWORTH,
+    n_repetitions: int = 10,
+    ch_names: Sequence[str] = EIGHT_CHANNELS,
+    sfreq: float = 240.0,
+    soa_s: float = 0.175,
+    pause_s: float = 2.5,
+    n_runs: int = 1,
+    n_flashes: int = 200,
+    target_ratio: float = 1 / 6,
+    brain: Brain | Mapping | None = None,
+    subject: str = "1",
+    session: str = "1",
+    seed: int = 0,
+) -> Recording:
+    """Simulate a person who spells a text, or who counts the rare flash of a plain oddball.
+
+    Parameters
+    ----------
+    text : str or sequence of str, or None
+        The wanted symbols; not used without a speller.
+    speller : Speller or None
+        The screen; None for an oddball of ``n_flashes`` flashes a run with codes 1 (nontarget)
+        and 2 (target).
+    n_repetitions : int
+        Passes over all codes for each character, in a new random order each.
+    ch_names : sequence of str
+        Names of the international 10-05 system, which give the positions on the head.
+    sfreq : float
+        Sampling rate in Hz.
+    soa_s, pause_s : float
+        Seconds from flash to flash, and between two characters.
+    n_runs : int
+        Segments the characters are spread over.
+    n_flashes, target_ratio : int, float
+        Of the oddball.
+    brain : Brain, mapping of its fields, or None
+        What the head produces.
+    subject, session : str
+        Written into the flash table.
+    seed : int
+        The same seed gives the same recording.
+
+    Returns
+    -------
+    Recording
+        In µV; one segment a run.
+
+    Examples
+    --------
+    >>> round(float(simulate_recording("EEG").flashes["is_target"].mean()), 3)
+    0.167
+    """
+    rng = np.random.default_rng(seed)
+    brain = brain if isinstance(brain, Brain) else Brain(**(brain or {}))
+    if speller is None:
+        runs = [_oddball_flashes(n_flashes, target_ratio, soa_s, rng) for _ in range(n_runs)]
+    else:
+        parts = [part.tolist() for part in np.array_split(list(text or ""), n_runs)]
+        if not all(parts):
+            raise InputError(f"{len(text or '')} characters for {n_runs} runs; expected one each")
+        runs = [_spelling_flashes(p, speller, n_repetitions, soa_s, pause_s, rng) for p in parts]
+    import pandas as pd
+
+    segments, tables = [], []
+    for k, flashes in enumerate(runs):
+        # flashes start at whole samples, as a real screen is recorded
+        flashes["onset"] = np.round(np.asarray(flashes["onset"]) * sfreq) / sfreq
+        n_samples = int(round((flashes["onset"][-1] + pause_s + 1.0) * sfreq))
+        segments.append(head_signal(flashes, n_samples, ch_names, sfreq, brain, rng))
+        tables.append(
+            flash_table(**flashes, segment=k, run=k + 1, subject=subject, session=session)
+        )
+
+    return Recording(
+        segments,
+        pd.concat(tables, ignore_index=True),
+        ch_names,
+        sfreq,
+        "uV",
+        speller,
+        "simulation",
+    )
+
+
+def simulate_data_set(
+    train_text: str = "THE_QUICK_BROWN_FOX_JUMPS",
+    test_text: str = "HELLO_P3_WAVE",
+    *,
+    subjects: int | Sequence[str] = 1,
+    subject_spread: float = 0.0,
+    ch_names: Sequence[str] | None = None,
+    n_runs: int = 2,
+    seed: int = 0,
+    brain: Mapping | None = None,
+    **recording_arguments,
+) -> Recording:
+    """Simulate a session "train" and a session "test" of one or more subjects.
+
+    Parameters
+    ----------
+    train_text, test_text : str
+        What is spelled.
+    subjects : int or sequence of str
+        How many, or their codes.
+    subject_spread : float
+        How much people differ: standard deviation of each one's P300 latency in units of
+        0.1 s, and of its size in units of the size itself.
+    ch_names : sequence of str or None
+        None for the 64 electrodes of the Wadsworth recordings.
+    n_runs : int
+        Runs of the training session.
+    seed, brain
+        As for :func:`simulate_recording`.
+    **recording_arguments
+        Further arguments of :func:`simulate_recording`.
+
+    Returns
+    -------
+    Recording
+    """
+    from p300.readers.bci3_ii import CH_NAMES
+
+    if isinstance(subjects, int):
+        subjects = [str(k) for k in range(1, subjects + 1)]
+    person = Brain(**(brain or {}))
+    parts = []
+    for k, subject in enumerate(subjects):
+        differ = subject_spread * np.random.default_rng([seed, k]).standard_normal(2)
+        own = dataclasses.replace(
+            person,
+            latency_s=person.latency_s + 0.1 * differ[0],
+            p300_uv=person.p300_uv * max(0.2, 1 + differ[1]),
+        )
+        common = dict(
+            ch_names=ch_names or CH_NAMES, brain=own, subject=str(subject), **recording_arguments
+        )
+        parts += [
+            simulate_recording(
+                train_text, n_runs=n_runs, session="train", seed=_seed(seed, k, 0), **common
+            ),
+            simulate_recording(test_text, session="test", seed=_seed(seed, k, 1), **common),
+        ]
+    return concatenate_recordings(parts)
+
+
+def _spelling_flashes(symbols, speller, n_repetitions, soa_s, pause_s, rng) -> dict:
+    """Lay out the flashes of one run: columns of a flash table."""
+    codes = np.array(speller.codes)
+    character_s = n_repetitions * len(codes) * soa_s
+    flashes: dict[str, list] = {
+        name: [] for name in ("onset", "character", "repetition", "code", "is_target")
+    }
+    for c, symbol in enumerate(symbols):
+        wanted = speller.codes_of(symbol)
+        order = np.concatenate([rng.permutation(codes) for _ in range(n_repetitions)])
+        start = pause_s + c * (character_s + pause_s)
+        flashes["onset"] += (start + soa_s * np.arange(len(order))).tolist()
+        flashes["character"] += [c + 1] * len(order)
+        flashes["repetition"] += np.repeat(np.arange(n_repetitions), len(codes)).tolist()
+        flashes["code"] += order.tolist()
+        flashes["is_target"] += np.isin(order, wanted).tolist()
+    return flashes
+
+
+def _oddball_flashes(n_flashes, target_ratio, soa_s, rng) -> dict:
+    is_target = rng.permutation(np.arange(n_flashes) < round(target_ratio * n_flashes))
+    onset = 1.0 + soa_s * np.arange(n_flashes)
+    return {"onset": onset, "code": 1 + is_target.astype(int), "is_target": is_target}
+
+
+def _seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])

@@ -1,0 +1,228 @@
+"""What stopping early gains: every rule beside fixed numbers of repetitions, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.metrics import bits_per_minute, bootstrap_weights, interval, wilson_interval
+from p300.recording import CHARACTER_KEY
+from p300.spelling.sums import accuracy_by_repetition
+from p300.spelling.traces import Character, idle_twins, trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.speller import Speller
+    from p300.spelling.language import CharacterModel
+
+#: Bootstrap samples of the intervals.
+N_DRAWS = 2000
+
+
+def read_with_rules(
+    characters: Sequence[Character],
+    speller: Speller,
+    rules: Mapping[str, Any],
+    *,
+    idle_prior: float = 0.0,
+    model: CharacterModel | None = None,
+) -> pd.DataFrame:
+    """Read characters under each rule, as it would have gone live.
+
+    Parameters
+    ----------
+    characters : sequence of Character
+        In order of time.
+    speller : Speller
+        The screen.
+    rules : mapping of str to rule
+        By any name.
+    idle_prior : float
+        Probability that no symbol is wanted.
+    model : CharacterModel or None
+        The prior of each symbol, given what this rule has read before in the same run.
+
+    Returns
+    -------
+    DataFrame
+        One row a rule and character: ``rule``, the character's key, ``n_flashes``, ``symbol``
+        ("" where none is read), ``wanted`` and ``is_right`` (<NA> where unlabelled).
+    """
+    import pandas as pd
+
+    # without a language the belief is the same under every rule
+    traces = trace(characters, speller, idle_prior=idle_prior) if model is None else None
+    names = np.array([*speller.symbols, ""], object)  # the last is index -1, none
+    rows = []
+    for name, rule in rules.items():
+        if traces is not None:
+            found = zip(*traces.stop(rule), strict=True)
+        else:
+            found = _read_in_turn(characters, speller, rule, idle_prior, model)
+        for character, (n_flashes, symbol) in zip(characters, found, strict=True):
+            known = character.wanted >= 0
+            wanted = names[character.wanted] if known else pd.NA
+            right = symbol == character.wanted if known else pd.NA
+            rows.append((name, *character.key, int(n_flashes), names[symbol], wanted, right))
+    columns = ["rule", *CHARACTER_KEY, "n_flashes", "symbol", "wanted", "is_right"]
+    return pd.DataFrame(rows, columns=columns).astype({"is_right": "boolean"})
+
+
+def _read_in_turn(characters, speller, rule, idle_prior, model):
+    """Read one character after the other, each with the prior that the text before it gives."""
+    text, run = "", None
+    for character in characters:
+        if character.key[:-1] != run:
+            text, run = "", character.key[:-1]
+        traces = trace([character], speller, model.log_prior(text), idle_prior)
+        (n_flashes,), (symbol,) = traces.stop(rule)
+        text += speller.symbols[symbol] if symbol >= 0 else ""
+        yield n_flashes, symbol
+
+
+def read_fixed(spelled: pd.DataFrame, n_codes: int, numbers: Mapping[str, int]) -> pd.DataFrame:
+    """Take what fixed numbers of repetitions read from what :func:`p300.spelling.spell` found.
+
+    Parameters
+    ----------
+    spelled : DataFrame
+        Of :func:`p300.spelling.spell`: sums of scores, without a likelihood.
+    n_codes : int
+        Flashes in a repetition.
+    numbers : mapping of str to int
+        Repetitions by any name; a character with fewer is read after its last.
+
+    Returns
+    -------
+    DataFrame
+        As of :func:`read_with_rules`.
+    """
+    import pandas as pd
+
+    parts = []
+    for name, n in numbers.items():
+        usable = spelled[spelled["n_repetitions"] <= n]
+        last = usable.groupby(CHARACTER_KEY, sort=False).tail(1)
+        parts.append(last.assign(rule=name, n_flashes=last["n_repetitions"] * n_codes))
+    return pd.concat(parts, ignore_index=True).drop(columns="n_repetitions")
+
+
+def best_fixed(
+    spelled: pd.DataFrame, speller: Speller, *, repetition_s: float, pause_s: float
+) -> int | None:
+    """Find the fixed number of repetitions of most bits per minute on these characters.
+
+    Returns
+    -------
+    int or None
+        None where no wanted symbol is known.
+    """
+    table = accuracy_by_repetition(spelled, speller, repetition_s=repetition_s, pause_s=pause_s)
+    rates = table.set_index("n_repetitions")["bits_per_minute"].dropna()
+    return int(rates.idxmax()) if len(rates) else None
+
+
+def compare_readings(
+    readings: pd.DataFrame,
+    speller: Speller,
+    *,
+    repetition_s: float,
+    pause_s: float,
+    rivals: Sequence[str] = (),
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Measure each rule and how far it is ahead of its rivals.
+
+    Parameters
+    ----------
+    readings : DataFrame
+        Of :func:`read_with_rules` and :func:`read_fixed`, the same characters under every rule
+        in one order; unlabelled ones do not count.
+    speller : Speller
+        The screen.
+    repetition_s, pause_s : float
+        Seconds a repetition takes, and between two characters (eq. 20 of the paper).
+    rivals : sequence of str
+        Rules that every other is measured against.
+    seed : int
+        Of the bootstrap over characters, the same characters drawn for every rule.
+
+    Returns
+    -------
+    list of dict
+        One a rule: ``rule, n_right, n_characters, accuracy, low, high`` (Wilson), means over
+        characters ``n_repetitions`` and ``seconds`` (the pause included), ``bits_per_minute``
+        with ``bits_low, bits_high``, ``text``, and ``over``: for each rival the ratio of the
+        bits per minute with ``low`` and ``high``. All intervals are of 95 %.
+    """
+    n_codes, n_symbols = len(speller.codes), len(speller.symbols)
+    seconds = {"repetition_s": repetition_s, "pause_s": pause_s}
+    known = readings[readings["is_right"].notna()]
+    n_characters = int((known["rule"] == readings["rule"].iloc[0]).sum())
+    weights = np.ones((1, n_characters))
+    if n_characters:  # the first row of weights is the sample itself
+        drawn = bootstrap_weights(n_characters, N_DRAWS, np.random.default_rng(seed))
+        weights = np.vstack([weights, drawn])
+    rates, rows = {}, []
+    for name, part in readings.groupby("rule", sort=False):
+        counted = part[part["is_right"].notna()]
+        right = counted["is_right"].to_numpy(float)
+        n_repetitions = counted["n_flashes"].to_numpy(float) / n_codes
+        with np.errstate(invalid="ignore"):
+            accuracy = weights @ right / weights.sum(axis=1)
+            shown = weights @ n_repetitions / weights.sum(axis=1)
+        rates[name] = bits_per_minute(accuracy, shown, n_symbols, **seconds)
+        n_right, mean = int(right.sum()), float(part["n_flashes"].mean()) / n_codes
+        low, high = wilson_interval(n_right, len(right))
+        bits_low, bits_high = interval(rates[name][1:])
+        rows.append(
+            {
+                "rule": name,
+                "n_right": n_right,
+                "n_characters": len(right),
+                "accuracy": float(accuracy[0]),
+                "low": low,
+                "high": high,
+                "n_repetitions": mean,
+                "seconds": pause_s + mean * repetition_s,
+                "bits_per_minute": float(rates[name][0]),
+                "bits_low": bits_low,
+                "bits_high": bits_high,
+                "text": "".join(symbol or "·" for symbol in part["symbol"]),
+            }
+        )
+    for row in rows:
+        row["over"] = {rival: _ratio(rates[row["rule"]], rates[rival]) for rival in rivals}
+    return rows
+
+
+def _ratio(rates: np.ndarray, rival: np.ndarray) -> dict[str, float]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = rates / rival
+    low, high = interval(ratio[1:])
+    return {"ratio": float(ratio[0]), "low": low, "high": high}
+
+
+def idle_readings(
+    characters: Sequence[Character], speller: Speller, rules: Mapping[str, Any], idle_prior: float
+) -> dict[str, float]:
+    """Measure how often each rule reads a symbol where none is wanted.
+
+    Parameters
+    ----------
+    characters : sequence of Character
+        Labelled; their idle twins (:func:`p300.spelling.traces.idle_twins`) are read.
+    speller, rules, idle_prior
+        As of :func:`read_with_rules`.
+
+    Returns
+    -------
+    dict
+        Rule to share of idle characters in which it read a symbol.
+    """
+    twins = idle_twins(characters, speller, np.random.default_rng(0))
+    traces = trace(twins, speller, idle_prior=idle_prior)
+    return {name: float(np.mean(traces.stop(rule)[1] >= 0)) for name, rule in rules.items()}

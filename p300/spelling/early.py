@@ -1,0 +1,141 @@
+"""What stopping early gains: rules chosen on held-out characters, tried on others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.speller import Speller
+
+log = logging.getLogger("p300.commands.evaluate")
+
+#: Fixed numbers of repetitions that stopping early is measured against: all that were shown, and
+#: the one of most bits per minute on these very characters, which nobody could have known.
+ALL, HINDSIGHT = "all", "hindsight"
+
+
+def find_held_out(run: str, *, seen: bool, same_screen: bool) -> pd.DataFrame | None:
+    """Read the run's held-out flashes, if rules chosen on them can be judged; else say why not.
+
+    Parameters
+    ----------
+    run : str
+        Run folder or checkpoint.
+    seen : bool
+        Whether the flashes to read are the run's own and not its test part.
+    same_screen : bool
+        Whether both have one screen.
+    """
+    from p300.spelling.thresholds import read_held_out
+
+    if seen:
+        log.warning("no stopping rules: they were chosen on these very characters")
+        return None
+    if not same_screen:
+        log.warning("no stopping rules: the recording has another screen than the run")
+        return None
+    try:
+        return read_held_out(run)
+    except InputError as error:
+        log.warning("no stopping rules: %s", error)
+        return None
+
+
+def stop_early(
+    scores: np.ndarray,
+    flashes: pd.DataFrame,
+    speller: Speller,
+    held_out: pd.DataFrame,
+    *,
+    goals: Sequence[str],
+    idle_prior: float,
+    text: str | None,
+    repetition_s: float | None,
+    pause_s: float,
+) -> tuple[list[dict[str, Any]], pd.DataFrame]:
+    """Choose stopping rules on held-out flashes and read other characters with them.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_flashes,)
+        Of the flashes to read.
+    flashes : DataFrame
+        Their flash table.
+    speller : Speller
+        The screen of both.
+    held_out : DataFrame
+        Flash table with ``score``, from :func:`p300.spelling.thresholds.read_held_out`.
+    goals, idle_prior, text, repetition_s, pause_s
+        As in ``conf/stopping/all.yaml``.
+
+    Returns
+    -------
+    rows : list of dict
+        Of :func:`p300.spelling.comparison.compare_readings`, with ``limit`` (threshold or number
+        of repetitions) and, where ``idle_prior`` is not 0, ``idle_read``.
+    readings : DataFrame
+        One row a rule and character.
+    """
+    import pandas as pd
+
+    from p300.spelling.comparison import (
+        best_fixed,
+        compare_readings,
+        idle_readings,
+        read_fixed,
+        read_with_rules,
+    )
+    from p300.spelling.language import CharacterModel
+    from p300.spelling.sums import spell, timing
+    from p300.spelling.thresholds import choose_rules, fit_likelihood
+    from p300.spelling.traces import characters_of
+
+    measured_s, _ = timing(flashes, len(speller.codes))
+    seconds = {"repetition_s": repetition_s or measured_s, "pause_s": pause_s}
+    likelihood = fit_likelihood(held_out, speller)
+    characters = characters_of(scores, flashes, speller, likelihood)
+    model = None if text is None else CharacterModel.read(text, speller.symbols)
+
+    spelled = spell(scores, flashes, speller)
+    numbers = {ALL: int(spelled["n_repetitions"].max())}
+    rules = {}
+    for goal in goals:
+        chosen = choose_rules(
+            held_out,
+            speller,
+            likelihood,
+            goal=goal,
+            idle_prior=idle_prior,
+            **seconds,
+        )
+        numbers[f"fixed, {goal}"] = chosen.pop("fixed").max_repetitions
+        rules |= {f"{name}, {goal}": rule for name, rule in chosen.items()}
+    best = best_fixed(spelled, speller, **seconds)
+    if best is not None:
+        numbers[HINDSIGHT] = best
+    readings = pd.concat(
+        [
+            read_fixed(spelled, len(speller.codes), numbers),
+            read_with_rules(characters, speller, rules, idle_prior=idle_prior, model=model),
+        ],
+        ignore_index=True,
+    )
+    rivals = [name for name in (ALL, "fixed, rate", HINDSIGHT) if name in numbers]
+    rows = compare_readings(readings, speller, rivals=rivals, **seconds)
+    limits = numbers | {name: rule.threshold for name, rule in rules.items()}
+    idle = {}
+    if idle_prior and best is not None:
+        idle = idle_readings(characters, speller, rules, idle_prior)
+    for row in rows:
+        row["limit"] = limits[row["rule"]]
+        if row["rule"] in idle:
+            row["idle_read"] = idle[row["rule"]]
+    return rows, readings

@@ -1,0 +1,324 @@
+"""From the score of one flash to what is known of the wanted symbol: Bayes' rule, flash by flash.
+
+A flash says that the symbols it lights are more, or less, likely to be wanted than before: by
+the ratio of the likelihoods of its score after a target and after a nontarget. What has been
+gathered for a symbol is the sum of the log ratios of its flashes. Measured against "all flashes
+were nontargets" that sum is the whole evidence, and so the hypothesis that nobody wants
+anything (an idle user) has the evidence 0.
+
+Where every symbol is lit by equally many codes, every code has flashed equally often and all
+symbols are equally likely beforehand, the most probable symbol is the one with the largest sum
+of scores (:mod:`p300.spelling`), since the log ratio is a straight line between its clips.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.errors import InputError
+
+if TYPE_CHECKING:
+    from p300.speller import Speller
+
+#: Scores of one class seen in fitting at least this often beyond a clip, so that no ratio is
+#: believed that rests on fewer flashes.
+N_BEYOND = 3
+
+
+@dataclass(frozen=True)
+class ScoreLikelihood:
+    """How much likelier a score is after a target than after a nontarget.
+
+    The log ratio is a straight line, as two Gaussians of one variance have it, with scores
+    clipped first.
+
+    Parameters
+    ----------
+    slope, offset : float
+        The line; the slope is not negative.
+    low, high : float
+        Scores beyond are taken for these.
+
+    Examples
+    --------
+    >>> ScoreLikelihood(slope=2.0, offset=-1.0, high=3.0).log_ratio([0.0, 1.0, 50.0]).tolist()
+    [-1.0, 1.0, 5.0]
+    """
+
+    slope: float
+    offset: float
+    low: float = -math.inf
+    high: float = math.inf
+
+    @classmethod
+    def fit(cls, scores, is_target) -> ScoreLikelihood:
+        """Fit to flashes that the detector was not trained on.
+
+        Parameters
+        ----------
+        scores : array-like of float, shape (n_flashes,)
+            Larger = more target-like.
+        is_target : array-like of bool, shape (n_flashes,)
+            Their labels.
+
+        Returns
+        -------
+        ScoreLikelihood
+            Slope and offset by logistic regression (:func:`p300.spelling.fit_platt`) less
+            the log odds of the fitted flashes; the clips leave :data:`N_BEYOND` nontargets
+            below and targets above.
+
+        Raises
+        ------
+        InputError
+            If a class is missing or a score is not finite.
+
+        Examples
+        --------
+        >>> is_target = np.arange(6000) % 6 == 0
+        >>> scores = np.random.default_rng(0).normal(size=6000) + 2.0 * is_target
+        >>> fitted = ScoreLikelihood.fit(scores, is_target)
+        >>> round(fitted.slope), round(fitted.offset)  # by theory 2 and -2
+        (2, -2)
+        """
+        from p300.spelling.calibration import fit_platt
+
+        scores, is_target = np.asarray(scores, float), np.asarray(is_target, bool)
+        if not np.isfinite(scores).all():
+            raise InputError(
+                f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores to fit a likelihood to "
+                f"are not finite numbers"
+            )
+        slope, offset = fit_platt(scores, is_target)
+        targets, nontargets = np.sort(scores[is_target]), np.sort(scores[~is_target])
+        return cls(
+            slope=slope,
+            offset=offset - math.log(len(targets) / len(nontargets)),
+            low=float(nontargets[min(N_BEYOND, len(nontargets) - 1)]),
+            high=float(targets[max(len(targets) - 1 - N_BEYOND, 0)]),
+        )
+
+    def log_ratio(self, scores) -> np.ndarray:
+        """Compute log p(score | target) - log p(score | nontarget) of each score."""
+        # np.clip takes ten times as long for a single score
+        return self.slope * np.minimum(np.maximum(scores, self.low), self.high) + self.offset
+
+    def tempered(self, factor: float) -> ScoreLikelihood:
+        """Believe every flash by this factor, since flashes that overlap repeat one another."""
+        return ScoreLikelihood(self.slope * factor, self.offset * factor, self.low, self.high)
+
+    def to_dict(self) -> dict[str, float]:
+        """Return plain numbers; :meth:`from_dict` is the way back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> ScoreLikelihood:
+        """Rebuild the likelihood that :meth:`to_dict` described."""
+        return cls(**{name: float(value) for name, value in state.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What a stopping rule looks at: of one moment, or arrays over many moments.
+
+    Parameters
+    ----------
+    best : int or ndarray
+        Index of the most probable symbol.
+    log_best, log_second : float or ndarray
+        Log probabilities of the two most probable symbols.
+    idle : float or ndarray
+        Probability that no symbol is wanted.
+    """
+
+    best: Any
+    log_best: Any
+    log_second: Any
+    idle: Any
+
+    def at(self, moment) -> Belief:
+        """Take one or several of many moments: an index of the arrays."""
+        return Belief(*(getattr(self, name)[moment] for name in self.__slots__))
+
+
+class SymbolPosterior:
+    """What is known of one character, after every flash.
+
+    Parameters
+    ----------
+    speller : Speller
+        The screen.
+    log_prior : array-like of float, shape (n_symbols,), or None
+        Log probability of each symbol before the first flash, up to a constant; None for all
+        the same. See :class:`p300.spelling.CharacterModel`.
+    idle_prior : float
+        Probability before the first flash that no symbol is wanted; with 0 one always is.
+
+    Raises
+    ------
+    InputError
+        If the prior has another length or allows no symbol, or ``idle_prior`` is not in [0, 1).
+
+    Examples
+    --------
+    >>> from p300.speller import Speller
+    >>> posterior = SymbolPosterior(Speller.single_keys("AB"))
+    >>> posterior.update(1, np.log(3.0))
+    >>> posterior.best[0], round(posterior.best[1], 3)
+    ('A', 0.75)
+    """
+
+    def __init__(self, speller: Speller, log_prior=None, idle_prior: float = 0.0):
+        self.speller = speller
+        self.idle_prior = idle_prior
+        self._lit = {
+            code: column.astype(float)
+            for code, column in zip(speller.codes, speller.membership.T, strict=True)
+        }
+        self._start = prior_weights(len(speller.symbols), log_prior, idle_prior)
+        self.reset()
+
+    def reset(self, log_prior=None) -> None:
+        """Forget the flashes, for the next character; a new prior replaces the old one."""
+        if log_prior is not None:
+            self._start = prior_weights(len(self._start) - 1, log_prior, self.idle_prior)
+        self._log_weights = self._start.copy()  # the symbols, and last the idle user
+        self._symbols = self._log_weights[:-1]  # a view
+        self._n_by_code = dict.fromkeys(self.speller.codes, 0)
+        self.n_flashes = 0
+
+    def update(self, code: int, log_ratio: float) -> None:
+        """Take in one flash.
+
+        Parameters
+        ----------
+        code : int
+            What flashed.
+        log_ratio : float
+            Of its score, from :meth:`ScoreLikelihood.log_ratio`.
+
+        Raises
+        ------
+        InputError
+            If the code is not on the screen or the ratio is not finite.
+        """
+        lit = self._lit.get(code)
+        if lit is None:
+            raise InputError(
+                f"flash code {code} is not on the screen {self.speller.name!r}; expected one of "
+                f"{list(self.speller.codes)}"
+            )
+        log_ratio = float(log_ratio)
+        if not math.isfinite(log_ratio):
+            raise InputError(f"flash code {code} has the log ratio {log_ratio}; expected a number")
+        self._symbols += log_ratio * lit
+        self.n_flashes += 1
+        self._n_by_code[code] += 1
+
+    @property
+    def log_probabilities(self) -> np.ndarray:
+        """Log probability of each symbol, shape (n_symbols,)."""
+        return _normalized(self._log_weights)[:-1]
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Probability of each symbol, shape (n_symbols,); they add up to 1 less the idle one."""
+        return np.exp(self.log_probabilities)
+
+    @property
+    def idle_probability(self) -> float:
+        """Probability that no symbol is wanted."""
+        return float(np.exp(_normalized(self._log_weights)[-1]))
+
+    @property
+    def best(self) -> tuple[str, float]:
+        """The most probable symbol and its probability."""
+        found = self.belief
+        return self.speller.symbols[found.best], math.exp(found.log_best)
+
+    @property
+    def belief(self) -> Belief:
+        """The two most probable symbols and the idle user, for a stopping rule."""
+        return belief_of(self._log_weights)
+
+    @property
+    def n_repetitions(self) -> int:
+        """How often every code has flashed at least."""
+        return min(self._n_by_code.values())
+
+
+def belief_of(log_weights: np.ndarray) -> Belief:
+    """Sum up log probabilities of the symbols and, last, of the idle user.
+
+    Parameters
+    ----------
+    log_weights : ndarray, shape (..., n_symbols + 1)
+        Up to a constant of the last axis.
+
+    Returns
+    -------
+    Belief
+    """
+    log_p = _normalized(log_weights)
+    symbols = log_p[..., :-1]
+    best = symbols.argmax(axis=-1)
+    if symbols.ndim == 1:  # one moment, live: half the time of the general way
+        second = np.partition(symbols, -2)[-2] if len(symbols) > 1 else -math.inf
+        return Belief(int(best), float(symbols[best]), float(second), math.exp(log_p[-1]))
+    if symbols.shape[-1] > 1:
+        two = np.partition(symbols, -2, axis=-1)
+        second, first = two[..., -2], two[..., -1]
+    else:
+        first, second = symbols[..., 0], np.full(symbols.shape[:-1], -math.inf)
+    return Belief(best, first, second, np.exp(log_p[..., -1]))
+
+
+def prior_weights(n_symbols: int, log_prior=None, idle_prior: float = 0.0) -> np.ndarray:
+    """Put together what is believed before the first flash.
+
+    Parameters
+    ----------
+    n_symbols : int
+        Symbols on the screen.
+    log_prior : array-like of float, shape (n_symbols,), or None
+        Up to a constant; -inf for a symbol that cannot be.
+    idle_prior : float
+        Probability that no symbol is wanted.
+
+    Returns
+    -------
+    ndarray, shape (n_symbols + 1,)
+        Log probabilities of the symbols and, last, of the idle user.
+
+    Raises
+    ------
+    InputError
+        If the prior has another length or allows no symbol, or ``idle_prior`` is not in [0, 1).
+
+    Examples
+    --------
+    >>> np.exp(prior_weights(2, [5.0, 5.0], idle_prior=0.5)).round(3).tolist()
+    [0.25, 0.25, 0.5]
+    """
+    if not 0 <= idle_prior < 1:
+        raise InputError(f"idle_prior {idle_prior}; expected at least 0 and less than 1")
+    log_prior = np.zeros(n_symbols) if log_prior is None else np.asarray(log_prior, float)
+    if log_prior.shape != (n_symbols,):
+        raise InputError(f"a prior of shape {log_prior.shape}; expected ({n_symbols},)")
+    if not math.isfinite(log_prior.max()):  # nan too
+        raise InputError(
+            f"a prior whose largest log probability is {log_prior.max()}; expected a number"
+        )
+    log_idle = math.log(idle_prior) if idle_prior else -math.inf
+    return np.append(_normalized(log_prior) + math.log1p(-idle_prior), log_idle)
+
+
+def _normalized(log_weights: np.ndarray) -> np.ndarray:
+    """Subtract log-sum-exp over the last axis, without overflow."""
+    shifted = log_weights - log_weights.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

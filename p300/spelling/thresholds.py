@@ -1,0 +1,221 @@
+"""Likelihoods and thresholds from held-out characters of the training side, never from test ones.
+
+Thresholds are chosen on characters that are resampled from the held-out ones
+(:func:`p300.spelling.traces.resampled`), since a handful of characters alone reads all right
+under many thresholds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.metrics import bits_per_minute
+from p300.recording import FLASH_COLUMNS
+from p300.spelling.posterior import ScoreLikelihood
+from p300.spelling.rules import ExpectedRate, FixedRepetitions, PosteriorMargin, PosteriorThreshold
+from p300.spelling.sums import timing
+from p300.spelling.traces import Traces, characters_of, resampled, trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.speller import Speller
+
+#: Characters made of the held-out ones.
+N_DRAWS = 1000
+
+#: Of the accuracy of all repetitions, what ``goal="accuracy"`` may lose on those characters;
+#: without it a single one of them would decide.
+MAX_LOSS = 0.005
+
+#: Share of held-out characters whose flashes may tell nothing (the user looked elsewhere), so
+#: that one of them does not teach distrust of all flashes.
+LAPSE = 0.05
+
+#: How far from 1 the tempering factor is expected: standard deviation of its logarithm.
+TEMPER_SPREAD = 0.3
+
+
+def read_held_out(run: str | Path) -> pd.DataFrame:
+    """Read the flashes that a run's detectors were not trained on, with their scores.
+
+    Parameters
+    ----------
+    run : path
+        The run folder, or its checkpoint.
+
+    Raises
+    ------
+    InputError
+        If the run has none.
+    """
+    import pandas as pd
+
+    run = Path(run)
+    path = (run if run.is_dir() else run.parent) / "held_out.csv"
+    if not path.is_file():
+        raise InputError(
+            f"{path} is not there; stopping rules are fitted on held-out flashes of the training "
+            f"side, which `p300 train` writes into the run folder"
+        )
+    return pd.read_csv(path, dtype=FLASH_COLUMNS)
+
+
+def fit_likelihood(held_out: pd.DataFrame, speller: Speller | None) -> ScoreLikelihood:
+    """Fit how likely scores are, and how far flashes of one character repeat one another.
+
+    Parameters
+    ----------
+    held_out : DataFrame
+        Flash table with ``score``, of flashes that the detectors were not trained on.
+    speller : Speller or None
+        The screen; without one, or with flashes of no character, flashes are believed as they
+        are.
+
+    Returns
+    -------
+    ScoreLikelihood
+        Tempered by the factor, at most 1, under which the wanted symbols of the held-out
+        characters are most probable, over all numbers of repetitions.
+
+    Raises
+    ------
+    InputError
+        If there are flashes of one class only.
+    """
+    from scipy.optimize import minimize_scalar
+
+    is_target = held_out["is_target"].to_numpy(bool)
+    likelihood = ScoreLikelihood.fit(held_out["score"], is_target)
+    if speller is None or held_out["character"].isna().any():
+        return likelihood
+    ends = []  # per character: the log ratios of all symbols to the wanted one, at its ends
+    for character in characters_of(held_out["score"], held_out, speller, likelihood):
+        lit = speller.membership.T[character.code]
+        gathered = np.cumsum(lit * character.log_ratio[:, None], axis=0)
+        at_end = gathered[np.append(np.diff(character.repetition) != 0, True)]
+        ends.append(at_end - at_end[:, [character.wanted]])
+
+    def loss(log_factor):
+        surprise = 0.0
+        for ahead in ends:
+            p_wanted = 1 / np.exp(np.minimum(np.exp(log_factor) * ahead, 700)).sum(axis=1)
+            lapsed = LAPSE / len(speller.symbols)
+            surprise -= np.log((1 - LAPSE) * p_wanted + lapsed).mean()
+        return surprise + 0.5 * (log_factor / TEMPER_SPREAD) ** 2
+
+    found = minimize_scalar(loss, bounds=(np.log(0.1), 0.0), method="bounded")
+    return likelihood.tempered(float(np.exp(found.x)))
+
+
+def choose_rules(
+    held_out: pd.DataFrame,
+    speller: Speller,
+    likelihood: ScoreLikelihood,
+    *,
+    repetition_s: float | None = None,
+    pause_s: float = 2.5,
+    goal: str = "accuracy",
+    idle_prior: float = 0.0,
+    seed: int = 0,
+) -> dict[str, FixedRepetitions | PosteriorThreshold | PosteriorMargin | ExpectedRate]:
+    """Choose the threshold of every rule on held-out characters.
+
+    Parameters
+    ----------
+    held_out : DataFrame
+        Flash table with ``score``, labelled, of flashes that the detectors were not trained on.
+    speller : Speller
+        The screen.
+    likelihood : ScoreLikelihood
+        From :func:`fit_likelihood`.
+    repetition_s : float or None
+        Seconds a repetition takes, for the bits per minute; None for what the table's onsets say.
+    pause_s : float
+        Seconds between two characters, by default the paper's.
+    goal : {"accuracy", "rate"}
+        ``rate``: most bits per minute. ``accuracy``: the same among the thresholds that read
+        as many characters rightly as all repetitions do (:data:`MAX_LOSS`); where none does,
+        the one that reads most.
+    idle_prior : float
+        Probability that no symbol is wanted, as the rules will see it.
+    seed : int
+        Of the resampled characters.
+
+    Returns
+    -------
+    dict
+        ``fixed``, ``posterior``, ``margin`` and ``expected``, each with the chosen threshold; the
+        cap is the number of repetitions of the held-out characters.
+
+    Raises
+    ------
+    InputError
+        If the goal is another, or the table holds no character.
+    """
+    if goal not in ("accuracy", "rate"):
+        raise InputError(f"goal={goal}; expected accuracy or rate")
+    characters = characters_of(held_out["score"], held_out, speller, likelihood)
+    if not characters:
+        raise InputError("no held-out character to choose a stopping rule on; expected some")
+    if repetition_s is None:
+        repetition_s, _ = timing(held_out, len(speller.codes))
+    drawn = resampled(characters, N_DRAWS, np.random.default_rng(seed))
+    plain = trace(drawn, speller)
+    traces = trace(drawn, speller, idle_prior=idle_prior) if idle_prior else plain
+    wanted = np.array([character.wanted for character in drawn])
+    cap = max(int(character.repetition.max()) + 1 for character in characters)
+    shown = {
+        "gain": mean_gain(traces),
+        "repetition_s": repetition_s,
+        "pause_s": pause_s,
+        "n_symbols": len(speller.symbols),
+        "n_codes": len(speller.codes),
+    }
+    probable = 1 - np.geomspace(0.7, 1e-4, 40)
+    tried = {
+        "fixed": [FixedRepetitions(max_repetitions=n) for n in range(1, cap + 1)],
+        "posterior": [PosteriorThreshold(threshold=p, max_repetitions=cap) for p in probable],
+        "margin": [
+            PosteriorMargin(threshold=t, max_repetitions=cap) for t in np.linspace(0.25, 10, 40)
+        ],
+        "expected": [ExpectedRate(threshold=p, max_repetitions=cap, **shown) for p in probable],
+    }
+    chosen = {}
+    for name, rules in tried.items():
+        # what fixed numbers read sets the mark, and nobody gives up there
+        found = [(plain if name == "fixed" else traces).stop(rule) for rule in rules]
+        accuracy = np.array([np.mean(symbol == wanted) for _, symbol in found])
+        n_repetitions = np.array([n.mean() for n, _ in found]) / len(speller.codes)
+        if name == "fixed":
+            needed = accuracy[-1] - MAX_LOSS if goal == "accuracy" else 0.0
+        allowed = accuracy >= min(needed, accuracy.max())
+        rate = bits_per_minute(
+            accuracy,
+            n_repetitions,
+            len(speller.symbols),
+            repetition_s=repetition_s,
+            pause_s=pause_s,
+        )
+        chosen[name] = rules[int(np.where(allowed, rate, -1.0).argmax())]
+    return chosen
+
+
+def mean_gain(traces: Traces) -> float:
+    """Find by how much the log odds of the best symbol grow in a repetition, on the median.
+
+    Only while they have room to grow: from where the best symbol is less than 99 % probable.
+    """
+    gains = []
+    p = np.clip(np.exp(traces.belief.log_best), 1e-12, 1 - 1e-12)
+    odds = np.log(p / (1 - p))
+    for values, before, at_end in zip(odds, p, traces.at_end, strict=True):
+        ends = np.flatnonzero((np.diff(at_end, prepend=0) != 0) & (at_end > 0))
+        open_ends = before[ends[:-1]] < 0.99
+        gains.append(np.diff(values[ends])[open_ends])
+    gains = np.concatenate(gains)
+    return float(np.median(gains)) if len(gains) else 0.0

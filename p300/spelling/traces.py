@@ -1,0 +1,218 @@
+"""Recorded characters under a stopping rule: what would have been read, and how soon.
+
+Everything is taken from the flash table and its scores; the rules and the posterior are the
+ones that decide live, over all moments of many characters at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.recording import CHARACTER_KEY
+from p300.spelling.posterior import Belief, ScoreLikelihood, belief_of, prior_weights
+from p300.spelling.sums import check_flashes, wanted_symbol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.speller import Speller
+
+
+@dataclass(frozen=True, eq=False)
+class Character:
+    """The flashes of one character, in order of time.
+
+    Parameters
+    ----------
+    key : tuple
+        Its subject, session, run and number.
+    code : ndarray of int, shape (n_flashes,)
+        Index into ``speller.codes``.
+    log_ratio : ndarray, shape (n_flashes,)
+        Of each flash, from :meth:`~p300.spelling.ScoreLikelihood.log_ratio`.
+    repetition : ndarray of int, shape (n_flashes,)
+        From 0.
+    wanted : int
+        Index into ``speller.symbols``; -1 where it is not known.
+    """
+
+    key: tuple
+    code: np.ndarray
+    log_ratio: np.ndarray
+    repetition: np.ndarray
+    wanted: int
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What was believed after every flash of many characters.
+
+    All arrays have the shape (n_characters, n_flashes of the longest); a shorter character stays
+    at its last moment.
+
+    Parameters
+    ----------
+    belief : Belief
+        Of arrays.
+    n_flashes, at_end : ndarray of int
+        Flashes so far; complete repetitions where the flash ended one, else 0.
+    """
+
+    belief: Belief
+    n_flashes: np.ndarray
+    at_end: np.ndarray
+
+    def stop(self, rule) -> tuple[np.ndarray, np.ndarray]:
+        """Let a rule decide every character; what it leaves open is decided at the last flash.
+
+        Returns
+        -------
+        n_flashes : ndarray of int, shape (n_characters,)
+            Flashes used.
+        symbol : ndarray of int, shape (n_characters,)
+            Index of the symbol read; -1 for none.
+        """
+        is_over = rule.is_over(self.belief, self.n_flashes, self.at_end)
+        is_over[:, -1] = True
+        rows, moment = np.arange(len(is_over)), is_over.argmax(axis=1)
+        last = self.belief.at((rows, moment))
+        is_idle = last.idle > np.exp(last.log_best)
+        return self.n_flashes[rows, moment], np.where(is_idle, -1, last.best)
+
+
+def characters_of(
+    scores, flashes: pd.DataFrame, speller: Speller, likelihood: ScoreLikelihood
+) -> list[Character]:
+    """Take a scored flash table apart into its characters.
+
+    Parameters
+    ----------
+    scores : array-like of float, shape (n_flashes,)
+        One a flash.
+    flashes : DataFrame
+        The flash table, in the order of the scores and of time within a character.
+    speller : Speller
+        The screen.
+    likelihood : ScoreLikelihood
+        Of such scores.
+
+    Raises
+    ------
+    InputError
+        As :func:`p300.spelling.spell`.
+    """
+    scores = np.asarray(scores, float)
+    check_flashes(scores, flashes, speller)
+    column = {code: k for k, code in enumerate(speller.codes)}
+    characters = []
+    log_ratio = likelihood.log_ratio(scores)
+    for key, part in flashes.assign(log_ratio=log_ratio).groupby(CHARACTER_KEY, sort=False):
+        symbol = wanted_symbol(part, speller)
+        characters.append(
+            Character(
+                key,
+                part["code"].map(column).to_numpy(int),
+                part["log_ratio"].to_numpy(),
+                part["repetition"].to_numpy(int),
+                -1 if symbol is None else speller.symbols.index(symbol),
+            )
+        )
+    return characters
+
+
+def trace(
+    characters: Sequence[Character], speller: Speller, log_prior=None, idle_prior: float = 0.0
+) -> Traces:
+    """Follow the belief through the flashes of characters.
+
+    Parameters
+    ----------
+    characters : sequence of Character
+        At least one.
+    speller : Speller
+        The screen.
+    log_prior, idle_prior
+        As of :class:`p300.spelling.SymbolPosterior`.
+
+    Examples
+    --------
+    >>> from p300.speller import Speller
+    >>> from p300.spelling.rules import PosteriorThreshold
+    >>> flashes = np.array([0, 1, 0, 1]), np.array([1.0, -1.0, 1.0, -1.0]), np.array([0, 0, 1, 1])
+    >>> traces = trace([Character((), *flashes, 0)], Speller.single_keys("AB"))
+    >>> n_flashes, symbol = traces.stop(PosteriorThreshold(threshold=0.85, max_repetitions=2))
+    >>> n_flashes.tolist(), symbol.tolist()
+    ([2], [0])
+    """
+    lit = speller.membership.T.astype(float)
+    start = prior_weights(len(speller.symbols), log_prior, idle_prior)
+    length = max(len(character.code) for character in characters)
+    beliefs, n_flashes, at_end = [], [], []
+    for character in characters:
+        n = len(character.code)
+        weights = np.tile(start, (n, 1))
+        weights[:, :-1] += np.cumsum(lit[character.code] * character.log_ratio[:, None], axis=0)
+        is_end = np.append(np.diff(character.repetition) != 0, True)
+        held = np.minimum(np.arange(length), n - 1)
+        beliefs.append(belief_of(weights).at(held))
+        n_flashes.append(held + 1)
+        at_end.append(np.where(is_end, character.repetition + 1, 0)[held])
+    names = [field.name for field in fields(Belief)]
+    belief = Belief(*(np.stack([getattr(b, name) for b in beliefs]) for name in names))
+    return Traces(belief, np.stack(n_flashes), np.stack(at_end))
+
+
+def resampled(
+    characters: Sequence[Character], n_draws: int, rng: np.random.Generator
+) -> list[Character]:
+    """Make many characters of few: each draws the repetitions of one, with replacement.
+
+    What one repetition has in itself (flashes that overlap, neighbours that distract) and what
+    tells one character from another (attention) are kept; the order of repetitions is not.
+
+    Parameters
+    ----------
+    characters : sequence of Character
+        At least one.
+    n_draws : int
+        How many; every character is the source of about equally many.
+    rng : numpy Generator
+        Of the draws.
+    """
+    made = []
+    for k in range(n_draws):
+        source = characters[k % len(characters)]
+        rows = [np.flatnonzero(source.repetition == r) for r in np.unique(source.repetition)]
+        drawn = rng.integers(len(rows), size=len(rows))
+        order = np.concatenate([rows[r] for r in drawn])
+        made.append(
+            Character(
+                source.key,
+                source.code[order],
+                source.log_ratio[order],
+                np.repeat(np.arange(len(drawn)), [len(rows[r]) for r in drawn]),
+                source.wanted,
+            )
+        )
+    return made
+
+
+def idle_twins(
+    characters: Sequence[Character], speller: Speller, rng: np.random.Generator
+) -> list[Character]:
+    """Make the characters of a user who looks at nothing: every target scores as a nontarget.
+
+    The log ratios of target flashes are replaced by ones drawn from the nontargets of the same
+    character. A user who has really left the screen may score otherwise.
+    """
+    twins = []
+    for character in characters:
+        is_target = speller.membership[character.wanted, character.code]
+        log_ratio = character.log_ratio.copy()
+        log_ratio[is_target] = rng.choice(log_ratio[~is_target], int(is_target.sum()))
+        twins.append(replace(character, log_ratio=log_ratio, wanted=-1))
+    return twins

@@ -1,0 +1,317 @@
+"""Which flashes train, which validate and which test; a character is never split.
+
+A split is made on the flash table, before any signal is cut. Units (characters, runs,
+sessions, subjects) go to one side whole, validation is taken from the training side, and
+training or validation flashes whose epoch shares a raw sample with a test epoch are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.splits.units import UNITS, unit_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of a flash table by what they are used for.
+
+    Parameters
+    ----------
+    train, validation, test : ndarray of bool, each of shape (n_flashes,)
+        No row is in two of them; a row may be in none.
+    name : str
+        For messages and reports.
+
+    Raises
+    ------
+    InputError
+        If a row is used twice.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    name: str = "split"
+
+    def __post_init__(self):
+        twice = (self.train & self.validation) | (self.train & self.test)
+        twice |= self.validation & self.test
+        if twice.any():
+            raise InputError(f"{self.name}: {twice.sum()} flashes are on two sides of the split")
+
+    def without_validation(self) -> Split:
+        """Train on the validation part too, for detectors that choose nothing by it."""
+        return Split(
+            self.train | self.validation, np.zeros_like(self.validation), self.test, self.name
+        )
+
+    def __str__(self):
+        counts = (f"{part} {getattr(self, part).sum()}" for part in PARTS)
+        return f"{self.name}: {', '.join(counts)} flashes"
+
+
+#: What a flash can be used for.
+PARTS = ("train", "validation", "test")
+
+
+def hold_out(
+    flashes: pd.DataFrame,
+    *,
+    test: Mapping[str, Sequence] | None = None,
+    by: str = "character",
+    test_fraction: float = 0.25,
+    validation_fraction: float = 0.15,
+    validation_by: str = "character",
+    n_characters: int | None = None,
+    window_s: tuple[float, float] = (0.0, 0.65),
+    seed: int = 0,
+) -> Split:
+    """Hold out a test part, then a validation part from what is left.
+
+    Parameters
+    ----------
+    flashes : DataFrame
+        The flash table.
+    test : mapping of column to values, or None
+        Flashes that match in every column named test ("session": ["12"]); None draws
+        ``test_fraction`` of the units instead.
+    by, validation_by : {"subject", "session", "run", "character"}
+        The unit that goes to one side whole. Where flashes belong to no character (a plain
+        oddball), runs take the place of characters.
+    test_fraction, validation_fraction : float
+        Share of the units drawn (at least one, and at least one is left); validation is drawn
+        from the training side. 0 leaves the part empty.
+    n_characters : int or None
+        Keep only the first so many characters of each subject's training side, as a short
+        calibration would give; the test part stays the same. A single character leaves the
+        validation part empty, since a character is never split.
+    window_s : (float, float)
+        The epoch around each onset, [tmin, tmax) in seconds, to find shared raw samples.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    InputError
+        If a column or value is not in the table, a fraction is not one, or too few units are
+        there to divide.
+    """
+    rng = np.random.default_rng(seed)
+    if test is None:
+        is_test = _drawn(flashes, np.ones(len(flashes), bool), by, test_fraction, rng, "test")
+        name = f"{test_fraction:g} of the {by}s held out, seed {seed}"
+    else:
+        is_test = _matching(flashes, test)
+        name = "test " + ", ".join(f"{k} {'+'.join(map(str, v))}" for k, v in test.items())
+    usable = np.ones(len(flashes), bool)
+    if n_characters is not None:
+        usable = first_characters(flashes, ~is_test, n_characters)
+        validation_fraction = 0 if n_characters == 1 else validation_fraction
+        name += f", first {n_characters} training characters"
+    return _with_validation(
+        flashes, is_test, validation_fraction, validation_by, window_s, rng, name, usable
+    )
+
+
+def leave_one_out(
+    flashes: pd.DataFrame,
+    *,
+    fold: int,
+    by: str = "run",
+    validation_fraction: float = 0.15,
+    validation_by: str = "character",
+    window_s: tuple[float, float] = (0.0, 0.65),
+    seed: int = 0,
+) -> Split:
+    """Test on one unit and train on all the others.
+
+    Parameters
+    ----------
+    flashes : DataFrame
+        The flash table.
+    fold : int
+        Which unit, from 0, in the order of the table; :func:`count_units` says how many.
+    by, validation_fraction, validation_by, window_s, seed
+        As for :func:`hold_out`.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    InputError
+        If there is no such unit, or only one.
+    """
+    units, n_units = unit_of(flashes, by), count_units(flashes, by)
+    if n_units < 2 or not 0 <= fold < n_units:
+        raise InputError(
+            f"leave one {by} out, fold {fold}: the recording has {n_units} {by}s; expected at "
+            f"least two and a fold below their number"
+        )
+    is_test = units == fold
+    first = flashes[is_test].iloc[0]
+    name = "test " + " ".join(f"{c} {first[c]}" for c in UNITS[by])
+    rng = np.random.default_rng([seed, fold])
+    return _with_validation(
+        flashes, is_test, validation_fraction, validation_by, window_s, rng, name
+    )
+
+
+def count_units(flashes: pd.DataFrame, by: str) -> int:
+    """Count the subjects, sessions, runs or characters of a flash table."""
+    return int(unit_of(flashes, by).max()) + 1
+
+
+def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndarray:
+    """Keep the first n characters of each subject among some flashes.
+
+    Parameters
+    ----------
+    flashes : DataFrame
+        The flash table, in the order of the recording.
+    rows : ndarray of bool, shape (n_flashes,)
+        The flashes to keep some of.
+    n : int
+        Characters a subject; where flashes belong to none, runs.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_flashes,)
+
+    Raises
+    ------
+    InputError
+        If a subject has fewer.
+    """
+    unit, subject = unit_of(flashes, "character"), flashes["subject"].to_numpy()
+    kept = np.zeros(len(flashes), bool)
+    for name in dict.fromkeys(subject[rows]):
+        own = rows & (subject == name)
+        units = np.unique(unit[own])  # numbered in the order of the table
+        if not 1 <= n <= len(units):
+            raise InputError(
+                f"the first {n} training characters of subject {name}: there are {len(units)}; "
+                f"expected 1 to {len(units)}"
+            )
+        kept |= own & np.isin(unit, units[:n])
+    return kept
+
+
+def _with_validation(flashes, is_test, fraction, by, window_s, rng, name, usable=True) -> Split:
+    rest = usable & ~is_test & ~shares_samples(flashes, is_test, window_s)
+    validation = _drawn(flashes, rest, by, fraction, rng, "validation")
+    train = rest & ~validation & ~shares_samples(flashes, validation, window_s)
+    return Split(train, validation, is_test, name)
+
+
+def shares_samples(
+    flashes: pd.DataFrame, rows: np.ndarray, window_s: tuple[float, float]
+) -> np.ndarray:
+    """Find the flashes whose epoch shares raw samples with an epoch of ``rows``.
+
+    Parameters
+    ----------
+    flashes : DataFrame
+        The flash table.
+    rows : ndarray of bool, shape (n_flashes,)
+        The flashes to compare with.
+    window_s : (float, float)
+        The epoch around each onset, [tmin, tmax) in seconds.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_flashes,)
+        True for ``rows`` themselves too.
+
+    Examples
+    --------
+    >>> from p300.recording import flash_table
+    >>> flashes = flash_table(onset=[0.0, 0.5, 1.0])
+    >>> shares_samples(flashes, np.array([True, False, False]), (0.0, 0.65)).tolist()
+    [True, True, False]
+    """
+    length = window_s[1] - window_s[0]
+    onset = flashes["onset"].to_numpy()
+    segment = flashes["segment"].to_numpy()
+    shares = np.zeros(len(flashes), bool)
+    for k in np.unique(segment[rows]):
+        here = segment == k
+        others = np.sort(onset[here & rows])
+        after = np.searchsorted(others, onset[here])
+        gap_before = onset[here] - others[np.maximum(after - 1, 0)]
+        gap_after = others[np.minimum(after, len(others) - 1)] - onset[here]
+        # half-open windows that only touch share nothing; 1 µs absorbs rounding of the onsets
+        near = (np.abs(gap_before) < length - 1e-6) | (np.abs(gap_after) < length - 1e-6)
+        shares[here] = near
+    return shares | rows
+
+
+def check_monitor(monitor: str) -> None:
+    """Refuse to choose anything by a value that is not validated on training data.
+
+    Raises
+    ------
+    InputError
+        For anything but validation loss and AUC; test values are named as what they are.
+    """
+    if monitor.startswith("test"):
+        raise InputError(
+            f"monitor {monitor!r} would choose the network by its test result; expected "
+            f"'validation/auc' or 'validation/loss'"
+        )
+    if monitor not in ("validation/auc", "validation/loss"):
+        raise InputError(
+            f"monitor {monitor!r} is not computed; expected 'validation/auc' or 'validation/loss'"
+        )
+
+
+def _drawn(flashes, among, by, fraction, rng, what) -> np.ndarray:
+    if not 0 <= fraction < 1:
+        raise InputError(f"{what}: fraction {fraction:g} of the {by}s; expected 0 to below 1")
+    if fraction == 0:
+        return np.zeros(len(flashes), bool)
+    unit = unit_of(flashes, by)
+    units = np.unique(unit[among])
+    if len(units) < 2:
+        raise InputError(
+            f"{what}: {len(units)} {by} to draw from, which cannot be divided; expected at least "
+            f"two (split by something smaller, or set its fraction to 0)"
+        )
+    n_drawn = min(max(1, round(fraction * len(units))), len(units) - 1)
+    return among & np.isin(unit, rng.choice(units, n_drawn, replace=False))
+
+
+def _matching(flashes: pd.DataFrame, wanted: Mapping[str, Sequence]) -> np.ndarray:
+    rows = np.ones(len(flashes), bool)
+    for column, values in wanted.items():
+        if column not in flashes:
+            raise InputError(f"test: no column {column!r}; expected some of {list(flashes)}")
+        have = flashes[column].astype(str)
+        values = [str(v) for v in ([values] if isinstance(values, str | int) else values)]
+        absent = sorted(set(values) - set(have))
+        if absent:
+            raise InputError(
+                f"test: {column} {absent} is not in the recording; it has "
+                f"{sorted(have.unique())[:20]}"
+            )
+        rows &= have.isin(values).to_numpy()
+    if not rows.any() or rows.all():
+        raise InputError(
+            f"test {dict(wanted)}: {rows.sum()} of {len(rows)} flashes match; expected some, "
+            f"not all"
+        )
+    return rows

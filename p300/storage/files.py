@@ -1,0 +1,158 @@
+"""Files that are whole or not there, and folders that one process has to itself.
+
+Whoever reads a file of a run must never find half of one, whatever became of the process that
+wrote it: it may have been killed, the disk may have been full, the power may have failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from p300.errors import InputError
+
+log = logging.getLogger("p300.storage.files")
+
+#: What the name of a file ends with until it is whole.
+PARTIAL = ".partial"
+
+#: The file in a folder by which one process keeps others out.
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO]:
+    r"""Open a file that appears under its name when the block ends, and not if it fails.
+
+    Until then it has another name, which no other process uses, and what stood under its own
+    name stays. It is on the disk before it gets its name, so that after a power failure, too, a
+    file that is there is whole, and so is every file that was written before it.
+
+    Parameters
+    ----------
+    path : path
+        In a folder that is there; an existing file is replaced.
+    mode : {"w", "wb"}
+        Text is UTF-8 with ``\n`` at the end of a line on every system.
+
+    Yields
+    ------
+    file
+        To be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "text.txt"
+    >>> with whole_file(path) as file:
+    ...     _ = file.write("WADSWORTH")
+    ...     path.exists()
+    False
+    >>> path.read_text()
+    'WADSWORTH'
+    """
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        with open(partial, mode.replace("w", "x"), **text) as file:
+            yield file
+        put(partial, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
+        raise
+
+
+def put(partial: Path, path: Path) -> None:
+    """Give a written file its name when it is on the disk, in one step."""
+    with open(partial, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    with contextlib.suppress(OSError):  # not every system puts a folder on the disk when asked
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def alone(folder: str | Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Keep other processes out of a folder while the block lasts.
+
+    The lock is the operating system's own (``flock``), on ``FOLDER/.lock``. It ends with the
+    process that holds it, however that dies, so that none can be left behind. It reaches across
+    computers where the file system's locks do (NFS, Lustre with ``-o flock``); where there are
+    none, a warning says so and nobody is kept out.
+
+    Parameters
+    ----------
+    folder : path
+        Made where it is missing.
+    on_wait : callable or None
+        Told who has the folder, before waiting for the end of that; None does not wait.
+
+    Raises
+    ------
+    InputError
+        If another process has the folder and ``on_wait`` is None.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = _locked(folder, on_wait)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            with contextlib.suppress(OSError):
+                (folder / LOCK).unlink()
+            os.close(lock)
+
+
+def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> int | None:
+    """Open and lock a folder's lock; None where the system has no locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    path = folder / LOCK
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(lock, 200).decode("utf-8", "replace") or "another process"
+            if on_wait is None:
+                os.close(lock)
+                raise InputError(
+                    f"{folder} is in use by {holder}; expected a folder of its own, or the end "
+                    f"of that process"
+                ) from None
+            on_wait(holder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            os.close(lock)
+            log.warning("%s: without a lock (%s); start no second process there", folder, error)
+            return None
+        if _is_at(lock, path):
+            with contextlib.suppress(OSError):  # a full disk: the name is missing, the lock holds
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            return lock
+        os.close(lock)  # whoever had it removed the file, so that it keeps nobody out
+
+
+def _is_at(lock: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), path.stat())
+    except FileNotFoundError:
+        return False

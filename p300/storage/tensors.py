@@ -1,0 +1,100 @@
+"""Files of plain containers and tensors: written whole, read without running code."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from p300.errors import InputError
+from p300.storage.files import whole_file
+
+
+def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain containers and tensors, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If they cannot be written; ``torch.save`` to a full disk raises an error of its own.
+    """
+    memory = io.BytesIO()
+    torch.save(content, memory)
+    with whole_file(path, "wb") as file:
+        file.write(memory.getbuffer())
+
+
+#: Values in all, beyond which containers are taken for an attempt to fill the memory.
+MAX_VALUES = 1_000_000
+
+
+def read_tensors(path: Path) -> Any:
+    """Read a file of plain containers and tensors, which runs no code and claims no memory.
+
+    Parameters
+    ----------
+    path : Path
+        As ``torch.save`` writes it: an archive, whose parts are not compressed.
+
+    Raises
+    ------
+    InputError
+        If it is damaged or of another kind, or says more than it holds.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+        n_bytes = path.stat().st_size
+        if any(part.compress_type for part in parts):
+            raise ValueError("its parts are compressed")
+        if sum(part.file_size for part in parts) > n_bytes:
+            raise ValueError(f"its parts claim more than its {n_bytes} bytes")
+        content = torch.load(path, weights_only=True, map_location="cpu")
+        # a tensor that claims more bytes than its part of the file reads memory beyond them
+        held = Counter(part.file_size for part in parts if "/data/" in part.filename)
+        tensors = (value for value in walk(content) if isinstance(value, torch.Tensor))
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage() for t in tensors}
+        beyond = Counter(s.nbytes() for s in storages.values() if s.nbytes()) - held
+        if beyond:
+            raise ValueError(f"a tensor claims {max(beyond)} bytes that are not there")
+    except OSError:
+        raise
+    except Exception as error:  # torch raises many kinds for a damaged or hostile file
+        reason = f": {error}" if type(error) is ValueError else ""
+        raise InputError(
+            f"{path}: cannot be read as a checkpoint ({type(error).__name__}{reason}); expected a "
+            f"file of plain containers and tensors, as `p300 train` writes it"
+        ) from error
+    return content
+
+
+def walk(content: Any) -> Iterator[Any]:
+    """Give every value in nested containers.
+
+    Raises
+    ------
+    ValueError
+        If there are more than :data:`MAX_VALUES`, as in containers that hold themselves.
+    """
+    waiting, n_values = [content], 0
+    while waiting:
+        value = waiting.pop()
+        n_values += 1
+        if n_values > MAX_VALUES:
+            raise ValueError(f"it holds more than {MAX_VALUES} values")
+        if isinstance(value, Mapping):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            waiting += value
+        else:
+            yield value
+
+
+def n_weights(values: Iterable[Any]) -> int:
+    """Count the numbers in those values that are tensors."""
+    return sum(value.numel() for value in values if isinstance(value, torch.Tensor))

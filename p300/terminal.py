@@ -1,0 +1,329 @@
+"""What a command says while it works: bars with the time left, messages, results.
+
+Bars stand on a terminal only, and only for what takes longer than :data:`DELAY_S`; anywhere else
+(a pipe, a batch system, a cell of a benchmark) there are plain lines alone. A quiet command says
+warnings, errors and its result. Whatever is said, and every warning and error, is in its log too.
+
+Code that works calls :func:`step` and need not know whether anybody looks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from p300.errors import InputError
+
+log = logging.getLogger("p300")
+
+#: Seconds that a step lasts before it gets a bar.
+DELAY_S = 1.0
+
+#: Redraws a second; one takes a millisecond.
+REFRESH_HZ = 2
+
+#: ``extra`` of a log record whose text the console has already.
+SHOWN = {"is_shown": True}
+
+
+class Screen:
+    """Whether this command shows bars, and those it shows now."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.n_commands = 0  # a sweep's own, and that of the run it is at
+        self.bars: Any = None
+
+
+_screen = Screen()
+
+
+class Step:
+    """A stretch of work, told how much of it is done; without a bar it takes that in silence."""
+
+    def __init__(self, bars=None, task=None):
+        self._bars, self._task = bars, task
+        self._n_skipped = 0.0
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether anybody looks."""
+        return self._bars is not None
+
+    def advance(self, n: float = 1) -> None:
+        """Say that so much more is done."""
+        if self._bars is not None:
+            self._bars.advance(self._task, n)
+
+    def update(self, done: float | None = None, note: str | None = None) -> None:
+        """Say how much is done by now, or what is being done."""
+        if self._bars is not None:
+            fields = {} if note is None else {"note": note}
+            self._bars.update(self._task, completed=done, **fields)
+
+    def skip(self, n: float = 1) -> None:
+        """Say that so much was done already; the time left does not reckon with it."""
+        if self._bars is not None:
+            self._n_skipped += n
+            self._bars.update(self._task, advance=n, skipped=self._n_skipped)
+
+    def watch(self, look: Callable[[], tuple[float, str]]) -> None:
+        """Ask how much is done, and for a note, whenever the bar is drawn."""
+        if self._bars is not None:
+            self._bars.update(self._task, look=look)
+
+
+@contextlib.contextmanager
+def step(what: str, total: float | None = None, unit: str = "%", *, at_most: bool = False):
+    """Follow a stretch of work; those inside one another have their bars below one another.
+
+    Parameters
+    ----------
+    what : str
+        Stands before the bar.
+    total : float or None
+        All there is to do; None where that is not known, and so no time left either.
+    unit : str
+        Of ``total``, such as "cells"; "%" shows percent.
+    at_most : bool
+        Whether it may end before all is done, as training does.
+
+    Yields
+    ------
+    Step
+
+    Examples
+    --------
+    >>> with step("reading", total=3, unit="files") as reading:
+    ...     reading.advance()
+    """
+    outermost = _screen.bars is None
+    if outermost and not (_screen.is_on and is_terminal(sys.stdout)):
+        yield Step()
+        return
+    with contextlib.ExitStack() as stack:
+        if outermost:
+            _screen.bars = stack.enter_context(_shown_bars())
+            stack.callback(setattr, _screen, "bars", None)
+        bars = _screen.bars
+        fields = {"unit": unit, "note": "", "skipped": 0, "at_most": at_most, "look": None}
+        task = bars.add_task(what, total=total, **fields)
+        try:
+            yield Step(bars, task)
+        finally:
+            bars.remove_task(task)
+
+
+def watch_training(passes: Step, trainer, detector) -> None:
+    """Let a step look at a training whenever its bar is drawn; the training is not touched.
+
+    Parameters
+    ----------
+    passes : Step
+        Its total is the number of passes.
+    trainer : pytorch_lightning.Trainer
+        Not yet begun.
+    detector : Detector
+        Keeps what every pass was measured to be.
+    """
+
+    def look() -> tuple[float, str]:
+        n_batches = trainer.num_training_batches or math.inf
+        in_pass = trainer.fit_loop.epoch_loop.batch_progress.current.completed / n_batches
+        aucs = [[row["validation/auc"] for row in t.history] for t in detector.trainees]
+        aucs = [of_one for of_one in aucs if of_one]
+        if not aucs:
+            return trainer.current_epoch + in_pass, ""
+        last = sum(of_one[-1] for of_one in aucs) / len(aucs)
+        best = sum(map(max, aucs)) / len(aucs)
+        return trainer.current_epoch + in_pass, f"val AUC {last:.3f}, best {best:.3f}"
+
+    passes.watch(look)
+
+
+def show(result) -> None:
+    """Print a command's result, quiet or not, and put it into the log as plain text.
+
+    Parameters
+    ----------
+    result : str or rich renderable
+        Text is printed as it is.
+    """
+    if isinstance(result, str):
+        print(result)
+        text = result
+    else:
+        from rich.console import Console
+
+        terminal = None if is_terminal(sys.stdout) else False
+        console = Console(force_terminal=terminal, force_jupyter=False)
+        console.print(result)
+        file = io.StringIO()
+        plain = Console(file=file, width=console.width, force_terminal=False, force_jupyter=False)
+        plain.print(result)
+        text = file.getvalue().rstrip("\n")
+    log.info("%s", text, extra=SHOWN)
+
+
+@contextlib.contextmanager
+def messages(*, progress: bool = True, quiet: bool = False) -> Iterator[None]:
+    """Let a command show bars or not, or be quiet altogether, and log all that it says."""
+    for handler in console_handlers():
+        handler.addFilter(not_shown_yet)
+        if quiet:
+            handler.setLevel(logging.WARNING)
+    _screen.is_on = progress and not quiet
+    logging.captureWarnings(True)
+    _screen.n_commands += 1
+    try:
+        yield
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
+        is_bug = not isinstance(cause, InputError | OSError)
+        log.error("%s", cause, exc_info=error if is_bug else None, extra=SHOWN)
+        raise
+    finally:
+        _screen.n_commands -= 1
+        if not _screen.n_commands:
+            logging.captureWarnings(False)
+            _screen.is_on = False
+
+
+@contextlib.contextmanager
+def quietly(path: Path):
+    """Send what a run prints and logs, and its traceback if it fails, into a file."""
+    logger = logging.getLogger("p300")
+    with path.open("w", encoding="utf-8") as file:
+        handler = logging.StreamHandler(file)
+        handler.addFilter(not_shown_yet)  # what is printed is in the file already
+        propagated, level = logger.propagate, logger.level
+        logger.addHandler(handler)
+        logger.propagate = False
+        logger.setLevel(logging.INFO)
+        try:
+            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+                yield
+        except Exception:
+            logger.exception("the run failed")
+            raise
+        finally:
+            logger.removeHandler(handler)
+            logger.propagate = propagated
+            logger.setLevel(level)
+
+
+def not_shown_yet(record: logging.LogRecord) -> bool:
+    """Tell a console handler which records are news; a filter of :mod:`logging`."""
+    return not getattr(record, "is_shown", False)
+
+
+def console_handlers() -> list[logging.StreamHandler]:
+    """Find what writes log records to the console."""
+    return [
+        handler
+        for handler in logging.root.handlers
+        if isinstance(handler, logging.StreamHandler)
+        and not isinstance(handler, logging.FileHandler)
+        and handler.stream in (sys.stdout, sys.stderr)
+    ]
+
+
+def is_terminal(stream) -> bool:
+    """Tell a terminal that can redraw a line from anything else."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as minutes and seconds, or hours before them.
+
+    Examples
+    --------
+    >>> duration(7.6), duration(83), duration(3 * 3600 + 62)
+    ('0:08', '1:23', '3:01:02')
+    """
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def time_left(task) -> str:
+    """Say how long a task of rich still takes at its mean speed so far; else how long it took.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> fields = {"skipped": 10, "at_most": False}
+    >>> time_left(SimpleNamespace(elapsed=20.0, completed=12, total=17, fields=fields))
+    '0:50 left'
+    """
+    done = task.completed - task.fields["skipped"]
+    if task.total is None or done <= 0:
+        return f"for {duration(task.elapsed or 0)}"
+    left = (task.elapsed or 0) * max(0, task.total - task.completed) / done
+    return f"{'up to ' * task.fields['at_most']}{duration(left)} left"
+
+
+def amount_done(task) -> str:
+    """Say how much of a task of rich is done, in its unit."""
+    if task.total is None:
+        return ""
+    if task.fields["unit"] == "%":
+        return f"{task.percentage:.0f} %"
+    return f"{int(task.completed)}/{int(task.total)} {task.fields['unit']}"
+
+
+@contextlib.contextmanager
+def _shown_bars():
+    """Show bars below what is printed and logged meanwhile."""
+    bars, console = _make_bars(), sys.stdout
+    handlers = [h for h in console_handlers() if h.stream is console]
+    with bars:
+        for handler in handlers:
+            handler.setStream(sys.stdout)  # that of the bars, which prints above them
+        try:
+            yield bars
+        finally:
+            for handler in handlers:
+                handler.setStream(console)
+
+
+def _make_bars():
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Said(ProgressColumn):
+        def __init__(self, say, style):
+            super().__init__(Column(no_wrap=True))
+            self.say, self.style = say, style
+
+        def render(self, task):
+            return Text(self.say(task), style=self.style)
+
+    class Bars(Progress):
+        def make_tasks_table(self, tasks):
+            shown = [task for task in tasks if (task.elapsed or 0) >= DELAY_S]
+            for task in shown:
+                if task.fields["look"] is not None:
+                    task.completed, task.fields["note"] = task.fields["look"]()
+            return super().make_tasks_table(shown)
+
+    return Bars(
+        Said(lambda task: task.description, ""),
+        BarColumn(bar_width=12),
+        Said(amount_done, "progress.percentage"),
+        Said(time_left, "progress.remaining"),
+        Said(lambda task: task.fields["note"], ""),
+        console=Console(file=sys.stdout),
+        refresh_per_second=REFRESH_HZ,
+        transient=True,
+        redirect_stderr=sys.stderr.isatty(),
+    )

@@ -1,0 +1,1 @@
+from sweeping import typed  # noqa: F401  (a fixture)

@@ -1,0 +1,287 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from p300.errors import InputError
+from p300.experiments.benchmark.cells import Cell, expand_sweeps, plan_cells, run_labels
+from p300.experiments.benchmark.findings import Finding, condition
+from p300.experiments.benchmark.running import compose_cell, run_cells
+from p300.experiments.benchmark.summary import summarize
+from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown, panels
+from p300.experiments.configuration import conf_dir
+from p300.metrics import roc_auc
+from p300.recording import flash_table
+from p300.terminal import quietly
+
+
+@pytest.fixture
+def small_benchmark(p300, small):
+    """Run a small benchmark of LDA on the simulation; later arguments win."""
+
+    def run(*arguments, also=()):
+        overrides = ",".join(repr(o) for o in [*small, *also])
+        given = ["experiments=[lda]", "seeds=[0]", "only=[own]", "reference=lda", "folder=out"]
+        return p300("benchmark", *given, f"overrides=[{overrides}]", "draws=50", *arguments)
+
+    return run
+
+
+def standardised(scores):
+    return (scores - scores.mean()) / scores.std(ddof=0)
+
+
+def test_folds_are_pooled_per_subject_and_every_cell_keeps_its_own_auc(small_benchmark, tmp_path):
+    status, printed, errors = small_benchmark("only=[by_run,own]", "experiments=[lda,cnn3]")
+    assert status == 0, errors
+    out = tmp_path / "out"
+    cells = pd.read_csv(out / "cells.csv")
+    assert len(cells) == 2 * (3 + 1)
+    for row in cells.to_dict("records"):
+        label = row["cell"] if isinstance(row["cell"], str) else ""
+        run = out / row["task"] / row["experiment"] / label / "seed-0"
+        results = json.loads((run / "results.json").read_text())
+        assert row["auc"] == pytest.approx(results["test"]["detection"]["auc"])
+        assert row["accuracy_02"] == results["test"]["spelling"][1]["accuracy"]
+        assert row["score_ms"] > 0 and row["calibration_error"] < 1
+
+    folds = [pd.read_csv(p) for p in sorted((out / "by_run" / "lda").rglob("scores.csv"))]
+    tests = [f[f["part"] == "test"] for f in folds]
+    pooled = np.concatenate([standardised(t["score"].to_numpy()) for t in tests])
+    truth = np.concatenate([t["is_target"].to_numpy(bool) for t in tests])
+    summary = pd.read_csv(out / "summary.csv").set_index(["task", "experiment"])
+    found = summary.loc[("by_run", "lda")]
+    assert found["auc"] == pytest.approx(roc_auc(truth, pooled))
+    assert found["low"] <= found["auc"] <= found["high"]
+    assert found["n_units"] == 12
+    n_right = cells.query("task == 'by_run' and experiment == 'lda'")["accuracy_02"] * [5, 5, 2]
+    assert found["accuracy_02"] == pytest.approx(n_right.sum() / 12)
+
+    text = (out / "summary.md").read_text()
+    assert "no p-value is given" in text and "| lda | " in text and text.strip() in printed
+    assert {"auc.png", "accuracy.png"} <= {p.name for p in out.iterdir()}
+
+
+def test_finished_cells_are_not_run_again_and_changed_or_half_ones_are(small_benchmark, tmp_path):
+    def written():
+        return {p.parent.name: p.stat().st_mtime_ns for p in tmp_path.rglob("results.json")}
+
+    small_benchmark("seeds=[0,1]")
+    first = written()
+    (tmp_path / "out" / "own" / "lda" / "seed-1" / "results.json").unlink()
+    _, printed, _ = small_benchmark("seeds=[0,1]")
+    assert "1 run" in printed and "1 found finished" in printed
+    second = written()
+    assert second["seed-0"] == first["seed-0"] and second["seed-1"] != first["seed-1"]
+    _, printed, _ = small_benchmark("seeds=[0,1]", also=["preprocessing.h_freq=15"])
+    assert "2 run" in printed
+    config = yaml.safe_load((tmp_path / "out/own/lda/seed-0/config.yaml").read_text())
+    assert config["preprocessing"]["h_freq"] == 15
+
+
+BAD = "+tasks.bad={protocol:within,runs:['data=simulation split=leave_one_out split.fold=0,99']}"
+
+
+def test_a_failing_cell_costs_only_itself_and_is_named(small_benchmark, tmp_path):
+    status, printed, errors = small_benchmark(BAD, "only=[bad,own]")
+    assert status == 1
+    assert "1 of 3 cells failed" in errors and "fold 99: the recording has 3 runs" in errors
+    cell = tmp_path / "out" / "bad" / "lda" / "fold-99" / "seed-0"
+    assert "expected at least two" in (cell / "error.txt").read_text()
+    assert "Traceback" in (cell / "train.log").read_text() and "Traceback" not in errors
+    cells = pd.read_csv(tmp_path / "out" / "cells.csv")
+    assert sorted(cells["task"]) == ["bad", "own"]
+    assert list(pd.read_csv(tmp_path / "out" / "summary.csv")["task"]) == ["own"]  # bad lacks one
+    assert "fold-99" in (tmp_path / "out" / "summary.md").read_text()
+
+
+def test_a_cell_is_a_wandb_run(small_benchmark, tmp_path):
+    small_benchmark(also=["logger=default"])
+    assert len(list((tmp_path / "out" / "own").rglob("*.wandb"))) == 1
+
+
+def test_a_folder_that_is_no_cell_is_never_removed(small_benchmark, tmp_path):
+    precious = tmp_path / "out" / "own" / "lda" / "seed-0" / "thesis.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("years of work")
+    status, _, errors = small_benchmark()
+    assert status == 1 and "not replaced" in errors
+    assert precious.read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        ("only=[mine]", "no task 'mine'"),
+        ("experiments=[cnn9]", "no experiment 'cnn9'"),
+        ("tasks.own.protocol=honest", "no protocol 'honest'"),
+        ("tasks.own.runs=['seed=0','seed=0']", "are the same"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_anything_runs(small_benchmark, tmp_path, ask, words):
+    status, _, errors = small_benchmark(ask)
+    assert status == 1 and words in errors and "Traceback" not in errors
+    assert not list(tmp_path.rglob("results.json"))
+
+
+def test_a_sweep_is_expanded_as_hydra_would_and_a_deletion_stays_one():
+    runs = expand_sweeps("data=muse subject=2 ~data.test.session split.fold=range(0,2)")
+    assert [run[3] for run in runs] == ["split.fold=0", "split.fold=1"]
+    assert all(run[2] == "~data.test.session" for run in runs)
+    labels = run_labels([["subject=1"], ["subject=2", "~data.test.session", "+data.test.run=[4]"]])
+    assert labels == ["subject-1", "subject-2_session_run-4"]
+    assert run_labels([["data=bci2_iib"]]) == [""]
+
+
+@pytest.mark.parametrize("tasks", ["simulation", "real"])
+def test_every_task_composes_and_their_protocols_are_all_there(tmp_path, tasks):
+    from hydra import initialize_config_dir
+
+    tasks = yaml.safe_load((conf_dir() / "tasks" / f"{tasks}.yaml").read_text())
+    cells = plan_cells(tasks, ["lda"], [0], [], tmp_path)
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        for cell in {cell.task: cell for cell in cells}.values():
+            cfg, choices = compose_cell(cell)
+            assert choices["experiment"] == "lda" and "hydra" not in cfg
+            assert cfg.logger.wandb.group == f"{tmp_path.name}/{cell.task}"
+    assert len({cell.protocol for cell in cells}) == 4
+    assert len({cell.folder for cell in cells}) == len(cells)
+
+
+def test_what_a_cell_prints_goes_into_its_log_and_nowhere_else(tmp_path, capsys):
+    with pytest.raises(ValueError), quietly(tmp_path / "train.log"):
+        print("a table")
+        raise ValueError("bug")
+    assert capsys.readouterr().out == ""
+    assert "a table" in (tmp_path / "train.log").read_text()
+    assert "ValueError: bug" in (tmp_path / "train.log").read_text()
+
+
+def test_nothing_to_run_is_no_failure():
+    assert run_cells([]) == {}
+
+
+# -- pooling and statistics on made-up scores ------------------------------------------------
+
+
+def finding(experiment, subject, signal, *, seed=0, label=None, n_characters=4, task="made_up"):
+    """Scores of one person: noise that is the same for every experiment, plus a target signal."""
+    is_target = np.tile(np.arange(12) < 2, n_characters)
+    flashes = flash_table(
+        onset=np.arange(12.0 * n_characters),
+        character=np.repeat(np.arange(n_characters) + 1, 12),
+        is_target=is_target,
+        subject=subject,
+    )
+    noise = np.random.default_rng(int(subject)).normal(size=len(flashes))
+    label = f"subject-{subject}" if label is None else label
+    cell = Cell(task, "within", experiment, label, seed, (), None)
+    numbers = {"n_parameters": 1, "fit_s": 1.0, "score_ms": 1.0}
+    measures = dict.fromkeys(("balanced_accuracy", "calibration_error", "brier"), 0.5)
+    flashes = flashes.assign(score=noise + signal * is_target)
+    return Finding(cell, numbers | measures, flashes, None)
+
+
+def people(n, *, seeds=(0,), better=1.0):
+    return [
+        finding(experiment, str(k), signal, seed=seed)
+        for experiment, signal in (("old", 1.0), ("new", 1.0 + better))
+        for seed in seeds
+        for k in range(n)
+    ]
+
+
+def labels_of(findings):
+    return list(dict.fromkeys(f.cell.label for f in findings))
+
+
+def test_the_auc_is_the_mean_over_subjects_and_a_perfect_detector_has_no_spread():
+    findings = [*people(3), *(finding("perfect", str(k), 99.0) for k in range(3))]
+    summary = summarize(findings, labels_of(findings), reference="old", n_draws=200)
+    assert list(summary["experiment"]) == ["perfect", "new", "old"]
+    perfect, _, old = summary.to_dict("records")
+    assert perfect["auc"] == perfect["low"] == perfect["high"] == 1
+    aucs = [roc_auc(f.flashes["is_target"], f.flashes["score"]) for f in findings[:3]]
+    assert old["auc"] == pytest.approx(np.mean(aucs))
+    assert old["auc_subject_2"] == pytest.approx(aucs[2])
+    assert perfect["difference"] == pytest.approx(1 - np.mean(aucs))
+    assert perfect["difference_low"] == pytest.approx(1 - old["high"])  # on the same draws
+
+
+def test_people_are_tested_only_where_there_are_six():
+    for n, p in ((5, None), (6, 2 / 2**6)):
+        findings = people(n)
+        summary = summarize(findings, labels_of(findings), reference="old", n_draws=50)
+        found = summary.set_index("experiment")["p"]["new"]
+        assert np.isnan(found) if p is None else found == pytest.approx(p)
+        text = markdown(summary, "old", {})
+        assert ("no p-value is given" in text) == (p is None)
+        assert ("Wilcoxon" in text) == (p is not None)
+
+
+def test_equal_seeds_have_no_spread_and_leave_the_interval_as_it_was():
+    one, three = (
+        summarize(found, labels_of(found), reference="old", n_draws=100)
+        for found in (people(2), people(2, seeds=(0, 1, 2)))
+    )
+    assert (three["seed_sd"] == 0).all() and one["seed_sd"].isna().all()
+    for column in ("auc", "low", "high"):
+        assert three[column].to_numpy() == pytest.approx(one[column].to_numpy())
+
+
+def test_a_seed_that_lacks_a_fold_is_left_out():
+    findings = [f for f in people(2, seeds=(0, 1)) if f.cell != people(2, seeds=(0, 1))[3].cell]
+    summary = summarize(findings, ["subject-0", "subject-1"], reference="old", n_draws=50)
+    assert summary.set_index("experiment")["n_seeds"].to_dict() == {"old": 1, "new": 2}
+    assert not len(summarize(findings, ["subject-7"], reference="old"))
+
+
+def test_a_flash_that_is_tested_twice_or_only_by_some_is_refused():
+    twice = [finding("old", "1", 1.0, label=label) for label in ("a", "b")]
+    with pytest.raises(InputError, match="48 of 96 flashes are tested in two"):
+        summarize(twice, ["a", "b"], reference="old")
+    other = [finding("old", "1", 1.0), finding("new", "1", 1.0, n_characters=5)]
+    with pytest.raises(InputError, match="tested on other flashes"):
+        summarize(other, ["subject-1"], reference="old")
+
+
+def test_points_of_a_learning_curve_are_not_pooled():
+    cells = [
+        Cell("t", "learning-curve", "lda", "", 0, (f"split.n_characters={n}",), None)
+        for n in (3, 12)
+    ]
+    assert [condition(cell) for cell in cells] == [("t", 3), ("t", 12)]
+
+
+def test_every_task_has_its_panel_in_both_figures():
+    findings = people(2)
+    one = summarize(findings, labels_of(findings), reference="old", n_draws=50)
+    summary = pd.concat([one, one.assign(task="another", accuracy_01=0.5, accuracy_02=1.0)])
+    assert len(list(panels(summary))) == 2
+    figure = auc_figure(summary)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == [
+        "made_up: within",
+        "another: within",
+    ]
+    (line, *_) = accuracy_figure(summary).axes[0].lines
+    assert line.get_ydata().tolist() == [50, 100]
+
+
+@pytest.mark.real_data
+def test_lda_on_real_eeg_reaches_the_auc_that_peers_reach(p300, tmp_path, data_root):
+    status, _, errors = p300(
+        "benchmark",
+        "tasks=real",
+        "only=[iib,bnci]",
+        "experiments=[lda]",
+        "seeds=[0]",
+        "overrides=['logger=csv']",
+        "folder=out",
+    )
+    assert status == 0, errors
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index("task")
+    assert summary["auc"]["iib"] == pytest.approx(0.930, abs=0.005)  # accuracy.md, sLDA-c
+    assert summary["low"]["iib"] == pytest.approx(0.908, abs=0.01)
+    assert summary["accuracy_05"]["bnci"] == pytest.approx(0.68, abs=0.05)

@@ -1,0 +1,238 @@
+"""Several configured runs at once, and what a run leaves in its folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hydra import initialize_config_dir
+
+from p300.detector import TrainedDetector
+from p300.errors import InputError
+from p300.experiments import fit as fitting
+from p300.experiments import networks as fitting_networks
+from p300.experiments import prepare as runs
+from p300.experiments.configuration import compose_training, conf_dir
+from p300.experiments.run import train_run, train_runs
+from p300.metrics import roc_auc
+
+pytestmark = [  # Lightning's own, as the commands ignore them
+    pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:The `srun` command is available"),
+]
+
+
+@pytest.fixture
+def request_run(small, tmp_path):
+    """Compose a small run and make its folder: what `train_runs` takes."""
+
+    def request(name, *overrides):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg, choices = compose_training([*small, *overrides])
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        return cfg, folder, choices
+
+    return request
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Runs that come to be fitted, numbers of networks side by side, and recordings read."""
+    found = {"runs": [], "groups": [], "read": 0}
+    fit_all, train, read = fitting.fit_all, fitting_networks._train, runs.read_recording
+
+    def counted_read(*args, **kwargs):
+        found["read"] += 1
+        return read(*args, **kwargs)
+
+    def seen_fit_all(begun):
+        found["runs"] += begun
+        return fit_all(begun)
+
+    def seen_train(fits):
+        found["groups"].append(len(fits))
+        return train(fits)
+
+    monkeypatch.setattr(runs, "read_recording", counted_read)
+    monkeypatch.setattr(fitting, "fit_all", seen_fit_all)
+    monkeypatch.setattr(fitting_networks, "_train", seen_train)
+    return found
+
+
+def weights_of(folder):
+    members = torch.load(folder / "checkpoint.pt", weights_only=True)["members"]
+    return torch.cat([value.flatten() for m in members for value in m["state"].values()])
+
+
+def held_out_of(folder):
+    return pd.read_csv(folder / "held_out.csv")
+
+
+# -- several runs --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("experiment, n_networks", [("cnn1", 1), ("mcnn3", 3)])
+def test_seeds_trained_in_one_go_find_what_each_finds_alone(
+    request_run, calls, experiment, n_networks
+):
+    options = [f"experiment={experiment}", "protocol.max_epochs=4"]
+    requests = [request_run(f"all{k}", *options, f"seed={k}") for k in range(3)]
+    results = train_runs(requests)
+    assert calls["groups"] == [3 * n_networks]
+    for k, (_, folder, _) in enumerate(requests):
+        alone = request_run(f"alone{k}", *options, f"seed={k}")
+        found = train_run(*alone)
+        assert found["split"] == results[k]["split"] and found["seed"] == k
+        for name in ("test", "validation"):
+            ours, theirs = results[k][name]["detection"], found[name]["detection"]
+            assert ours["auc"] == pytest.approx(theirs["auc"], abs=1e-3)
+        together, one = weights_of(folder), weights_of(alone[1])
+        assert (together - one).abs().max() < 1e-4 * one.abs().max()  # rounding
+        assert (alone[1] / "integrity.txt").read_text() == (folder / "integrity.txt").read_text()
+    assert (weights_of(requests[0][1]) - weights_of(requests[1][1])).abs().max() > 0.01
+
+
+def test_runs_that_differ_in_their_seed_share_one_recording_and_its_epochs(request_run, calls):
+    options = ["experiment=lda"]
+    train_runs([request_run(str(k), *options, f"seed={k}") for k in range(3)])
+    assert calls["read"] == 1
+    first, *others = calls["runs"]
+    for run in others:
+        assert run.recording is first.recording
+        assert run.epochs.data is first.epochs.data
+
+
+def test_runs_with_other_preprocessing_or_recordings_share_nothing(request_run, calls):
+    requests = [
+        request_run("a", "experiment=lda"),
+        request_run("b", "experiment=lda", "preprocessing.h_freq=15"),
+        request_run("c", "experiment=lda", "data.read.test_text=XY"),
+    ]
+    found = train_runs(requests)
+    assert [r["test"]["wanted"] for r in found] == ["P3", "P3", "XY"]
+    one, filtered, spelt = calls["runs"]
+    assert one.recording is filtered.recording is not spelt.recording
+    assert not np.array_equal(one.epochs.data, filtered.epochs.data)
+    assert calls["read"] == 2
+
+
+FAILING = {
+    "an unknown electrode": (["preprocessing.channels=[Cz,Nz9]"], "Nz9"),
+    "a network that diverges": (
+        ["experiment=cnn3", "protocol.optimizer.lr=inf"],
+        "training diverged",
+    ),
+    "rates that the network has not": (["model=lstm", "protocol=paper"], "protocol=modern"),
+    "a detector that cannot be made": (["experiment=lda", "+model.colour=red"], "colour"),
+    "no targets to validate": (
+        ["experiment=cnn3", "split.validation_fraction=0"],
+        "0 targets among 0 flashes",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_one_failing_run_costs_only_itself(request_run, case):
+    overrides, words = FAILING[case]
+    requests = [
+        request_run("first", "experiment=cnn3", "seed=1"),
+        request_run("failing", *overrides),
+        request_run("last", "experiment=lda"),
+    ]
+    first, failed, last = train_runs(requests)
+    assert isinstance(failed, Exception) and words in str(failed)
+    assert first["test"]["wanted"] == last["test"]["wanted"] == "P3"
+    finished = [(folder / "results.json").exists() for _, folder, _ in requests]
+    assert finished == [True, False, True]
+    with pytest.raises(type(failed)):
+        train_run(*request_run("failing", *overrides))
+
+
+# -- held-out flashes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "experiment, part", [("cnn3", "validation"), ("lda", "train"), ("light", "train")]
+)
+def test_held_out_flashes_are_those_no_scoring_member_was_fitted_to(
+    request_run, calls, experiment, part
+):
+    request = request_run("one", f"experiment={experiment}")
+    train_run(*request)
+    table, split = held_out_of(request[1]), calls["runs"][0].split
+    flashes = calls["runs"][0].epochs.flashes
+    wanted = flashes[getattr(split, part)].reset_index(drop=True)
+    assert len(table) == len(wanted) and np.allclose(table["onset"], wanted["onset"])
+    assert table["segment"].tolist() == wanted["segment"].tolist()
+    assert not table["score"].isna().any()
+    test = flashes[split.test]
+    assert not set(zip(table["segment"], table["onset"].round(6), strict=True)) & set(
+        zip(test["segment"], test["onset"].round(6), strict=True)
+    )
+    again = request_run("again", f"experiment={experiment}")
+    train_run(*again)
+    assert held_out_of(again[1]).equals(table)
+
+
+def test_held_out_scores_of_a_network_are_its_own(request_run):
+    request = request_run("one", "experiment=cnn3")
+    train_run(*request)
+    scores = pd.read_csv(request[1] / "scores.csv")
+    scores = scores.loc[scores["part"] == "validation", "score"]
+    assert np.allclose(held_out_of(request[1])["score"], scores, atol=1e-6)
+
+
+def test_labels_without_information_are_not_found_in_held_out_flashes(
+    request_run, calls, monkeypatch
+):
+    read = runs.read_recording
+
+    def shuffled(*args, **kwargs):
+        recording = read(*args, **kwargs)
+        values = recording.flashes["is_target"].to_numpy(bool)
+        learned = recording.flashes["session"].ne("test").to_numpy()
+        values[learned] = np.random.default_rng(0).permutation(values[learned])
+        recording.flashes["is_target"] = values
+        return recording
+
+    monkeypatch.setattr(runs, "read_recording", shuffled)
+    request = request_run("one", "experiment=lda", "data.read.n_repetitions=5")
+    train_run(*request)
+    table = held_out_of(request[1])
+    run = calls["runs"][0]
+    detector = TrainedDetector.load(request[1])
+    known = detector.score_epochs(run.epochs.data)[run.split.train]
+    n_targets = table["is_target"].sum()
+    spread = np.sqrt(1 / 12 / n_targets)  # of the AUC of chance, about
+    assert roc_auc(table["is_target"], known) > 0.5 + 8 * spread  # learned by heart
+    assert abs(roc_auc(table["is_target"], table["score"]) - 0.5) < 4 * spread
+
+
+def test_without_folds_a_classical_detector_has_no_held_out_flashes(request_run):
+    request = request_run("one", "experiment=lda", "held_out_folds=0")
+    train_run(*request)
+    assert not (request[1] / "held_out.csv").exists()
+
+
+# -- the run folder ------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_not_trained_over(request_run):
+    request = request_run("one", "experiment=lda")
+    train_run(*request)
+    before = (request[1] / "checkpoint.pt").read_bytes()
+    with pytest.raises(InputError, match="holds a finished run; expected a new folder"):
+        train_run(*request_run("one", "experiment=lda", "seed=1"))
+    assert (request[1] / "checkpoint.pt").read_bytes() == before
+
+
+def test_the_beginning_of_another_run_is_not_gone_on_with(request_run):
+    request = request_run("one", "experiment=lda")
+    train_run(*request)
+    Path(request[1], "results.json").unlink()
+    with pytest.raises(InputError, match="a run with another configuration"):
+        train_run(*request_run("one", "experiment=lda", "seed=1"))
+    again = train_run(*request_run("one", "experiment=lda", "quiet=true", "threads=2"))
+    assert again["seed"] == 0  # what changes no result may be another

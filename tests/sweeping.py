@@ -1,0 +1,58 @@
+"""What the tests of sweeps share: a reader that can die, a sweep in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: A reader whose recording is the simulation, and whose process dies or fails where it is told to.
+READER = """
+import os, signal
+from p300.simulation import simulate_data_set
+
+def read(fate="", **arguments):
+    if fate == "killed" or (fate == "killed at first" and os.environ.get("FIRST")):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fate == "bug":
+        raise KeyError("electrode 65")
+    return simulate_data_set(**arguments)
+"""
+
+FATE = ["data.read._target_=doomed.read", "experiment=lda", "quiet=true"]
+
+
+@pytest.fixture
+def typed(small, tmp_path):
+    """Sweep into the folder "sweep" in a process of its own, with the reader that can die."""
+    (tmp_path / "doomed.py").write_text(READER)
+
+    def run(*arguments, **environment):
+        root = str(Path(__file__).parents[1])
+        paths = os.pathsep.join([str(tmp_path), root, *filter(None, [os.getenv("PYTHONPATH")])])
+        command = [sys.executable, "-c", "from p300.cli import main; main()", "train", "-m"]
+        done = subprocess.run(
+            [*command, *small, *arguments, "hydra.sweep.dir=sweep"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment},
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def written(folder):
+    """When each run's results were written, by run folder."""
+    return {p.parent.name: p.stat().st_mtime_ns for p in Path(folder).rglob("results.json")}
+
+
+def counts(printed):
+    """Read the table that a sweep ends with."""
+    lines = printed[printed.rindex("sweep sweep: ") :].splitlines()
+    head = next(line for line in lines if "finished" in line)
+    row = lines[lines.index(head) + 2]
+    names = [cell.strip() for cell in head.strip("┃").split("┃")]
+    return dict(zip(names, map(int, row.strip("│").split("│")), strict=True))
