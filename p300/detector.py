@@ -86,7 +86,7 @@ class Member:
 
 
 @dataclass
-class TrainedDetector:
+class Detector:
     """Preprocessing, one or more members whose weighted scores are added, and their screen.
 
     Parameters
@@ -163,7 +163,7 @@ class TrainedDetector:
         write_tensors(path, content)
 
     @classmethod
-    def load(cls, path: str | Path) -> TrainedDetector:
+    def load(cls, path: str | Path) -> Detector:
         """Read a checkpoint, or the ``checkpoint.pt`` of a run folder.
 
         Raises

@@ -121,23 +121,23 @@ def step(what: str, total: float | None = None, unit: str = "%", *, at_most: boo
             bars.remove_task(task)
 
 
-def watch_training(passes: Step, trainer, detector) -> None:
+def watch_training(epochs: Step, trainer, module) -> None:
     """Let a step look at a training whenever its bar is drawn; the training is not touched.
 
     Parameters
     ----------
-    passes : Step
-        Its total is the number of passes.
+    epochs : Step
+        Its total is the number of epochs.
     trainer : pytorch_lightning.Trainer
         Not yet begun.
-    detector : Detector
+    module : TrainingModule
         Keeps what every pass was measured to be.
     """
 
     def look() -> tuple[float, str]:
         n_batches = trainer.num_training_batches or math.inf
         in_pass = trainer.fit_loop.epoch_loop.batch_progress.current.completed / n_batches
-        aucs = [[row["validation/auc"] for row in t.history] for t in detector.trainees]
+        aucs = [[row["validation/auc"] for row in t.history] for t in module.fits]
         aucs = [of_one for of_one in aucs if of_one]
         if not aucs:
             return trainer.current_epoch + in_pass, ""
@@ -145,7 +145,7 @@ def watch_training(passes: Step, trainer, detector) -> None:
         best = sum(map(max, aucs)) / len(aucs)
         return trainer.current_epoch + in_pass, f"val AUC {last:.3f}, best {best:.3f}"
 
-    passes.watch(look)
+    epochs.watch(look)
 
 
 def show(result) -> None:

@@ -152,13 +152,13 @@ def trained(n_networks=1):
     import torch
 
     from p300.baselines import ShrinkageLDA
-    from p300.detector import Member, TrainedDetector
+    from p300.detector import Detector, Member
     from p300.models import CecottiCNN
     from p300.preprocessing import Preprocessor
     from p300.simulation import simulate_recording
 
     recording = simulate_recording("EEG", n_repetitions=2, ch_names=CH_NAMES)
-    preprocessor = Preprocessor(scaling="train", phase="causal").fit(recording)
+    preprocessor = Preprocessor(scaling="standardize", phase="causal").fit(recording)
     is_target = recording.flashes["is_target"].to_numpy(bool)
     lda = ShrinkageLDA().fit(preprocessor.transform(recording), is_target)
     members = [Member(lda, {"_target_": "p300.baselines.ShrinkageLDA"})]
@@ -167,11 +167,11 @@ def trained(n_networks=1):
     model = {"_target_": "p300.models.CecottiCNN", **sizes}
     members += [Member(CecottiCNN(**sizes), model, "CrossEntropy") for _ in range(n_networks)]
     config = {"seed": 0, "data": {"read": {"_target_": "p300.simulation.simulate_data_set"}}}
-    return TrainedDetector(members, preprocessor, recording.speller, config), recording
+    return Detector(members, preprocessor, recording.speller, config), recording
 
 
 def _checkpoint(root):
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
 
     detector, recording = trained()
     path = root / "checkpoint.pt"
@@ -180,7 +180,7 @@ def _checkpoint(root):
     return Target(
         path,
         [path.read_bytes()],
-        lambda: TrainedDetector.load(path).score_epochs(epochs),
+        lambda: Detector.load(path).score_epochs(epochs),
         "mutate_zip",
     )
 
@@ -199,14 +199,14 @@ def write_export(root):
 
 
 def _export_json(root):
-    from p300.export.onnx_detector import ExportedDetector
+    from p300.export.onnx_detector import OnnxDetector
 
     recording = write_export(root)
     path = root / "detector.json"
     return Target(
         path,
         [path.read_bytes()],
-        lambda: ExportedDetector.load(root).score(recording),
+        lambda: OnnxDetector.load(root).score(recording),
         "mutate_json",
     )
 

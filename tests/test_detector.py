@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from p300.baselines import ShrinkageLDA
-from p300.detector import Member, TrainedDetector, build_model
+from p300.detector import Detector, Member, build_model
 from p300.errors import InputError
 from p300.models import CecottiCNN
 from p300.preprocessing import Preprocessor
@@ -25,12 +25,12 @@ def detector(recording):
     model = {"_target_": "p300.models.CecottiCNN", **SIZES}
     members = [Member(CecottiCNN(**SIZES), model, "CrossEntropy", 0.5) for _ in range(2)]
     preprocessor = Preprocessor().fit(recording)
-    return TrainedDetector(members, preprocessor, recording.speller, config={"seed": 3})
+    return Detector(members, preprocessor, recording.speller, config={"seed": 3})
 
 
 def test_a_detector_comes_back_from_its_file_with_the_same_scores(detector, recording, tmp_path):
     detector.save(tmp_path / "checkpoint.pt")
-    loaded = TrainedDetector.load(tmp_path / "checkpoint.pt")
+    loaded = Detector.load(tmp_path / "checkpoint.pt")
     assert np.array_equal(loaded.score(recording), detector.score(recording))
     assert loaded.speller == recording.speller and loaded.config == {"seed": 3}
 
@@ -40,8 +40,8 @@ def test_a_classical_detector_comes_back_too(recording, tmp_path):
     epochs = preprocessor.transform(recording)
     lda = ShrinkageLDA().fit(epochs, recording.flashes["is_target"].to_numpy(bool))
     model = {"_target_": "p300.baselines.ShrinkageLDA", "n_samples_per_bin": 6}
-    TrainedDetector([Member(lda, model)], preprocessor).save(tmp_path / "checkpoint.pt")
-    loaded = TrainedDetector.load(tmp_path / "checkpoint.pt")
+    Detector([Member(lda, model)], preprocessor).save(tmp_path / "checkpoint.pt")
+    loaded = Detector.load(tmp_path / "checkpoint.pt")
     assert np.array_equal(loaded.score(recording), lda.decision_function(epochs))
     assert loaded.is_classical
 
@@ -56,13 +56,13 @@ def test_members_of_several_kinds_are_added_by_their_weights(detector, recording
     epochs = detector.preprocessor.transform(recording)
     lda = ShrinkageLDA().fit(epochs, recording.flashes["is_target"].to_numpy(bool))
     model = {"_target_": "p300.baselines.ShrinkageLDA"}
-    mixed = TrainedDetector(
+    mixed = Detector(
         [detector.members[0], Member(lda, model, weight=3.0)],
         detector.preprocessor,
         calibration=(1.0, -2.0),
     )
     mixed.save(tmp_path / "checkpoint.pt")
-    loaded = TrainedDetector.load(tmp_path / "checkpoint.pt")
+    loaded = Detector.load(tmp_path / "checkpoint.pt")
     first = detector.members[0].score(epochs)
     wanted = 0.5 * first + 3 * lda.decision_function(epochs) - 2
     assert np.allclose(loaded.score_epochs(epochs), wanted)
@@ -92,10 +92,10 @@ def test_a_planted_pickle_is_refused_and_does_not_run(tmp_path):
     path = tmp_path / "checkpoint.pt"
     torch.save({"format": "p300 detector 2", "config": Bomb()}, path)
     with pytest.raises(InputError, match="cannot be read as a checkpoint"):
-        TrainedDetector.load(path)
+        Detector.load(path)
     path.write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(InputError, match="cannot be read as a checkpoint"):
-        TrainedDetector.load(path)
+        Detector.load(path)
     assert not (tmp_path / "exploded").exists()
 
 
@@ -116,14 +116,14 @@ def test_files_of_another_kind_are_refused(tmp_path):
         ("none.pt", "no such"),
     ]:
         with pytest.raises(InputError, match=words):
-            TrainedDetector.load(tmp_path / name)
+            Detector.load(tmp_path / name)
 
 
 def test_weights_that_do_not_fit_are_refused(detector, tmp_path):
     detector.members[0].model = {**detector.members[0].model, "n_chans": 7}
     detector.save(tmp_path / "checkpoint.pt")
     with pytest.raises(InputError, match="do not fit"):
-        TrainedDetector.load(tmp_path / "checkpoint.pt")
+        Detector.load(tmp_path / "checkpoint.pt")
 
 
 def test_an_interrupted_write_leaves_no_checkpoint(detector, tmp_path, monkeypatch):

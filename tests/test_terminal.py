@@ -152,7 +152,7 @@ def test_a_terminal_that_cannot_redraw_gets_no_bars(tmp_path):
 
 def test_what_is_over_soon_gets_no_bar(tmp_path):
     code = (
-        "from p300 import progress\n"
+        "from p300 import terminal\n"
         "with progress.messages({}), progress.step('reading', 4) as reading:\n"
         "    reading.advance(2)\n"
         "    progress._screen.bars.refresh()\n"
@@ -165,7 +165,7 @@ def test_what_is_over_soon_gets_no_bar(tmp_path):
 
 def test_cells_found_finished_do_not_shorten_the_time_left(tmp_path):
     code = (
-        "import time; from p300 import progress\n"
+        "import time; from p300 import terminal\n"
         "progress.DELAY_S = 0\n"
         "with progress.messages({}), progress.step('cells', 12, 'cells') as cells:\n"
         "    cells.skip(8); time.sleep(0.6); cells.advance()\n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from p300.experiments.benchmark.cells import _experiments, plan_cells
 from p300.experiments.benchmark.running import run_cells
 from p300.experiments.configuration import run_with_hydra
-from p300.storage.files import alone
+from p300.storage.files import folder_lock
 from p300.terminal import show, step
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def benchmark(cfg: DictConfig) -> None:
     tasks = OmegaConf.to_container(cfg.tasks, resolve=True)
     experiments = _experiments() if cfg.experiments == "all" else cfg.experiments
     cells = plan_cells(tasks, experiments, cfg.seeds, cfg.overrides, folder, only=cfg.only)
-    with alone(folder, functools.partial(log.info, "%s is at work here; waiting for its end")):
+    with folder_lock(
+        folder, functools.partial(log.info, "%s is at work here; waiting for its end")
+    ):
         failures = run_cells(cells)
         finished = [cell for cell in cells if cell not in failures]
         if finished:

@@ -14,7 +14,7 @@ from p300.experiments.configuration import run_with_hydra
 from p300.experiments.results import stopping_table
 from p300.spelling.early import find_held_out, stop_early
 from p300.splits import PARTS
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 from p300.terminal import show, step
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def evaluate(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
     from p300.experiments.build import build_split
     from p300.experiments.prepare import read_recording
     from p300.experiments.results import results_table, summarize, write_json
 
     folder = Path(HydraConfig.get().runtime.output_dir)
-    detector = TrainedDetector.load(cfg.run)
+    detector = Detector.load(cfg.run)
     trained_on = OmegaConf.create(detector.config)
     own = cfg.get("data") is None
     part = cfg.part or ("test" if own else "all")
@@ -74,7 +74,7 @@ def evaluate(cfg: DictConfig) -> None:
         epochs = detector.epochs(recording, on_cut=cut.advance)
     with step("scoring"):
         scores = detector.score_epochs(epochs.data)
-    with whole_file(folder / "scores.csv") as file:
+    with atomic_write(folder / "scores.csv") as file:
         flashes.assign(score=scores)[rows].to_csv(file, index=False)
     summary = summarize(scores[rows], flashes[rows], recording.speller)
     log.info("%s", cfg.run)
@@ -90,7 +90,7 @@ def evaluate(cfg: DictConfig) -> None:
                 rows_read, readings = stop_early(
                     scores[rows], flashes[rows], recording.speller, held_out, **cfg.stopping
                 )
-            with whole_file(folder / "stopping.csv") as file:
+            with atomic_write(folder / "stopping.csv") as file:
                 readings.to_csv(file, index=False)
             summary["stopping"] = rows_read
             show(stopping_table(rows_read))

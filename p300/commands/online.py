@@ -42,9 +42,9 @@ def online(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from p300.export.onnx_detector import ExportedDetector
+    from p300.export.onnx_detector import OnnxDetector
 
-    detector = ExportedDetector.load(cfg.detector)
+    detector = OnnxDetector.load(cfg.detector)
     settings = OmegaConf.to_container(cfg, resolve=True)
     rule = choose_rule(detector, settings["rule"])
     log.info("looking for an EEG stream and a marker stream")

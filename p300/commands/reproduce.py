@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from p300.errors import InputError
 from p300.experiments.benchmark.paper import SUBJECTS, find_files, tables
 from p300.experiments.configuration import run_with_hydra
-from p300.storage.files import alone, whole_file
+from p300.storage.files import atomic_write, folder_lock
 from p300.terminal import show
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def reproduce(cfg: DictConfig) -> None:
     cells = plan_cells(
         tasks, cfg.experiments, [cfg.seed], cfg.overrides, folder / "runs", group=folder.name
     )
-    with alone(folder, functools.partial(log.info, "%s is at work here; waiting for its end")):
+    with folder_lock(
+        folder, functools.partial(log.info, "%s is at work here; waiting for its end")
+    ):
         failures = run_cells(cells)
     if failures:
         raise InputError(
@@ -60,7 +62,7 @@ def reproduce(cfg: DictConfig) -> None:
         for cell in cells
     }
     text = tables(results, list(cfg.experiments), source)
-    with whole_file(folder / "tables.md") as file:
+    with atomic_write(folder / "tables.md") as file:
         file.write(text)
     show(text)
     log.info("tables: %s", os.path.relpath(folder / "tables.md"))

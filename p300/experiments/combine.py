@@ -13,7 +13,7 @@ from p300.experiments.fit import fit_classical
 from p300.experiments.prepare import Run
 from p300.experiments.results import report_parts
 from p300.splits import inner_folds, shares_samples
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 
 if TYPE_CHECKING:
     from p300.detector import Member
@@ -35,13 +35,13 @@ def finish(run: Run) -> dict[str, Any]:
     InputError
         If something could not be fitted, or the calibration is unknown.
     """
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
 
     if run.error is not None:
         raise run.error
     cfg, epochs, split = run.cfg, run.epochs, run.split
     members, offset, records, held_out = combined(run)
-    detector = TrainedDetector(
+    detector = Detector(
         members, run.preprocessor, run.recording.speller, run.config, (1.0, offset), run.alignment
     )
     scores = detector.score_epochs(epochs.data)
@@ -55,15 +55,15 @@ def finish(run: Run) -> dict[str, Any]:
         detector.calibration = slope, slope * offset + shift
     scores = slope * scores + shift
     detector.save(run.folder / "checkpoint.pt")
-    for number, record in enumerate((r for r in records if "best_pass" in r), start=1):
+    for number, record in enumerate((r for r in records if "best_epoch" in r), start=1):
         monitored = record[cfg.protocol.monitor]
-        shown = number, cfg.protocol.monitor, monitored, record["best_pass"], record["n_passes"]
-        log.info("network %d: %s %.3f in pass %d of %d", *shown)
+        shown = number, cfg.protocol.monitor, monitored, record["best_epoch"], record["n_epochs"]
+        log.info("network %d: %s %.3f in epoch %d of %d", *shown)
     if held_out is not None:
         known = ~np.isnan(held_out)
         held_out = slope * held_out[known] + shift
         table = epochs.flashes[known].assign(score=held_out)
-        with whole_file(run.folder / "held_out.csv") as file:
+        with atomic_write(run.folder / "held_out.csv") as file:
             table.to_csv(file, index=False)
     results = {
         "version": __version__,

@@ -15,7 +15,7 @@ from p300.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
     from p300.preprocessing import Epochs
 
 
@@ -23,7 +23,7 @@ def load_run(folder: Path) -> Run:
     """Read a finished run."""
     from omegaconf import OmegaConf
 
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
     from p300.experiments.results import read_scores
 
     for name in ("config.yaml", "scores.csv"):
@@ -34,7 +34,7 @@ def load_run(folder: Path) -> Run:
         json.loads((folder / "results.json").read_text("utf-8")),
         OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")),
         read_scores(folder),
-        TrainedDetector.load(folder),
+        Detector.load(folder),
     )
 
 
@@ -50,7 +50,7 @@ class Run:
         Of ``results.json`` and ``config.yaml``.
     scores : DataFrame
         The flash table with ``part`` and ``score``.
-    detector : TrainedDetector
+    detector : Detector
         Of ``checkpoint.pt``.
     """
 
@@ -58,7 +58,7 @@ class Run:
     results: dict[str, Any]
     config: dict[str, Any]
     scores: pd.DataFrame
-    detector: TrainedDetector
+    detector: Detector
 
     @property
     def name(self) -> str:

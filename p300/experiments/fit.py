@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.experiments.build import build_classical
-from p300.experiments.networks import NetworkFit, fit_networks
+from p300.experiments.networks import PlannedNetwork, fit_networks
 from p300.experiments.prepare import Fitted, Run
 from p300.splits import inner_folds, unit_of
 from p300.terminal import Step, step
@@ -50,7 +50,7 @@ def fit_all(runs: Sequence[Run]) -> None:
             if is_network(plan.model):
                 numbers[id(run)] += 1
                 parts = plan.train, plan.left_out, numbers[id(run)], run.folder, run.tracker
-                networks.append((place, NetworkFit(run.cfg, plan.model, run.epochs, *parts)))
+                networks.append((place, PlannedNetwork(run.cfg, plan.model, run.epochs, *parts)))
             else:
                 try:
                     fitted[place] = fit_classical(plan.model, run.epochs, plan.train), {}

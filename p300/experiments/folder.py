@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
-from p300.storage.files import LOCK, alone, whole_file
+from p300.storage.files import LOCK, atomic_write, folder_lock
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -145,7 +145,7 @@ def make_ready(folder: Path) -> None:
         If another process is at work there.
     """
     kept = {".hydra", "train.log", LOCK}  # those are this start's own
-    with alone(folder):
+    with folder_lock(folder):
         if can_go_on(folder):
             kept |= {"config.yaml", "networks"}
         for path in folder.iterdir():
@@ -160,7 +160,7 @@ def noting_failure(folder: Path) -> Iterator[None]:
         yield
     except Exception as error:
         text = sentence(error)
-        with contextlib.suppress(OSError), whole_file(folder / "error.txt") as file:
+        with contextlib.suppress(OSError), atomic_write(folder / "error.txt") as file:
             file.write(text + "\n")
         log.warning("failed, and the sweep goes on: %s", text)
         if isinstance(_cause(error), InputError | OSError):
@@ -233,5 +233,5 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
             f"{folder} holds the beginning of a run with another configuration; expected a new "
             f"folder, or the same configuration to go on with it"
         )
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(OmegaConf.to_yaml(OmegaConf.create(config)))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from p300.detector import Member
     from p300.preprocessing import Epochs
-    from p300.training.module import Trainee
+    from p300.training.module import NetworkFit
 
 
 log = logging.getLogger("p300.experiments.fit")
@@ -41,7 +41,7 @@ STEP_MB = 16
 
 
 @dataclass
-class NetworkFit:
+class PlannedNetwork:
     """One network that is to be fitted.
 
     Parameters
@@ -96,13 +96,13 @@ class NetworkFit:
 
 
 def fit_networks(
-    fits: Sequence[NetworkFit], on_fitted: Callable[[int], None] | None = None
+    planned: Sequence[PlannedNetwork], on_fitted: Callable[[int], None] | None = None
 ) -> list[tuple[Member, dict[str, Any]] | Exception]:
     """Train networks by their configured protocols, those of one kind side by side.
 
     Parameters
     ----------
-    fits : sequence of NetworkFit
+    planned : sequence of PlannedNetwork
         Of one run or of several.
     on_fitted : callable or None
         Told how many networks more have been fitted.
@@ -114,18 +114,18 @@ def fit_networks(
         cannot be trained side by side are tried one by one.
     """
     groups: dict[tuple, list[int]] = {}
-    for k, fit in enumerate(fits):
-        groups.setdefault((fit.kind, id(fit.epochs)), []).append(k)
+    for k, plan in enumerate(planned):
+        groups.setdefault((plan.kind, id(plan.epochs)), []).append(k)
     fitted: dict[int, tuple[Member, dict[str, Any]] | Exception] = {}
     for group in groups.values():
         try:
-            waiting = _side_by_side([fits[k] for k in group], group)
+            waiting = _side_by_side([planned[k] for k in group], group)
         except Exception:  # they cannot even be made; each says so when its turn comes
             waiting = [[k] for k in group]
         while waiting:
             some = waiting.pop(0)
             try:
-                found = _train([fits[k] for k in some])
+                found = _train([planned[k] for k in some])
             except Exception as error:  # whatever it is, it is not the other networks'
                 if len(some) > 1:
                     waiting = [[k] for k in some] + waiting
@@ -134,10 +134,10 @@ def fit_networks(
             fitted |= dict(zip(some, found, strict=True))
             if on_fitted is not None:
                 on_fitted(len(some))
-    return [fitted[k] for k in range(len(fits))]
+    return [fitted[k] for k in range(len(planned))]
 
 
-def fit_network(fit: NetworkFit) -> tuple[Member, dict[str, Any]]:
+def fit_network(plan: PlannedNetwork) -> tuple[Member, dict[str, Any]]:
     """Train one network by its configured protocol.
 
     Raises
@@ -145,26 +145,26 @@ def fit_network(fit: NetworkFit) -> tuple[Member, dict[str, Any]]:
     InputError
         If it cannot be trained.
     """
-    (fitted,) = fit_networks([fit])
+    (fitted,) = fit_networks([plan])
     if isinstance(fitted, Exception):
         raise fitted
     return fitted
 
 
-def _side_by_side(fits: Sequence[NetworkFit], numbers: Sequence[int]) -> list[list[int]]:
+def _side_by_side(planned: Sequence[PlannedNetwork], numbers: Sequence[int]) -> list[list[int]]:
     """Part networks of one kind into those that are computed as one."""
     from p300.training.side_by_side import can_be_batched
 
     largest = 1
-    if len(fits) > 1 and fits[0].cfg.trainer.devices == 1:
-        if can_be_batched([make_trainee(fit).network for fit in fits[:2]]):
-            step_mb = fits[0].cfg.protocol.batch_size * fits[0].epochs.data[0].nbytes / 1e6
+    if len(planned) > 1 and planned[0].cfg.trainer.devices == 1:
+        if can_be_batched([make_network_fit(plan).network for plan in planned[:2]]):
+            step_mb = planned[0].cfg.protocol.batch_size * planned[0].epochs.data[0].nbytes / 1e6
             largest = max(2, int(STEP_MB / step_mb))
-    n_parts = -(-len(fits) // largest)
+    n_parts = -(-len(planned) // largest)
     return [list(part) for part in np.array_split(numbers, n_parts)]
 
 
-def _train(fits: Sequence[NetworkFit]) -> list[tuple[Member, dict[str, Any]] | InputError]:
+def _train(planned: Sequence[PlannedNetwork]) -> list[tuple[Member, dict[str, Any]] | InputError]:
     """Train networks of one kind, side by side if they are several."""
     import torch
 
@@ -176,67 +176,67 @@ def _train(fits: Sequence[NetworkFit]) -> list[tuple[Member, dict[str, Any]] | I
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec", FutureWarning)
     warnings.filterwarnings("ignore", "The `srun` command is available")  # a job is one process
-    first, protocol = fits[0], fits[0].cfg.protocol
+    first, protocol = planned[0], planned[0].cfg.protocol
     torch.set_num_threads(first.cfg.threads)
-    trainees = [make_trainee(fit) for fit in fits]
-    for trainee, fit in zip(trainees, fits, strict=True):
-        trainee.loggers = network_loggers(fit.folder, fit.number, fit.tracker)
+    fits = [make_network_fit(plan) for plan in planned]
+    for fit, plan in zip(fits, planned, strict=True):
+        fit.loggers = network_loggers(plan.folder, plan.number, plan.tracker)
     data = EpochsDataModule(
         first.epochs.data,
         labels(first.epochs),
-        [t.train for t in trainees],
-        [t.validation for t in trainees],
+        [t.train for t in fits],
+        [t.validation for t in fits],
         batch_size=protocol.batch_size,
-        seeds=[t.seed for t in trainees],
+        seeds=[t.seed for t in fits],
         repeat_targets=protocol.repeat_targets,
-        time_first=getattr(trainees[0].network, "reads_time_first", False),
+        time_first=getattr(fits[0].network, "reads_time_first", False),
     )
     saved = SavedTraining(
         first.folder / "networks" / f"{first.number}.ckpt",
-        "\n".join(fit.key for fit in fits),
+        "\n".join(plan.key for plan in planned),
         first.cfg.save_every_s,
     )
-    several = "" if fits[-1].number == first.number else f" to {fits[-1].number}"
+    several = "" if planned[-1].number == first.number else f" to {planned[-1].number}"
     title = f"network {first.number}{several}"
-    with step(title, first.cfg.trainer.max_epochs, "passes", at_most=True) as passes:
+    with step(title, first.cfg.trainer.max_epochs, "epochs", at_most=True) as epochs:
         found = train_networks(
-            trainees,
+            fits,
             data,
             saved=saved,
             trainer=build_trainer(first.cfg),
             monitor=protocol.monitor,
             patience=protocol.patience,
             is_compiled=first.cfg.compile,
-            watch=lambda trainer, detector: watch_training(passes, trainer, detector),
+            watch=lambda trainer, module: watch_training(epochs, trainer, module),
         )
     fitted = []
-    for fit, trainee, record in zip(fits, trainees, found, strict=True):
+    for plan, fit, record in zip(planned, fits, found, strict=True):
         if isinstance(record, InputError):
             fitted.append(record)
             continue
-        arguments, loss = member_arguments(fit.model, fit.epochs), type(trainee.loss).__name__
-        fitted.append((Member(trainee.network, arguments, loss), record))
+        arguments, loss = member_arguments(plan.model, plan.epochs), type(fit.loss).__name__
+        fitted.append((Member(fit.network, arguments, loss), record))
     return fitted
 
 
-def make_trainee(fit: NetworkFit) -> Trainee:
+def make_network_fit(plan: PlannedNetwork) -> NetworkFit:
     """Build one network, its loss and its optimizer; seed and number fix its first weights."""
     import torch
 
-    from p300.training.module import Trainee
+    from p300.training.module import NetworkFit
 
-    cfg, protocol = fit.cfg, fit.cfg.protocol
-    torch.manual_seed(fit.seed)
-    network = build_network(fit.model, fit.epochs)
+    cfg, protocol = plan.cfg, plan.cfg.protocol
+    torch.manual_seed(plan.seed)
+    network = build_network(plan.model, plan.epochs)
     if cfg.pretrained is not None:
-        start_from(network, cfg.pretrained, fit.number, fit.epochs)
-    return Trainee(
+        start_from(network, cfg.pretrained, plan.number, plan.epochs)
+    return NetworkFit(
         network,
-        build_loss(protocol, labels(fit.epochs)[fit.train_rows]),
+        build_loss(protocol, labels(plan.epochs)[plan.train_rows]),
         build_optimizer(protocol),
-        fit.train_rows,
-        fit.validation_rows,
-        fit.seed,
+        plan.train_rows,
+        plan.validation_rows,
+        plan.seed,
         protocol.layer_rate,
         build_augmentations(cfg),
     )
@@ -250,9 +250,9 @@ def start_from(network, run: str, number: int, epochs: Epochs) -> None:
     InputError
         If that run had another network, or other channels or channel order.
     """
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
 
-    earlier = TrainedDetector.load(run)
+    earlier = Detector.load(run)
     members = [m.detector for m in earlier.members]
     members = [m for m in members if type(m) is type(network)] or members
     member = members[max(0, number - 1) % len(members)]
@@ -289,7 +289,7 @@ def select_electrodes(cfg: DictConfig, epochs: Epochs, split: Split, folder: Pat
     if not 0 < n <= n_chans:
         raise InputError(f"select_electrodes.n is {n}; expected 1 to the {n_chans} there are")
     parts = split.train, split.validation
-    member, _ = fit_network(NetworkFit(cfg, cfg.model, epochs, *parts, 0, folder))
+    member, _ = fit_network(PlannedNetwork(cfg, cfg.model, epochs, *parts, 0, folder))
     power = member.detector.electrode_power()
     best = [epochs.ch_names[k] for k in power.argsort(descending=True)[:n]]
     log.info("electrodes of highest power: %s", " ".join(best))

@@ -25,7 +25,7 @@ from p300.experiments.build import (
 from p300.experiments.networks import select_electrodes
 from p300.integrity import check_recording
 from p300.splits import Split, member_rows
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 from p300.terminal import step
 from p300.training.stacking import PlannedFit, Stack
 
@@ -119,7 +119,7 @@ class Shared:
             self._recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
             self._key, self._report = key, (folder / "integrity.txt").read_text("utf-8")
         else:
-            with whole_file(folder / "integrity.txt") as file:
+            with atomic_write(folder / "integrity.txt") as file:
                 file.write(self._report)
         return self._recording
 
@@ -231,7 +231,7 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
     for doubt in doubts:
         log.warning("%s", doubt.message)
     report = check_recording(recording, tmin=tmin, tmax=tmax)
-    with whole_file(folder / "integrity.txt") as file:
+    with atomic_write(folder / "integrity.txt") as file:
         file.write(f"{recording!r}\n\n{report}\n")
     report.raise_if_refused()
     return recording

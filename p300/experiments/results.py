@@ -15,7 +15,7 @@ from p300.recording import FLASH_COLUMNS
 from p300.spelling import accuracy_by_repetition, spell, text_after, timing
 from p300.spelling.early import ALL, HINDSIGHT
 from p300.splits import PARTS, Split
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 from p300.terminal import show
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path)
     """Write every flash's score, show the test part's table, and return the summaries."""
     part = np.select([getattr(split, p) for p in PARTS], PARTS, "unused")
     table = epochs.flashes.assign(part=part, score=scores)
-    with whole_file(folder / "scores.csv") as file:
+    with atomic_write(folder / "scores.csv") as file:
         table.to_csv(file, index=False)
     summaries = {}
     for name in PARTS[1:]:
@@ -93,7 +93,7 @@ def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path)
 def write_json(path: str | Path, content: Any) -> None:
     """Write plain containers as JSON, whole or not at all; numbers not finite become null."""
     text = json.dumps(_plain(content), indent=2, allow_nan=False)
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(text + "\n")
 
 

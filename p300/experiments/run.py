@@ -17,7 +17,7 @@ from p300.experiments.fit import fit_all
 from p300.experiments.folder import write_config
 from p300.experiments.prepare import Run, Shared, check_labels, prepare
 from p300.splits import Split, check_monitor
-from p300.storage.files import PARTIAL, alone
+from p300.storage.files import PARTIAL, folder_lock
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,7 +31,7 @@ log = logging.getLogger("p300.experiments.run")
 HELPERS = ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 
 
-def run_training(folder: str | Path, *overrides: str) -> dict[str, Any]:
+def train(folder: str | Path, *overrides: str) -> dict[str, Any]:
     """Train from Python, as ``p300 train OVERRIDES hydra.run.dir=FOLDER`` does.
 
     Parameters
@@ -53,7 +53,7 @@ def run_training(folder: str | Path, *overrides: str) -> dict[str, Any]:
 
     Examples
     --------
-    >>> run_training("runs/mine", "experiment=cnn3", "seed=1")  # doctest: +SKIP
+    >>> train("runs/mine", "experiment=cnn3", "seed=1")  # doctest: +SKIP
     """
     from hydra import initialize_config_dir
 
@@ -135,7 +135,7 @@ def train_runs(
 
     def begin_alone(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> Run:
         if not any(os.environ.get(name, "0") != "0" for name in HELPERS):
-            locks.enter_context(alone(folder))
+            locks.enter_context(folder_lock(folder))
         return begin(cfg, folder, choices, shared)
 
     try:

@@ -203,9 +203,9 @@ def log_checkpoint(tracker, results: dict[str, Any], folder: Path) -> None:
     """Record the checkpoint as an artifact; its copy there names no place on this computer."""
     import wandb
 
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
 
-    detector = TrainedDetector.load(folder / "checkpoint.pt")
+    detector = Detector.load(folder / "checkpoint.pt")
     detector.config = shareable(detector.config)
     path = folder / "wandb" / "checkpoint.pt"
     path.parent.mkdir(exist_ok=True)

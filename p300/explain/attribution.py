@@ -15,7 +15,7 @@ from p300.errors import InputError
 from p300.explain.occlusion import labelled
 
 if TYPE_CHECKING:
-    from p300.detector import Member, TrainedDetector
+    from p300.detector import Detector, Member
     from p300.preprocessing import Epochs
 
 #: What the targets may be compared with.
@@ -50,7 +50,7 @@ class Attribution:
 
 
 def attribute_targets(
-    detector: TrainedDetector | Member,
+    detector: Detector | Member,
     epochs: Epochs,
     *,
     baseline: str = "nontarget",
@@ -60,7 +60,7 @@ def attribute_targets(
 
     Parameters
     ----------
-    detector : TrainedDetector or Member
+    detector : Detector or Member
         Of networks and linear detectors; see :func:`integrated_gradients`.
     epochs : Epochs
         Best of flashes that it was not trained on; unlabelled ones are left out.
@@ -89,7 +89,7 @@ def attribute_targets(
 
 
 def integrated_gradients(
-    detector: TrainedDetector | Member,
+    detector: Detector | Member,
     epochs: np.ndarray,
     baseline: np.ndarray | None = None,
     *,
@@ -99,7 +99,7 @@ def integrated_gradients(
 
     Parameters
     ----------
-    detector : TrainedDetector or Member
+    detector : Detector or Member
         Of networks, whose gradients captum integrates (extra ``explain``), and linear detectors,
         of which a sample's share is weight times difference.
     epochs : ndarray, shape (n_flashes, n_chans, n_times)
@@ -112,7 +112,7 @@ def integrated_gradients(
     Returns
     -------
     ndarray, shape (n_flashes, n_chans, n_times)
-        Shares of the flash's score, that of :meth:`p300.detector.TrainedDetector.score_epochs`:
+        Shares of the flash's score, that of :meth:`p300.detector.Detector.score_epochs`:
         the log odds of a target, or with the paper's loss its normalised P300 output. Over an
         epoch they sum to its score less the baseline's.
 

@@ -23,14 +23,14 @@ def electrode_power(detector: Any) -> np.ndarray:
 
     Parameters
     ----------
-    detector : TrainedDetector, nn.Module, ClassicalDetector, or sequence of them
+    detector : Detector, nn.Module, ClassicalDetector, or sequence of them
         Of an ensemble the mean over its members that have spatial filters is taken.
 
     Returns
     -------
     ndarray, shape (n_chans,)
         In 1 / unit of the epochs. Electrodes can be compared where all were scaled to the same
-        spread, as ``scaling="flash"`` does.
+        spread, as ``scaling="zscore_epoch"`` does.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def spatial_filters(detector: Any, member: int = 0) -> np.ndarray:
 
     Parameters
     ----------
-    detector : TrainedDetector, nn.Module or ClassicalDetector
+    detector : Detector, nn.Module or ClassicalDetector
         A network with ``spatial_filters()`` (CecottiCNN, EEGNet, BN3) or a detector with xDAWN
         filters (in tangent space those of nontargets come first, then those of targets). Networks
         that mix space and time in one kernel have none; :mod:`p300.explain.attribution`,
@@ -115,7 +115,7 @@ def spatial_patterns(
 
     Parameters
     ----------
-    detector : TrainedDetector, nn.Module or ClassicalDetector
+    detector : Detector, nn.Module or ClassicalDetector
         As for :func:`spatial_filters`.
     epochs : ndarray, shape (n_flashes, n_chans, n_times)
         Training epochs, preprocessed as the detector reads them.
@@ -148,7 +148,7 @@ def temporal_kernels(network: Any) -> np.ndarray:
 
     Parameters
     ----------
-    network : nn.Module or TrainedDetector
+    network : nn.Module or Detector
         With ``temporal_kernels()`` (CecottiCNN, EEGNet, ShallowConvNet, DeepConvNet, Conformer);
         of an ensemble the first such member.
 
@@ -207,7 +207,7 @@ def linear_weights(detector: Any) -> np.ndarray:
 
     Parameters
     ----------
-    detector : TrainedDetector or ClassicalDetector
+    detector : Detector or ClassicalDetector
         All of whose members are linear: LDA, SWLDA, xDAWN with LDA, SVM, ridge.
 
     Returns

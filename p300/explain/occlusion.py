@@ -15,7 +15,7 @@ from p300.errors import InputError
 from p300.metrics import auc_counts, bootstrap_weights, interval, resampling_units, weighted_auc
 
 if TYPE_CHECKING:
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
     from p300.preprocessing import Epochs
 
 #: What may stand in for a part.
@@ -53,13 +53,13 @@ class Occlusion:
 
 
 def occlude_electrodes(
-    detector: TrainedDetector, epochs: Epochs, *, replacement: str = "mean"
+    detector: Detector, epochs: Epochs, *, replacement: str = "mean"
 ) -> Occlusion:
     """Take each electrode away in turn, during the whole epoch.
 
     Parameters
     ----------
-    detector : TrainedDetector
+    detector : Detector
         Any.
     epochs : Epochs
         Of flashes that it was not trained on, preprocessed as it reads them.
@@ -78,7 +78,7 @@ def occlude_electrodes(
 
 
 def occlude_windows(
-    detector: TrainedDetector,
+    detector: Detector,
     epochs: Epochs,
     *,
     width_s: float = 0.05,
@@ -88,7 +88,7 @@ def occlude_windows(
 
     Parameters
     ----------
-    detector : TrainedDetector
+    detector : Detector
         Any.
     epochs : Epochs
         Of flashes that it was not trained on, preprocessed as it reads them.
@@ -118,7 +118,7 @@ def occlude_windows(
 
 
 def occlude(
-    detector: TrainedDetector,
+    detector: Detector,
     epochs: Epochs,
     masks: np.ndarray,
     *,
@@ -130,7 +130,7 @@ def occlude(
 
     Parameters
     ----------
-    detector : TrainedDetector
+    detector : Detector
         Any; only its scores are asked for, once a part.
     epochs : Epochs
         Of flashes that it was not trained on; unlabelled ones are left out. Not changed.

@@ -15,7 +15,7 @@ from p300.errors import InputError
 from p300.export.onnx_detector import FORMAT, INPUT, OUTPUT, open_graph
 
 if TYPE_CHECKING:
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
 
 #: Version of ONNX's operators; onnxruntime knows it since 1.14.
 OPSET = 18
@@ -24,12 +24,12 @@ OPSET = 18
 TOLERANCE = 1e-5
 
 
-def to_onnx(detector: TrainedDetector) -> bytes:
+def to_onnx(detector: Detector) -> bytes:
     """Make one ONNX graph from preprocessed epochs to calibrated scores.
 
     Parameters
     ----------
-    detector : TrainedDetector
+    detector : Detector
         Of any members; an alignment stays outside.
 
     Returns
@@ -111,7 +111,7 @@ def traced(module, example):
     raise InputError(f"PyTorch cannot trace the detector: {first}") from reason
 
 
-def largest_difference(detector: TrainedDetector, model: bytes) -> float:
+def largest_difference(detector: Detector, model: bytes) -> float:
     """Compare the graph's scores with the checkpoint's, on noise and on epochs of extreme kinds.
 
     Returns

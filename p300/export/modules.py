@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from p300 import losses
 from p300.baselines import ERPCovMDM, XdawnTangentSpace
-from p300.detector import Member, TrainedDetector
+from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.export.matrix_logarithm import MatrixLogarithm, number
 
@@ -24,7 +24,7 @@ class ScoreGraph(nn.Module):
 
     Parameters
     ----------
-    detector : TrainedDetector
+    detector : Detector
         Not changed; its networks are shared and set to evaluation.
 
     Raises
@@ -38,13 +38,13 @@ class ScoreGraph(nn.Module):
     >>> from p300.preprocessing import Preprocessor
     >>> X, y = np.random.default_rng(0).normal(size=(60, 8, 78)), np.arange(60) % 6 == 0
     >>> members = [Member(ShrinkageLDA().fit(X, y), {}, weight=2.0)]
-    >>> graph = ScoreGraph(TrainedDetector(members, Preprocessor()))
+    >>> graph = ScoreGraph(Detector(members, Preprocessor()))
     >>> scores = graph(torch.as_tensor(X)).numpy()
     >>> bool(np.allclose(scores, 2 * members[0].detector.decision_function(X)))
     True
     """
 
-    def __init__(self, detector: TrainedDetector):
+    def __init__(self, detector: Detector):
         super().__init__()
         slope, self.offset = detector.calibration
         self.parts = nn.ModuleList()

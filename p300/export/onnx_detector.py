@@ -37,7 +37,7 @@ N_AT_ONCE = 2048
 
 
 @dataclass
-class ExportedDetector:
+class OnnxDetector:
     """A detector that scores with onnxruntime, and what is needed to spell with it.
 
     Parameters
@@ -59,7 +59,7 @@ class ExportedDetector:
 
     Examples
     --------
-    >>> detector = ExportedDetector.load("runs/light")  # doctest: +SKIP
+    >>> detector = OnnxDetector.load("runs/light")  # doctest: +SKIP
     >>> detector.score(recording).shape  # doctest: +SKIP
     (5760,)
     """
@@ -120,7 +120,7 @@ class ExportedDetector:
         return np.concatenate([self.session.run([OUTPUT], {INPUT: part})[0] for part in parts])
 
     @classmethod
-    def load(cls, path: str | Path) -> ExportedDetector:
+    def load(cls, path: str | Path) -> OnnxDetector:
         """Read what ``p300 export`` wrote.
 
         Parameters

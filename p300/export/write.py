@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from p300 import __version__
 from p300.errors import InputError
 from p300.export.onnx_detector import FORMAT
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 
 if TYPE_CHECKING:
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
     from p300.speller import Speller
 
 
@@ -43,12 +43,12 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
         If the run is not finished, a member has no form in ONNX, the packages of the extra
         ``export`` are missing, or the graph's scores are not the checkpoint's.
     """
-    from p300.detector import TrainedDetector, find_checkpoint
+    from p300.detector import Detector, find_checkpoint
     from p300.export.graph import largest_difference, to_onnx
 
     folder = find_checkpoint(run).parent
     out = folder if out is None else Path(out)
-    detector = TrainedDetector.load(run)
+    detector = Detector.load(run)
     model = to_onnx(detector)
     difference = largest_difference(detector, model)
     evidence, notes = held_out_evidence(folder, detector.speller)
@@ -59,7 +59,7 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
     return [*sizes, f"largest difference to the checkpoint's scores: {difference:.1e}", *notes]
 
 
-def describe(detector: TrainedDetector) -> dict[str, Any]:
+def describe(detector: Detector) -> dict[str, Any]:
     """Give what the JSON file says of a detector, less evidence and checksum."""
     speller, alignment = detector.speller, detector.alignment
     names = [str(m.model.get("_target_", "")).rpartition(".")[2] for m in detector.members]
@@ -111,12 +111,12 @@ def write_pair(out: Path, model: bytes, content: dict[str, Any]) -> tuple[Path, 
     """Write both files, each whole or not at all.
 
     An interrupted export leaves the old pair, or one whose checksum does not fit and which
-    :class:`~p300.export.onnx_detector.ExportedDetector` refuses.
+    :class:`~p300.export.onnx_detector.OnnxDetector` refuses.
     """
     content = content | {"sha256": hashlib.sha256(model).hexdigest()}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     files = out / "detector.onnx", out / "detector.json"
-    with whole_file(files[1]) as description, whole_file(files[0], "wb") as graph:
+    with atomic_write(files[1]) as description, atomic_write(files[0], "wb") as graph:
         graph.write(model)
         description.write(text)
     return files

@@ -35,7 +35,7 @@ def read_training(folder: str | Path) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        "network 1" … in order; one row a pass: ``n_passes`` (from 1) and those of
+        "network 1" … in order; one row a pass: ``n_epochs`` (from 1) and those of
         :data:`MEASURES` that were logged.
 
     Raises
@@ -55,7 +55,7 @@ def read_training(folder: str | Path) -> dict[str, pd.DataFrame]:
         logged = pd.read_csv(path).groupby("epoch").last()  # rows of one pass are merged
         shown = [c for c in MEASURES if c in logged]
         tables[f"network {path.parent.name}"] = (
-            logged[shown].reset_index().assign(n_passes=lambda t: t.pop("epoch") + 1)
+            logged[shown].reset_index().assign(n_epochs=lambda t: t.pop("epoch") + 1)
         )
     return tables
 
@@ -97,8 +97,8 @@ def draw_training(
     axes = figure.subplots(1, len(shown), squeeze=False)[0]
     kept = []
     for k, (name, table) in enumerate(tables.items()):
-        style, n = look(k), table["n_passes"].to_numpy()
-        best = _best_pass(table, monitor)
+        style, n = look(k), table["n_epochs"].to_numpy()
+        best = _best_epoch(table, monitor)
         for axis, measure in zip(axes, shown, strict=True):
             if not _is_logged(table, measure):
                 continue
@@ -113,15 +113,15 @@ def draw_training(
         axis.set_title(MEASURES[measure])
         axis.grid(alpha=0.3)
         _whole_numbers(axis)
-        axis.set_xlim(0.5, max(t["n_passes"].max() for t in tables.values()) + 0.5)
+        axis.set_xlim(0.5, max(t["n_epochs"].max() for t in tables.values()) + 0.5)
     ring = f" (○ best {MEASURES[monitor]})" if kept else ""
     figure.supxlabel(f"passes over the training part{ring}", fontsize=9)
     if legend_rows:
         figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper left", ncols=5)
     best_of = f"; best: {', '.join(kept)}" if kept else ""
-    n_passes = max(int(t["n_passes"].max()) for t in tables.values())
+    n_epochs = max(int(t["n_epochs"].max()) for t in tables.values())
     measures = ", ".join(MEASURES[m] for m in shown)
-    figure.set_label(f"By pass, up to {n_passes}: {measures}{best_of}.")
+    figure.set_label(f"By pass, up to {n_epochs}: {measures}{best_of}.")
     return figure
 
 
@@ -209,7 +209,7 @@ def _is_logged(table: pd.DataFrame, measure: str) -> bool:
     return measure in table and bool(np.isfinite(table[measure].to_numpy(float)).any())
 
 
-def _best_pass(table: pd.DataFrame, monitor: str) -> int | None:
+def _best_epoch(table: pd.DataFrame, monitor: str) -> int | None:
     if not _is_logged(table, monitor):
         return None
     value = table[monitor].to_numpy(float)

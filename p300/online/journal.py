@@ -31,7 +31,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.online.events import Decided, Noted, Scored
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 
 #: Written into ``session.json``; a folder with another one is refused.
 FORMAT = "p300 session 1"
@@ -121,7 +121,7 @@ class Journal:
         if path.exists():
             raise InputError(f"{self.folder} already holds a session; expected a new folder")
         content = {"format": FORMAT, **about}
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             file.write(json.dumps(content, indent=1, ensure_ascii=False))
         self._sync_failure: str | None = None
         self._signal = AppendOnly(self.folder / "journal.bin")

@@ -155,7 +155,7 @@ def choose_rule(detector, name: str | None):
 
     Parameters
     ----------
-    detector : ExportedDetector
+    detector : OnnxDetector
         Holds the rules that were fitted for it.
     name : str or None
         None reads every character when it has ended.

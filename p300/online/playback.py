@@ -101,11 +101,11 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
     """Push inputs through a session without a network; compare with what a session wrote."""
     from omegaconf import OmegaConf
 
-    from p300.export.onnx_detector import ExportedDetector
+    from p300.export.onnx_detector import OnnxDetector
     from p300.online.live import choose_rule, fingerprint, make_speller
     from p300.online.telling import Telling
 
-    detector = ExportedDetector.load(cfg.detector)
+    detector = OnnxDetector.load(cfg.detector)
     settings = OmegaConf.to_container(cfg) if about is None else about["settings"]
     if about is not None and fingerprint(cfg.detector) != about["model_sha256"]:
         raise InputError(f"{cfg.detector}: not the model of this session, {about['model']}")

@@ -28,7 +28,7 @@ class OnlineSpeller:
 
     Parameters
     ----------
-    detector : ExportedDetector
+    detector : OnnxDetector
         Or anything with ``preprocessor``, ``speller``, ``likelihood`` and ``score_epochs``.
     ch_names : sequence of str
         Channels of the chunks, in any order, with any others between them.

@@ -29,11 +29,11 @@ from p300.preprocessing.inputs import as_recording, recording_from_arrays
 from p300.preprocessing.preprocessor import Preprocessor
 from p300.preprocessing.resampling import resample
 from p300.preprocessing.scaling import (
-    center_flashes,
+    center_epochs,
     channel_statistics,
+    rms_epochs,
     scale_channels,
-    scale_epochs,
-    scale_flashes,
+    zscore_epochs,
 )
 from p300.preprocessing.streaming import StreamingPreprocessor
 
@@ -46,7 +46,7 @@ __all__ = [
     "StreamingPreprocessor",
     "aligned",
     "as_recording",
-    "center_flashes",
+    "center_epochs",
     "channel_statistics",
     "clip_amplitude",
     "cut_epochs",
@@ -61,7 +61,7 @@ __all__ = [
     "rereference",
     "resample",
     "scale_channels",
-    "scale_epochs",
-    "scale_flashes",
+    "rms_epochs",
+    "zscore_epochs",
     "subtract_baseline",
 ]

@@ -23,12 +23,13 @@ from p300.preprocessing.filters import check_phase, design_bandpass
 from p300.preprocessing.inputs import as_recording
 from p300.preprocessing.resampling import rational_ratio
 from p300.preprocessing.scaling import (
-    center_flashes,
+    RENAMED,
+    center_epochs,
     channel_statistics,
     check_scaling,
+    rms_epochs,
     scale_channels,
-    scale_epochs,
-    scale_flashes,
+    zscore_epochs,
 )
 from p300.recording import UNITS, channel_order
 
@@ -72,7 +73,7 @@ class Preprocessor(Estimator):
         Half-open interval of the epoch, in seconds from the flash.
     baseline : tuple of float or None
         Half-open interval whose mean is subtracted, in seconds from the flash.
-    scaling : {"flash", "rms", "center", "train", "robust", "none"}
+    scaling : {"zscore_epoch", "rms_epoch", "center", "standardize", "robust", "none"}
         Mean 0 and deviation 1 of each flash and electrode (the paper), its mean 0 and one root
         mean square for the whole flash, only its mean 0, each channel by mean and deviation or
         by median and interquartile range of the training flashes, or the EEG in µV as it is.
@@ -122,7 +123,7 @@ class Preprocessor(Estimator):
         tmin=0.0,
         tmax=0.65,
         baseline=None,
-        scaling="flash",
+        scaling="zscore_epoch",
         reject_uv=None,
     ):
         self.channels = channels
@@ -186,7 +187,7 @@ class Preprocessor(Estimator):
         self.sfreq_in_ = recording.sfreq
         self.unit_ = recording.unit
         self.center_ = self.spread_ = None
-        if self.scaling in ("train", "robust"):
+        if self.scaling in ("standardize", "robust"):
             data, is_rejected = self._cut(recording, rows, scaling="none")
             self.center_, self.spread_ = channel_statistics(data[~is_rejected], self.scaling)
         return self
@@ -247,7 +248,7 @@ class Preprocessor(Estimator):
     @property
     def unit_out(self) -> str:
         """Unit of the epochs: "uV", "AD" (amplifier steps) or "sd" (scaled, without a unit)."""
-        if self.scaling in ("flash", "rms", "train", "robust"):
+        if self.scaling in ("zscore_epoch", "rms_epoch", "standardize", "robust"):
             return "sd"
         return "AD" if self.unit_ == "AD" else "uV"
 
@@ -308,12 +309,12 @@ class Preprocessor(Estimator):
         is_rejected = False if self.reject_uv is None else find_rejected(epochs, self.reject_uv)
         if self.clip_uv is not None:
             clip_amplitude(epochs, self.clip_uv, out=epochs)
-        if scaling == "flash":
-            scale_flashes(epochs, out=epochs)
-        elif scaling == "rms":
-            scale_epochs(epochs, out=epochs)
+        if scaling == "zscore_epoch":
+            zscore_epochs(epochs, out=epochs)
+        elif scaling == "rms_epoch":
+            rms_epochs(epochs, out=epochs)
         elif scaling == "center":
-            center_flashes(epochs, out=epochs)
+            center_epochs(epochs, out=epochs)
         elif scaling != "none":
             if self.center_ is None:
                 raise InputError(f"scaling {scaling!r} was not fitted; expected fit(recording)")
@@ -397,7 +398,9 @@ class Preprocessor(Estimator):
                 "preprocessor anew, or use the release that wrote the state"
             )
         try:
-            self = cls(**state["params"])
+            params = dict(state["params"])
+            params["scaling"] = RENAMED.get(params["scaling"], params["scaling"])
+            self = cls(**params)
             self.ch_names_in_ = tuple(state["ch_names_in"])
             self.ch_names_ = tuple(state["ch_names"])
             self.sfreq_in_ = float(state["sfreq_in"])

@@ -6,11 +6,14 @@ import numpy as np
 
 from p300.errors import InputError
 
-#: Ways to scale; "train" and "robust" must be fitted.
-SCALINGS = ("flash", "rms", "center", "train", "robust", "none")
+#: Ways to scale; "standardize" and "robust" must be fitted.
+SCALINGS = ("zscore_epoch", "rms_epoch", "center", "standardize", "robust", "none")
+
+#: Earlier names of three of them, which files of earlier versions hold.
+RENAMED = {"flash": "zscore_epoch", "rms": "rms_epoch", "train": "standardize"}
 
 
-def scale_flashes(epochs, *, out=None):
+def zscore_epochs(epochs, *, out=None):
     """Give each flash and electrode mean 0 and standard deviation 1 over its samples.
 
     Eq. (1) of Cecotti & Graeser 2011. A constant channel becomes zero.
@@ -28,7 +31,7 @@ def scale_flashes(epochs, *, out=None):
 
     Examples
     --------
-    >>> scale_flashes(np.array([[[1.0, 3.0], [5.0, 5.0]]]))
+    >>> zscore_epochs(np.array([[[1.0, 3.0], [5.0, 5.0]]]))
     array([[[-1.,  1.],
             [ 0.,  0.]]])
     """
@@ -38,7 +41,7 @@ def scale_flashes(epochs, *, out=None):
     return np.multiply(centered, factor[..., None], out=centered)
 
 
-def center_flashes(epochs, *, out=None):
+def center_epochs(epochs, *, out=None):
     """Subtract from each flash and electrode its mean over time.
 
     Parameters
@@ -54,13 +57,13 @@ def center_flashes(epochs, *, out=None):
 
     Examples
     --------
-    >>> center_flashes(np.array([[[1.0, 3.0]]]))
+    >>> center_epochs(np.array([[[1.0, 3.0]]]))
     array([[[-1.,  1.]]])
     """
     return np.subtract(epochs, _mean_over_time(epochs)[..., None], out=out)
 
 
-def scale_epochs(epochs, *, out=None):
+def rms_epochs(epochs, *, out=None):
     """Subtract from each flash and electrode its mean, and divide each flash by one number.
 
     The number is the root mean square over all electrodes and samples of the flash, so that
@@ -79,7 +82,7 @@ def scale_epochs(epochs, *, out=None):
 
     Examples
     --------
-    >>> scale_epochs(np.array([[[-2.0, 2.0], [5.0, 5.0]]])).round(3)
+    >>> rms_epochs(np.array([[[-2.0, 2.0], [5.0, 5.0]]])).round(3)
     array([[[-1.414,  1.414],
             [ 0.   ,  0.   ]]])
     """
@@ -96,7 +99,7 @@ def channel_statistics(epochs, scaling):
     ----------
     epochs : ndarray, shape (n_flashes, n_chans, n_times)
         EEG of training flashes only.
-    scaling : {"train", "robust"}
+    scaling : {"standardize", "robust"}
         Mean and standard deviation, or median and interquartile range.
 
     Returns
@@ -111,12 +114,12 @@ def channel_statistics(epochs, scaling):
 
     Examples
     --------
-    >>> channel_statistics(np.array([[[1.0, 3.0]], [[1.0, 3.0]]]), "train")
+    >>> channel_statistics(np.array([[[1.0, 3.0]], [[1.0, 3.0]]]), "standardize")
     (array([2.]), array([1.]))
     """
     if not len(epochs):
         raise InputError(f"scaling {scaling!r} has no flash to learn from; expected at least one")
-    if scaling == "train":
+    if scaling == "standardize":
         center = epochs.mean(axis=(0, 2), dtype=np.float64)
         power = [np.square(epochs[:, c] - center[c]).mean() for c in range(epochs.shape[1])]
         spread = np.sqrt(power)
@@ -172,6 +175,8 @@ def _inverse_root(power, rounding) -> np.ndarray:
 
 
 def check_scaling(scaling) -> None:
-    """Refuse an unknown scaling."""
+    """Validate the name of a scaling."""
+    if scaling in RENAMED:
+        raise InputError(f"got scaling {scaling!r}; it is now called {RENAMED[scaling]!r}")
     if scaling not in SCALINGS:
         raise InputError(f"scaling {scaling!r}; expected one of {list(SCALINGS)}")

@@ -5,3 +5,16 @@
 fetches any P300 data set that MOABB knows; :mod:`~p300.readers.mne_raw` converts to and from
 what MNE can read.
 """
+
+import importlib
+
+_MODULES = ("bci2_iib", "bci3_ii", "bnci", "mne_epochs", "mne_raw", "moabb", "muse")
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str):
+    """Import a reader when it is first used."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'p300.readers' has no attribute {name!r}")
+    return importlib.import_module(f"p300.readers.{name}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 from p300.storage.privacy import without_paths
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
     html = (
         _environment().get_template("page.html").render(title=title, lead=lead, sections=sections)
     )
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(html)
 
 

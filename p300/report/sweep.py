@@ -61,9 +61,9 @@ def collect_sweep(folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        That of :func:`p300.experiments.compare.collect_runs` with ``validation_auc`` (``nan`` where
-        there is no validation part) and ``configuration``, what was chosen of whatever differs
-        between runs, seeds aside.
+        That of :func:`p300.experiments.compare.collect_runs` with ``validation_auc`` (``nan``
+        where there is no validation part) and ``configuration``, what was chosen of whatever
+        differs between runs, seeds aside.
     """
     runs = collect_runs([folder])
     groups = [

@@ -8,7 +8,7 @@ import numpy as np
 
 from p300.simulation.recordings import _seed, simulate_recording
 from p300.speller import WADSWORTH
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 
 
 def write_bci3_ii(
@@ -77,7 +77,7 @@ def write_bci3_ii(
             content["TargetChar"] = texts[part]
         else:
             del content["StimulusType"]
-        with whole_file(root / f"Subject_{subject}_{part.capitalize()}.mat", "wb") as file:
+        with atomic_write(root / f"Subject_{subject}_{part.capitalize()}.mat", "wb") as file:
             savemat(file, content)
     return texts
 

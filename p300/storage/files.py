@@ -27,7 +27,7 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO]:
+def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     r"""Open a file that appears under its name when the block ends, and not if it fails.
 
     Until then it has another name, which no other process uses, and what stood under its own
@@ -50,7 +50,7 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO]:
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "text.txt"
-    >>> with whole_file(path) as file:
+    >>> with atomic_write(path) as file:
     ...     _ = file.write("WADSWORTH")
     ...     path.exists()
     False
@@ -63,7 +63,7 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO]:
     try:
         with open(partial, mode.replace("w", "x"), **text) as file:
             yield file
-        put(partial, path)
+        replace(partial, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO]:
         raise
 
 
-def put(partial: Path, path: Path) -> None:
+def replace(partial: Path, path: Path) -> None:
     """Give a written file its name when it is on the disk, in one step."""
     with open(partial, "rb+") as file:
         os.fsync(file.fileno())
@@ -86,7 +86,9 @@ def put(partial: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def alone(folder: str | Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+def folder_lock(
+    folder: str | Path, on_wait: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Keep other processes out of a folder while the block lasts.
 
     The lock is the operating system's own (``flock``), on ``FOLDER/.lock``. It ends with the

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from p300.errors import InputError
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 
 
 def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
     """
     memory = io.BytesIO()
     torch.save(content, memory)
-    with whole_file(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         file.write(memory.getbuffer())
 
 

@@ -15,10 +15,10 @@ def network_loggers(folder: Path, number: int, tracker) -> list[Logger]:
     """
     (folder / "networks" / str(number) / "metrics.csv").unlink(missing_ok=True)
     loggers: list[Logger] = [CSVLogger(folder / "networks", name=str(number), version="")]
-    return loggers if tracker is None else [*loggers, PassLogger(tracker, number)]
+    return loggers if tracker is None else [*loggers, EpochLogger(tracker, number)]
 
 
-class PassLogger(Logger):
+class EpochLogger(Logger):
     """Sends what one network logs to a W&B run, one step a pass, as ``network_N/…``.
 
     Parameters
@@ -34,13 +34,13 @@ class PassLogger(Logger):
     def __init__(self, tracker, number: int):
         super().__init__()
         self.tracker, self.section = tracker, f"network_{number}"
-        passes = f"{self.section}/pass"  # the x axis; the summary has the run's own results
-        tracker.define_metric(f"{self.section}/*", step_metric=passes, summary="none")
+        epochs = f"{self.section}/epoch"  # the x axis; the summary has the run's own results
+        tracker.define_metric(f"{self.section}/*", step_metric=epochs, summary="none")
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Send the values of one pass."""
         values = {k.replace("/", "_"): v for k, v in metrics.items() if k != "epoch"}
-        values["pass"] = metrics["epoch"] + 1
+        values["epoch"] = metrics["epoch"] + 1
         self.tracker.log({f"{self.section}/{k}": v for k, v in values.items()})
 
     def log_hyperparams(self, *args, **kwargs) -> None:

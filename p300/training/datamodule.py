@@ -94,14 +94,14 @@ class EpochsDataModule(pl.LightningDataModule):
             epochs = self.epochs.index_select(0, rows)
         return epochs, self.is_target.index_select(0, rows)
 
-    def order(self, k: int, n_passes: int) -> Tensor:
-        """Draw the order of a network's training flashes in its pass after ``n_passes`` others.
+    def order(self, k: int, n_epochs: int) -> Tensor:
+        """Draw the order of a network's training flashes in its pass after ``n_epochs`` others.
 
         It follows from seed and pass alone, so that a training that goes on where it stopped
         sees what an undisturbed one sees.
         """
         rows = self._repeated(k)
-        generator = torch.Generator().manual_seed(mixed(self.seeds[k], n_passes))
+        generator = torch.Generator().manual_seed(mixed(self.seeds[k], n_epochs))
         return rows[torch.randperm(len(rows), generator=generator)]
 
     def n_steps(self, batch_size: int, n_processes: int = 1) -> int:

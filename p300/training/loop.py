@@ -12,10 +12,10 @@ import torch
 
 from p300.errors import InputError
 from p300.splits import check_monitor
-from p300.storage.files import put
+from p300.storage.files import replace
 from p300.storage.tensors import write_tensors
 from p300.training.datamodule import EpochsDataModule
-from p300.training.module import Detector, Trainee, log_pass
+from p300.training.module import NetworkFit, TrainingModule, log_epoch
 
 
 class SavedTraining(pl.callbacks.Checkpoint):
@@ -46,13 +46,14 @@ class SavedTraining(pl.callbacks.Checkpoint):
             saved = torch.load(self.path, weights_only=True, map_location="cpu")
         except Exception:  # torch raises many kinds for a damaged file, and it is made anew
             return None
-        return saved if isinstance(saved, dict) and saved.get("key") == self.key else None
+        is_ours = isinstance(saved, dict) and saved.get("key") == self.key and "fits" in saved
+        return saved if is_ours else None
 
     def on_save_checkpoint(self, trainer, pl_module, checkpoint: dict[str, Any]) -> None:
         """Name the training."""
         checkpoint["key"] = self.key
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Detector) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: TrainingModule) -> None:
         """Write the file if the last one is old."""
         is_old = time.monotonic() - self._written >= self.every_s
         is_old = trainer.strategy.broadcast(is_old)  # clocks differ, and all write or none
@@ -61,19 +62,19 @@ class SavedTraining(pl.callbacks.Checkpoint):
         partial = self.path.with_name(self.path.name + ".partial")
         trainer.save_checkpoint(partial)  # by all processes, written by the first
         if trainer.is_global_zero:
-            put(partial, self.path)
+            replace(partial, self.path)
         self._written = time.monotonic()
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: Detector) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: TrainingModule) -> None:
         """Write what the training came to."""
         if trainer.is_global_zero:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            content = {"key": self.key, "trainees": pl_module.progress(), "is_complete": True}
+            content = {"key": self.key, "fits": pl_module.progress(), "is_complete": True}
             write_tensors(self.path, content)
 
 
 def train_networks(
-    trainees: Sequence[Trainee],
+    fits: Sequence[NetworkFit],
     data: EpochsDataModule,
     *,
     saved: SavedTraining,
@@ -81,13 +82,13 @@ def train_networks(
     monitor: str = "validation/auc",
     patience: int = 15,
     is_compiled: bool = False,
-    watch: Callable[[pl.Trainer, Detector], None] | None = None,
+    watch: Callable[[pl.Trainer, TrainingModule], None] | None = None,
 ) -> list[dict[str, float] | InputError]:
     """Train networks until each has not improved for a while; keep the best pass of each.
 
     Parameters
     ----------
-    trainees : sequence of Trainee
+    fits : sequence of NetworkFit
         Of one kind; their networks hold the weights of their best passes afterwards.
     data : EpochsDataModule
         Their flashes.
@@ -107,7 +108,7 @@ def train_networks(
     Returns
     -------
     list of dict or InputError
-        For each network ``best_pass`` (from 1), ``n_passes`` and the monitored value, or why it
+        For each network ``best_epoch`` (from 1), ``n_epochs`` and the monitored value, or why it
         has none.
 
     Raises
@@ -124,13 +125,13 @@ def train_networks(
                     f"the {part} part has {n_targets} targets among {len(rows)} flashes; "
                     f"expected both targets and nontargets"
                 )
-    detector = Detector(trainees, data, monitor, patience, is_compiled)
+    detector = TrainingModule(fits, data, monitor, patience, is_compiled)
     before = saved.read()
     if before is not None:
-        for trainee, progress in zip(trainees, before["trainees"], strict=True):
-            trainee.history = progress["history"]
-            for n_passes in range(len(trainee.history)):
-                log_pass(trainee, n_passes)
+        for fit, progress in zip(fits, before["fits"], strict=True):
+            fit.history = progress["history"]
+            for n_epochs in range(len(fit.history)):
+                log_epoch(fit, n_epochs)
     if before is None or not before.get("is_complete"):
         fitting = trainer(callbacks=[saved], logger=False, enable_progress_bar=False)
         if watch is not None:
@@ -141,20 +142,20 @@ def train_networks(
             fitting.fit(detector, datamodule=data, ckpt_path=saved.path, weights_only=True)
         before = saved.read() if fitting.world_size > 1 else None
     if before is not None:  # what other processes, or an earlier one, came to
-        detector.take_up(before["trainees"])
-    return [_ended(trainee, monitor) for trainee in trainees]
+        detector.load_progress(before["fits"])
+    return [_ended(fit, monitor) for fit in fits]
 
 
-def _ended(trainee: Trainee, monitor: str) -> dict[str, float] | InputError:
-    for logger in trainee.loggers:
-        logger.finalize("success" if trainee.error is None else "failed")
-    if trainee.error is not None:
-        return trainee.error
-    trainee.network.load_state_dict(trainee.best_state)
-    trainee.network.eval().cpu()
-    best = trainee.best_pass(monitor)
+def _ended(fit: NetworkFit, monitor: str) -> dict[str, float] | InputError:
+    for logger in fit.loggers:
+        logger.finalize("success" if fit.error is None else "failed")
+    if fit.error is not None:
+        return fit.error
+    fit.network.load_state_dict(fit.best_state)
+    fit.network.eval().cpu()
+    best = fit.best_epoch(monitor)
     return {
-        "best_pass": best,
-        "n_passes": len(trainee.history),
-        monitor: trainee.history[best - 1][monitor],
+        "best_epoch": best,
+        "n_epochs": len(fit.history),
+        monitor: fit.history[best - 1][monitor],
     }

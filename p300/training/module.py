@@ -18,7 +18,7 @@ from p300.training.side_by_side import BatchedNetworks, can_be_batched
 
 
 @dataclasses.dataclass
-class Trainee:
+class NetworkFit:
     """A network, what it is trained on, and what became of it.
 
     Parameters
@@ -83,7 +83,7 @@ class Trainee:
             )
         return self.optimizer(self.network.learning_rates(self.layer_rate))
 
-    def best_pass(self, monitor: str) -> int:
+    def best_epoch(self, monitor: str) -> int:
         """Tell which pass, from 1, was best: the first of the best by the monitored value."""
         values = [row[monitor] for row in self.history]
         best = max(values) if monitor.endswith("auc") else min(values)
@@ -94,7 +94,7 @@ class Trainee:
         self.network.load_state_dict(self.best_state)
 
 
-class Detector(pl.LightningModule):
+class TrainingModule(pl.LightningModule):
     """Trains networks on one tensor of epochs; each stops by its own validation part.
 
     Several networks of one kind are computed as one batched network where that changes no result
@@ -104,7 +104,7 @@ class Detector(pl.LightningModule):
 
     Parameters
     ----------
-    trainees : sequence of Trainee
+    fits : sequence of NetworkFit
         Networks of one kind, trained in place.
     data : EpochsDataModule
         Their flashes.
@@ -120,26 +120,26 @@ class Detector(pl.LightningModule):
 
     def __init__(
         self,
-        trainees: Sequence[Trainee],
+        fits: Sequence[NetworkFit],
         data: EpochsDataModule,
         monitor: str,
         patience: int,
         is_compiled: bool = False,
     ):
         super().__init__()
-        self.trainees, self.data = list(trainees), data
+        self.fits, self.data = list(fits), data
         self.monitor, self.patience = monitor, patience
-        self.networks = nn.ModuleList(t.network for t in self.trainees)
-        self.losses = nn.ModuleList(t.loss for t in self.trainees)
-        self.constrain = [getattr(t.network, "apply_constraints", None) for t in self.trainees]
+        self.networks = nn.ModuleList(t.network for t in self.fits)
+        self.losses = nn.ModuleList(t.loss for t in self.fits)
+        self.constrain = [getattr(t.network, "apply_constraints", None) for t in self.fits]
         self._batched: BatchedNetworks | None = None
         self._compiled = torch.compile if is_compiled else lambda function: function
         self._forward = [self._compiled(network) for network in self.networks]
-        self._losses: list[list[Tensor]] = [[] for _ in self.trainees]
+        self._losses: list[list[Tensor]] = [[] for _ in self.fits]
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Make an optimizer for each network."""
-        return [trainee.make_optimizer() for trainee in self.trainees]
+        return [fit.make_optimizer() for fit in self.fits]
 
     def on_train_start(self) -> None:
         """Refuse a precision that would need its own optimizer step."""
@@ -154,7 +154,7 @@ class Detector(pl.LightningModule):
         optimizers = self.optimizers(use_pl_optimizer=False)
         self._optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         draws = self.current_epoch, 1 + self.global_rank  # every process draws its own
-        self._pass_seeds = {k: mixed(self.trainees[k].seed, *draws) for k in self.active}
+        self._epoch_seeds = {k: mixed(self.fits[k].seed, *draws) for k in self.active}
 
     @property
     def active(self) -> list[int]:
@@ -188,7 +188,7 @@ class Detector(pl.LightningModule):
         n, length = len(rows), len(next(iter(rows.values())))
         epochs, is_target = self.data.gather(torch.cat(list(rows.values())))
         is_target = is_target.view(n, length)
-        if self.trainees[0].augmentations:
+        if self.fits[0].augmentations:
             parts = zip(rows, epochs.split(length), is_target, strict=True)
             epochs = torch.stack([self._augmented(*part, step) for part in parts])
         else:
@@ -202,11 +202,11 @@ class Detector(pl.LightningModule):
 
     def _augmented(self, k: int, epochs: Tensor, is_target: Tensor, step: int) -> Tensor:
         """Change a batch at random; what is drawn follows from seed, pass and step alone."""
-        seed = self._pass_seeds[k] + step
+        seed = self._epoch_seeds[k] + step
         torch.default_generator.manual_seed(seed)  # a fraction of torch.manual_seed's time
         if epochs.is_cuda:
             torch.cuda.manual_seed(seed)
-        for augment in self.trainees[k].augmentations:
+        for augment in self.fits[k].augmentations:
             epochs = augment(epochs, is_target)
         return epochs
 
@@ -216,7 +216,7 @@ class Detector(pl.LightningModule):
     def validation_step(self, batch: int, batch_idx: int) -> None:
         """Measure loss, per flash, and AUC of every network in training on its own flashes."""
         for k in self.active:
-            trainee, rows = self.trainees[k], self.data.validation[k]
+            fit, rows = self.fits[k], self.data.validation[k]
             network, loss = self.networks[k], self.losses[k]
             logits = torch.cat([network(self.data.gather(r)[0]) for r in rows.split(2048)])
             is_target = self.data.is_target[rows]
@@ -232,9 +232,9 @@ class Detector(pl.LightningModule):
             # the first process decides for all: running means of a network differ among them
             measured = self.trainer.strategy.broadcast(measured)
             if measured is not None:
-                trainee.history.append(measured)
+                fit.history.append(measured)
             else:
-                trainee.error = InputError(
+                fit.error = InputError(
                     f"the network's output is not finite after pass {self.current_epoch + 1}: "
                     f"training diverged; try a smaller learning rate"
                 )
@@ -243,18 +243,18 @@ class Detector(pl.LightningModule):
         """Keep the best weights, log the pass, and let go of networks that have finished."""
         going_on = []
         for k in self.active:
-            trainee = self.trainees[k]
-            if trainee.error is not None:
+            fit = self.fits[k]
+            if fit.error is not None:
                 continue
-            trainee.history[-1]["train/loss"] = torch.stack(self._losses[k]).mean().item()
+            fit.history[-1]["train/loss"] = torch.stack(self._losses[k]).mean().item()
             self._losses[k].clear()
-            n_passes, best = len(trainee.history), trainee.best_pass(self.monitor)
-            if best == n_passes:
+            n_epochs, best = len(fit.history), fit.best_epoch(self.monitor)
+            if best == n_epochs:
                 state = self.networks[k].state_dict()
-                trainee.best_state = {name: value.clone() for name, value in state.items()}
+                fit.best_state = {name: value.clone() for name, value in state.items()}
             if self.trainer.is_global_zero:
-                log_pass(trainee, -1)
-            if n_passes - best < self.patience:
+                log_epoch(fit, -1)
+            if n_epochs - best < self.patience:
                 going_on.append(k)
         if going_on != self.active:
             self._batched = None  # made anew of those that go on
@@ -263,11 +263,11 @@ class Detector(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what was measured and the best weights so far."""
-        checkpoint["trainees"] = self.progress()
+        checkpoint["fits"] = self.progress()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up what was measured and the best weights so far."""
-        self.take_up(checkpoint["trainees"])
+        self.load_progress(checkpoint["fits"])
 
     def progress(self) -> list[dict[str, Any]]:
         """Give what became of each network so far, as plain containers and tensors."""
@@ -278,20 +278,20 @@ class Detector(pl.LightningModule):
                 "error": None if t.error is None else str(t.error),
                 "is_training": k in self.active,
             }
-            for k, t in enumerate(self.trainees)
+            for k, t in enumerate(self.fits)
         ]
 
-    def take_up(self, progress: Sequence[dict[str, Any]]) -> None:
+    def load_progress(self, progress: Sequence[dict[str, Any]]) -> None:
         """Continue from what :meth:`progress` gave, in another process perhaps."""
-        for trainee, saved in zip(self.trainees, progress, strict=True):
-            trainee.history, trainee.best_state = saved["history"], saved["best_state"]
-            trainee.error = None if saved["error"] is None else InputError(saved["error"])
+        for fit, saved in zip(self.fits, progress, strict=True):
+            fit.history, fit.best_state = saved["history"], saved["best_state"]
+            fit.error = None if saved["error"] is None else InputError(saved["error"])
         self.data.in_training = [k for k, s in enumerate(progress) if s["is_training"]]
 
 
-def log_pass(trainee: Trainee, which: int) -> None:
+def log_epoch(fit: NetworkFit, which: int) -> None:
     """Write what was measured in one pass to the network's own loggers."""
-    measured = trainee.history[which]
-    for logger in trainee.loggers:
+    measured = fit.history[which]
+    for logger in fit.loggers:
         logger.log_metrics(measured, step=measured["epoch"])
         logger.save()

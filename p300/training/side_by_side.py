@@ -32,7 +32,7 @@ class BatchedNetworks:
         compiled: Callable[[Callable], Callable] = lambda function: function,
     ):
         self.numbers = list(members)
-        pairs = [_Judged(*pair) for pair in members.values()]
+        pairs = [NetworkWithLoss(*pair) for pair in members.values()]
         stacked, self._buffers = stack_module_state(pairs)
         self._parameters = {
             name: nn.Parameter(value.detach().clone()) for name, value in stacked.items()
@@ -73,7 +73,7 @@ class BatchedNetworks:
             value.grad.zero_()
 
 
-class _Judged(nn.Module):
+class NetworkWithLoss(nn.Module):
     """A network and its loss: epochs and labels to one number."""
 
     def __init__(self, network: nn.Module, loss: nn.Module):
@@ -81,6 +81,7 @@ class _Judged(nn.Module):
         self.network, self.loss = network, loss
 
     def forward(self, epochs: Tensor, is_target: Tensor) -> Tensor:
+        """Compute the loss of a batch: a scalar."""
         return self.loss(self.network(epochs), is_target)
 
 

@@ -20,8 +20,8 @@ import numpy as np
 import onnxruntime
 import torch
 
-from p300.detector import Member, TrainedDetector
-from p300.export.onnx_detector import ExportedDetector, find_pair
+from p300.detector import Detector, Member
+from p300.export.onnx_detector import OnnxDetector, find_pair
 from p300.export.write import export
 from p300.models import CecottiCNN
 from p300.preprocessing import Preprocessor
@@ -43,22 +43,22 @@ def main(runs: list[str]) -> None:
         sizes = {"n_chans": 64, "n_outputs": 2, "n_times": 78, "sfreq": 120.0}
         model = {"_target_": "p300.models.CecottiCNN", **sizes}
         member = Member(CecottiCNN(**sizes), model, "CrossEntropy")
-        TrainedDetector([member], preprocessor).save(Path(folder) / "checkpoint.pt")
+        Detector([member], preprocessor).save(Path(folder) / "checkpoint.pt")
         export(Path(folder) / "checkpoint.pt")
-        compare(Path(folder), TrainedDetector.load(Path(folder) / "checkpoint.pt"))
+        compare(Path(folder), Detector.load(Path(folder) / "checkpoint.pt"))
 
 
-def compare(run: Path, trained: TrainedDetector | None = None) -> None:
+def compare(run: Path, trained: Detector | None = None) -> None:
     """Print the table of one run."""
-    trained = trained or TrainedDetector.load(run)
-    exported = ExportedDetector.load(run)
+    trained = trained or Detector.load(run)
+    exported = OnnxDetector.load(run)
     bare = exported.session
     default = onnxruntime.InferenceSession(find_pair(run)[0], providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     flashes = rng.normal(size=(N_FLASHES, 1, *exported.epoch_shape)).astype(np.float32)
     ways = {
         "onnxruntime alone": lambda epochs: bare.run(["score"], {"epochs": epochs}),
-        "ExportedDetector": exported.score_epochs,
+        "OnnxDetector": exported.score_epochs,
         "onnxruntime, its own options": lambda epochs: default.run(["score"], {"epochs": epochs}),
         "checkpoint, PyTorch": trained.score_epochs,
     }

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from p300.export.onnx_detector import INPUT, OUTPUT, ExportedDetector
+from p300.export.onnx_detector import INPUT, OUTPUT, OnnxDetector
 from p300.online.events import Scored
 from p300.online.format import StreamFormat
 from p300.online.journal import Journal
@@ -38,7 +38,7 @@ def main() -> None:
     """Print every figure."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(sys.argv[1]) if len(sys.argv) > 1 else train(Path(scratch))
-        detector = ExportedDetector.load(folder)
+        detector = OnnxDetector.load(folder)
         steps = detector.preprocessor
         print(f"{folder}: {len(steps.ch_names_in_)} channels at {steps.sfreq_in_:g} Hz")
         show("single flash, times bare onnxruntime (median)", single_flash(detector), 1.5, "×")
@@ -174,7 +174,7 @@ def start(folder) -> float:
 
     from p300.online.lsl import open_signal, open_texts
 
-    steps = ExportedDetector.load(folder).preprocessor
+    steps = OnnxDetector.load(folder).preprocessor
     names, n = steps.ch_names_in_, len(steps.ch_names_in_)
     eeg = open_signal(
         StreamFormat(f"bench {os.getpid()}", names, (steps.unit_,) * n, steps.sfreq_in_)
@@ -200,14 +200,14 @@ def start(folder) -> float:
 
 def train(folder: Path) -> Path:
     """Train an LDA on simulated EEG of 64 channels at 240 Hz and export it."""
-    from p300.experiments.run import run_training
+    from p300.experiments.run import train
     from p300.export.write import export
     from p300.spelling import ScoreLikelihood
 
     logging.disable(logging.WARNING)
     run = folder / "run"
     settings = ("experiment=lda", "logger=csv", "preprocessing.phase=causal", "progress=false")
-    run_training(run, *settings, "quiet=true")
+    train(run, *settings, "quiet=true")
     export(run)
     path = run / "detector.json"
     content = json.loads(path.read_text("utf-8"))

@@ -18,7 +18,7 @@ import time
 #: Runs `p300 train` up to its first step, says when that was, and repeats what is done with data.
 TRAIN = """
 import sys, time
-from p300 import fitting_networks
+from p300.experiments import networks as fitting_networks
 from p300.cli import main
 
 class FirstStep(BaseException):
@@ -33,8 +33,9 @@ def data_time():
     from pathlib import Path
     from hydra import initialize_config_dir
     from p300.cli import conf_dir
-    from p300.train import begin, compose_training
-    from p300.runs import Shared
+    from p300.experiments.configuration import compose_training
+from p300.experiments.run import begin
+    from p300.experiments.prepare import Shared
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg, choices = compose_training(overrides)
     Path("again").mkdir()

@@ -29,7 +29,7 @@ from p300.models import CecottiCNN, EEGNet
 from p300.training.curves import network_loggers
 from p300.training.datamodule import EpochsDataModule
 from p300.training.loop import SavedTraining, train_networks
-from p300.training.module import Trainee
+from p300.training.module import NetworkFit
 
 N_CHANS, N_TIMES, BATCH = 64, 78, 128
 
@@ -77,13 +77,13 @@ class TextbookEEGNet(nn.Module):
         return self.layers(x[:, None])
 
 
-def usual_way(make_network, epochs, is_target, n_passes, device):
+def usual_way(make_network, epochs, is_target, n_epochs, device):
     """Train by a plain loop over a DataLoader."""
     network = make_network().to(device)
     network(torch.zeros(2, N_CHANS, N_TIMES, device=device))
     optimizer = torch.optim.Adam(network.parameters())
     data = TensorDataset(torch.as_tensor(epochs), torch.as_tensor(is_target).long())
-    for _ in range(n_passes):
+    for _ in range(n_epochs):
         for x, y in DataLoader(data, batch_size=BATCH, shuffle=True):
             loss = F.cross_entropy(network(x.to(device)), y.to(device))
             optimizer.zero_grad()
@@ -91,14 +91,14 @@ def usual_way(make_network, epochs, is_target, n_passes, device):
             optimizer.step()
 
 
-def raw_loop(make_network, epochs, is_target, n_passes, device):
+def raw_loop(make_network, epochs, is_target, n_epochs, device):
     """Train our network by a plain loop over gathered batches: what Lightning is held against."""
     network = make_network().to(device)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     loss_of = CrossEntropy(is_target).to(device)
     x, y = torch.as_tensor(epochs).to(device), torch.as_tensor(is_target).to(device)
     x = x.mT.contiguous() if getattr(network, "reads_time_first", False) else x
-    for _ in range(n_passes):
+    for _ in range(n_epochs):
         for rows in torch.randperm(len(x)).to(device).split(BATCH):
             batch = x.index_select(0, rows)
             batch = batch.mT if getattr(network, "reads_time_first", False) else batch
@@ -108,14 +108,14 @@ def raw_loop(make_network, epochs, is_target, n_passes, device):
             optimizer.step()
 
 
-def our_way(make_network, epochs, is_target, n_passes, device, *, parts=None, **options):
+def our_way(make_network, epochs, is_target, n_epochs, device, *, parts=None, **options):
     """Train as `p300 train` does: Lightning, curves as CSV, progress looked at twice a second."""
     n = len(epochs)
     some = np.arange(n) < 256  # the validation every pass asks for, kept small
     parts = parts or [np.ones(n, bool)]
     with tempfile.TemporaryDirectory() as name:
-        trainees = [
-            Trainee(
+        fits = [
+            NetworkFit(
                 make_network(),
                 CrossEntropy(is_target),
                 functools.partial(torch.optim.Adam, fused=True),
@@ -129,15 +129,15 @@ def our_way(make_network, epochs, is_target, n_passes, device, *, parts=None, **
         data = EpochsDataModule(
             epochs,
             is_target,
-            [t.train for t in trainees],
-            [t.validation for t in trainees],
+            [t.train for t in fits],
+            [t.validation for t in fits],
             batch_size=BATCH,
-            seeds=range(len(trainees)),
-            time_first=getattr(trainees[0].network, "reads_time_first", False),
+            seeds=range(len(fits)),
+            time_first=getattr(fits[0].network, "reads_time_first", False),
         )
         trainer = functools.partial(
             pl.Trainer,
-            max_epochs=n_passes,
+            max_epochs=n_epochs,
             accelerator=device if device == "cpu" else "gpu",
             devices=1,
             num_sanity_val_steps=0,
@@ -146,11 +146,11 @@ def our_way(make_network, epochs, is_target, n_passes, device, *, parts=None, **
         )
         saved = SavedTraining(Path(name) / "networks" / "1.ckpt", "benchmark")
         train_networks(
-            trainees,
+            fits,
             data,
             saved=saved,
             trainer=trainer,
-            patience=n_passes + 1,
+            patience=n_epochs + 1,
             is_compiled=options.get("is_compiled", False),
         )
 
@@ -180,12 +180,12 @@ def main():
     warnings.simplefilter("ignore")
     torch.set_num_threads(options.threads)
     rng = np.random.default_rng(0)
-    n, n_passes, device = options.n_flashes, options.passes, options.device
+    n, n_epochs, device = options.n_flashes, options.passes, options.device
     epochs = rng.standard_normal((n, N_CHANS, N_TIMES), np.float32)
     is_target = np.arange(n) % 6 == 0
-    data = epochs, is_target, n_passes, device
+    data = epochs, is_target, n_epochs, device
 
-    few = epochs[: n // 10], is_target[: n // 10], n_passes, device  # for the slow ones
+    few = epochs[: n // 10], is_target[: n // 10], n_epochs, device  # for the slow ones
     cnn1 = functools.partial(CecottiCNN, N_CHANS, 2, N_TIMES)
     eegnet = functools.partial(EEGNet, N_CHANS, 2, N_TIMES, 120.0)
     nontargets = rng.permutation(np.flatnonzero(~is_target))
@@ -194,7 +194,7 @@ def main():
 
     def five_textbooks():
         for part in fifths:
-            usual_way(TextbookCNN1, epochs[part], is_target[part], n_passes, device)
+            usual_way(TextbookCNN1, epochs[part], is_target[part], n_epochs, device)
 
     def five_alone():
         for part in fifths:
@@ -216,11 +216,11 @@ def main():
     if device == "cpu":
         del ways["MCNN-1: p300, bf16, compiled"]
     seconds = measure(ways, options.repeats, device)
-    print(f"{n} flashes of {N_CHANS} x {N_TIMES}, {n_passes} passes, batch {BATCH}, {device},")
+    print(f"{n} flashes of {N_CHANS} x {N_TIMES}, {n_epochs} passes, batch {BATCH}, {device},")
     print(f"torch {torch.__version__}, {options.threads} threads, best of {options.repeats}\n")
     for name, spent in seconds.items():
         per_pass = {"MCNN": n_mcnn, "EEGN": n // 10}.get(name[:4], n)
-        print(f"{name:32} {spent:7.2f} s {per_pass * n_passes / spent:9.0f} flashes/s")
+        print(f"{name:32} {spent:7.2f} s {per_pass * n_epochs / spent:9.0f} flashes/s")
     print()
     for title, ours, theirs, bound in (
         ("CNN-1 against textbook", "CNN-1: p300", "CNN-1: textbook, DataLoader", ">= 2.2"),

@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from p300.experiments.configuration import conf_dir
 from p300.experiments.fit import fit_classical
-from p300.experiments.networks import NetworkFit, fit_network
+from p300.experiments.networks import PlannedNetwork, fit_network
 from p300.experiments.prepare import read_recording
 from p300.metrics import roc_auc
 from p300.splits import inner_folds, shares_samples
@@ -58,7 +58,7 @@ def left_out_scores(overrides, model_name, n_folds, folder) -> dict[str, np.ndar
         if is_network(model):
             stop = folds == (k + 1) % (folds.max() + 1)
             others &= ~shares_samples(flashes, stop, window)
-            fit = NetworkFit(cfg, model, epochs, others, stop & ~out, k + 1, folder)
+            fit = PlannedNetwork(cfg, model, epochs, others, stop & ~out, k + 1, folder)
             member, _ = fit_network(fit)
         else:
             member = fit_classical(model, epochs, others)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from p300.detector import TrainedDetector
+from p300.detector import Detector
 from p300.experiments.results import read_scores
 from p300.export.write import write_pair
 from p300.online.events import Scored
@@ -128,7 +128,7 @@ def finished_runs(folder: Path) -> dict[str, bytes]:
     for results in folder.rglob("results.json"):
         run, name = results.parent, results.parent.relative_to(folder).as_posix()
         try:
-            TrainedDetector.load(run)
+            Detector.load(run)
             n_scores = len(read_scores(run))
             n_flashes = json.loads(results.read_text("utf-8"))["test"]["n_flashes"]
         except Exception as error:

@@ -16,7 +16,7 @@ import pytest
 from p300.errors import InputError
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.simulation import simulate_recording
-from p300.storage.files import LOCK, alone
+from p300.storage.files import LOCK, folder_lock
 
 pytest.importorskip("fcntl", reason="this system has no flock, so nobody is kept out")
 
@@ -25,8 +25,8 @@ ROOT = str(Path(__file__).parents[2])
 #: Has a folder to itself until it is killed.
 HOLDER = """
 import sys, time
-from p300.files import alone
-with alone(sys.argv[1]):
+from p300.storage.files import folder_lock
+with folder_lock(sys.argv[1]):
     print("has it", flush=True)
     time.sleep(600)
 """
@@ -94,7 +94,7 @@ def holder(tmp_path):
 
 def test_who_comes_second_is_told_who_is_there(holder, tmp_path):
     with pytest.raises(InputError, match=f"in use by process {holder.pid} on"):
-        with alone(tmp_path / "held"):
+        with folder_lock(tmp_path / "held"):
             raise AssertionError("two were let in")
 
 
@@ -102,7 +102,7 @@ def test_the_lock_of_a_killed_process_keeps_nobody_out(holder, tmp_path):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert (tmp_path / "held" / LOCK).exists()
-    with alone(tmp_path / "held"):
+    with folder_lock(tmp_path / "held"):
         pass
     assert list((tmp_path / "held").iterdir()) == []
 
@@ -114,19 +114,19 @@ def test_who_waits_comes_in_when_the_other_ends(holder, tmp_path):
         told.append(who)
         holder.send_signal(signal.SIGKILL)
 
-    with alone(tmp_path / "held", tell):
+    with folder_lock(tmp_path / "held", tell):
         assert holder.wait() == -signal.SIGKILL
     assert str(holder.pid) in told[0]
 
 
 def test_who_waited_for_a_lock_that_was_removed_takes_the_new_one(tmp_path):
-    held = alone(tmp_path)
+    held = folder_lock(tmp_path)
     held.__enter__()
 
     def first_ends_and_another_comes(_):
         nonlocal held
         held.__exit__(None, None, None)
-        held = alone(tmp_path)
+        held = folder_lock(tmp_path)
         held.__enter__()
         told.append(1)
 
@@ -139,7 +139,7 @@ def test_who_waited_for_a_lock_that_was_removed_takes_the_new_one(tmp_path):
             told.append(2)
             held.__exit__(None, None, None)
 
-    with alone(tmp_path, tell):
+    with folder_lock(tmp_path, tell):
         assert told == [1, 2]
 
 
@@ -150,7 +150,7 @@ def test_a_file_system_without_locks_costs_a_warning_only(tmp_path, monkeypatch,
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with alone(tmp_path):
+    with folder_lock(tmp_path):
         pass
     assert "without a lock" in caplog.text
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 
 CAMPAIGN = Path(__file__).parents[1] / "benchmarks" / "kill_campaign.py"
 
@@ -32,13 +32,13 @@ def test_whatever_is_killed_goes_on_to_the_undisturbed_result(tmp_path):
 def test_a_file_keeps_its_old_content_until_the_new_is_whole(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("old")
-    with pytest.raises(RuntimeError), whole_file(path) as file:
+    with pytest.raises(RuntimeError), atomic_write(path) as file:
         file.write("half of the new")
         file.flush()
         assert path.read_text() == "old"
         raise RuntimeError
     assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"] and path.read_text() == "old"
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write("new\n")
     assert path.read_bytes() == b"new\n"
 
@@ -59,7 +59,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(os, "replace", noted_replace)
-    with whole_file(tmp_path / "text") as file:
+    with atomic_write(tmp_path / "text") as file:
         file.write("EEG")
     assert happened[:2] == ["sync", "name"]
 
@@ -145,7 +145,7 @@ def test_a_run_that_is_killed_after_its_training_keeps_the_curves(
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("p300.detector.TrainedDetector.save", killed)
+        patched.setattr("p300.detector.Detector.save", killed)
         p300(*command)
     assert not (tmp_path / "run" / "results.json").exists()
     curves = tmp_path / "run" / "networks" / "1" / "metrics.csv"

@@ -10,7 +10,7 @@ import pytest
 
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.simulation import simulate_recording
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 
 #: Kilobytes left on the disk: of none, of little more than Hydra's own files, of less than the
 #: checkpoint needs, of less than the scores need.
@@ -131,6 +131,6 @@ def test_an_error_of_the_disk_names_the_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match="No space left on device: '.*scores.csv'"):
-        with whole_file(tmp_path / "scores.csv") as file:
+        with atomic_write(tmp_path / "scores.csv") as file:
             file.write("half")
     assert list(tmp_path.iterdir()) == []

@@ -64,7 +64,11 @@ def moved(split, rows, to):
 
 def test_an_honest_run_passes_every_check(p300, small, tmp_path):
     status, printed, errors = p300(
-        "audit", "experiment=cnn3", *small, "audit.n_permutations=2", "preprocessing.scaling=train"
+        "audit",
+        "experiment=cnn3",
+        *small,
+        "audit.n_permutations=2",
+        "preprocessing.scaling=standardize",
     )
     assert status == 0, errors
     (written,) = tmp_path.rglob("audit.json")
@@ -74,7 +78,10 @@ def test_an_honest_run_passes_every_check(p300, small, tmp_path):
 
 
 def test_a_run_that_leaks_ends_with_status_1_and_says_where(p300, small):
-    leak = ["preprocessing._target_=test_audit.LeakingPreprocessor", "preprocessing.scaling=train"]
+    leak = [
+        "preprocessing._target_=test_audit.LeakingPreprocessor",
+        "preprocessing.scaling=standardize",
+    ]
     status, printed, errors = p300(
         "audit", "experiment=lda", *leak, *small, "audit.n_permutations=2"
     )
@@ -144,7 +151,7 @@ def test_validation_from_the_test_persons_other_session_is_found(recording):
 def test_statistics_of_all_flashes_are_found(recording, split):
     for preprocessor, passed in ((Preprocessor, True), (LeakingPreprocessor, False)):
         check = check_statistics(
-            lambda r, rows, made=preprocessor: made(scaling="train").fit(r, rows=rows),
+            lambda r, rows, made=preprocessor: made(scaling="standardize").fit(r, rows=rows),
             recording,
             split,
         )

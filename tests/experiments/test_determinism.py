@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from p300.experiments.configuration import conf_dir
-from p300.experiments.run import run_training
+from p300.experiments.run import train
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 
@@ -70,7 +70,7 @@ def weights_of(folder):
 def test_the_same_seed_gives_the_same_bits(experiment, tmp_path):
     needed(experiment)
     for name in ("one", "two"):
-        run_training(tmp_path / name, f"experiment={experiment}", *TINY)
+        train(tmp_path / name, f"experiment={experiment}", *TINY)
     for file in ("scores.csv", "held_out.csv"):
         one, two = tmp_path / "one" / file, tmp_path / "two" / file
         assert one.exists() == two.exists()
@@ -85,9 +85,7 @@ def test_the_same_seed_gives_the_same_bits(experiment, tmp_path):
 def test_the_number_of_threads_changes_rounding_alone(experiment, tmp_path):
     needed(experiment)
     for threads in (1, 2):
-        run_training(
-            tmp_path / str(threads), f"experiment={experiment}", *TINY, f"threads={threads}"
-        )
+        train(tmp_path / str(threads), f"experiment={experiment}", *TINY, f"threads={threads}")
     one, two = scores_of(tmp_path / "1"), scores_of(tmp_path / "2")
     is_network = (tmp_path / "1" / "networks").exists()
     atol = ROUNDING * np.ptp(one) if is_network else 0
@@ -97,8 +95,8 @@ def test_the_number_of_threads_changes_rounding_alone(experiment, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["cnn3", "light"])
 def test_another_process_gives_the_same_bits(experiment, tmp_path):
-    run_training(tmp_path / "here", f"experiment={experiment}", *TINY)
-    code = "import sys; from p300.experiments.run import run_training; run_training(*sys.argv[1:])"
+    train(tmp_path / "here", f"experiment={experiment}", *TINY)
+    code = "import sys; from p300.experiments.run import train; train(*sys.argv[1:])"
     subprocess.run(
         [sys.executable, "-c", code, tmp_path / "there", f"experiment={experiment}", *TINY],
         check=True,
@@ -112,7 +110,7 @@ def test_another_process_gives_the_same_bits(experiment, tmp_path):
 
 def found(folder, *overrides):
     """Train, and give what :data:`GOLDEN` holds."""
-    test = run_training(folder, "logger=csv", "quiet=true", *overrides)["test"]
+    test = train(folder, "logger=csv", "quiet=true", *overrides)["test"]
     first, last = test["spelling"][0]["text"], test["spelling"][-1]["text"]
     return first, last, round(test["detection"]["auc"], 4)
 

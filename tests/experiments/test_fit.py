@@ -8,7 +8,7 @@ import pytest
 import torch
 from hydra import initialize_config_dir
 
-from p300.detector import TrainedDetector
+from p300.detector import Detector
 from p300.errors import InputError
 from p300.experiments import fit as fitting
 from p300.experiments import networks as fitting_networks
@@ -202,7 +202,7 @@ def test_labels_without_information_are_not_found_in_held_out_flashes(
     train_run(*request)
     table = held_out_of(request[1])
     run = calls["runs"][0]
-    detector = TrainedDetector.load(request[1])
+    detector = Detector.load(request[1])
     known = detector.score_epochs(run.epochs.data)[run.split.train]
     n_targets = table["is_target"].sum()
     spread = np.sqrt(1 / 12 / n_targets)  # of the AUC of chance, about

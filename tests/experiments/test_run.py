@@ -12,9 +12,9 @@ import pytest
 import torch
 import yaml
 
-from p300.detector import TrainedDetector
+from p300.detector import Detector
 from p300.errors import InputError
-from p300.experiments.run import run_training
+from p300.experiments.run import train
 from p300.metrics import roc_auc
 from p300.readers import bci2_iib
 from p300.simulation import simulate_data_set
@@ -55,13 +55,13 @@ def test_scores_and_results_of_a_run_agree(p300, small, tmp_path):
 
 def test_training_from_python_is_the_commands_training(p300, small, tmp_path):
     p300("train", *small, "experiment=lda", "hydra.run.dir=typed")
-    results = run_training(tmp_path / "called", *small, "experiment=lda")
+    results = train(tmp_path / "called", *small, "experiment=lda")
     assert results["test"] == read_results(tmp_path / "typed")["test"]
     assert read_results(tmp_path / "called")["choices"] == results["choices"]
     typed, called = (tmp_path / name / "scores.csv" for name in ("typed", "called"))
     assert called.read_text() == typed.read_text()
     with pytest.raises(InputError, match="already holds a run"):
-        run_training(tmp_path / "called", *small)
+        train(tmp_path / "called", *small)
 
 
 @pytest.mark.parametrize("experiment", ["mcnn1", "light"])
@@ -71,18 +71,18 @@ def test_a_checkpoint_scores_identically_in_a_fresh_process_by_its_path_alone(
     p300("train", f"experiment={experiment}", *small)
     run = only_run(tmp_path)
     code = (
-        "import sys, numpy as np, torch; from p300.detector import TrainedDetector;"
+        "import sys, numpy as np, torch; from p300.detector import Detector;"
         "from p300.simulation import simulate_data_set; torch.set_num_threads(1);"
         "channels = ['Oz', 'Fz', 'Cz', 'Pz', 'P3', 'P4', 'PO7', 'PO8'];"
         "recording = simulate_data_set('AB', 'P3', ch_names=channels, n_repetitions=1);"
-        "np.save(sys.argv[2], TrainedDetector.load(sys.argv[1]).score(recording))"
+        "np.save(sys.argv[2], Detector.load(sys.argv[1]).score(recording))"
     )
     out = tmp_path / "scores.npy"
     subprocess.run([sys.executable, "-c", code, run / "checkpoint.pt", out], check=True)
     channels = ["Oz", "Fz", "Cz", "Pz", "P3", "P4", "PO7", "PO8"]
     recording = simulate_data_set("AB", "P3", ch_names=channels, n_repetitions=1)
     torch.set_num_threads(1)  # more would round otherwise
-    here = TrainedDetector.load(run).score(recording)
+    here = Detector.load(run).score(recording)
     assert np.array_equal(np.load(out), here)
 
 
@@ -175,7 +175,7 @@ def test_calibrated_scores_travel_in_the_checkpoint(
     status, _, errors = p300("train", *overrides, *small)
     assert status == 0, errors
     run = only_run(tmp_path)
-    slope, offset = TrainedDetector.load(run).calibration
+    slope, offset = Detector.load(run).calibration
     assert slope >= 0 and (offset == 0) == (calibration == "temperature")
     p300("evaluate", f"run={run}")
     (again,) = (tmp_path / "runs" / "evaluate").rglob("scores.csv")
@@ -199,7 +199,7 @@ def test_training_goes_on_from_an_earlier_run(p300, small, tmp_path):
 def test_an_ensemble_of_stacks_averages_them(p300, small, tmp_path):
     status, _, errors = p300("train", "experiment=light", "ensemble=mcnn3", *small)
     assert status == 0, errors
-    members = TrainedDetector.load(only_run(tmp_path)).members
+    members = Detector.load(only_run(tmp_path)).members
     assert [m.is_network for m in members] == 3 * ([False] + 5 * [True])
     weights = np.array([m.weight for m in members])
     records = read_results(only_run(tmp_path))["members"]
@@ -212,7 +212,7 @@ def test_a_stack_goes_on_from_the_networks_of_an_earlier_stack(p300, small, tmp_
     status, _, errors = p300("train", "experiment=light", *small, *still)
     assert status == 0, errors
     first, second = (
-        [m for m in TrainedDetector.load(folder).members if m.is_network]
+        [m for m in Detector.load(folder).members if m.is_network]
         for folder in ("first", "second")
     )
     for one, other in zip(first, second, strict=True):

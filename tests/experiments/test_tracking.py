@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from p300.detector import TrainedDetector
+from p300.detector import Detector
 from p300.experiments.benchmark.cells import plan_cells
 from p300.experiments.benchmark.running import compose_cell
 from p300.experiments.configuration import conf_dir
 from p300.experiments.results import read_scores
-from p300.experiments.run import run_training
+from p300.experiments.run import train
 from p300.experiments.tracking import headline, shareable
 from p300.figures import draw_accuracy, draw_roc, draw_training, read_training
 
@@ -87,7 +87,7 @@ def make_run(tmp_path_factory):
     def make(*overrides):
         folder = tmp_path_factory.mktemp("run")
         cache = f"cache.folder={folder}/epochs"
-        return folder, run_training(folder, *OVERRIDES, cache, *overrides)
+        return folder, train(folder, *OVERRIDES, cache, *overrides)
 
     return make
 
@@ -124,7 +124,7 @@ def test_every_network_has_curves_over_its_passes(shared):
     folder, _, records = shared
     history = merged(records, "history")
     for number, (_, table) in enumerate(read_training(folder).items(), start=1):
-        assert history[f"network_{number}/pass"] == [1, 2, 3] == table["n_passes"].tolist()
+        assert history[f"network_{number}/pass"] == [1, 2, 3] == table["n_epochs"].tolist()
         logged = history[f"network_{number}/validation_auc"]
         assert logged == pytest.approx(table["validation/auc"].tolist())
         assert len(history[f"network_{number}/train_loss"]) == 3
@@ -170,7 +170,7 @@ def test_the_checkpoint_is_an_artifact_where_it_is_asked_for(shared, numbers_onl
     assert metadata["test/auc"] == results["test"]["detection"]["auc"] and metadata["seed"] == 0
     (entry,) = artifact.manifest.contents
     assert entry.path == "checkpoint.pt"
-    sent, own = (TrainedDetector.load(p) for p in (entry.local_path, folder / "checkpoint.pt"))
+    sent, own = (Detector.load(p) for p in (entry.local_path, folder / "checkpoint.pt"))
     epochs = np.random.default_rng(0).normal(size=(5, 8, 78)).astype(np.float32)
     assert np.array_equal(sent.score_epochs(epochs), own.score_epochs(epochs))
     assert sent.config["data"]["root"] == "iib" and own.config["data"]["root"].startswith("/home")
@@ -201,7 +201,7 @@ def test_sharing_numbers_keeps_tables_figures_and_text_back(numbers_only):
     summary = {k: v[-1] for k, v in merged(records, "summary").items()}
     assert summary["test/auc"] == results["test"]["detection"]["auc"]
     assert merged(records, "config")["data"] == [{}]
-    assert merged(records, "history")["network_1/pass"] == [1, 2, 3]
+    assert merged(records, "history")["network_1/epoch"] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_run_is_recorded_in_its_own_folder_wherever_the_process_began(
     shared, monkeypatch, tmp_path
 ):
     monkeypatch.chdir(tmp_path)  # W&B's own process stays where the first run began
-    run_training("mine", *OVERRIDES, "experiment=lda")
+    train("mine", *OVERRIDES, "experiment=lda")
     assert len(list((tmp_path / "mine").rglob("*.wandb"))) == 1
     assert read_records(tmp_path / "mine")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from p300.baselines import ERPCovMDM, GaussianProcessRidge, ShrinkageLDA
-from p300.detector import Member, TrainedDetector
+from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.explain.attribution import attribute_targets, integrated_gradients
 from p300.explain.occlusion import occlude, occlude_electrodes, occlude_windows
@@ -25,7 +25,7 @@ needs_captum = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def simulated():
     """Epochs of two texts by one person: to train on, and to look at."""
-    preprocessor = Preprocessor(scaling="rms")
+    preprocessor = Preprocessor(scaling="rms_epoch")
     parts = []
     for text, seed in (("TRAINING", 1), ("LOOKED", 2)):
         recording = simulate_recording(text, n_repetitions=8, seed=seed)
@@ -61,7 +61,7 @@ def labels(epochs):
 
 
 def trained_detector(*members, calibration=(1.0, 0.0)):
-    return TrainedDetector(list(members), None, calibration=calibration)
+    return Detector(list(members), None, calibration=calibration)
 
 
 class Reader:

@@ -11,7 +11,7 @@ from p300.baselines import (
     XdawnLDA,
 )
 from p300.baselines.xdawn import xdawn_filters
-from p300.detector import Member, TrainedDetector
+from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.explain.filters import (
     electrode_power,
@@ -57,13 +57,13 @@ def trained(simulated):
     return train(CecottiCNN(len(NAMES), 2, 78), epochs)
 
 
-def train(network, epochs, n_passes=8):
+def train(network, epochs, n_epochs=8):
     torch.manual_seed(0)
     network.reset_parameters()
     is_target = torch.as_tensor(epochs.flashes["is_target"].to_numpy(bool))
     data, loss = torch.as_tensor(epochs.data), CrossEntropy(is_target.numpy())
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.1)
-    for _ in range(n_passes):
+    for _ in range(n_epochs):
         for rows in torch.randperm(len(data)).split(64):
             optimizer.zero_grad()
             loss(network(data[rows]), is_target[rows]).backward()
@@ -100,7 +100,7 @@ def test_electrode_power_is_the_papers_sum_written_out():
 
 def test_electrode_power_of_an_ensemble_is_the_mean_of_its_members_that_have_filters():
     networks = [CecottiCNN(6, 2, 78), CecottiCNN(6, 2, 78), OCLNN(6, 2, 78, 120.0)]
-    detector = TrainedDetector([Member(n, {}, "CrossEntropy") for n in networks], None)
+    detector = Detector([Member(n, {}, "CrossEntropy") for n in networks], None)
     expected = (electrode_power(networks[0]) + electrode_power(networks[1])) / 2
     assert electrode_power(detector) == pytest.approx(expected)
     assert electrode_power(networks[:2]) == pytest.approx(expected)
@@ -309,7 +309,7 @@ def test_weights_of_a_trained_detector_add_up_over_members_and_calibration():
         Member(ShrinkageLDA().fit(X, y), {}, weight=0.5),
         Member(GaussianProcessRidge(penalty=1.0).fit(X, y), {}, weight=2.0),
     ]
-    detector = TrainedDetector(members, None, calibration=(3.0, 1.0))
+    detector = Detector(members, None, calibration=(3.0, 1.0))
     scores = detector.score_epochs(X)
     summed = np.einsum("nct,ct->n", X, linear_weights(detector))
     assert (scores - summed).std() < 1e-4 * scores.std()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from p300.baselines import ShrinkageLDA
-from p300.detector import Member, TrainedDetector
+from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.preprocessing import Preprocessor
 from p300.simulation import simulate_recording
@@ -21,7 +21,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra exp
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
 
 from p300.export.graph import to_onnx  # noqa: E402
-from p300.export.onnx_detector import N_AT_ONCE, ExportedDetector, open_graph  # noqa: E402
+from p300.export.onnx_detector import N_AT_ONCE, OnnxDetector, open_graph  # noqa: E402
 from p300.export.write import describe, write_pair  # noqa: E402
 
 LIKELIHOOD = ScoreLikelihood(slope=2.0, offset=-1.0, low=-3.0, high=3.0)
@@ -35,11 +35,11 @@ def recording():
 
 @pytest.fixture(scope="module")
 def trained(recording):
-    preprocessor = Preprocessor(scaling="train", reference="average").fit(recording)
+    preprocessor = Preprocessor(scaling="standardize", reference="average").fit(recording)
     is_target = recording.flashes["is_target"].to_numpy(bool)
     lda = ShrinkageLDA().fit(preprocessor.transform(recording), is_target)
     member = Member(lda, {"_target_": "p300.baselines.ShrinkageLDA"})
-    return TrainedDetector([member], preprocessor, recording.speller)
+    return Detector([member], preprocessor, recording.speller)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def replace_graph(folder, model):
 
 def test_all_that_is_needed_to_spell_comes_back(folder, trained, recording):
     for path in (folder, folder / "detector.onnx", str(folder / "detector.json")):
-        detector = ExportedDetector.load(path)
+        detector = OnnxDetector.load(path)
         assert np.allclose(detector.score(recording), trained.score(recording), atol=1e-5)
     assert detector.preprocessor.get_state() == trained.preprocessor.get_state()
     assert detector.speller == recording.speller
@@ -84,9 +84,9 @@ def test_scores_are_read_without_pytorch(folder, trained, recording, tmp_path):
     code = """if True:
         import sys
         import numpy as np
-        from p300.exported import ExportedDetector
+        from p300.export.onnx_detector import OnnxDetector
         folder = sys.argv[1]
-        scores = ExportedDetector.load(folder).score_epochs(np.load(folder + "/epochs.npy"))
+        scores = OnnxDetector.load(folder).score_epochs(np.load(folder + "/epochs.npy"))
         np.save(folder + "/scores.npy", scores)
         heavy = {"torch", "pytorch_lightning", "lightning", "hydra", "omegaconf", "sklearn",
                  "mne", "wandb", "matplotlib", "onnx", "onnxscript"}
@@ -102,13 +102,13 @@ def test_scores_are_read_without_pytorch(folder, trained, recording, tmp_path):
 def test_a_pair_may_be_renamed_together(folder, recording):
     for kind in ("onnx", "json"):
         (folder / f"detector.{kind}").rename(folder / f"subject.7.{kind}")
-    assert len(ExportedDetector.load(folder / "subject.7.onnx").score(recording)) == 72
+    assert len(OnnxDetector.load(folder / "subject.7.onnx").score(recording)) == 72
     with pytest.raises(InputError, match="detector.onnx: no such file"):
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
 
 
 def test_many_flashes_score_as_each_alone(folder):
-    detector = ExportedDetector.load(folder)
+    detector = OnnxDetector.load(folder)
     epochs = np.random.default_rng(0).normal(size=(N_AT_ONCE + 3, 4, 78)).astype(np.float32)
     scores = detector.score_epochs(epochs)
     assert scores.shape == (N_AT_ONCE + 3,) and scores.dtype == np.float64
@@ -118,7 +118,7 @@ def test_many_flashes_score_as_each_alone(folder):
 
 
 def test_epochs_as_a_stream_or_a_table_has_them_score_alike(folder):
-    detector = ExportedDetector.load(folder)
+    detector = OnnxDetector.load(folder)
     epochs = np.random.default_rng(0).normal(size=(5, 78, 4))
     turned = np.ascontiguousarray(epochs.transpose(0, 2, 1), np.float32)
     found = detector.score_epochs(epochs.transpose(0, 2, 1))  # float64, not contiguous
@@ -127,7 +127,7 @@ def test_epochs_as_a_stream_or_a_table_has_them_score_alike(folder):
 
 @pytest.mark.parametrize("shape", [(4, 78), (2, 4, 77), (2, 5, 78), (2, 78, 4)])
 def test_epochs_of_another_shape_are_refused(folder, shape):
-    detector = ExportedDetector.load(folder)
+    detector = OnnxDetector.load(folder)
     with pytest.raises(InputError, match=r"expected \(n_flashes, 4, 78\)"):
         detector.score_epochs(np.zeros(shape, np.float32))
 
@@ -139,11 +139,11 @@ def test_a_recording_without_an_electrode_is_refused(folder, recording):
         ch_names=recording.ch_names[:3],
     )
     with pytest.raises(InputError, match="Oz"):
-        ExportedDetector.load(folder).score(fewer)
+        OnnxDetector.load(folder).score(fewer)
 
 
 def test_scoring_takes_one_thread(folder):
-    options = ExportedDetector.load(folder).session.get_session_options()
+    options = OnnxDetector.load(folder).session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
@@ -155,20 +155,20 @@ def test_a_damaged_graph_is_refused(folder, position):
     model[int(position * len(model))] ^= 1
     path.write_bytes(model)
     with pytest.raises(InputError, match="one of the two is damaged or from another export"):
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
 
 
 def test_no_graph_at_all_is_refused(folder):
     replace_graph(folder, b"not a graph")
     with pytest.raises(InputError, match="onnxruntime cannot read it"):
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
 
 
 @pytest.mark.parametrize("name", ["detector.onnx", "detector.json"])
 def test_half_a_pair_is_refused(folder, name):
     (folder / name).unlink()
     with pytest.raises(InputError, match=f"{name}: no such file"):
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_half_a_pair_is_refused(folder, name):
 def test_a_json_file_of_another_kind_is_refused(folder, text):
     (folder / "detector.json").write_text(text, "latin-1")
     with pytest.raises(InputError, match="its format is|cannot be read as JSON"):
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
 
 
 def _lengthen(content):
@@ -221,7 +221,7 @@ def _drop_channel(content):
 def test_a_json_file_that_does_not_fit_is_refused(folder, change, reason):
     rewrite(folder, change)
     with pytest.raises(InputError, match=reason) as refused:
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
     assert "detector" in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -237,7 +237,7 @@ def test_weights_outside_the_file_are_refused(folder, model, tmp_path):
     entry.key, entry.value = "location", "../secret"
     replace_graph(folder, graph.SerializeToString())
     with pytest.raises(InputError, match="weights in another file"):
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
 
 
 def test_operators_that_are_not_onnxs_are_refused(folder, model):
@@ -246,7 +246,7 @@ def test_operators_that_are_not_onnxs_are_refused(folder, model):
     graph.graph.node[0].domain = "elsewhere"
     replace_graph(folder, graph.SerializeToString())
     with pytest.raises(InputError, match="onnxruntime cannot read it"):
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
 
 
 def test_a_graph_with_another_output_is_refused(folder, model):
@@ -254,7 +254,7 @@ def test_a_graph_with_another_output_is_refused(folder, model):
     graph.graph.output[0].name = graph.graph.input[0].name
     replace_graph(folder, graph.SerializeToString())
     with pytest.raises(InputError, match="onnxruntime cannot read it|inputs or outputs are"):
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
 
 
 def test_a_graph_of_fixed_size_is_refused(folder, model):
@@ -263,11 +263,11 @@ def test_a_graph_of_fixed_size_is_refused(folder, model):
         value.type.tensor_type.shape.dim[0].dim_value = 3
     replace_graph(folder, graph.SerializeToString())
     with pytest.raises(InputError, match="any number of flashes"):
-        ExportedDetector.load(folder)
+        OnnxDetector.load(folder)
 
 
 def test_another_file_is_not_taken_for_a_detector(folder, model):
     (folder / "checkpoint.pt").write_bytes(b"")
     with pytest.raises(InputError, match="expected a folder, an .onnx or a .json file"):
-        ExportedDetector.load(folder / "checkpoint.pt")
+        OnnxDetector.load(folder / "checkpoint.pt")
     assert open_graph(model).get_inputs()[0].name == "epochs"

@@ -11,7 +11,7 @@ import torch
 import p300
 from p300.baselines import ShrinkageLDA
 from p300.baselines.base import ClassicalDetector
-from p300.detector import Member, TrainedDetector, build_model, import_class
+from p300.detector import Detector, Member, build_model, import_class
 from p300.errors import InputError
 from p300.experiments.configuration import conf_dir
 from p300.models import CecottiCNN
@@ -23,7 +23,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra exp
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
 
 from p300.export.graph import largest_difference, to_onnx  # noqa: E402
-from p300.export.onnx_detector import ExportedDetector, open_graph  # noqa: E402
+from p300.export.onnx_detector import OnnxDetector, open_graph  # noqa: E402
 from p300.export.write import export, write_pair  # noqa: E402
 
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
@@ -38,7 +38,7 @@ def recording():
 
 @pytest.fixture(scope="module")
 def preprocessor(recording):
-    return Preprocessor(scaling="rms").fit(recording)
+    return Preprocessor(scaling="rms_epoch").fit(recording)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_every_detector_scores_as_before_it_was_exported(name, preprocessor, epo
     weights = (0.7, 1.9, 0.4)
     models = configured(name)
     members = [fitted(m, epochs, is_target, w) for m, w in zip(models, weights, strict=False)]
-    detector = TrainedDetector(members, preprocessor, calibration=(1.5, -0.3))
+    detector = Detector(members, preprocessor, calibration=(1.5, -0.3))
     model = to_onnx(detector)
     onnx.checker.check_model(onnx.load_from_string(model), full_check=True)
     graph = open_graph(model)
@@ -118,14 +118,14 @@ def test_covariances_keep_float64_on_their_way_through_onnxruntime(
 ):
     pytest.importorskip("pyriemann", reason="pyRiemann is not installed")
     mdm = build_model({"_target_": "p300.baselines.ERPCovMDM"}).fit(epochs, is_target)
-    graph = open_graph(to_onnx(TrainedDetector([Member(mdm, {})], preprocessor)))
+    graph = open_graph(to_onnx(Detector([Member(mdm, {})], preprocessor)))
     (found,) = graph.run(None, {"epochs": epochs})
     assert np.abs(found - mdm.decision_function(epochs.astype(np.float64))).max() < 1e-8
 
 
 def test_linear_detectors_become_one_matrix_however_many_there_are(preprocessor, lda):
-    one = to_onnx(TrainedDetector([lda], preprocessor))
-    five = to_onnx(TrainedDetector([lda] * 5, preprocessor, calibration=(3.0, 1.0)))
+    one = to_onnx(Detector([lda], preprocessor))
+    five = to_onnx(Detector([lda] * 5, preprocessor, calibration=(3.0, 1.0)))
     assert abs(len(five) - len(one)) < 100
 
 
@@ -136,13 +136,13 @@ def test_outputs_far_below_zero_keep_their_ratio(preprocessor):
         network.final_layer.weight.zero_()
         network.final_layer.bias.copy_(torch.tensor([-30.0, -32.0]))
     member = Member(network, {}, "LogisticSquareError")
-    graph = open_graph(to_onnx(TrainedDetector([member], preprocessor)))
+    graph = open_graph(to_onnx(Detector([member], preprocessor)))
     (scores,) = graph.run(None, {"epochs": np.zeros((1, 8, 78), np.float32)})
     assert scores[0] == pytest.approx(1 / (1 + np.exp(2)) - 0.5, abs=1e-9)
 
 
 def test_the_graph_says_what_it_reads(preprocessor, lda):
-    model = to_onnx(TrainedDetector([lda], preprocessor))
+    model = to_onnx(Detector([lda], preprocessor))
     graph = onnx.load_from_string(model)
     told = {prop.key: prop.value for prop in graph.metadata_props}
     assert json.loads(told["ch_names"]) == CH_NAMES
@@ -155,7 +155,7 @@ def test_the_graph_says_what_it_reads(preprocessor, lda):
 
 def test_nothing_of_this_computer_is_in_the_graph(preprocessor):
     member = Member(CecottiCNN(**SIZES), {}, "CrossEntropy")
-    model = to_onnx(TrainedDetector([member], preprocessor))
+    model = to_onnx(Detector([member], preprocessor))
     assert b".py" not in model and str(Path(p300.__file__).parent).encode() not in model
 
 
@@ -164,7 +164,7 @@ def test_a_detector_without_a_form_in_onnx_is_named(preprocessor):
         pass
 
     with pytest.raises(InputError, match="Nearest, which has no form in ONNX"):
-        to_onnx(TrainedDetector([Member(Nearest(), {})], preprocessor))
+        to_onnx(Detector([Member(Nearest(), {})], preprocessor))
 
 
 def test_a_network_that_branches_on_what_it_reads_cannot_be_exported(preprocessor):
@@ -174,24 +174,24 @@ def test_a_network_that_branches_on_what_it_reads_cannot_be_exported(preprocesso
 
     member = Member(Branching(**SIZES), {}, "CrossEntropy")
     with pytest.raises(InputError, match="cannot trace the detector"):
-        to_onnx(TrainedDetector([member], preprocessor))
+        to_onnx(Detector([member], preprocessor))
 
 
 def test_a_graph_with_other_scores_is_refused(preprocessor, lda):
-    model = to_onnx(TrainedDetector([lda], preprocessor))
+    model = to_onnx(Detector([lda], preprocessor))
     with pytest.raises(InputError, match="scores differ from the checkpoint's"):
-        largest_difference(TrainedDetector([lda], preprocessor, calibration=(1.0, 1e-4)), model)
+        largest_difference(Detector([lda], preprocessor, calibration=(1.0, 1e-4)), model)
 
 
 def test_an_interrupted_export_never_leaves_a_pair_that_loads(
     preprocessor, lda, recording, tmp_path, monkeypatch
 ):
-    first = TrainedDetector([lda], preprocessor)
+    first = Detector([lda], preprocessor)
     first.save(tmp_path / "checkpoint.pt")
     export(tmp_path / "checkpoint.pt")
     assert not list(tmp_path.glob("*.partial"))
     content = json.loads((tmp_path / "detector.json").read_text("utf-8"))
-    other = to_onnx(TrainedDetector([lda], preprocessor, calibration=(2.0, 0.0)))
+    other = to_onnx(Detector([lda], preprocessor, calibration=(2.0, 0.0)))
 
     class Interrupted(Exception):
         pass
@@ -202,19 +202,19 @@ def test_an_interrupted_export_never_leaves_a_pair_that_loads(
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
         patched.setattr(os, "fsync", interrupt)  # both are written, and neither has its name
         write_pair(tmp_path, other, content)
-    old = ExportedDetector.load(tmp_path)
+    old = OnnxDetector.load(tmp_path)
     assert_same(old.score(recording), first.score(recording))
     (tmp_path / "detector.onnx").write_bytes(other)  # as if stopped between the two
     with pytest.raises(InputError, match="another export"):
-        ExportedDetector.load(tmp_path)
+        OnnxDetector.load(tmp_path)
 
 
 def test_alignment_travels_beside_the_graph(preprocessor, lda, recording, tmp_path):
     alignment = EuclideanAlignment(n_prior=10, n_hold=5)
-    detector = TrainedDetector([lda], preprocessor, recording.speller, {}, (1, 0), alignment)
+    detector = Detector([lda], preprocessor, recording.speller, {}, (1, 0), alignment)
     detector.save(tmp_path / "checkpoint.pt")
     export(tmp_path / "checkpoint.pt", tmp_path / "model")
-    exported = ExportedDetector.load(tmp_path / "model")
+    exported = OnnxDetector.load(tmp_path / "model")
     assert exported.alignment.to_dict() == {"n_prior": 10, "n_hold": 5}
     assert_same(exported.score(recording), detector.score(recording))
     unaligned = exported.score_epochs(preprocessor.transform(recording))
@@ -224,13 +224,13 @@ def test_alignment_travels_beside_the_graph(preprocessor, lda, recording, tmp_pa
 def test_likelihood_and_rules_come_from_the_held_out_flashes(
     preprocessor, lda, recording, epochs, tmp_path
 ):
-    TrainedDetector([lda], preprocessor, recording.speller).save(tmp_path / "checkpoint.pt")
+    Detector([lda], preprocessor, recording.speller).save(tmp_path / "checkpoint.pt")
     rng = np.random.default_rng(0)
     is_target = recording.flashes["is_target"].to_numpy(bool)
     scores = rng.normal(size=len(is_target)) + 2 * is_target  # log ratio: 2 score - 2
     recording.flashes.assign(score=scores).to_csv(tmp_path / "held_out.csv", index=False)
     told = export(tmp_path / "checkpoint.pt")
-    exported = ExportedDetector.load(tmp_path)
+    exported = OnnxDetector.load(tmp_path)
     assert not any("without" in line for line in told)
     middle = -exported.likelihood.offset / exported.likelihood.slope
     assert middle == pytest.approx(1, abs=0.2)
@@ -239,7 +239,7 @@ def test_likelihood_and_rules_come_from_the_held_out_flashes(
 
 
 def test_what_cannot_be_fitted_is_null_and_said(preprocessor, lda, recording, tmp_path):
-    TrainedDetector([lda], preprocessor).save(tmp_path / "checkpoint.pt")
+    Detector([lda], preprocessor).save(tmp_path / "checkpoint.pt")
     assert "without likelihood and stopping" in export(tmp_path / "checkpoint.pt")[-1]
     scores = np.arange(len(recording.flashes)) % 7.0
     recording.flashes.assign(score=scores).to_csv(tmp_path / "held_out.csv", index=False)
@@ -256,9 +256,9 @@ def test_a_finished_run_is_exported_by_its_folder(p300, small, tmp_path):
     assert (status, errors.strip()) == (0, "")
     assert "model/detector.onnx: " in printed and "model/detector.json: " in printed
     assert "largest difference to the checkpoint's scores: " in printed
-    exported = ExportedDetector.load(tmp_path / "model")
+    exported = OnnxDetector.load(tmp_path / "model")
     assert exported.info["choices"]["experiment"] == "lda"
-    trained = TrainedDetector.load(tmp_path / "run")
+    trained = Detector.load(tmp_path / "run")
     test = simulate_recording("P3", n_repetitions=2, ch_names=CH_NAMES)
     assert_same(exported.score(test), trained.score(test))
     assert str(tmp_path) not in (tmp_path / "model/detector.json").read_text("utf-8")
@@ -291,7 +291,7 @@ def test_real_flashes_score_as_before(data_root):
     if not folder.is_dir():
         pytest.skip("BCI Competition II data set IIb is not there")
     recording = bci2_iib.read(folder)
-    preprocessor = Preprocessor(scaling="rms").fit(recording)
+    preprocessor = Preprocessor(scaling="rms_epoch").fit(recording)
     epochs = preprocessor.transform(recording)
     truth = recording.flashes["is_target"].to_numpy(bool, na_value=False)
     fit, rest = slice(0, 1200), slice(1200, 2400)
@@ -303,6 +303,6 @@ def test_real_flashes_score_as_before(data_root):
         members.append(Member(build_model(model).fit(epochs[fit], truth[fit]), model))
     network = build_model({"_target_": "p300.models.OCLNN"} | sizes).eval()
     members.append(Member(network, {}, "CrossEntropy", 3.0))
-    detector = TrainedDetector(members, preprocessor, calibration=(0.8, 0.1))
+    detector = Detector(members, preprocessor, calibration=(0.8, 0.1))
     (found,) = open_graph(to_onnx(detector)).run(None, {"epochs": epochs[rest]})
     assert_same(found, detector.score_epochs(epochs[rest]))

@@ -63,7 +63,7 @@ def test_the_log_of_a_training_becomes_one_row_a_pass(run_folder):
     training = read_training(run_folder)
     assert list(training) == ["network 1", "network 2", "network 10"]
     table = training["network 10"]
-    assert table["n_passes"].tolist() == [1, 2, 3]
+    assert table["n_epochs"].tolist() == [1, 2, 3]
     assert table["train/loss"].tolist() == [0.7, 0.5, 0.4]
     assert table["validation/auc"].tolist() == [0.6, 0.8, 0.75]
 
@@ -83,7 +83,7 @@ def test_losses_and_auc_are_drawn_by_pass_with_a_ring_at_the_best(run_folder):
 
 
 def test_a_training_without_validation_has_one_panel():
-    table = pd.DataFrame({"n_passes": [1], "train/loss": [0.7], "validation/auc": [np.nan]})
+    table = pd.DataFrame({"n_epochs": [1], "train/loss": [0.7], "validation/auc": [np.nan]})
     figure = draw_training(table)
     (axis,) = figure.axes
     assert axis.lines[0].get_marker() == "o"  # one pass would not show as a line
@@ -94,7 +94,7 @@ def test_no_training_is_refused(tmp_path):
     with pytest.raises(InputError, match="no networks/.*metrics.csv"):
         read_training(tmp_path)
     with pytest.raises(InputError, match="without a finite value of train/loss"):
-        draw_training(pd.DataFrame({"n_passes": [1], "train/loss": [np.nan]}))
+        draw_training(pd.DataFrame({"n_epochs": [1], "train/loss": [np.nan]}))
 
 
 def test_learning_curves_are_drawn_by_task_in_the_order_of_characters():

@@ -48,11 +48,11 @@ def simulate_epochs(rng, n_flashes=600, n_chans=8, n_times=78):
     return torch.tensor(epochs, dtype=torch.float32), torch.tensor(is_target).long()
 
 
-def train(model, epochs, labels, n_passes):
+def train(model, epochs, labels, n_epochs):
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     constrain = getattr(model, "apply_constraints", lambda: None)
     weight = torch.tensor([1.0, 5.0])
-    for _ in range(n_passes):
+    for _ in range(n_epochs):
         model.train()
         for rows in torch.randperm(len(epochs)).split(32):
             optimizer.zero_grad()
@@ -117,7 +117,7 @@ def test_a_simulated_p300_is_found_in_new_flashes(network, options):
     epochs, labels = simulate_epochs(rng, 900)
     torch.manual_seed(0)
     model = network(8, 2, 78, 120.0, **options)
-    train(model, epochs[:600], labels[:600], n_passes=20 if network is not EEGInception else 8)
+    train(model, epochs[:600], labels[:600], n_epochs=20 if network is not EEGInception else 8)
     assert auc(model, epochs[600:], labels[600:]) > (0.7 if network is ShallowConvNet else 0.85)
 
 
@@ -127,7 +127,7 @@ def test_permuted_labels_score_at_chance(network, options):
     epochs, labels = simulate_epochs(rng, 1200, n_chans=4)
     permuted = labels[rng.permutation(1200)]
     torch.manual_seed(0)
-    model = train(network(4, 2, 78, 120.0, **options), epochs[:300], permuted[:300], n_passes=3)
+    model = train(network(4, 2, 78, 120.0, **options), epochs[:300], permuted[:300], n_epochs=3)
     assert 0.4 < auc(model, epochs[300:], permuted[300:]) < 0.6
 
 

@@ -75,13 +75,13 @@ def lda_of_iib(data_root, tmp_path_factory):
     pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
     import torch
 
-    from p300.experiments.run import run_training
-    from p300.export.onnx_detector import ExportedDetector
+    from p300.experiments.run import train
+    from p300.export.onnx_detector import OnnxDetector
     from p300.export.write import export
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("runs") / "lda"
-    run_training(
+    train(
         folder,
         "data=bci2_iib",
         "experiment=lda",
@@ -90,7 +90,7 @@ def lda_of_iib(data_root, tmp_path_factory):
         "progress=false",
     )
     export(folder)
-    return ExportedDetector.load(folder)
+    return OnnxDetector.load(folder)
 
 
 @pytest.mark.real_data

@@ -59,8 +59,8 @@ def test_whatever_changes_the_epochs_changes_the_file(recording, fitted, tmp_pat
         store.path(fitted, one_sample),
         store.path(fitted, make_recording(onsets=(0.5, 1.1))),
         store.path(Preprocessor(phase="causal").fit(recording), recording),
-        store.path(Preprocessor(scaling="train").fit(recording), recording),
-        store.path(Preprocessor(scaling="train").fit(recording, rows=[0, 1]), recording),
+        store.path(Preprocessor(scaling="standardize").fit(recording), recording),
+        store.path(Preprocessor(scaling="standardize").fit(recording, rows=[0, 1]), recording),
     ]
     for change in ({"ch_names": ["0", "2", "1"]}, {"segment": [0, 1, 1, 1]}):
         columns = {"ch_names": recording.ch_names, "segment": [0, 0, 1, 1]} | change

@@ -22,7 +22,7 @@ from p300.preprocessing import (
     filter_segment,
     recording_from_arrays,
     resample,
-    scale_flashes,
+    zscore_epochs,
 )
 from p300.preprocessing._engine import cut as engine
 
@@ -31,8 +31,8 @@ PARAMS = {
     "paper": {},
     "paper's order": {"resample": "subsample_first"},
     "causal": {"phase": "causal"},
-    "rms": {"scaling": "rms"},
-    "train": {"scaling": "train"},
+    "rms": {"scaling": "rms_epoch"},
+    "train": {"scaling": "standardize"},
     "robust": {"scaling": "robust", "baseline": (0.0, 0.1)},
     "average reference": {"reference": "average", "channels": ["Cz", "Pz"], "scaling": "center"},
     "linked": {"reference": ["P3", "P4"], "clip_uv": 30, "reject_uv": 60, "scaling": "none"},
@@ -72,7 +72,7 @@ def by_scipy(recording, *, phase="zero", subsample_first=False):
             signal, rate = resample(signal, sfreq_in=rate, sfreq=120, plain=True), 120
         signal = filter_segment(signal, design_bandpass(0.1, 20, sfreq=rate), phase=phase)
         epochs.append(cut_epochs(signal, onsets, sfreq=rate, tmax=0.65, sfreq_out=120))
-    return scale_flashes(np.concatenate(epochs))
+    return zscore_epochs(np.concatenate(epochs))
 
 
 @pytest.mark.parametrize("phase", ["zero", "causal"])
@@ -203,7 +203,7 @@ def test_volts_and_microvolts_give_the_same_epochs(recording):
     np.testing.assert_allclose(a.data, b.data, atol=1e-3)
 
 
-@pytest.mark.parametrize("scaling", ["train", "robust"])
+@pytest.mark.parametrize("scaling", ["standardize", "robust"])
 def test_only_training_flashes_teach_the_scaling(recording, scaling):
     rows = np.array([True] * 4 + [False] * 4)
     loud = recording_from_arrays(
@@ -218,7 +218,7 @@ def test_only_training_flashes_teach_the_scaling(recording, scaling):
     np.testing.assert_array_equal(a.spread_, b.spread_)
     np.testing.assert_array_equal(a.center_, b.center_)
     train = a.transform(recording)[rows]
-    if scaling == "train":
+    if scaling == "standardize":
         np.testing.assert_allclose(train.mean(axis=(0, 2)), 0, atol=1e-4)
         np.testing.assert_allclose(train.std(axis=(0, 2)), 1, atol=1e-4)
     else:
@@ -242,10 +242,10 @@ def test_amplitudes_beyond_the_clip_are_limited_and_those_within_are_left_alone(
 @pytest.mark.parametrize(
     ("scaling", "unit"),
     [
-        ("flash", "sd"),
-        ("rms", "sd"),
+        ("zscore_epoch", "sd"),
+        ("rms_epoch", "sd"),
         ("center", "uV"),
-        ("train", "sd"),
+        ("standardize", "sd"),
         ("robust", "sd"),
         ("none", "uV"),
     ],
@@ -266,7 +266,7 @@ def test_a_blink_is_marked_kept_and_not_learned_from(recording):
     other = recording_from_arrays(
         segments, recording.flashes["onset"], sfreq=240, segment=recording.flashes["segment"]
     )
-    preprocessor = Preprocessor(scaling="train", reject_uv=200, l_freq=1.0).fit(other)
+    preprocessor = Preprocessor(scaling="standardize", reject_uv=200, l_freq=1.0).fit(other)
     epochs = preprocessor.epochs(other)
     assert np.flatnonzero(epochs.is_rejected).tolist() == [1, 2]
     assert len(epochs.data) == 8
@@ -277,7 +277,7 @@ def test_a_blink_is_marked_kept_and_not_learned_from(recording):
         segment=other.flashes["segment"][~epochs.is_rejected],
     )
     np.testing.assert_allclose(
-        preprocessor.spread_, Preprocessor(scaling="train", l_freq=1.0).fit(kept).spread_
+        preprocessor.spread_, Preprocessor(scaling="standardize", l_freq=1.0).fit(kept).spread_
     )
 
 
@@ -469,6 +469,9 @@ def test_epochs_say_what_they_are(recording):
         ({"l_freq": 30}, "lower corner of 30 Hz"),
         ({"order": 0}, "filter order 0"),
         ({"sfreq": 0}, "rate of 0 Hz is too low"),
+        ({"scaling": "flash"}, "it is now called 'zscore_epoch'"),
+        ({"scaling": "rms"}, "it is now called 'rms_epoch'"),
+        ({"scaling": "train"}, "it is now called 'standardize'"),
         ({"scaling": "zscore"}, "scaling 'zscore'; expected one of"),
         ({"phase": "minimum"}, "phase 'minimum'; expected one of"),
         ({"resample": "never"}, "resample 'never'; expected one of"),
@@ -557,7 +560,7 @@ def test_an_unfitted_preprocessor_says_so(recording):
         Preprocessor().transform(recording)
     with pytest.raises(InputError, match="not fitted"):
         Preprocessor().get_state()
-    fitted = Preprocessor().fit(recording).set_params(scaling="train")
+    fitted = Preprocessor().fit(recording).set_params(scaling="standardize")
     with pytest.raises(InputError, match="'train' was not fitted"):
         fitted.transform(recording)
 

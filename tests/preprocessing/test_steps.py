@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from p300.errors import InputError
 from p300.preprocessing import (
     Preprocessor,
-    center_flashes,
+    center_epochs,
     channel_statistics,
     clip_amplitude,
     cut_epochs,
@@ -19,10 +19,10 @@ from p300.preprocessing import (
     pick_channels,
     recording_from_arrays,
     rereference,
+    rms_epochs,
     scale_channels,
-    scale_epochs,
-    scale_flashes,
     subtract_baseline,
+    zscore_epochs,
 )
 from p300.recording import flash_table
 
@@ -145,7 +145,7 @@ def test_detected_channels_are_interpolated_in_new_recordings_too():
 @given(EPOCHS)
 def test_scaled_flashes_have_mean_zero_and_deviation_one_or_are_zero(epochs):
     before = epochs.copy()
-    scaled = scale_flashes(epochs)
+    scaled = zscore_epochs(epochs)
     np.testing.assert_array_equal(epochs, before)
     wide = epochs.astype(float)
     # what float32 cannot tell from constant, or cannot square
@@ -161,7 +161,7 @@ def test_scaled_flashes_have_mean_zero_and_deviation_one_or_are_zero(epochs):
 @given(EPOCHS)
 def test_a_flash_scaled_by_one_number_has_unit_power_and_channels_keep_their_ratio(epochs):
     before = epochs.copy()
-    scaled = scale_epochs(epochs)
+    scaled = rms_epochs(epochs)
     np.testing.assert_array_equal(epochs, before)
     assert np.isfinite(scaled).all()
     centered = epochs - epochs.astype(float).mean(axis=-1, keepdims=True)
@@ -178,9 +178,9 @@ def test_a_flash_scaled_by_one_number_has_unit_power_and_channels_keep_their_rat
 def test_writing_in_place_gives_the_same_as_a_copy(epochs):
     center, spread = np.arange(3.0)[: epochs.shape[1]], np.arange(1.0, 4.0)[: epochs.shape[1]]
     for step in (
-        scale_flashes,
-        scale_epochs,
-        center_flashes,
+        zscore_epochs,
+        rms_epochs,
+        center_epochs,
         lambda e, out=None: scale_channels(e, center, spread, out=out),
         lambda e, out=None: subtract_baseline(e, (0, 0.1), sfreq=120, tmin=0, out=out),
         lambda e, out=None: clip_amplitude(e, 50, out=out),
@@ -193,16 +193,16 @@ def test_writing_in_place_gives_the_same_as_a_copy(epochs):
 
 def test_scaling_a_whole_flash_keeps_the_electrodes_proportions():
     epochs = np.random.default_rng(0).standard_normal((5, 3, 78)) * [[[1], [5], [9]]] + 100
-    scaled = scale_epochs(epochs)
+    scaled = rms_epochs(epochs)
     np.testing.assert_allclose(np.square(scaled).mean(axis=(1, 2)), 1)
     np.testing.assert_allclose(scaled.mean(axis=-1), 0, atol=1e-12)
     proportions = epochs.std(axis=-1) / epochs.std(axis=-1)[:, :1]
     np.testing.assert_allclose(scaled.std(axis=-1) / scaled.std(axis=-1)[:, :1], proportions)
-    assert (scale_epochs(np.full((1, 2, 78), 0.1)) == 0).all()
+    assert (rms_epochs(np.full((1, 2, 78), 0.1)) == 0).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("scale", [scale_flashes, scale_epochs])
+@pytest.mark.parametrize("scale", [zscore_epochs, rms_epochs])
 def test_a_faint_flash_is_scaled_and_a_constant_one_is_zero_though_means_are_rounded(scale, dtype):
     faint = (1e-3 * np.random.default_rng(0).standard_normal((4, 1, 78))).astype(dtype)
     np.testing.assert_allclose(scale(faint).std(axis=-1), 1, atol=1e-3)
@@ -210,7 +210,7 @@ def test_a_faint_flash_is_scaled_and_a_constant_one_is_zero_though_means_are_rou
     assert (scale(constant) == 0).all()
 
 
-@pytest.mark.parametrize("scaling", ["train", "robust"])
+@pytest.mark.parametrize("scaling", ["standardize", "robust"])
 def test_a_channel_that_is_constant_over_training_is_centred_and_not_divided(scaling):
     epochs = np.random.default_rng(0).standard_normal((20, 2, 78))
     epochs[:, 1] = 5.0
@@ -224,12 +224,12 @@ def test_robust_scaling_is_that_of_scikit_learn():
 
     epochs = np.random.default_rng(0).standard_normal((20, 3, 78)) * [[[1], [5], [9]]] + 4
     samples = epochs.swapaxes(1, 2).reshape(-1, 3)
-    for scaling, scaler in (("robust", RobustScaler()), ("train", StandardScaler())):
+    for scaling, scaler in (("robust", RobustScaler()), ("standardize", StandardScaler())):
         center, spread = channel_statistics(epochs, scaling)
         theirs = scaler.fit_transform(samples).reshape(20, 78, 3).swapaxes(1, 2)
         np.testing.assert_allclose(scale_channels(epochs, center, spread), theirs, atol=1e-9)
     with pytest.raises(InputError, match="no flash to learn from"):
-        channel_statistics(epochs[:0], "train")
+        channel_statistics(epochs[:0], "standardize")
 
 
 @pytest.mark.parametrize(("tmin", "tmax"), [(0.0, 0.65), (-0.2, 0.45), (0.1, 0.75)])

@@ -44,7 +44,7 @@ CHAINS = {
     "low-pass": {"l_freq": None},
     "before the flash": {"tmin": -0.1, "tmax": 0.5, "baseline": (-0.1, 0.0)},
     "average reference": {"reference": "average", "scaling": "center"},
-    "few channels": {"channels": ["2", "0"], "scaling": "train"},
+    "few channels": {"channels": ["2", "0"], "scaling": "standardize"},
     "steep": {"order": 12},
     "weak": {"order": 1},
     "no filter": {"l_freq": None, "h_freq": None},

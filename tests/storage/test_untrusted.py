@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import p300
-from p300.detector import TrainedDetector
+from p300.detector import Detector
 from p300.errors import InputError
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.simulation import simulate_recording
@@ -71,21 +71,21 @@ def test_a_bomb_goes_off_where_nobody_keeps_it_from_it(tmp_path):
 def test_a_bomb_in_a_checkpoint_does_not_go_off(checkpoint, fuse, place):
     path = checkpoint(lambda content: content.update({place: Bomb(fuse)}))
     with pytest.raises(InputError, match="cannot be read as a checkpoint"):
-        TrainedDetector.load(path)
+        Detector.load(path)
 
 
 def test_a_bare_pickle_is_no_checkpoint(tmp_path, fuse):
     (tmp_path / "checkpoint.pt").write_bytes(pickle.dumps(Bomb(fuse)))
     with pytest.raises(InputError, match="cannot be read as a checkpoint"):
-        TrainedDetector.load(tmp_path / "checkpoint.pt")
+        Detector.load(tmp_path / "checkpoint.pt")
 
 
 def test_a_bomb_in_an_interrupted_training_does_not_go_off_and_it_begins_anew(tmp_path, fuse):
     path = tmp_path / "1.ckpt"
-    torch.save({"key": "mine", "trainees": [Bomb(fuse)]}, path)
+    torch.save({"key": "mine", "fits": [Bomb(fuse)]}, path)
     assert SavedTraining(path, "mine").read() is None
-    torch.save({"key": "mine", "trainees": []}, path)
-    assert SavedTraining(path, "mine").read() == {"key": "mine", "trainees": []}
+    torch.save({"key": "mine", "fits": []}, path)
+    assert SavedTraining(path, "mine").read() == {"key": "mine", "fits": []}
 
 
 def test_a_bomb_in_the_cache_of_epochs_does_not_go_off_even_with_the_right_hash(tmp_path, fuse):
@@ -251,14 +251,14 @@ DAMAGED = [
 def test_a_checkpoint_with_one_thing_wrong_is_refused_in_a_sentence(checkpoint, change, words):
     path = checkpoint(change)
     with pytest.raises(InputError) as refused:
-        TrainedDetector.load(path)
+        Detector.load(path)
     text = str(refused.value)
     assert any(word in text for word in words.split("|")), text
     assert text.startswith(str(path)) and "\n" not in text
 
 
 def test_the_checkpoint_that_the_cases_break_is_good(checkpoint):
-    assert TrainedDetector.load(checkpoint()).n_parameters > 0
+    assert Detector.load(checkpoint()).n_parameters > 0
 
 
 def rewritten(path, change, method=zipfile.ZIP_STORED):
@@ -294,4 +294,4 @@ def test_a_checkpoint_that_is_cut_short_is_refused(content, tmp_path, share):
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match="cannot be read as a checkpoint"):
-        TrainedDetector.load(path)
+        Detector.load(path)

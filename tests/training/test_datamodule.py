@@ -30,22 +30,22 @@ def make_data(
     return epochs, data
 
 
-def steps_of(data, n_passes=0):
+def steps_of(data, n_epochs=0):
     """List the steps of a pass: for each network still in training its flashes."""
-    data.trainer.current_epoch = n_passes
+    data.trainer.current_epoch = n_epochs
     steps = [step for some in data.train_dataloader() for step in some]
     assert [number for number, _ in steps] == list(range(len(steps)))
     return [{k: rows.tolist() for k, rows in networks.items()} for _, networks in steps]
 
 
-def flashes_seen(data, n_passes=0, k=0):
-    return [row for step in steps_of(data, n_passes) for row in step.get(k, [])]
+def flashes_seen(data, n_epochs=0, k=0):
+    return [row for step in steps_of(data, n_epochs) for row in step.get(k, [])]
 
 
 def test_each_pass_sees_every_training_flash_once_and_no_other():
     _, data = make_data()
-    for n_passes in range(3):
-        assert sorted(flashes_seen(data, n_passes)) == list(range(7))
+    for n_epochs in range(3):
+        assert sorted(flashes_seen(data, n_epochs)) == list(range(7))
     assert [len(step[0]) for step in steps_of(data)] == [4, 3]
 
 

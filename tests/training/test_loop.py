@@ -21,7 +21,7 @@ from p300.models import CecottiCNN, EEGNet
 from p300.training.curves import network_loggers
 from p300.training.datamodule import EpochsDataModule
 from p300.training.loop import SavedTraining, train_networks
-from p300.training.module import Trainee
+from p300.training.module import NetworkFit
 
 pytestmark = [  # Lightning's own, as the commands ignore them
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
@@ -41,29 +41,29 @@ def make_epochs(size=0.7):
     return epochs
 
 
-def make_trainee(seed=0, kind=CecottiCNN, lr=3e-3):
+def make_network_fit(seed=0, kind=CecottiCNN, lr=3e-3):
     torch.manual_seed(seed)
     network = kind(n_chans=4, n_outputs=2, n_times=78, sfreq=120.0)
     optimizer = functools.partial(torch.optim.Adam, lr=lr)
-    return Trainee(network, CrossEntropy(IS_TARGET[TRAIN]), optimizer, TRAIN, VALIDATION, seed)
+    return NetworkFit(network, CrossEntropy(IS_TARGET[TRAIN]), optimizer, TRAIN, VALIDATION, seed)
 
 
 def train(
-    folder, trainees, epochs=None, *, callbacks=(), max_epochs=6, key="key", every_s=0.0, **more
+    folder, fits, epochs=None, *, callbacks=(), max_epochs=6, key="key", every_s=0.0, **more
 ):
     epochs = make_epochs() if epochs is None else epochs
     data = EpochsDataModule(
         epochs,
         IS_TARGET,
-        [t.train for t in trainees],
-        [t.validation for t in trainees],
+        [t.train for t in fits],
+        [t.validation for t in fits],
         batch_size=32,
-        seeds=[t.seed for t in trainees],
+        seeds=[t.seed for t in fits],
     )
     folder.mkdir(exist_ok=True)
     (folder / "networks").mkdir(exist_ok=True)
-    for k, trainee in enumerate(trainees):
-        trainee.loggers = network_loggers(folder, k + 1, None)
+    for k, fit in enumerate(fits):
+        fit.loggers = network_loggers(folder, k + 1, None)
 
     def trainer(callbacks_of_training, **options):
         return pl.Trainer(
@@ -76,7 +76,7 @@ def train(
         )
 
     return train_networks(
-        trainees,
+        fits,
         data,
         saved=SavedTraining(folder / "networks" / "1.ckpt", key, every_s),
         trainer=lambda callbacks, **options: trainer(callbacks, **options),
@@ -89,8 +89,8 @@ def logged_passes(folder, number=1):
     return table["epoch"].tolist()
 
 
-def weights_of(trainee):
-    return torch.cat([value.flatten() for value in trainee.network.state_dict().values()])
+def weights_of(fit):
+    return torch.cat([value.flatten() for value in fit.network.state_dict().values()])
 
 
 class Passes(pl.Callback):
@@ -106,59 +106,61 @@ class Passes(pl.Callback):
 
 
 def test_the_kept_weights_are_those_of_the_best_pass(tmp_path):
-    epochs, trainee = make_epochs(), make_trainee(lr=2e-2)
-    (found,) = train(tmp_path, [trainee], epochs, max_epochs=12)
+    epochs, fit = make_epochs(), make_network_fit(lr=2e-2)
+    (found,) = train(tmp_path, [fit], epochs, max_epochs=12)
     aucs = pd.read_csv(tmp_path / "networks" / "1" / "metrics.csv")["validation/auc"]
-    assert found["best_pass"] == aucs.argmax() + 1 < found["n_passes"] == len(aucs)
+    assert found["best_epoch"] == aucs.argmax() + 1 < found["n_epochs"] == len(aucs)
     with torch.inference_mode():
-        scores = trainee.loss.score(trainee.network(torch.as_tensor(epochs[VALIDATION])))
+        scores = fit.loss.score(fit.network(torch.as_tensor(epochs[VALIDATION])))
     assert roc_auc(IS_TARGET[VALIDATION], scores) == pytest.approx(found["validation/auc"])
     assert found["validation/auc"] == pytest.approx(aucs.max())
-    assert not trainee.network.training
+    assert not fit.network.training
 
 
 def test_the_best_pass_can_be_that_of_the_least_loss(tmp_path):
-    epochs, trainee = make_epochs(size=0.2), make_trainee(lr=2e-2)  # soon learned by heart
-    (found,) = train(tmp_path, [trainee], epochs, max_epochs=12, monitor="validation/loss")
+    epochs, fit = make_epochs(size=0.2), make_network_fit(lr=2e-2)  # soon learned by heart
+    (found,) = train(tmp_path, [fit], epochs, max_epochs=12, monitor="validation/loss")
     losses = pd.read_csv(tmp_path / "networks" / "1" / "metrics.csv")["validation/loss"]
-    assert found["best_pass"] == losses.argmin() + 1 < len(losses)
+    assert found["best_epoch"] == losses.argmin() + 1 < len(losses)
     assert found["validation/loss"] == pytest.approx(losses.min())
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])
 def test_training_on_one_class_only_is_refused(tmp_path, part):
-    trainee = make_trainee()
-    setattr(trainee, part, getattr(trainee, part) & ~IS_TARGET)
-    n = getattr(trainee, part).sum()
+    fit = make_network_fit()
+    setattr(fit, part, getattr(fit, part) & ~IS_TARGET)
+    n = getattr(fit, part).sum()
     with pytest.raises(InputError, match=f"the {part} part has 0 targets among {n} flashes"):
-        train(tmp_path, [make_trainee(), trainee])
+        train(tmp_path, [make_network_fit(), fit])
 
 
 def test_choosing_the_best_pass_by_test_results_is_refused(tmp_path):
     with pytest.raises(InputError, match="test result"):
-        train(tmp_path, [make_trainee()], monitor="test/auc")
+        train(tmp_path, [make_network_fit()], monitor="test/auc")
 
 
 def test_a_network_that_diverges_says_so_and_the_one_beside_it_goes_on(tmp_path):
-    trainees = [make_trainee(0), make_trainee(1)]
-    trainees[0].optimizer = functools.partial(torch.optim.SGD, lr=float("inf"))
-    diverged, found = train(tmp_path, trainees, max_epochs=8)
+    fits = [make_network_fit(0), make_network_fit(1)]
+    fits[0].optimizer = functools.partial(torch.optim.SGD, lr=float("inf"))
+    diverged, found = train(tmp_path, fits, max_epochs=8)
     assert isinstance(diverged, InputError)
     assert "after pass 1: training diverged; try a smaller learning rate" in str(diverged)
-    other = make_trainee(1)
+    other = make_network_fit(1)
     (alone,) = train(tmp_path / "alone", [other], max_epochs=8)
-    assert found["n_passes"] == alone["n_passes"] == 8
-    assert (weights_of(trainees[1]) - weights_of(other)).abs().max() < 1e-4
+    assert found["n_epochs"] == alone["n_epochs"] == 8
+    assert (weights_of(fits[1]) - weights_of(other)).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("kind", [CecottiCNN, EEGNet])
 def test_an_interrupted_training_ends_as_an_undisturbed_one(tmp_path, kind):
-    undisturbed = [make_trainee(k, kind) for k in range(2)]
+    undisturbed = [make_network_fit(k, kind) for k in range(2)]
     wanted = train(tmp_path / "whole", undisturbed)
     with pytest.raises(ConnectionError):
         callbacks = [Passes(interrupt=3)]
-        train(tmp_path / "parts", [make_trainee(k, kind) for k in range(2)], callbacks=callbacks)
-    resumed, passes = [make_trainee(k, kind) for k in range(2)], Passes()
+        train(
+            tmp_path / "parts", [make_network_fit(k, kind) for k in range(2)], callbacks=callbacks
+        )
+    resumed, passes = [make_network_fit(k, kind) for k in range(2)], Passes()
     found = train(tmp_path / "parts", resumed, callbacks=[passes])
     assert passes.n == 3 and found == wanted
     for k in range(2):
@@ -173,23 +175,23 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(tmp_path, kind):
 
 def test_a_network_that_had_stopped_before_an_interruption_stays_stopped(tmp_path):
     def make():
-        trainees = [make_trainee(0), make_trainee(1)]
-        trainees[1].optimizer = functools.partial(torch.optim.SGD, lr=0.0)
-        return trainees
+        fits = [make_network_fit(0), make_network_fit(1)]
+        fits[1].optimizer = functools.partial(torch.optim.SGD, lr=0.0)
+        return fits
 
     wanted = train(tmp_path / "whole", make(), patience=2)
     with pytest.raises(ConnectionError):
         train(tmp_path / "parts", make(), patience=2, callbacks=[Passes(interrupt=4)])
     assert train(tmp_path / "parts", make(), patience=2) == wanted
-    assert wanted[1]["n_passes"] == 3 and logged_passes(tmp_path / "parts", 2) == [0, 1, 2]
+    assert wanted[1]["n_epochs"] == 3 and logged_passes(tmp_path / "parts", 2) == [0, 1, 2]
 
 
 def test_a_training_that_has_ended_is_not_run_again(tmp_path):
-    wanted, trainee, passes = train(tmp_path, [make_trainee()]), make_trainee(), Passes()
-    assert train(tmp_path, [trainee], callbacks=[passes]) == wanted
-    other = make_trainee()
+    wanted, fit, passes = train(tmp_path, [make_network_fit()]), make_network_fit(), Passes()
+    assert train(tmp_path, [fit], callbacks=[passes]) == wanted
+    other = make_network_fit()
     train(tmp_path / "other", [other])
-    assert passes.n == 0 and torch.equal(weights_of(trainee), weights_of(other))
+    assert passes.n == 0 and torch.equal(weights_of(fit), weights_of(other))
     assert logged_passes(tmp_path) == list(range(6))
 
 
@@ -197,7 +199,7 @@ def test_a_training_that_has_ended_is_not_run_again(tmp_path):
 def test_a_file_that_is_not_of_this_training_is_not_used(tmp_path, what):
     key = "other" if what == "another training" else "key"
     with pytest.raises(ConnectionError):
-        train(tmp_path, [make_trainee(5)], callbacks=[Passes(interrupt=3)], key=key)
+        train(tmp_path, [make_network_fit(5)], callbacks=[Passes(interrupt=3)], key=key)
     path = tmp_path / "networks" / "1.ckpt"
     if what == "half a file":
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -205,15 +207,15 @@ def test_a_file_that_is_not_of_this_training_is_not_used(tmp_path, what):
         path.write_text("no file of PyTorch")
     elif what == "a list":
         torch.save([1, 2], path)
-    trainee, other, passes = make_trainee(), make_trainee(), Passes()
-    train(tmp_path, [trainee], callbacks=[passes])
+    fit, other, passes = make_network_fit(), make_network_fit(), Passes()
+    train(tmp_path, [fit], callbacks=[passes])
     train(tmp_path / "other", [other])
-    assert passes.n == 6 and torch.equal(weights_of(trainee), weights_of(other))
+    assert passes.n == 6 and torch.equal(weights_of(fit), weights_of(other))
 
 
 def test_an_interrupted_writing_leaves_the_one_before(tmp_path, monkeypatch):
     with pytest.raises(ConnectionError):
-        train(tmp_path, [make_trainee()], callbacks=[Passes(interrupt=3)])
+        train(tmp_path, [make_network_fit()], callbacks=[Passes(interrupt=3)])
     before = (tmp_path / "networks" / "1.ckpt").read_bytes()
 
     def killed(source, target):
@@ -221,13 +223,13 @@ def test_an_interrupted_writing_leaves_the_one_before(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched, pytest.raises(ConnectionError):
         patched.setattr(os, "replace", killed)
-        train(tmp_path, [make_trainee()])
+        train(tmp_path, [make_network_fit()])
     assert (tmp_path / "networks" / "1.ckpt").read_bytes() == before
 
 
 def test_a_training_is_not_written_more_often_than_asked(tmp_path):
     with pytest.raises(ConnectionError):
-        train(tmp_path, [make_trainee()], callbacks=[Passes(interrupt=3)], every_s=1e9)
+        train(tmp_path, [make_network_fit()], callbacks=[Passes(interrupt=3)], every_s=1e9)
     assert not list(tmp_path.rglob("*.ckpt*"))
 
 
@@ -317,12 +319,12 @@ def test_the_first_of_several_processes_says_how_good_a_pass_was(tmp_path, monke
         return {**found, "validation/auc": 0.5} if isinstance(found, dict) else found
 
     monkeypatch.setattr(pl.strategies.SingleDeviceStrategy, "broadcast", from_the_first)
-    (found,) = train(tmp_path, [make_trainee()], patience=2)
-    assert found == {"best_pass": 1, "n_passes": 3, "validation/auc": 0.5}
+    (found,) = train(tmp_path, [make_network_fit()], patience=2)
+    assert found == {"best_epoch": 1, "n_epochs": 3, "validation/auc": 0.5}
 
 
 def test_every_process_draws_its_own_dropout(tmp_path, monkeypatch):
-    first, second = make_trainee(kind=EEGNet), make_trainee(kind=EEGNet)
+    first, second = make_network_fit(kind=EEGNet), make_network_fit(kind=EEGNet)
     train(tmp_path / "first", [first], max_epochs=1)
     monkeypatch.setattr(pl.Trainer, "global_rank", 1)
     train(tmp_path / "second", [second], max_epochs=1)

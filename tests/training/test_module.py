@@ -18,7 +18,7 @@ from p300.training.augmentation import GaussianNoise
 from p300.training.curves import network_loggers
 from p300.training.datamodule import EpochsDataModule
 from p300.training.loop import SavedTraining, train_networks
-from p300.training.module import Trainee
+from p300.training.module import NetworkFit
 
 pytestmark = [  # Lightning's own, as the commands ignore them
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
@@ -42,24 +42,24 @@ def p300_epochs(size=1.0, seed=0):
     return epochs.astype(np.float32), is_target
 
 
-def make_trainee(is_target, *, seed=0, kind=CecottiCNN, train=TRAIN, loss=CrossEntropy, **more):
+def make_network_fit(
+    is_target, *, seed=0, kind=CecottiCNN, train=TRAIN, loss=CrossEntropy, **more
+):
     torch.manual_seed(seed)
     network = kind(n_chans=4, n_outputs=2, n_times=78, sfreq=120.0)
     more = {"optimizer": ADAM, "validation": VALIDATION, **more}
-    return Trainee(network, loss(is_target[train]), train=train, seed=seed, **more)
+    return NetworkFit(network, loss(is_target[train]), train=train, seed=seed, **more)
 
 
-def train(
-    folder, trainees, epochs, is_target, *, max_epochs=10, batch_size=32, options=(), **more
-):
+def train(folder, fits, epochs, is_target, *, max_epochs=10, batch_size=32, options=(), **more):
     data = EpochsDataModule(
         epochs,
         is_target,
-        [t.train for t in trainees],
-        [t.validation for t in trainees],
+        [t.train for t in fits],
+        [t.validation for t in fits],
         batch_size=batch_size,
-        seeds=[t.seed for t in trainees],
-        time_first=getattr(trainees[0].network, "reads_time_first", False),
+        seeds=[t.seed for t in fits],
+        time_first=getattr(fits[0].network, "reads_time_first", False),
     )
     trainer = functools.partial(
         pl.Trainer,
@@ -71,32 +71,32 @@ def train(
     )
     folder.mkdir(exist_ok=True)
     saved = SavedTraining(folder / "networks" / "1.ckpt", "key")
-    return train_networks(trainees, data, saved=saved, trainer=trainer, **more)
+    return train_networks(fits, data, saved=saved, trainer=trainer, **more)
 
 
-def scores_of(trainee, epochs):
+def scores_of(fit, epochs):
     with torch.inference_mode():
-        return trainee.loss.score(trainee.network(torch.as_tensor(epochs))).numpy()
+        return fit.loss.score(fit.network(torch.as_tensor(epochs))).numpy()
 
 
-def weights_of(trainee):
-    return torch.cat([value.flatten() for value in trainee.network.state_dict().values()])
+def weights_of(fit):
+    return torch.cat([value.flatten() for value in fit.network.state_dict().values()])
 
 
 def test_the_network_learns_a_p300_and_finds_it_in_new_flashes(tmp_path):
     epochs, is_target = p300_epochs()
-    trainee = make_trainee(is_target)
-    (found,) = train(tmp_path, [trainee], epochs, is_target)
-    assert roc_auc(is_target[360:], scores_of(trainee, epochs[360:])) > 0.9
+    fit = make_network_fit(is_target)
+    (found,) = train(tmp_path, [fit], epochs, is_target)
+    assert roc_auc(is_target[360:], scores_of(fit, epochs[360:])) > 0.9
     assert found["validation/auc"] > 0.9
 
 
 def test_permuted_labels_leave_the_network_at_chance(tmp_path):
     epochs, is_target = p300_epochs()
     shuffled = np.random.default_rng(1).permutation(is_target)
-    trainee = make_trainee(shuffled)
-    train(tmp_path, [trainee], epochs, shuffled)
-    auc = roc_auc(shuffled[360:], scores_of(trainee, epochs[360:]))
+    fit = make_network_fit(shuffled)
+    train(tmp_path, [fit], epochs, shuffled)
+    auc = roc_auc(shuffled[360:], scores_of(fit, epochs[360:]))
     assert abs(auc - 0.5) < 3 * 0.065  # three standard errors of 20 targets and 100 nontargets
 
 
@@ -109,29 +109,31 @@ def test_networks_side_by_side_learn_what_each_learns_alone(tmp_path, loss, augm
     options = {"loss": loss, "augmentations": augmentations}
 
     def make():
-        return [make_trainee(is_target, seed=k, train=s, **options) for k, s in enumerate(shares)]
+        return [
+            make_network_fit(is_target, seed=k, train=s, **options) for k, s in enumerate(shares)
+        ]
 
     together = make()
     found = train(tmp_path / "all", together, epochs, is_target, max_epochs=6)
-    for k, trainee in enumerate(make()):
-        (alone,) = train(tmp_path / str(k), [trainee], epochs, is_target, max_epochs=6)
+    for k, fit in enumerate(make()):
+        (alone,) = train(tmp_path / str(k), [fit], epochs, is_target, max_epochs=6)
         assert alone["validation/auc"] == pytest.approx(found[k]["validation/auc"], abs=1e-3)
-        difference = (weights_of(trainee) - weights_of(together[k])).abs().max()
+        difference = (weights_of(fit) - weights_of(together[k])).abs().max()
         start = make()[k]
-        learned = (weights_of(trainee) - weights_of(start)).abs().max()
+        learned = (weights_of(fit) - weights_of(start)).abs().max()
         assert difference < 1e-3 * learned  # rounding, which training amplifies
 
 
 def test_each_network_stops_by_its_own_validation_part(tmp_path):
     epochs, is_target = p300_epochs()
     hopeless = functools.partial(torch.optim.SGD, lr=0.0)  # never better than after pass 1
-    one, other = (make_trainee(is_target, seed=k) for k in (1, 2))
+    one, other = (make_network_fit(is_target, seed=k) for k in (1, 2))
     other.optimizer = hopeless
     kept = weights_of(other).clone()
     options = {"max_epochs": 8, "patience": 3, "monitor": "validation/loss"}
     found = train(tmp_path, [one, other], epochs, is_target, **options)
-    assert found[1]["n_passes"] == 4 and found[1]["best_pass"] == 1
-    assert found[0]["n_passes"] == 8 and found[0]["best_pass"] > 4
+    assert found[1]["n_epochs"] == 4 and found[1]["best_epoch"] == 1
+    assert found[0]["n_epochs"] == 8 and found[0]["best_epoch"] > 4
     assert torch.equal(weights_of(other), kept)
 
 
@@ -145,34 +147,34 @@ def test_weights_are_held_to_their_bounds_after_every_step(tmp_path):
                 self.final_layer.weight.clamp_(-0.01, 0.01)
 
     epochs, is_target = p300_epochs()
-    trainees = [make_trainee(is_target, seed=k, kind=Bounded) for k in range(2)]
-    train(tmp_path, trainees, epochs, is_target, max_epochs=2, batch_size=48)
-    for trainee in trainees:
-        assert trainee.network.n_calls == 2 * 5
-        assert trainee.network.final_layer.weight.abs().max() <= 0.01
+    fits = [make_network_fit(is_target, seed=k, kind=Bounded) for k in range(2)]
+    train(tmp_path, fits, epochs, is_target, max_epochs=2, batch_size=48)
+    for fit in fits:
+        assert fit.network.n_calls == 2 * 5
+        assert fit.network.final_layer.weight.abs().max() <= 0.01
 
 
 def test_the_papers_rates_reach_the_optimizer_and_no_other_network():
     loss, rows = LogisticSquareError([True, False]), np.ones(2, bool)
     optimizer = torch.optim.SGD
-    trainee = Trainee(CecottiCNN(64), loss, optimizer, rows, rows, layer_rate=0.2)
-    rates = [group["lr"] for group in trainee.make_optimizer().param_groups]
+    fit = NetworkFit(CecottiCNN(64), loss, optimizer, rows, rows, layer_rate=0.2)
+    rates = [group["lr"] for group in fit.make_optimizer().param_groups]
     assert np.round(rates, 5).tolist() == [0.00064, 0.01849, 0.01155, 0.02]
-    trainee = Trainee(nn.Linear(2, 2), loss, optimizer, rows, rows, layer_rate=0.2)
+    fit = NetworkFit(nn.Linear(2, 2), loss, optimizer, rows, rows, layer_rate=0.2)
     with pytest.raises(InputError, match="protocol=modern"):
-        trainee.make_optimizer()
+        fit.make_optimizer()
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy, LogisticSquareError])
 @pytest.mark.parametrize("n_networks", [1, 2])
 def test_both_losses_are_logged_per_flash(tmp_path, loss, n_networks):
     epochs, is_target = p300_epochs()
-    trainees = [make_trainee(is_target, seed=k, loss=loss) for k in range(n_networks)]
-    for k, trainee in enumerate(trainees):
-        trainee.optimizer = functools.partial(torch.optim.SGD, lr=0.0)
-        trainee.loggers = network_loggers(tmp_path, k + 1, None)
-    train(tmp_path, trainees, epochs, is_target, max_epochs=1, batch_size=24)
-    for k, trainee in enumerate(trainees):
+    fits = [make_network_fit(is_target, seed=k, loss=loss) for k in range(n_networks)]
+    for k, fit in enumerate(fits):
+        fit.optimizer = functools.partial(torch.optim.SGD, lr=0.0)
+        fit.loggers = network_loggers(tmp_path, k + 1, None)
+    train(tmp_path, fits, epochs, is_target, max_epochs=1, batch_size=24)
+    for k, fit in enumerate(fits):
         (logged,) = pd.read_csv(tmp_path / "networks" / str(k + 1) / "metrics.csv").to_dict(
             "records"
         )
@@ -181,7 +183,7 @@ def test_both_losses_are_logged_per_flash(tmp_path, loss, n_networks):
                 torch.as_tensor(epochs[rows]), torch.as_tensor(is_target[rows]), strict=True
             )
             with torch.inference_mode():
-                each = [trainee.loss(trainee.network(x[None]), y[None]) for x, y in pairs]
+                each = [fit.loss(fit.network(x[None]), y[None]) for x, y in pairs]
             assert logged[f"{part}/loss"] == pytest.approx(np.mean(each), rel=1e-4)
 
 
@@ -189,11 +191,11 @@ def test_chance_in_training_follows_from_the_seed_alone(tmp_path):
     epochs, is_target = p300_epochs()
 
     def learned(folder, seed, network_seed=0):
-        trainee = make_trainee(is_target, seed=network_seed, kind=EEGNet)  # which has dropout
-        trainee.seed = seed
+        fit = make_network_fit(is_target, seed=network_seed, kind=EEGNet)  # which has dropout
+        fit.seed = seed
         torch.manual_seed(np.random.default_rng().integers(1000))
-        train(folder, [trainee], epochs, is_target, max_epochs=2)
-        return weights_of(trainee)
+        train(folder, [fit], epochs, is_target, max_epochs=2)
+        return weights_of(fit)
 
     first = learned(tmp_path / "a", 1)
     assert torch.equal(first, learned(tmp_path / "b", 1))
@@ -208,11 +210,11 @@ def test_a_precision_that_scales_the_loss_is_refused(tmp_path):
     epochs, is_target = p300_epochs()
     with pytest.raises(InputError, match="16-mixed; expected 32-true or bf16-mixed"):
         options = {"plugins": [Scaled()]}
-        train(tmp_path, [make_trainee(is_target)], epochs, is_target, options=options)
+        train(tmp_path, [make_network_fit(is_target)], epochs, is_target, options=options)
 
 
 def test_half_precision_of_the_wide_range_learns_a_p300(tmp_path):
     epochs, is_target = p300_epochs()
-    trainee = make_trainee(is_target)
-    (found,) = train(tmp_path, [trainee], epochs, is_target, options={"precision": "bf16-mixed"})
+    fit = make_network_fit(is_target)
+    (found,) = train(tmp_path, [fit], epochs, is_target, options={"precision": "bf16-mixed"})
     assert found["validation/auc"] > 0.9

@@ -108,7 +108,7 @@ def make_epochs(text="ABCDEFG"):
 def pretend_to_fit(planned):
     """Give detectors with nothing to learn, as if fitted as planned."""
     return [
-        (Member(Amplitude(), dict(plan.model), "CrossEntropy"), {"best_pass": 3})
+        (Member(Amplitude(), dict(plan.model), "CrossEntropy"), {"best_epoch": 3})
         if plan.model is MODELS["a"]
         else (Member(LoudTargets(), dict(plan.model)), {})
         for plan in planned
@@ -147,7 +147,7 @@ def test_a_network_stays_for_each_fold_and_a_classical_detector_as_fitted_to_eve
     fitted = pretend_to_fit(planned)
     members, offset, records, _ = stack.combine(epochs, rows, planned, fitted)
     assert [r["name"] for r in records] == ["a"] * 5 + ["b"]
-    assert [r.get("best_pass") for r in records] == [3] * 5 + [None]
+    assert [r.get("best_epoch") for r in records] == [3] * 5 + [None]
     assert members == [member for member, _ in fitted[:5]] + [fitted[-1][0]]
     assert len({m.weight for m in members[:5]}) == 1
     scores = sum(m.weight * m.score(epochs.data) for m in members) + offset

@@ -17,7 +17,7 @@ from p300.metrics import brier_score, calibration_error
 if TYPE_CHECKING:
     import pandas as pd
 
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
     from p300.experiments.benchmark.cells import Cell
 
 
@@ -52,7 +52,7 @@ def condition(cell: Cell) -> tuple[str, int | None]:
 
 def read_cell(cell: Cell) -> Finding:
     """Read a finished cell: its results, its test scores, the text it read."""
-    from p300.detector import TrainedDetector
+    from p300.detector import Detector
     from p300.experiments.results import read_scores
     from p300.spelling import accuracy_by_repetition, spell, timing
 
@@ -61,7 +61,7 @@ def read_cell(cell: Cell) -> Finding:
     test = scores[scores["part"].eq("test") & scores["is_target"].notna()].reset_index(drop=True)
     if not len(test):
         raise InputError(f"{cell.folder}: no labelled test flash, nothing to summarise")
-    detector = TrainedDetector.load(cell.folder)
+    detector = Detector.load(cell.folder)
     is_target, score = test["is_target"].to_numpy(bool), test["score"].to_numpy()
     n_train = int(scores["part"].eq("train").sum())
     share = float(scores.loc[scores["part"].eq("train"), "is_target"].mean())
@@ -98,7 +98,7 @@ def read_cell(cell: Cell) -> Finding:
     return Finding(cell, record, test, spelled)
 
 
-def prior_log_odds(detector: TrainedDetector, share: float) -> float:
+def prior_log_odds(detector: Detector, share: float) -> float:
     """Tell what to add to a detector's scores to make them log odds of a target.
 
     Detectors reckon with equally frequent classes, unless they were calibrated or trained
@@ -106,7 +106,7 @@ def prior_log_odds(detector: TrainedDetector, share: float) -> float:
 
     Parameters
     ----------
-    detector : TrainedDetector
+    detector : Detector
         With the configuration of its run.
     share : float
         Of targets among the training flashes.
@@ -117,7 +117,7 @@ def prior_log_odds(detector: TrainedDetector, share: float) -> float:
     return math.log(share / (1 - share)) if reckons_equal else 0.0
 
 
-def score_time_ms(detector: TrainedDetector, n_calls: int = 30) -> float:
+def score_time_ms(detector: Detector, n_calls: int = 30) -> float:
     """Measure how long a detector takes to score one preprocessed flash alone, as a live one must.
 
     Returns
@@ -135,7 +135,7 @@ def score_time_ms(detector: TrainedDetector, n_calls: int = 30) -> float:
     return 1e3 * float(np.median(spent[3:]))
 
 
-def _measured_once(folder: Path, detector: TrainedDetector) -> float:
+def _measured_once(folder: Path, detector: Detector) -> float:
     """Keep the time of the first measurement, so that a summary made again is the same."""
     from p300.experiments.results import write_json
 

@@ -21,7 +21,7 @@ from p300.errors import InputError
 from p300.experiments.benchmark.cells import Cell
 from p300.experiments.configuration import conf_dir
 from p300.experiments.folder import is_finished, sentence
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 from p300.terminal import quietly, step
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
                 failures[cell] = sentence(error)
                 with contextlib.suppress(OSError):  # a full disk, perhaps the failure itself
                     cell.folder.mkdir(parents=True, exist_ok=True)
-                    with whole_file(cell.folder / "error.txt") as file:
+                    with atomic_write(cell.folder / "error.txt") as file:
                         file.write(failures[cell] + "\n")
                 log.warning("%d of %d, %s seed %d: failed", k, len(cells), where, cell.seed)
                 done.advance()

@@ -25,7 +25,7 @@ from p300.metrics import (
     signed_rank_test,
     weighted_auc,
 )
-from p300.storage.files import whole_file
+from p300.storage.files import atomic_write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,7 @@ def write_summary(
 
     findings = [read_cell(cell) for cell in cells]
     table = pd.DataFrame([f.record for f in findings])
-    with whole_file(folder / "cells.csv") as file:
+    with atomic_write(folder / "cells.csv") as file:
         table.to_csv(file, index=False)
     planned = [*cells, *failures]
     parts = []
@@ -69,15 +69,15 @@ def write_summary(
         here = [f for f in findings if condition(f.cell) == key]
         parts.append(summarize(here, labels, reference=reference, n_draws=n_draws))
     summary = pd.concat([p for p in parts if len(p)] or parts, ignore_index=True)
-    with whole_file(folder / "summary.csv") as file:
+    with atomic_write(folder / "summary.csv") as file:
         summary.to_csv(file, index=False)
     failed = {os.path.relpath(c.folder, folder): why for c, why in failures.items()}
     text = markdown(summary, reference, failed)
-    with whole_file(folder / "summary.md") as file:
+    with atomic_write(folder / "summary.md") as file:
         file.write(text)
     if len(summary):
         for name, draw in (("auc", auc_figure), ("accuracy", accuracy_figure)):
-            with whole_file(folder / f"{name}.png", "wb") as file:
+            with atomic_write(folder / f"{name}.png", "wb") as file:
                 draw(summary).savefig(file, format="png", dpi=150)
     return text
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from p300 import __version__
 from p300.experiments.folder import can_go_on, finished_runs, objective, read_results, run_key
-from p300.storage.files import LOCK, alone, whole_file
+from p300.storage.files import LOCK, atomic_write, folder_lock
 
 log = logging.getLogger("p300.experiments.folder")
 
@@ -72,7 +72,7 @@ class Job:
         self.fail(reason)
         with contextlib.suppress(OSError):  # a full disk, perhaps the reason itself
             self.folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(self.folder / "error.txt") as file:
+            with atomic_write(self.folder / "error.txt") as file:
                 file.write(reason + "\n")
 
 
@@ -93,10 +93,10 @@ class Sweep:
             log.info("%s is at work in %s; waiting for its end", holder, self.folder)
 
         self.locks = contextlib.ExitStack()
-        self.locks.enter_context(alone(self.folder, tell))
+        self.locks.enter_context(folder_lock(self.folder, tell))
         # workers outlive a conductor that is killed: each ends the job it has begun
         for lock in sorted(self.folder.glob(f"*/**/{LOCK}")):
-            with alone(lock.parent, tell):
+            with folder_lock(lock.parent, tell):
                 pass
 
 

@@ -44,7 +44,7 @@ def filter_pieces(source, modal, tape, *, stride, first):
     for piece in pieces:
         piece.load()
         if not modal.is_two_sided:
-            past = piece.hand_past_on(past)
+            past = piece.propagate_forward(past)
         piece.write(tape, modal.output(piece.n, stride=stride, first=first))
         yield
     source.check_finite(past)
@@ -74,10 +74,10 @@ def _find_states(source, modal, pieces) -> np.ndarray:
     past = modal.state_before(source.read(0, n_ends))
     for piece in pieces:
         piece.load()
-        past = piece.hand_past_on(past)
+        past = piece.propagate_forward(past)
     future = modal.state_after(source.read(source.n_samples - n_ends, n_ends), past)
     for piece in pieces[::-1]:
-        future = piece.hand_future_on(future)
+        future = piece.propagate_backward(future)
     return past
 
 
@@ -112,21 +112,23 @@ class _Piece:
         self._level = level * self._modal.steady  # (n_chans, n_modes), or 0
         self._is_loaded = self._name != "any"
 
-    def hand_past_on(self, past) -> np.ndarray:
+    def propagate_forward(self, past) -> np.ndarray:
         """Carry the state of the past from block to block, and return it after the last."""
         modal, scratch = self._modal, self._source.scratch
         n_chans, size = self._source.n_chans, 2 * len(modal.poles)
         added = scratch.array("added", (n_chans, self.n_blocks, modal.n_states))
-        small_products(self._blocks[..., : self.n], modal.drive(self.n), out=added.swapaxes(0, 1))
-        states, past = self._hand_on(added[..., :size], past)
+        small_products(
+            self._blocks[..., : self.n], modal.input_matrix(self.n), out=added.swapaxes(0, 1)
+        )
+        states, past = self._propagate(added[..., :size], past)
         self._states = [states]
         if modal.is_two_sided:
             self._added_by_future = added[..., size:].copy()
         return past
 
-    def hand_future_on(self, future) -> np.ndarray:
+    def propagate_backward(self, future) -> np.ndarray:
         """Carry the state of the future from block to block, and return it before the first."""
-        states, future = self._hand_on(self._added_by_future[:, ::-1], future)
+        states, future = self._propagate(self._added_by_future[:, ::-1], future)
         self._states.append(states[::-1])
         del self._added_by_future
         return future
@@ -142,7 +144,7 @@ class _Piece:
         filtered = filtered.reshape(len(filtered), self.n_blocks, -1)
         small_products(self._blocks, output, out=filtered.swapaxes(0, 1))
 
-    def _hand_on(self, added, state) -> tuple[np.ndarray, np.ndarray]:
+    def _propagate(self, added, state) -> tuple[np.ndarray, np.ndarray]:
         """Carry a state over blocks.
 
         Parameters
@@ -167,20 +169,20 @@ class _Piece:
         by_group[:, :-1] = added[:, :-n_last].reshape(n_chans, n_groups - 1, GROUP, size)
         by_group[:, -1, :n_last] = added[:, -n_last:]
         known = known.reshape(n_groups, n_chans, -1)
-        carry = modal.carry(self.n, GROUP)
+        transition = modal.transition(self.n, GROUP)
         if n_groups > 1:  # what is known at the start of each group
             starts = np.empty((n_chans, n_groups, size), np.float32)
             starts[:, 0] = known[0, :, :size]
             added = starts[:, 1:].swapaxes(0, 1)
-            small_products(known[:-1, :, size:], carry[size:, -size:], out=added)
+            small_products(known[:-1, :, size:], transition[size:, -size:], out=added)
             starts = starts.reshape(n_chans, -1)
             handed = np.empty_like(starts)
-            from_group = modal.carry(self.n * GROUP, n_groups - 1)
+            from_group = modal.transition(self.n * GROUP, n_groups - 1)
             small_products(starts, from_group, out=handed)
             known[..., :size] = handed.reshape(n_chans, n_groups, size).swapaxes(0, 1)
         states = np.empty((n_groups, n_chans, GROUP * size), np.float32)
-        small_products(known[..., :-size], carry[:-size, :-size], out=states)
-        last = known[-1] @ carry[:, n_last * size : (n_last + 1) * size]
+        small_products(known[..., :-size], transition[:-size, :-size], out=states)
+        last = known[-1] @ transition[:, n_last * size : (n_last + 1) * size]
         states = states.reshape(n_groups, n_chans, GROUP, size).swapaxes(1, 2)
         states = states.reshape(n_groups * GROUP, n_chans, size)[:n_blocks]
         return states, last.astype(np.float64).view(np.complex128) + self._level

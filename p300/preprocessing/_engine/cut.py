@@ -77,7 +77,7 @@ def cut_recording(recording, rows, chain, finish):
 
 def _cut_segment(source, chain, tape, starts, where, finish, epochs, is_rejected) -> None:
     """Cut the epochs of one segment, in the order of time, to the places ``where``."""
-    stride, first = chain.sampling.thinning(starts)
+    stride, first = chain.sampling.decimation(starts)
     sampling = replace(chain.sampling, sfreq_in=chain.rate / stride)
     starts = (starts - first) / stride
     begin, stop = sampling.span(starts)

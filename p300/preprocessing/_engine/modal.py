@@ -86,7 +86,7 @@ class ModalFilter:
         powers = self.poles[:, None] ** np.arange(n - 1)
         return self.gain * np.r_[self._direct, (self._weights @ powers).real][:n]
 
-    def drive(self, n) -> np.ndarray:
+    def input_matrix(self, n) -> np.ndarray:
         """Make the matrix that tells what ``n`` samples add to the states.
 
         Returns
@@ -94,7 +94,7 @@ class ModalFilter:
         ndarray of float32, shape (n, n_states)
             Real and imaginary parts in turn; of the past first, then of the future.
         """
-        return self._kept(self._make_drive, n)
+        return self._kept(self._make_input_matrix, n)
 
     def output(self, n, *, stride, first) -> np.ndarray:
         """Make the matrix that filters a block: ``[samples, states] @ matrix``.
@@ -128,7 +128,7 @@ class ModalFilter:
             self._matrices[key] = make(*size).astype(np.float32)
         return self._matrices[key]
 
-    def _make_drive(self, n):
+    def _make_input_matrix(self, n):
         j = np.arange(n)[:, None]
         past, future = self.poles ** (n - 1 - j), self.poles**j  # (n, n_modes)
         return _real_columns(np.concatenate([past, future] if self.is_two_sided else [past], 1))
@@ -145,7 +145,7 @@ class ModalFilter:
             samples, states = np.where(lag >= 0, samples, 0), past
         return np.concatenate([samples, _real_columns(states.conj()).T])
 
-    def carry(self, n, n_blocks) -> np.ndarray:
+    def transition(self, n, n_blocks) -> np.ndarray:
         """Make the matrix that hands states on through blocks of ``n`` samples.
 
         Returns
@@ -154,16 +154,16 @@ class ModalFilter:
             ``[state, added by block 0, by block 1, …] @ matrix`` are the states before block 0,
             before block 1, …, and after the last.
         """
-        return self._kept(self._make_carry, n, n_blocks)
+        return self._kept(self._make_transition, n, n_blocks)
 
-    def _make_carry(self, n, n_blocks):
+    def _make_transition(self, n, n_blocks):
         turns = [_rotation(self.poles ** (n * k)) for k in range(n_blocks + 1)]
         nothing = np.zeros_like(turns[0])
         every = range(n_blocks + 1)
         return np.block([[turns[k - i] if i <= k else nothing for k in every] for i in every])
 
     def _make_step(self, n):
-        states = np.concatenate([self._make_drive(n).T, _rotation(self.poles**n).T], axis=1)
+        states = np.concatenate([self._make_input_matrix(n).T, _rotation(self.poles**n).T], axis=1)
         return np.concatenate([self._make_output(n, 1, 0).T, states])
 
     def state_before(self, head) -> np.ndarray:

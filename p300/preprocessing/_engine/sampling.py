@@ -82,7 +82,7 @@ class Sampling:
         margin = np.where(is_picked, 0, self.half_width)
         return whole - np.maximum(margin - 1, 0), whole + last + 1 + margin
 
-    def thinning(self, starts) -> tuple[int, int]:
+    def decimation(self, starts) -> tuple[int, int]:
         """Tell which samples are enough to take epochs from: ``first, first + stride, …``."""
         whole, rest = self.split(starts)
         if not self.is_picking or rest.any():

@@ -1,0 +1,5 @@
+"""``python -m p300``: the command ``p300`` where it is not on the path."""
+
+from p300.cli import main
+
+main()
