@@ -1,7 +1,10 @@
-"""The launcher that stands before the chosen one, so that sweeps continue and outlive failures.
+"""A launcher around the chosen one, so that sweeps continue after interruptions and failures.
 
-It lies here because Hydra takes launchers from ``hydra_plugins`` only. ``hydra.callbacks`` of
-``conf/train.yaml`` puts it in place, before whichever launcher was chosen.
+It is here because Hydra takes launchers only from ``hydra_plugins``. ``hydra.callbacks`` of
+``conf/train.yaml`` puts it around the launcher that was chosen.
+
+Hydra imports this module for all of its commands, also those of other packages, so it imports
+only light modules at its head.
 """
 
 from __future__ import annotations
@@ -15,42 +18,45 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import CompactHydraException
 from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
+from omegaconf import OmegaConf, open_dict, read_write
+
+from p300.experiments.folder import fingerprint, sentence
+from p300.experiments.sweep import jobs as sweep_jobs
+from p300.experiments.sweep.slurm import launch_and_wait, wait_for_earlier
 
 log = logging.getLogger("p300.experiments.folder")
 
 
 class SweepCallback(Callback):
-    """Put :class:`SweepLauncher` before the chosen launcher when a sweep of trainings starts."""
+    """Hydra's callback that puts :class:`SweepLauncher` around the chosen launcher."""
 
     def on_multirun_start(self, config, **_) -> None:
-        """Do so."""
-        from omegaconf import open_dict, read_write
-
-        from p300.experiments.sweep.jobs import current
-
+        """Change the launcher in the configuration when a sweep of trainings starts."""
         if config.hydra.job.name != "train":
-            return  # another command that takes the same configuration
-        current().folder = Path(config.hydra.sweep.dir)
+            return  # another command with the same configuration
+        sweep_jobs.current().folder = Path(config.hydra.sweep.dir)
         with read_write(config), open_dict(config):
             config.hydra.launcher = {
                 "_target_": "hydra_plugins.p300_launcher.SweepLauncher",
                 "_recursive_": False,
                 "launcher": config.hydra.launcher,
             }
-            if is_optuna(config):  # its sweeper minimises, and ends at the first failure
+            if is_optuna(config):  # by default it minimises, and ends at the first failure
                 config.hydra.sweeper.direction = "maximize"
                 config.hydra.sweeper.max_failure_rate = 1.0
                 sampler = config.hydra.sweeper.sampler
-                if sampler.get("seed", 0) is None:  # a search goes on if it proposes the same
+                if sampler.get("seed", 0) is None:  # a search can go on if it proposes the same
                     sampler.seed = 0
 
 
 class SweepLauncher(Launcher):
-    """Launch what is not finished, and give the sweeper a result for every job.
+    """A launcher that runs the unfinished jobs, and returns a result for every job.
 
     Parameters
     ----------
@@ -62,10 +68,7 @@ class SweepLauncher(Launcher):
         self.launcher = launcher
 
     def setup(self, *, hydra_context, task_function, config) -> None:
-        """Make the chosen launcher."""
-        from hydra.core.plugins import Plugins
-        from omegaconf import open_dict, read_write
-
+        """Build the chosen launcher."""
         self.config, self.context = config, hydra_context
         self.loader = hydra_context.config_loader
         config = copy.deepcopy(config)
@@ -79,11 +82,7 @@ class SweepLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Launch the jobs whose configuration has no finished run in the sweep's folder."""
-        from p300.experiments.sweep import jobs as sweep_jobs
-
         if self._is_submitit():
-            from p300.experiments.sweep.slurm import wait_for_earlier
-
             wait_for_earlier(self.inner)
         sweep_jobs.current().keep_others_out()
         jobs = [self._plan(initial_job_idx + k, list(o)) for k, o in enumerate(job_overrides)]
@@ -106,12 +105,6 @@ class SweepLauncher(Launcher):
 
     def _plan(self, number: int, overrides: list[str]):
         """Compose a job as its launcher will, to know its configuration and folder."""
-        from hydra.core.hydra_config import HydraConfig
-        from omegaconf import OmegaConf, open_dict
-
-        from p300.experiments.folder import fingerprint
-        from p300.experiments.sweep.jobs import Job
-
         config = self.loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.num, config.hydra.job.id = number, str(number)
@@ -121,15 +114,11 @@ class SweepLauncher(Launcher):
         with open_dict(config):
             del config["hydra"]
         key = fingerprint(OmegaConf.to_container(config, resolve=True))
-        return Job(number, overrides, key, folder, composed)
+        return sweep_jobs.Job(number, overrides, key, folder, composed)
 
     def _run(self, pending) -> None:
-        """Run every job to its end; those that leave neither results nor a reason get one."""
-        from p300.experiments.sweep.jobs import settle
-
+        """Run every job to its end; set a reason for those that leave no results and no reason."""
         if self._is_submitit():
-            from p300.experiments.sweep.slurm import launch_and_wait
-
             launch_and_wait(self.inner, pending, [self._overrides(job) for job in pending])
             return
         waiting = list(pending)
@@ -137,22 +126,22 @@ class SweepLauncher(Launcher):
             try:
                 self._launch(waiting)
                 break
-            except Exception as error:  # a process died, and took its neighbours with it
-                lost = settle(waiting)
+            except Exception as error:  # a process was killed, and with it those beside it
+                lost = sweep_jobs.settle(waiting)
                 begun = [job for job in lost if job.folder.exists()]
                 if not begun:
                     raise
-                log.warning("a process was killed; what ran then is tried again, one by one")
+                log.warning("a process was killed; the jobs it stopped are tried again one by one")
                 died = error
             for job in begun:
                 try:
                     self._launch([job])
                 except Exception as error:
                     died = error
-                if settle([job]):
+                if sweep_jobs.settle([job]):
                     job.lose(killed(died))
             waiting = [job for job in lost if job not in begun]
-        for job in settle(pending):
+        for job in sweep_jobs.settle(pending):
             job.lose("it left neither results nor a reason")
 
     def _is_submitit(self) -> bool:
@@ -160,16 +149,14 @@ class SweepLauncher(Launcher):
 
     def _launch(self, jobs) -> None:
         if isinstance(self.inner, BasicLauncher):
-            from p300.experiments.sweep.batches import train_here
+            from p300.experiments.sweep.batches import train_here  # heavy: it trains
 
             train_here(jobs, self._composed, self.context, self.config)
         else:
             self.inner.launch([self._overrides(job) for job in jobs], jobs[0].number)
 
     def _composed(self, job):
-        """Give the whole configuration of a job, with the folder that was found for it."""
-        from omegaconf import read_write
-
+        """Return the whole configuration of a job, with the folder that was found for it."""
         config = pickle.loads(job.composed)
         with read_write(config.hydra):
             config.hydra.sweep.subdir = self._subfolder(job)
@@ -182,7 +169,7 @@ class SweepLauncher(Launcher):
         return [*job.overrides, f"hydra.sweep.subdir={quoted(self._subfolder(job))}"]
 
     def _returned(self, job) -> JobReturn:
-        """Give a sweeper what it can go on with."""
+        """Build the result of a job, with which a sweeper can go on."""
         if not (is_optuna(self.config) and math.isnan(job.value)):
             returned = JobReturn(overrides=list(job.overrides), status=JobStatus.COMPLETED)
             returned.return_value = job.value
@@ -192,7 +179,7 @@ class SweepLauncher(Launcher):
         return NoValue(job.reason)  # a value of nan would end Optuna's sweeper
 
     def _check_search(self, jobs) -> None:
-        """End a search that found nothing in a sentence; Optuna would in a traceback."""
+        """End a search that found nothing with one sentence; Optuna would show a traceback."""
         if len(jobs) >= self.config.hydra.sweeper.n_trials and all(
             math.isnan(job.value) for job in jobs
         ):
@@ -200,7 +187,7 @@ class SweepLauncher(Launcher):
 
 
 class NoValue(JobReturn):
-    """What Optuna's sweeper takes for a failed run."""
+    """A result that Optuna's sweeper takes for a failed run."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(status=JobStatus.FAILED)
@@ -213,25 +200,23 @@ class NoValue(JobReturn):
 
 
 def is_optuna(config) -> bool:
-    """Tell whether Optuna's sweeper was chosen."""
+    """Return whether Optuna's sweeper was chosen."""
     return config.hydra.sweeper._target_.startswith("hydra_plugins.hydra_optuna_sweeper.")
 
 
 def killed(error: BaseException) -> str:
-    """Say in one sentence that a process ended before its run did.
+    """Describe in one sentence that a process ended before its run did.
 
     Examples
     --------
     >>> killed(RuntimeError("The exit codes of the workers are {SIGKILL(-9)}"))
-    'its process was killed (SIGKILL), as the system does where memory is short'
+    'its process was killed (SIGKILL), as the system does when memory runs out'
     """
-    from p300.experiments.folder import sentence
-
     if isinstance(error, OSError):  # of a training in this process, which could not be saved
         return sentence(error)
     signals = re.findall(r"SIG[A-Z]+", str(error))
     if signals == ["SIGKILL"]:
-        return "its process was killed (SIGKILL), as the system does where memory is short"
+        return "its process was killed (SIGKILL), as the system does when memory runs out"
     named = ", ".join(dict.fromkeys(signals)) or type(error).__name__
     return f"its process ended before the run did ({named})"
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 
 from p300 import __version__
 from p300.experiments.configuration import conf_dir
 
-#: Command, its one line, what it does at length.
+#: Command, its one line, and what it does in detail.
 COMMANDS = {
     "train": (
-        "train a detector, keep its best pass, spell the held-out text",
+        "train a detector, keep its best training epoch, spell the held-out text",
         """\
 Reads a recording, splits it, preprocesses it, trains, and prints the text read from the test
 part after 1, 2, … repetitions. Without arguments: CNN-1 on a simulated recording.
@@ -33,8 +32,9 @@ results.json.""",
     "evaluate": (
         "score a recording with a trained detector",
         """\
-Loads the checkpoint of a run folder, scores a recording and prints the text read from it, by
-numbers of repetitions and by rules that end a character as soon as its symbol is sure.
+Loads the checkpoint of a run folder, scores a recording and prints the text read from it, after
+each number of repetitions and with stopping rules, which end a character as soon as its symbol is
+sure.
 
   p300 evaluate run=runs/simulation/cnn1/2026-01-31_12-00-00      the run's own test part
   p300 evaluate run=RUN data=bci2_iib                             all of another recording
@@ -43,7 +43,7 @@ numbers of repetitions and by rules that end a character as soon as its symbol i
   p300 evaluate run=RUN stopping.idle_prior=0.5                   rules may read no symbol""",
     ),
     "reproduce": (
-        "make the paper's tables, measured beside printed",
+        "compute the paper's tables, measured beside printed",
         """\
 Trains the paper's seven classifiers on both subjects of BCI Competition III data set II and
 writes its tables beside the printed figures. Where the competition's files are not found,
@@ -53,7 +53,7 @@ full-size files are simulated, and every table says so. Finished runs are not ru
   p300 reproduce overrides=[protocol=paper]""",
     ),
     "compare": (
-        "tabulate finished runs: mean and spread over seeds",
+        "tabulate finished runs: mean and standard deviation over seeds",
         """\
 Prints a Markdown table of every finished run below the folders named (default: runs).
 
@@ -64,7 +64,7 @@ Prints a Markdown table of every finished run below the folders named (default: 
         """\
 Trains every experiment on every task with every seed, pools folds per subject, and writes
 cells.csv, summary.csv, summary.md, auc.png and accuracy.png. Finished cells are kept: the same
-command goes on where it was interrupted, tries again what failed, and runs what changed.
+command continues after an interruption, tries failed cells again, and runs changed ones.
 
   p300 benchmark                                       LDA and CNN-1 on simulated people
   p300 benchmark tasks=real experiments=[lda,cnn1]     the recordings below P300_DATA_ROOT
@@ -74,9 +74,9 @@ command goes on where it was interrupted, tries again what failed, and runs what
     "report": (
         "one HTML page of a run, a sweep or a benchmark",
         """\
-Writes a page that is complete in itself: results with intervals, the recording and its checks,
-figures, what the detector learned, configuration, versions, and how to repeat it. It opens
-without a network, on a phone and in print.
+Writes one self-contained page: results with intervals, the recording and its checks, figures,
+what the detector learned, configuration, versions, and how to repeat it. It opens without a
+network, on a phone and in print.
 
   p300 report runs/bci2_iib/cnn1/2026-01-31_12-00-00      report.html in that folder
   p300 report runs/sweeps/2026-01-31_12-00-00 out=sweep.html
@@ -87,7 +87,7 @@ without a network, on a phone and in print.
         """\
 Writes detector.onnx (preprocessed epochs to scores, everything folded into one graph) and
 detector.json (preprocessing, electrodes, screen, likelihood, stopping rules), which need numpy
-and onnxruntime and no PyTorch. It compares the scores with the checkpoint's before it writes.
+and onnxruntime but no PyTorch. Before it writes, it compares the scores with the checkpoint's.
 
   p300 export runs/bci2_iib/light/2026-01-31_12-00-00      into that folder
   p300 export RUN out=model                                into another""",
@@ -96,7 +96,7 @@ and onnxruntime and no PyTorch. It compares the scores with the checkpoint's bef
         "spell live from Lab Streaming Layer with an exported detector",
         """\
 Listens to a stream of EEG and a stream of markers, prints each character when it is decided,
-publishes it as a stream, and keeps everything in a session folder that can be replayed exactly.
+publishes it as a stream, and records everything in a session folder that can be replayed exactly.
 
   p300 online model                                      a folder of `p300 export`
   p300 online model eeg.name=amplifier offset_s=0.012    which stream; how late the screen is
@@ -106,17 +106,17 @@ publishes it as a stream, and keeps everything in a session folder that can be r
         "play a recording or a session as live streams",
         """\
 Sends a recording, or a session of `p300 online`, as the two streams that `p300 online` listens
-to. With detector=… it spells at once, without streams, and compares a session with what it wrote.
+to. With detector=… it spells at once, without streams, and compares a session with its record.
 
   p300 replay data=bci2_iib runs=[AAS012R03,AAS012R04]   at the pace of the recording
   p300 replay data=bci2_iib speed=10                     ten times as fast
   p300 replay session=runs/online/… detector=model       is it identical?""",
     ),
     "audit": (
-        "prove that a configured run does not leak",
+        "check that a configured run does not leak",
         """\
 Takes the arguments of `p300 train` and prints PASS or FAIL, with numbers, for every way in which
-test data could reach training. Status 1 if anything fails.
+test data could reach training. Its status is 1 if a check fails.
 
   p300 audit data=bci2_iib experiment=cnn1
   p300 audit split=by_character audit.n_permutations=30""",
@@ -153,7 +153,7 @@ def _overview() -> str:
             "",
             *lines,
             "",
-            "p300 COMMAND --help tells more, with the choices of each configuration group.",
+            "p300 COMMAND --help shows more, with the choices of each configuration group.",
         ]
     )
 

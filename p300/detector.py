@@ -19,12 +19,13 @@ import torch
 from torch import nn
 
 from p300 import __version__, losses
+from p300.description import DescribedDetector, read_description
 from p300.errors import InputError
-from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor, aligned
-from p300.recording import Recording
+from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.speller import Speller
+from p300.storage.renamed import current_name
 from p300.storage.tensors import n_weights, read_tensors, walk, write_tensors
-from p300.storage.untrusted import restricted, trusted_packages
+from p300.storage.untrusted import add_own_modules, restricted, trusted_packages
 
 #: Written into every file; a file with another one is refused.
 FORMAT = "p300 detector 3"
@@ -86,7 +87,7 @@ class Member:
 
 
 @dataclass
-class Detector:
+class Detector(DescribedDetector):
     """Preprocessing, one or more members whose weighted scores are added, and their screen.
 
     Parameters
@@ -112,23 +113,6 @@ class Detector:
     calibration: tuple[float, float] = (1.0, 0.0)
     alignment: EuclideanAlignment | None = None
 
-    def score(self, recording: Recording) -> np.ndarray:
-        """Score every flash of a recording: float64, shape (n_flashes,), in table order.
-
-        Raises
-        ------
-        InputError
-            If the recording lacks channels, or has another unit than the detector learned.
-        """
-        return self.score_epochs(self.epochs(recording).data)
-
-    def epochs(self, recording: Recording, *, on_cut=None) -> Epochs:
-        """Preprocess and align a recording's epochs, as the members see them.
-
-        ``on_cut`` is that of :meth:`~p300.preprocessing.Preprocessor.epochs`.
-        """
-        return aligned(self.preprocessor.epochs(recording, on_cut=on_cut), self.alignment)
-
     def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
         """Score epochs (n_flashes, n_chans, n_times) as of :meth:`epochs`: shape (n_flashes,)."""
         slope, offset = self.calibration
@@ -152,9 +136,7 @@ class Detector:
             "p300_version": __version__,
             "config": self.config,
             "calibration": list(self.calibration),
-            "alignment": None if self.alignment is None else self.alignment.to_dict(),
-            "preprocessing": self.preprocessor.get_state(),
-            "speller": None if self.speller is None else self.speller.to_dict(),
+            **self.describe(),
             "members": [
                 {"model": m.model, "loss": m.loss, "weight": m.weight, "state": m.get_state()}
                 for m in self.members
@@ -180,7 +162,6 @@ class Detector:
         try:
             detector = cls(**_parts(content))
             steps = detector.preprocessor
-            steps.resolve(steps.ch_names_in_, where="its preprocessing")
             detector.score_epochs(np.zeros((1, len(steps.ch_names_), steps.n_times), np.float32))
             return detector
         except InputError as error:
@@ -233,7 +214,8 @@ def import_class(target: str) -> type:
     InputError
         If it cannot be imported or is no class.
     """
-    module, _, name = target.rpartition(".")
+    add_own_modules()
+    module, _, name = current_name(target).rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError, OSError) as error:
@@ -244,16 +226,13 @@ def import_class(target: str) -> type:
 
 
 def _parts(content: dict[str, Any]) -> dict[str, Any]:
-    """Rebuild what a checkpoint describes."""
-    speller, alignment = content["speller"], content["alignment"]
+    """Build what a checkpoint describes."""
     slope, offset = (float(number) for number in content["calibration"])
     return {
+        **read_description(content),
         "members": [_restored(**member) for member in content["members"]],
-        "preprocessor": Preprocessor.from_state(content["preprocessing"]),
-        "speller": None if speller is None else Speller.from_dict(speller),
         "config": restricted(content["config"]),
         "calibration": (slope, offset),
-        "alignment": None if alignment is None else EuclideanAlignment(**alignment),
     }
 
 

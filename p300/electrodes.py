@@ -1,4 +1,4 @@
-"""Electrodes and their places on the head, as MNE knows them."""
+"""Electrodes and their positions on the head, from MNE."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 def standard_montage() -> mne.channels.DigMontage:
-    """Return MNE's places of the 10-05 system (Colin 27 head), by the name this MNE gives it."""
+    """Return MNE's positions of the 10-05 system (Colin 27 head), in any version of MNE."""
     import mne
 
-    # renamed in MNE 1.13; the old name warns there, the new one is unknown before
+    # renamed in MNE 1.13: the old name warns there, the new one is unknown in older versions
     known = mne.channels.get_builtin_montages()
     kind = "colin27_1005" if "colin27_1005" in known else "standard_1005"
     return mne.channels.make_standard_montage(kind)
 
 
 def make_info(ch_names: Sequence[str], sfreq: float) -> mne.Info:
-    """Describe EEG channels to MNE, with the places that the 10-05 system knows."""
+    """Build MNE's Info of EEG channels, with positions for names of the 10-05 system."""
     import mne
 
     info = mne.create_info(list(ch_names), sfreq, "eeg", verbose="error")

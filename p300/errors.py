@@ -1,10 +1,10 @@
-"""The one exception for bad input: the commands print it as a sentence, without a traceback."""
+"""The exception for bad input: the commands print its message without a traceback."""
 
 
 class InputError(ValueError):
-    """Something handed in cannot be used: a file, a table, a channel list, a configuration.
+    """Input that cannot be used: a file, a table, a channel list, a configuration.
 
-    The message is complete in itself: what was found, how much of it, where, and what was
-    expected. The commands print it and exit with status 1; anything else that is raised is a
-    bug and keeps its traceback.
+    The message is complete: what was found, how much of it, where, and what was expected. The
+    commands print it and exit with status 1. Any other exception is a bug and keeps its
+    traceback.
     """

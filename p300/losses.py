@@ -1,8 +1,8 @@
-"""What a network is trained on, and the score of one flash that belongs to it.
+"""Loss functions of the networks, each with its score of one flash.
 
-A loss is made from the labels it will be trained on, so that rare targets can weigh as much
-as frequent nontargets. Its ``score`` turns the network's two outputs into one number a flash,
-0 where target and nontarget are equally likely by the network's own reckoning.
+A loss is built from the labels of the training part, so that rare targets can have the same
+total weight as frequent nontargets. Its ``score`` turns the network's two outputs into one number
+per flash. A score of 0 means: the network finds target and nontarget equally likely.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class CrossEntropy(nn.Module):
     balanced : bool
         Give both classes the same total weight.
     label_smoothing : float
-        Share of each label that is spread evenly over both classes.
+        Fraction of each label that is distributed evenly over both classes.
     """
 
     is_sum = False
@@ -36,7 +36,7 @@ class CrossEntropy(nn.Module):
         self.register_buffer("weight", class_weights(is_target, balanced), persistent=False)
 
     def forward(self, logits: Tensor, is_target: Tensor) -> Tensor:
-        """Average over a batch: logits (batch, 2) and labels (batch,) to one number."""
+        """Return the mean loss of a batch, from logits (batch, 2) and labels (batch,)."""
         weight = self.weight[is_target.long()]
         losses = F.cross_entropy(
             logits, is_target.long(), reduction="none", label_smoothing=self.label_smoothing
@@ -50,7 +50,7 @@ class CrossEntropy(nn.Module):
 
 
 class LogisticSquareError(nn.Module):
-    """The paper's mean square error on two logistic outputs with the desired values 1 and 0.
+    """The paper's mean squared error on two logistic outputs with the desired values 1 and 0.
 
     The score is its normalised output x4(1) / (x4(0) + x4(1)), less one half.
 
@@ -59,8 +59,8 @@ class LogisticSquareError(nn.Module):
     is_target : array-like of bool, shape (n_flashes,)
         Labels of the training part.
     balanced : bool
-        Give both classes the same total weight, as repeated P300 patterns would. The paper
-        does not say; its recall of 0.67 is hard to reach without.
+        Give both classes the same total weight, as repeating the P300 patterns would do. The
+        paper does not state it; its recall of 0.67 is hard to reach without.
 
     Notes
     -----
@@ -75,7 +75,7 @@ class LogisticSquareError(nn.Module):
         self.register_buffer("weight", class_weights(is_target, balanced), persistent=False)
 
     def forward(self, logits: Tensor, is_target: Tensor) -> Tensor:
-        """Sum over a batch: logits (batch, 2) and labels (batch,) to one number."""
+        """Return the summed loss of a batch, from logits (batch, 2) and labels (batch,)."""
         desired = F.one_hot(is_target.long(), 2)
         errors = (torch.sigmoid(logits) - desired).square().sum(1) / 2
         return (self.weight[is_target.long()] * errors).sum()
@@ -83,12 +83,12 @@ class LogisticSquareError(nn.Module):
     @staticmethod
     def score(logits: Tensor) -> Tensor:
         """Return the normalised P300 output less one half: (batch, 2) to (batch,)."""
-        output = F.logsigmoid(logits)  # whose ratio is sound where both are nearly zero
+        output = F.logsigmoid(logits)  # their ratio stays accurate where both are nearly zero
         return torch.sigmoid(output[:, 1] - output[:, 0]) - 0.5
 
 
 def class_weights(is_target, balanced: bool) -> Tensor:
-    """Weigh nontargets and targets: (1, 1), or so that both classes have the same total.
+    """Compute the weights of nontarget and target: (1, 1), or the same total for both classes.
 
     Examples
     --------

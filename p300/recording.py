@@ -1,6 +1,6 @@
 """A recording: stretches of continuous EEG and the table of the flashes shown meanwhile.
 
-The flash table is a pandas DataFrame, one row a flash, in order of time within its segment:
+The flash table is a pandas DataFrame, one row per flash, in order of time within its segment:
 
 ============ ========= =====================================================================
 column       dtype     meaning
@@ -22,13 +22,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
     from p300.speller import Speller
@@ -46,25 +47,26 @@ FLASH_COLUMNS = {
     "is_target": "boolean",
 }
 
-#: What identifies one act of spelling across a table of several runs.
+#: Columns that identify one character in a table of several runs.
 CHARACTER_KEY = ["subject", "session", "run", "character"]
 
-#: Units a recording may be in; "AD" is amplifier steps of unknown size.
+#: Units of a recording, in volts; "AD" is amplifier steps of unknown size.
 UNITS = {"uV": 1e-6, "mV": 1e-3, "V": 1.0, "AD": None}
 
 
-def flash_table(**columns) -> pd.DataFrame:
-    """Make a flash table from columns; scalars are repeated, missing columns are <NA>.
+def flash_table(**columns: Any) -> pd.DataFrame:
+    """Build a flash table from columns; scalars are repeated, missing columns are <NA>.
 
     Parameters
     ----------
     **columns
-        Any of :data:`FLASH_COLUMNS`; ``onset`` (seconds) must be there.
+        Any of :data:`FLASH_COLUMNS`; ``onset`` (seconds) is required. Defaults: subject and
+        session "1", run 1, segment 0.
 
     Raises
     ------
     InputError
-        If a column is unknown or the lengths differ.
+        If a column is unknown, ``onset`` is missing or the lengths differ.
 
     Examples
     --------
@@ -74,10 +76,12 @@ def flash_table(**columns) -> pd.DataFrame:
     import pandas as pd
 
     unknown = sorted(set(columns) - set(FLASH_COLUMNS))
-    if unknown or "onset" not in columns:
+    if unknown:
         raise InputError(
-            f"flash table: unknown columns {unknown}, expected {list(FLASH_COLUMNS)} with onset"
+            f"flash table: got unknown columns {unknown}; expected some of {list(FLASH_COLUMNS)}"
         )
+    if "onset" not in columns:
+        raise InputError(f"flash table: got columns {sorted(columns)}; expected onset among them")
     n_flashes = len(columns["onset"])
     defaults = {"subject": "1", "session": "1", "run": 1, "segment": 0}
     table = {}
@@ -87,7 +91,8 @@ def flash_table(**columns) -> pd.DataFrame:
             values = [values] * n_flashes
         if len(values) != n_flashes:
             raise InputError(
-                f"flash table: column {name} has {len(values)} values, onset has {n_flashes}"
+                f"flash table: column {name} has {len(values)} values; expected {n_flashes}, "
+                "as onset"
             )
         table[name] = pd.array(list(values), dtype=dtype) if dtype[0].isupper() else values
     frame = pd.DataFrame(table)
@@ -96,12 +101,12 @@ def flash_table(**columns) -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Continuous stretches of EEG, the flashes shown meanwhile, and what both mean.
+    """Segments of continuous EEG, the flashes shown meanwhile, and what both mean.
 
     Parameters
     ----------
     segments : sequence of ndarray, each of shape (n_chans, n_samples)
-        EEG, continuous in time within a segment and not across; the lengths may differ.
+        EEG, continuous in time within a segment, not across segments; lengths may differ.
     flashes : DataFrame
         The flash table (see the module's text); ``onset`` counts from its segment's start.
     ch_names : sequence of str
@@ -109,37 +114,39 @@ class Recording:
     sfreq : float
         Sampling rate in Hz.
     unit : {"uV", "mV", "V", "AD"}
-        Of the samples; "AD" for amplifier steps of unknown size.
+        Unit of the samples; "AD" for amplifier steps of unknown size.
     speller : Speller or None
         The screen; None for a plain oddball.
     name : str
-        The data set, for messages, reports and run folders.
+        Name of the data set, for messages, reports and run folders.
 
     Raises
     ------
     InputError
-        If shapes, channel names, unit or columns do not fit one another.
+        If shapes, channel names, sampling rate, unit or columns do not fit.
     """
 
-    segments: tuple[np.ndarray, ...]
+    segments: Sequence[np.ndarray]
     flashes: pd.DataFrame
-    ch_names: tuple[str, ...]
+    ch_names: Sequence[str]
     sfreq: float
     unit: str = "uV"
     speller: Speller | None = None
     name: str = "recording"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "segments", tuple(self.segments))
         object.__setattr__(self, "ch_names", tuple(str(c) for c in self.ch_names))
         object.__setattr__(self, "sfreq", float(self.sfreq))
         twice = sorted({c for c in self.ch_names if self.ch_names.count(c) > 1})
         if twice:
-            raise InputError(f"{self.name}: channel names stand twice: {twice}")
+            raise InputError(
+                f"{self.name}: got duplicate channel names {twice}; expected each once"
+            )
         if not (np.isfinite(self.sfreq) and self.sfreq > 0):
-            raise InputError(f"{self.name}: sampling rate {self.sfreq} Hz; expected more than 0")
+            raise InputError(f"{self.name}: got sfreq={self.sfreq:g} Hz; expected more than 0")
         if self.unit not in UNITS:
-            raise InputError(f"{self.name}: unit {self.unit!r}; expected one of {list(UNITS)}")
+            raise InputError(f"{self.name}: got unit {self.unit!r}; expected one of {list(UNITS)}")
         for k, segment in enumerate(self.segments):
             if segment.ndim != 2 or segment.shape[0] != len(self.ch_names):
                 raise InputError(
@@ -152,7 +159,7 @@ class Recording:
         known = self.flashes["segment"].between(0, len(self.segments) - 1)
         if not known.all():
             raise InputError(
-                f"{self.name}: {(~known).sum()} flashes name a segment that is not there; "
+                f"{self.name}: {(~known).sum()} flashes have a segment that does not exist; "
                 f"expected 0 to {len(self.segments) - 1}"
             )
 
@@ -168,13 +175,13 @@ class Recording:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """The subjects in the flash table, in order of appearance."""
+        """Subjects in the flash table, in order of appearance."""
         return tuple(self.flashes["subject"].unique())
 
-    def select(self, rows) -> Recording:
-        """Keep the flashes of ``rows`` (a boolean mask) and the segments they stand in.
+    def select(self, rows: npt.ArrayLike) -> Recording:
+        """Return the flashes of ``rows`` (a boolean mask) and the segments that contain them.
 
-        Segments are shared with this recording, not copied, and numbered anew.
+        Segments are shared with this recording, not copied. They are renumbered from 0.
         """
         flashes = self.flashes[np.asarray(rows, bool)].reset_index(drop=True)
         kept = sorted(flashes["segment"].unique())
@@ -185,7 +192,7 @@ class Recording:
             flashes=flashes.assign(segment=flashes["segment"].map(number).astype("int64")),
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         screen = self.speller.name if self.speller else "no speller"
         return (
             f"<Recording {self.name}: {len(self.flashes)} flashes in {len(self.segments)} "
@@ -195,9 +202,9 @@ class Recording:
 
 
 def concatenate_recordings(recordings: Sequence[Recording], name: str | None = None) -> Recording:
-    """Put recordings one behind the other; segments stay separate and are not copied.
+    """Concatenate recordings; segments stay separate and are not copied.
 
-    Channels are brought into the first recording's order by name.
+    Channels are reordered by name to match the first recording.
 
     Raises
     ------
@@ -207,7 +214,7 @@ def concatenate_recordings(recordings: Sequence[Recording], name: str | None = N
     import pandas as pd
 
     if not recordings:
-        raise InputError("no recording to concatenate")
+        raise InputError("got no recording to concatenate; expected at least one")
     first = recordings[0]
     segments: list[np.ndarray] = []
     tables = []
@@ -216,12 +223,15 @@ def concatenate_recordings(recordings: Sequence[Recording], name: str | None = N
             if getattr(other, what) != getattr(first, what):
                 raise InputError(
                     f"{other.name} has {what} {getattr(other, what)}, {first.name} has "
-                    f"{getattr(first, what)}; expected one for all"
+                    f"{getattr(first, what)}; expected the same for all"
                 )
         order = channel_order(other.ch_names, first.ch_names, where=other.name)
         if other.n_chans != first.n_chans:
             extra = sorted(set(other.ch_names) - set(first.ch_names))
-            raise InputError(f"{other.name}: channels {extra} are not in {first.name}")
+            raise InputError(
+                f"{other.name}: channels {extra} are not in {first.name}; expected the same "
+                "for all"
+            )
         in_order = order == list(range(first.n_chans))
         tables.append(other.flashes.assign(segment=other.flashes["segment"] + len(segments)))
         segments.extend(s if in_order else s[order] for s in other.segments)
@@ -234,7 +244,7 @@ def concatenate_recordings(recordings: Sequence[Recording], name: str | None = N
 
 
 def channel_order(have: Sequence[str], want: Sequence[str], where: str = "recording") -> list[int]:
-    """Find the wanted channels among those there are, by name, ignoring case and dots.
+    """Find the indices of channels by name, ignoring case and dots.
 
     Returns
     -------
@@ -244,7 +254,7 @@ def channel_order(have: Sequence[str], want: Sequence[str], where: str = "record
     Raises
     ------
     InputError
-        If some are missing; the message names them and those there are.
+        If some are missing; the message lists them and the recorded ones.
 
     Examples
     --------

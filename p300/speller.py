@@ -1,8 +1,8 @@
-"""The screen: which symbols there are, and which flash code lights which of them.
+"""The screen: its symbols, and which flash code lights which of them.
 
-No EEG here. A speller is any screen whose symbols are lit in groups: a matrix lit by columns
-and rows, keys lit one at a time, or any other assignment of symbols to codes. A plain oddball
-has no speller at all (``speller=None`` everywhere).
+A speller is any screen whose symbols are lit in groups: a matrix lit by columns and rows, keys
+lit one at a time, or any other assignment of symbols to codes. A plain oddball has no speller
+(``speller=None`` everywhere). No EEG is used here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -23,17 +24,17 @@ class Speller:
     Parameters
     ----------
     symbols : sequence of str
-        Every sign on the screen, once, in reading order.
+        Every symbol on the screen, once, in reading order.
     groups : mapping of int to sequence of str
         For each flash code the symbols that it lights.
     name : str
-        For messages and reports.
+        Name of the screen, for messages and reports.
 
     Raises
     ------
     InputError
-        If a symbol stands twice, a group lights an unknown symbol, or two symbols are lit by
-        the same codes and so could never be told apart.
+        If a symbol appears twice, a group lights an unknown symbol, or two symbols are lit by
+        the same codes, so that no detector can distinguish them.
 
     Examples
     --------
@@ -41,11 +42,11 @@ class Speller:
     ((1, 7), (6, 12))
     """
 
-    symbols: tuple[str, ...]
-    groups: Mapping[int, tuple[str, ...]]
+    symbols: Sequence[str]
+    groups: Mapping[int, Sequence[str]]
     name: str = "speller"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "symbols", tuple(str(s) for s in self.symbols))
         groups = {
             int(c): tuple(str(s) for s in lit) for c, lit in sorted(dict(self.groups).items())
@@ -53,7 +54,9 @@ class Speller:
         object.__setattr__(self, "groups", groups)
         twice = sorted({s for s in self.symbols if self.symbols.count(s) > 1})
         if twice:
-            raise InputError(f"speller {self.name!r}: symbols on the screen twice: {twice}")
+            raise InputError(
+                f"speller {self.name!r}: got duplicate symbols {twice}; expected each once"
+            )
         for code, lit in groups.items():
             unknown = [s for s in lit if s not in self.symbols]
             if unknown or not lit:
@@ -67,20 +70,20 @@ class Speller:
             if codes in seen:
                 raise InputError(
                     f"speller {self.name!r}: {seen[codes]!r} and {symbol!r} are lit by the same "
-                    f"codes {codes}; no detector can tell them apart"
+                    f"codes {codes}; expected different codes"
                 )
             seen[codes] = symbol
 
     @classmethod
     def matrix(cls, rows: Sequence[Sequence[str]], name: str = "matrix") -> Speller:
-        """Make a matrix lit by columns (codes 1…n_columns) and then rows (the codes after).
+        """Build a matrix speller: columns have the codes 1…n_columns, rows the codes after.
 
         Parameters
         ----------
         rows : sequence of sequence of str
-            The symbols of each row, left to right; all rows of one length.
+            The symbols of each row, left to right; all rows have the same length.
         name : str
-            For messages.
+            Name of the screen, for messages.
 
         Raises
         ------
@@ -96,7 +99,7 @@ class Speller:
         lengths = sorted({len(row) for row in rows})
         if len(lengths) != 1:
             raise InputError(
-                f"speller {name!r}: rows of {lengths} symbols; expected one length for all rows"
+                f"speller {name!r}: got rows of {lengths} symbols; expected the same length"
             )
         columns = list(zip(*rows, strict=True))
         groups = dict(enumerate([*columns, *rows], start=1))
@@ -104,7 +107,7 @@ class Speller:
 
     @classmethod
     def single_keys(cls, keys: Iterable[str], name: str = "single keys") -> Speller:
-        """Make a screen whose keys light one at a time: code 1 the first key, and so on.
+        """Build a speller whose keys light one at a time: code 1 is the first key, and so on.
 
         Examples
         --------
@@ -121,7 +124,7 @@ class Speller:
 
     @cached_property
     def membership(self) -> np.ndarray:
-        """Which code (column) lights which symbol (row): bool, shape (n_symbols, n_codes)."""
+        """Whether a code (column) lights a symbol (row): bool, shape (n_symbols, n_codes)."""
         return np.array([[s in lit for lit in self.groups.values()] for s in self.symbols])
 
     def codes_of(self, symbol: str) -> tuple[int, ...]:
@@ -135,7 +138,7 @@ class Speller:
         if symbol not in self.symbols:
             raise InputError(
                 f"{symbol!r} is not on the screen {self.name!r}; "
-                f"its symbols are {''.join(self.symbols)}"
+                f"expected one of {''.join(self.symbols)}"
             )
         return tuple(code for code, lit in self.groups.items() if symbol in lit)
 
@@ -149,11 +152,11 @@ class Speller:
 
     @property
     def target_ratio(self) -> float:
-        """The share of target flashes when every code flashes once, averaged over symbols."""
+        """Fraction of target flashes when every code flashes once, averaged over symbols."""
         return float(self.membership.mean())
 
-    def to_dict(self) -> dict:
-        """Return plain containers, for a checkpoint; :meth:`from_dict` is the way back."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain containers, for a checkpoint; :meth:`from_dict` reads them."""
         return {
             "symbols": list(self.symbols),
             "groups": {code: list(lit) for code, lit in self.groups.items()},
@@ -161,8 +164,8 @@ class Speller:
         }
 
     @classmethod
-    def from_dict(cls, state: Mapping) -> Speller:
-        """Rebuild the speller that :meth:`to_dict` described."""
+    def from_dict(cls, state: Mapping[str, Any]) -> Speller:
+        """Build the speller from the output of :meth:`to_dict`."""
         return cls(tuple(state["symbols"]), state["groups"], state["name"])
 
 

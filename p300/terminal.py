@@ -1,10 +1,11 @@
-"""What a command says while it works: bars with the time left, messages, results.
+"""The output of a command: progress bars with the time left, messages, results.
 
-Bars stand on a terminal only, and only for what takes longer than :data:`DELAY_S`; anywhere else
-(a pipe, a batch system, a cell of a benchmark) there are plain lines alone. A quiet command says
-warnings, errors and its result. Whatever is said, and every warning and error, is in its log too.
+Bars are shown only on a terminal, and only for work that takes longer than :data:`DELAY_S`.
+Elsewhere (a pipe, a batch system, a cell of a benchmark) there are only plain lines. A quiet
+command prints only warnings, errors and its result. All that is printed, and every warning and
+error, is in its log too.
 
-Code that works calls :func:`step` and need not know whether anybody looks.
+Other modules call :func:`step`, whether or not bars are shown.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ log = logging.getLogger("p300")
 #: Seconds that a step lasts before it gets a bar.
 DELAY_S = 1.0
 
-#: Redraws a second; one takes a millisecond.
+#: Redraws per second; one takes a millisecond.
 REFRESH_HZ = 2
 
-#: ``extra`` of a log record whose text the console has already.
+#: ``extra`` of a log record whose text is on the console already.
 SHOWN = {"is_shown": True}
 
 
 class Screen:
-    """Whether this command shows bars, and those it shows now."""
+    """Whether this command shows bars, and the bars that it shows now."""
 
     def __init__(self) -> None:
         self.is_on = False
-        self.n_commands = 0  # a sweep's own, and that of the run it is at
+        self.n_commands = 0  # a sweep and its current run count as two
         self.bars: Any = None
 
 
@@ -46,7 +47,7 @@ _screen = Screen()
 
 
 class Step:
-    """A stretch of work, told how much of it is done; without a bar it takes that in silence."""
+    """A part of the work, with a bar that shows how much of it is done, or without a bar."""
 
     def __init__(self, bars=None, task=None):
         self._bars, self._task = bars, task
@@ -54,42 +55,42 @@ class Step:
 
     @property
     def has_bar(self) -> bool:
-        """Whether anybody looks."""
+        """Whether a bar shows this step."""
         return self._bars is not None
 
     def advance(self, n: float = 1) -> None:
-        """Say that so much more is done."""
+        """Add ``n`` to what is done."""
         if self._bars is not None:
             self._bars.advance(self._task, n)
 
     def update(self, done: float | None = None, note: str | None = None) -> None:
-        """Say how much is done by now, or what is being done."""
+        """Set how much is done by now, or the note beside the bar."""
         if self._bars is not None:
             fields = {} if note is None else {"note": note}
             self._bars.update(self._task, completed=done, **fields)
 
     def skip(self, n: float = 1) -> None:
-        """Say that so much was done already; the time left does not reckon with it."""
+        """Add ``n`` that was done before; the estimate of the time left ignores it."""
         if self._bars is not None:
             self._n_skipped += n
             self._bars.update(self._task, advance=n, skipped=self._n_skipped)
 
     def watch(self, look: Callable[[], tuple[float, str]]) -> None:
-        """Ask how much is done, and for a note, whenever the bar is drawn."""
+        """Call ``look`` for the amount done and a note whenever the bar is drawn."""
         if self._bars is not None:
             self._bars.update(self._task, look=look)
 
 
 @contextlib.contextmanager
 def step(what: str, total: float | None = None, unit: str = "%", *, at_most: bool = False):
-    """Follow a stretch of work; those inside one another have their bars below one another.
+    """Show the progress of a part of the work; nested parts have their bars below one another.
 
     Parameters
     ----------
     what : str
         Stands before the bar.
     total : float or None
-        All there is to do; None where that is not known, and so no time left either.
+        Amount of work; None if it is not known, and then no time left is shown.
     unit : str
         Of ``total``, such as "cells"; "%" shows percent.
     at_most : bool
@@ -122,34 +123,34 @@ def step(what: str, total: float | None = None, unit: str = "%", *, at_most: boo
 
 
 def watch_training(epochs: Step, trainer, module) -> None:
-    """Let a step look at a training whenever its bar is drawn; the training is not touched.
+    """Show the progress of a training in a step, without changing the training.
 
     Parameters
     ----------
     epochs : Step
         Its total is the number of epochs.
     trainer : pytorch_lightning.Trainer
-        Not yet begun.
+        Its training has not begun.
     module : TrainingModule
-        Keeps what every pass was measured to be.
+        Its fits keep the measures of every training epoch.
     """
 
     def look() -> tuple[float, str]:
         n_batches = trainer.num_training_batches or math.inf
-        in_pass = trainer.fit_loop.epoch_loop.batch_progress.current.completed / n_batches
+        in_epoch = trainer.fit_loop.epoch_loop.batch_progress.current.completed / n_batches
         aucs = [[row["validation/auc"] for row in t.history] for t in module.fits]
         aucs = [of_one for of_one in aucs if of_one]
         if not aucs:
-            return trainer.current_epoch + in_pass, ""
+            return trainer.current_epoch + in_epoch, ""
         last = sum(of_one[-1] for of_one in aucs) / len(aucs)
         best = sum(map(max, aucs)) / len(aucs)
-        return trainer.current_epoch + in_pass, f"val AUC {last:.3f}, best {best:.3f}"
+        return trainer.current_epoch + in_epoch, f"val AUC {last:.3f}, best {best:.3f}"
 
     epochs.watch(look)
 
 
 def show(result) -> None:
-    """Print a command's result, quiet or not, and put it into the log as plain text.
+    """Print a command's result, quiet or not, and write it into the log as plain text.
 
     Parameters
     ----------
@@ -174,7 +175,7 @@ def show(result) -> None:
 
 @contextlib.contextmanager
 def messages(*, progress: bool = True, quiet: bool = False) -> Iterator[None]:
-    """Let a command show bars or not, or be quiet altogether, and log all that it says."""
+    """Set whether a command shows bars or is quiet, and log all that it prints."""
     for handler in console_handlers():
         handler.addFilter(not_shown_yet)
         if quiet:
@@ -198,11 +199,11 @@ def messages(*, progress: bool = True, quiet: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quietly(path: Path):
-    """Send what a run prints and logs, and its traceback if it fails, into a file."""
+    """Redirect what a run prints and logs, and its traceback if it fails, into a file."""
     logger = logging.getLogger("p300")
     with path.open("w", encoding="utf-8") as file:
         handler = logging.StreamHandler(file)
-        handler.addFilter(not_shown_yet)  # what is printed is in the file already
+        handler.addFilter(not_shown_yet)  # printed text is in the file already
         propagated, level = logger.propagate, logger.level
         logger.addHandler(handler)
         logger.propagate = False
@@ -220,12 +221,12 @@ def quietly(path: Path):
 
 
 def not_shown_yet(record: logging.LogRecord) -> bool:
-    """Tell a console handler which records are news; a filter of :mod:`logging`."""
+    """Return whether a log record is not on the console yet; a filter of :mod:`logging`."""
     return not getattr(record, "is_shown", False)
 
 
 def console_handlers() -> list[logging.StreamHandler]:
-    """Find what writes log records to the console."""
+    """List the handlers that write log records to the console."""
     return [
         handler
         for handler in logging.root.handlers
@@ -236,12 +237,12 @@ def console_handlers() -> list[logging.StreamHandler]:
 
 
 def is_terminal(stream) -> bool:
-    """Tell a terminal that can redraw a line from anything else."""
+    """Return whether a stream is a terminal that can redraw a line."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as minutes and seconds, or hours before them.
+    """Format a duration as minutes and seconds, or as hours, minutes and seconds.
 
     Examples
     --------
@@ -254,7 +255,7 @@ def duration(seconds: float) -> str:
 
 
 def time_left(task) -> str:
-    """Say how long a task of rich still takes at its mean speed so far; else how long it took.
+    """Format the time that a task of rich still takes at its mean speed, or else took so far.
 
     Examples
     --------
@@ -271,7 +272,7 @@ def time_left(task) -> str:
 
 
 def amount_done(task) -> str:
-    """Say how much of a task of rich is done, in its unit."""
+    """Format how much of a task of rich is done, in its unit."""
     if task.total is None:
         return ""
     if task.fields["unit"] == "%":
@@ -281,12 +282,12 @@ def amount_done(task) -> str:
 
 @contextlib.contextmanager
 def _shown_bars():
-    """Show bars below what is printed and logged meanwhile."""
-    bars, console = _make_bars(), sys.stdout
+    """Show bars below all that is printed and logged meanwhile."""
+    bars, console = _build_bars(), sys.stdout
     handlers = [h for h in console_handlers() if h.stream is console]
     with bars:
         for handler in handlers:
-            handler.setStream(sys.stdout)  # that of the bars, which prints above them
+            handler.setStream(sys.stdout)  # now the bars' own stream, which prints above them
         try:
             yield bars
         finally:
@@ -294,19 +295,19 @@ def _shown_bars():
                 handler.setStream(console)
 
 
-def _make_bars():
+def _build_bars():
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn
     from rich.table import Column
     from rich.text import Text
 
-    class Said(ProgressColumn):
-        def __init__(self, say, style):
+    class Label(ProgressColumn):
+        def __init__(self, text_of, style):
             super().__init__(Column(no_wrap=True))
-            self.say, self.style = say, style
+            self.text_of, self.style = text_of, style
 
         def render(self, task):
-            return Text(self.say(task), style=self.style)
+            return Text(self.text_of(task), style=self.style)
 
     class Bars(Progress):
         def make_tasks_table(self, tasks):
@@ -317,11 +318,11 @@ def _make_bars():
             return super().make_tasks_table(shown)
 
     return Bars(
-        Said(lambda task: task.description, ""),
+        Label(lambda task: task.description, ""),
         BarColumn(bar_width=12),
-        Said(amount_done, "progress.percentage"),
-        Said(time_left, "progress.remaining"),
-        Said(lambda task: task.fields["note"], ""),
+        Label(amount_done, "progress.percentage"),
+        Label(time_left, "progress.remaining"),
+        Label(lambda task: task.fields["note"], ""),
         console=Console(file=sys.stdout),
         refresh_per_second=REFRESH_HZ,
         transient=True,

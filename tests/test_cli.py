@@ -58,6 +58,7 @@ def test_without_a_plugin_a_sweep_says_what_to_install(p300, monkeypatch, choice
     assert status == 1 and f"pip install 'p300[{extra}]'" in errors and choice in errors
 
 
+@pytest.mark.slow
 def test_only_training_a_network_waits_for_lightning(small, tmp_path):
     commands = [
         ["train", "--help"],

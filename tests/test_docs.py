@@ -10,7 +10,7 @@ import pytest
 from p300.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "data/README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "data/README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -31,6 +31,7 @@ def test_the_commands_on_a_page_are_commands(page):
     assert set(named) <= set(COMMANDS)
 
 
+@pytest.mark.slow
 def test_the_reference_is_made_without_a_warning(tmp_path):
     pytest.importorskip("pdoc", reason="pdoc is not installed (extra docs)")
     pdoc = [sys.executable, "-W", "error", "-m", "pdoc", "-d", "numpy"]

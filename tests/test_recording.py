@@ -47,16 +47,32 @@ def test_channels_are_found_whatever_their_case_and_dots():
     ("changes", "words"),
     [
         ({"ch_names": ("Fz",)}, "shape"),
-        ({"ch_names": ("Fz", "Fz")}, "twice"),
-        ({"sfreq": 0}, "sampling rate"),
+        ({"ch_names": ("Fz", "Fz")}, "duplicate channel names"),
+        ({"sfreq": 0}, "got sfreq=0 Hz; expected more than 0"),
         ({"unit": "volts"}, "unit"),
-        ({"flashes": flash_table(onset=[0.0], segment=7)}, "segment that is not there"),
+        ({"flashes": flash_table(onset=[0.0], segment=7)}, "segment that does not exist"),
         ({"flashes": flash_table(onset=[0.0]).drop(columns="code")}, "lacks the columns"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes, words):
     with pytest.raises(InputError, match=words):
         make_recording(**changes)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (
+            {"onset": [0.0], "row": [1]},
+            r"got unknown columns \['row'\]; expected some of",
+        ),
+        ({"code": [1]}, r"got columns \['code'\]; expected onset among them"),
+        ({"onset": [0.0], "code": [1, 2]}, "column code has 2 values; expected 1, as onset"),
+    ],
+)
+def test_columns_that_make_no_flash_table_are_refused(columns, words):
+    with pytest.raises(InputError, match=words):
+        flash_table(**columns)
 
 
 def test_recordings_of_other_channels_rates_or_units_are_not_joined():

@@ -26,8 +26,8 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 #: Bars without delay and drawn often, so that quick tests have some.
 EAGER = (
-    "import sys; import p300.terminal as progress; from p300.cli import main;"
-    "progress.DELAY_S, progress.REFRESH_HZ = 0, 50; sys.argv = ['p300', *sys.argv[1:]]; main()"
+    "import sys; from p300 import terminal; from p300.cli import main;"
+    "terminal.DELAY_S, terminal.REFRESH_HZ = 0, 50; sys.argv = ['p300', *sys.argv[1:]]; main()"
 )
 
 
@@ -100,27 +100,30 @@ def log_of(folder):
 # -- on a terminal -------------------------------------------------------------------------------
 
 
-def test_a_training_shows_passes_time_left_and_validation_auc(small, tmp_path):
-    passes = ["protocol.max_epochs=40", "protocol.patience=40"]
+@pytest.mark.slow
+def test_a_training_shows_epochs_time_left_and_validation_auc(small, tmp_path):
+    epochs = ["protocol.max_epochs=40", "protocol.patience=40"]
     networks = ["experiment=mcnn3", "model=eegnet"]  # which are trained one after the other
-    status, written = run_on_terminal(tmp_path, EAGER, "train", *small, *passes, *networks)
+    status, written = run_on_terminal(tmp_path, EAGER, "train", *small, *epochs, *networks)
     assert status == 0, written
     seen = plain(written)
-    assert re.search(r"network 1 \S+ [1-9]\d*/40 passes up to 0:\d\d left val AUC 0\.\d{3}", seen)
+    assert re.search(r"network 1 \S+ [1-9]\d*/40 epochs up to 0:\d\d left val AUC 0\.\d{3}", seen)
     assert re.search(r"detectors +\S+ 1/3 fitted +0:\d\d left", seen)
     # what is logged meanwhile stands on lines of its own, above the bars
-    assert re.search(r"^network 2: validation/auc 0\.\d{3} in pass \d+ of 40$", seen, re.MULTILINE)
-    assert not CONTROL.search(log_of(tmp_path)) and "passes up to" not in log_of(tmp_path)
+    assert re.search(r"^network 2: validation/auc 0\.\d{3} in epoch \d+ of 40$", seen, re.MULTILINE)
+    assert not CONTROL.search(log_of(tmp_path)) and "epochs up to" not in log_of(tmp_path)
 
 
+@pytest.mark.slow
 def test_networks_that_train_side_by_side_share_a_bar(small, tmp_path):
-    passes = ["protocol.max_epochs=40", "protocol.patience=40", "experiment=mcnn3"]
-    status, written = run_on_terminal(tmp_path, EAGER, "train", *small, *passes)
+    epochs = ["protocol.max_epochs=40", "protocol.patience=40", "experiment=mcnn3"]
+    status, written = run_on_terminal(tmp_path, EAGER, "train", *small, *epochs)
     assert status == 0, written
-    bar = r"network 1 to 3 \S+ [1-9]\d*/40 passes up to 0:\d\d left val AUC 0\.\d{3}"
+    bar = r"network 1 to 3 \S+ [1-9]\d*/40 epochs up to 0:\d\d left val AUC 0\.\d{3}"
     assert re.search(bar, plain(written))
 
 
+@pytest.mark.slow
 def test_a_benchmark_shows_its_cells_and_their_time_left(small, tmp_path):
     overrides = f"overrides={[*small]!r}"
     options = ["only=[own]", "experiments=[lda]", "reference=lda", "draws=20", "folder=out"]
@@ -129,6 +132,7 @@ def test_a_benchmark_shows_its_cells_and_their_time_left(small, tmp_path):
     assert re.search(r"runs \S+ 1/2 done 0:\d\d left own lda seed 1", plain(written))
 
 
+@pytest.mark.slow
 def test_a_quiet_command_shows_no_bars(small, tmp_path):
     status, written = run_on_terminal(tmp_path, EAGER, "train", "quiet=true", *small)
     assert status == 0 and "test part" in written
@@ -137,9 +141,9 @@ def test_a_quiet_command_shows_no_bars(small, tmp_path):
 
 @pytest.mark.parametrize("cfg, is_on", [({}, True), ({"quiet": True}, False)])
 def test_bars_can_be_turned_off(cfg, is_on):
-    with messages(cfg):
+    with messages(**cfg):
         assert _screen.is_on is is_on
-        with messages({**cfg, "progress": False}):
+        with messages(**{**cfg, "progress": False}):
             assert not _screen.is_on
     assert not _screen.is_on
 
@@ -153,23 +157,23 @@ def test_a_terminal_that_cannot_redraw_gets_no_bars(tmp_path):
 def test_what_is_over_soon_gets_no_bar(tmp_path):
     code = (
         "from p300 import terminal\n"
-        "with progress.messages({}), progress.step('reading', 4) as reading:\n"
+        "with terminal.messages(), terminal.step('reading', 4) as reading:\n"
         "    reading.advance(2)\n"
-        "    progress._screen.bars.refresh()\n"
+        "    terminal._screen.bars.refresh()\n"
     )
     status, written = run_on_terminal(tmp_path, code)
     assert status == 0 and "reading" not in written
-    late = code.replace("as reading:\n", "as reading:\n    progress.DELAY_S = 0\n", 1)
+    late = code.replace("as reading:\n", "as reading:\n    terminal.DELAY_S = 0\n", 1)
     assert "50 %" in plain(run_on_terminal(tmp_path, late)[1])
 
 
 def test_cells_found_finished_do_not_shorten_the_time_left(tmp_path):
     code = (
         "import time; from p300 import terminal\n"
-        "progress.DELAY_S = 0\n"
-        "with progress.messages({}), progress.step('cells', 12, 'cells') as cells:\n"
+        "terminal.DELAY_S = 0\n"
+        "with terminal.messages(), terminal.step('cells', 12, 'cells') as cells:\n"
         "    cells.skip(8); time.sleep(0.6); cells.advance()\n"
-        "    progress._screen.bars.refresh()\n"
+        "    terminal._screen.bars.refresh()\n"
     )
     assert "9/12 cells 0:02 left" in plain(run_on_terminal(tmp_path, code)[1])
 
@@ -187,6 +191,7 @@ def test_without_a_terminal_there_are_plain_lines_alone(p300, small, monkeypatch
     assert "network 3: validation/auc" in printed and "left" not in printed
 
 
+@pytest.mark.slow
 def test_a_quiet_training_says_its_result_alone_and_logs_everything(p300, small, tmp_path):
     status, printed, errors = p300("train", "quiet=true", *small)
     assert status == 0 and not errors
@@ -203,6 +208,7 @@ def test_a_quiet_training_says_its_result_alone_and_logs_everything(p300, small,
     assert printed.startswith("simulation, part: test") and "results: " not in printed
 
 
+@pytest.mark.slow
 def test_a_quiet_sweep_says_its_results_alone(p300, small):
     status, printed, errors = p300(
         "train", "-m", "quiet=true", "experiment=lda", "seed=0,1", *small
@@ -212,6 +218,7 @@ def test_a_quiet_sweep_says_its_results_alone(p300, small):
     assert "HYDRA" not in printed and "run folder" not in printed
 
 
+@pytest.mark.slow
 def test_a_quiet_benchmark_says_its_tables_alone(p300, small, tmp_path):
     overrides = f"overrides={[*small]!r}"
     options = ["only=[own]", "experiments=[lda]", "seeds=[0]", "reference=lda", "draws=20"]
@@ -223,6 +230,7 @@ def test_a_quiet_benchmark_says_its_tables_alone(p300, small, tmp_path):
     assert "flashes: AUC" in log_of(tmp_path / "out" / "own") and "flashes: AUC" not in log
 
 
+@pytest.mark.slow
 def test_a_quiet_audit_says_its_checks_alone(p300, small):
     options = ["experiment=lda", "audit.n_permutations=2", "quiet=true"]
     _, printed, _ = p300("audit", *options, *small)
@@ -241,7 +249,7 @@ def test_a_bug_leaves_its_traceback_in_the_log(tmp_path):
     handler = logging.FileHandler(tmp_path / "train.log")
     logging.root.addHandler(handler)
     try:
-        with pytest.raises(ZeroDivisionError), messages({}):
+        with pytest.raises(ZeroDivisionError), messages():
             with warnings.catch_warnings():
                 warnings.simplefilter("always")
                 warnings.warn("the electrodes are dry", UserWarning, stacklevel=1)
@@ -276,6 +284,7 @@ def test_a_step_nobody_looks_at_takes_everything_in_silence(capsys):
 # -- what the steps are told ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experiment, wanted",
     [("light", [f"network {k}" for k in range(1, 6)]), ("mcnn1", ["network 1 to 5"])],

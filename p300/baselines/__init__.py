@@ -1,7 +1,7 @@
 """The classical detectors, scikit-learn API, on epochs of shape (n_flashes, n_chans, n_times).
 
-Each has ``fit(X, y)``, ``decision_function(X)`` (one score a flash, larger = more target-like)
-and ``get_state()`` / ``from_state()``, which carry what was learned as plain arrays.
+Each has ``fit(X, y)``, ``decision_function(X)`` (one score per flash, larger = more target-like)
+and ``get_state()`` / ``from_state()``, which hold the learned values as plain arrays.
 """
 
 from p300.baselines.lda import ShrinkageLDA

@@ -1,4 +1,4 @@
-"""What the classical detectors share: checks, scores to classes, a state of plain arrays."""
+"""Base classes of the classical detectors: checks, scores to classes, a state of plain arrays."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ class ClassicalDetector(ClassifierMixin, BaseEstimator):
     A detector defines ``_fit(epochs, is_target)``, which stores arrays and numbers under names
     that end in ``_``, and ``_score(epochs)``, which reads only those and the parameters.
 
-    Epochs have the shape (n_flashes, n_chans, n_times); a table (n_flashes, n_features), as
-    scikit-learn's own tools hand it in, is one channel. Of the two classes the larger label is
-    the target.
+    Epochs have the shape (n_flashes, n_chans, n_times). A table (n_flashes, n_features), as
+    scikit-learn's own tools pass it, is one channel. The larger of the two labels is the target.
     """
 
     def fit(self, X, y):
-        """Learn from epochs ``X`` (n_flashes, n_chans, n_times) with classes ``y``."""
+        """Fit to epochs ``X`` (n_flashes, n_chans, n_times) with classes ``y``."""
         self._fit(*self._check(X, y))
         return self
 
@@ -40,7 +39,7 @@ class ClassicalDetector(ClassifierMixin, BaseEstimator):
         return _with_channels(X), y == self.classes_[1]
 
     def decision_function(self, X):
-        """Give one score a flash, shape (n_flashes,): the larger, the more target-like."""
+        """Return one score per flash, shape (n_flashes,): larger = more target-like."""
         check_is_fitted(self)
         X = validate_data(self, X, allow_nd=True, dtype=[np.float64, np.float32], reset=False)
         if X.shape[1:] != self.epoch_shape_:
@@ -51,19 +50,19 @@ class ClassicalDetector(ClassifierMixin, BaseEstimator):
         return self._score(_with_channels(X))
 
     def predict(self, X):
-        """Give the class of each flash, shape (n_flashes,): the target's where score > 0."""
+        """Return the class of each flash, shape (n_flashes,): the target's where score > 0."""
         is_target = self.decision_function(X) > 0
         return self.classes_[is_target.astype(int)]
 
     def get_state(self) -> dict:
-        """Give parameters and what was learned as containers, numbers and arrays only."""
+        """Return parameters and learned values as containers, numbers and arrays only."""
         check_is_fitted(self)
         learned = {k: v for k, v in vars(self).items() if k.endswith("_") and k[0] != "_"}
         return {"params": self.get_params(), "learned": learned}
 
     @classmethod
     def from_state(cls, state: dict):
-        """Make a fitted detector from what :meth:`get_state` gave; tensors pass for arrays."""
+        """Build a fitted detector from the output of :meth:`get_state`; tensors become arrays."""
         detector = cls(**state["params"])
         for name, value in state["learned"].items():
             setattr(detector, name, _as_numpy(value))
@@ -77,15 +76,15 @@ class ClassicalDetector(ClassifierMixin, BaseEstimator):
 
 
 class LinearOnBins(ClassicalDetector):
-    """A weighted sum of the means of neighbouring samples.
+    """Linear detector: a weighted sum of the means of neighbouring samples.
 
     Parameters
     ----------
     n_samples_per_bin : int
-        Samples averaged into a feature: 6 at 120 Hz are 20 features a second and channel.
+        Samples averaged into a feature: 6 at 120 Hz are 20 features per second and channel.
     remove_mean : bool
-        Whether each epoch's mean is taken off each channel first. A 0.1 Hz edge leaves drifts
-        that cost up to 0.14 of AUC otherwise.
+        Whether the mean of each epoch and channel is subtracted first. Otherwise the drifts that
+        a 0.1 Hz high-pass leaves cost up to 0.14 of AUC.
     """
 
     def __init__(self, n_samples_per_bin=6, remove_mean=True):
@@ -104,11 +103,11 @@ class LinearOnBins(ClassicalDetector):
         return self._features(epochs) @ self.coef_ + self.intercept_
 
     def epoch_weights(self):
-        """Give the weight of each electrode and sample in the score: (n_chans, n_times).
+        """Return the weight of each electrode and sample in the score: (n_chans, n_times).
 
-        The score is the sum of weight times sample over an epoch as it comes, plus the offset:
-        a bin's weight is shared by its samples, and where each epoch's mean is taken off, the
-        weights of a channel sum to zero instead.
+        The score is the sum of weight times sample over an unchanged epoch, plus the offset.
+        The weight of a bin is divided among its samples. With ``remove_mean`` the weights of a
+        channel sum to zero, which replaces subtracting the mean of each epoch.
         """
         check_is_fitted(self)
         n_times = self.epoch_shape_[-1]
@@ -119,12 +118,12 @@ class LinearOnBins(ClassicalDetector):
 
 
 def center(epochs):
-    """Take each epoch's mean off each channel; amplitude stays, drift goes."""
+    """Subtract the mean of each epoch and channel; this removes drift and keeps the amplitude."""
     return epochs - epochs.mean(axis=-1, keepdims=True)
 
 
 def bin_means(epochs, n_samples_per_bin):
-    """Average neighbouring samples; the rest after the last whole bin makes a shorter one.
+    """Average neighbouring samples; the rest after the last whole bin is a shorter bin.
 
     Examples
     --------

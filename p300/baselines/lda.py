@@ -1,4 +1,4 @@
-"""Linear discriminant analysis with a shrunk covariance: the baseline that must not be left out.
+"""Linear discriminant analysis with a shrinkage covariance: the standard baseline.
 
 B. Blankertz et al., "Single-trial analysis and classification of ERP components - a tutorial",
 NeuroImage 56:814-825, 2011, doi 10.1016/j.neuroimage.2010.06.048; shrinkage: O. Ledoit, M.
@@ -13,15 +13,15 @@ from p300.baselines.base import LinearOnBins
 
 
 class ShrinkageLDA(LinearOnBins):
-    """Shrinkage LDA on means of neighbouring samples, both classes held equally likely.
+    """Shrinkage LDA on means of neighbouring samples, with equal class priors.
 
     Parameters
     ----------
     n_samples_per_bin : int
-        Samples averaged into a feature: 6 at 120 Hz are 20 features a second and channel.
+        Samples averaged into a feature: 6 at 120 Hz are 20 features per second and channel.
     remove_mean : bool
-        Whether each epoch's mean is taken off each channel first. A 0.1 Hz edge leaves drifts
-        that cost up to 0.14 of AUC otherwise.
+        Whether the mean of each epoch and channel is subtracted first. Otherwise the drifts that
+        a 0.1 Hz high-pass leaves cost up to 0.14 of AUC.
 
     Examples
     --------
@@ -36,7 +36,7 @@ class ShrinkageLDA(LinearOnBins):
 
 
 def fit_shrinkage_lda(features, is_target):
-    """Give weights (n_features,) and offset of the log-odds of target, priors equal."""
+    """Return weights (n_features,) and offset of the log odds of a target, with equal priors."""
     lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5])
     lda.fit(features, is_target)
     return lda.coef_[0], float(lda.intercept_[0])

@@ -1,7 +1,7 @@
 """Ridge regression on smooth time courses: a Gaussian process prior on the weights in time.
 
-A weight per electrode and sample is drawn, a priori, from a Gaussian process whose kernel is the
-squared exponential: neighbouring samples get similar weights. C. E. Rasmussen, C. K. I. Williams,
+The prior of each electrode's weights is a Gaussian process in time with a squared-exponential
+kernel: neighbouring samples get similar weights. C. E. Rasmussen, C. K. I. Williams,
 "Gaussian Processes for Machine Learning", MIT Press, 2006, sections 2.1 and 4.2.
 """
 
@@ -21,26 +21,27 @@ PENALTIES = np.logspace(-3, 3, 13)
 class GaussianProcessRidge(ClassicalDetector):
     """Ridge regression of the class on smooth time courses of every electrode.
 
-    Each electrode is divided by its standard deviation in training, so that loud ones do not
-    weigh more. Both classes count the same and a score of 0 lies midway between their means.
+    Each electrode is divided by its standard deviation in training, so that electrodes with a
+    large amplitude do not get more weight. Both classes have the same weight. A score of 0 is
+    midway between their means.
 
     Parameters
     ----------
     length_scale_s : float
         Seconds over which a weight changes, the kernel's length scale.
     sfreq : float
-        Rate of the epochs in Hz.
+        Sampling rate of the epochs in Hz.
     penalty : float or None
-        Ridge penalty relative to the mean eigenvalue of the features' covariance; None chooses
-        among :data:`PENALTIES` by the AUC of left-out groups, or takes 1 where groups are fewer
-        than three.
+        Ridge penalty relative to the mean eigenvalue of the features' covariance. None chooses
+        among :data:`PENALTIES` by the AUC of left-out groups, or uses 1 if there are fewer than
+        three groups.
     remove_mean : bool
-        Whether each epoch's mean is taken off each channel first.
+        Whether the mean of each epoch and channel is subtracted first.
 
     Attributes
     ----------
     weights_ : ndarray, shape (n_chans, n_times)
-        Of each electrode and sample, in the epochs' own unit.
+        Weight of each electrode and sample, for epochs in their own unit.
     penalty_ : float
         The penalty used.
 
@@ -58,15 +59,16 @@ class GaussianProcessRidge(ClassicalDetector):
         self.remove_mean = remove_mean
 
     def fit(self, X, y, groups=None):
-        """Learn from epochs ``X`` (n_flashes, n_chans, n_times) with classes ``y``.
+        """Fit to epochs ``X`` (n_flashes, n_chans, n_times) with classes ``y``.
 
         Parameters
         ----------
         X, y : array-like
             Epochs and classes.
         groups : array-like of int, shape (n_flashes,), or None
-            Numbers, in order, of what is left out whole when the penalty is chosen; more than
-            five are left out in five blocks. None makes blocks of neighbouring flashes.
+            Groups that are left out as a whole when the penalty is chosen, numbered in order.
+            More than five groups are left out in five blocks. None: blocks of neighbouring
+            flashes.
         """
         epochs, is_target = self._check(X, y)
         groups = np.arange(len(epochs)) if groups is None else np.asarray(groups)
@@ -76,44 +78,44 @@ class GaussianProcessRidge(ClassicalDetector):
     def _fit(self, epochs, is_target, groups):
         n_flashes, n_chans, n_times = epochs.shape
         epochs = center(epochs) if self.remove_mean else epochs
-        spread = epochs.std(axis=(0, 2), dtype=np.float64)
-        spread = np.where(spread > 0, spread, 1.0)[:, np.newaxis]
+        std = epochs.std(axis=(0, 2), dtype=np.float64)
+        std = np.where(std > 0, std, 1.0)[:, np.newaxis]
         basis = smooth_basis(n_times, self.length_scale_s * self.sfreq)
-        features = ((epochs / spread) @ basis).reshape(n_flashes, -1)
+        features = ((epochs / std) @ basis).reshape(n_flashes, -1)
         desired = np.where(is_target, 0.5 / is_target.mean(), -0.5 / (~is_target).mean())
         ridge = Ridge(features, desired)
         self.penalty_ = self.penalty or choose_penalty(ridge, is_target, groups)
         weights = ridge.weights([self.penalty_])[:, 0]
         middle = (features[is_target].mean(axis=0) + features[~is_target].mean(axis=0)) / 2
         self.intercept_ = -float(middle @ weights)
-        self.weights_ = weights.reshape(n_chans, -1) @ basis.T / spread
-        if self.remove_mean:  # of the weights, once, instead of every epoch
+        self.weights_ = weights.reshape(n_chans, -1) @ basis.T / std
+        if self.remove_mean:  # centring the weights once replaces centring every epoch
             self.weights_ = center(self.weights_)
 
     def _score(self, epochs):
         return epochs.reshape(len(epochs), -1) @ self.weights_.ravel() + self.intercept_
 
     def epoch_weights(self):
-        """Give the weight of each electrode and sample in the score: (n_chans, n_times)."""
+        """Return the weight of each electrode and sample in the score: (n_chans, n_times)."""
         check_is_fitted(self)
         return self.weights_
 
 
 def smooth_basis(n_times, length_scale):
-    """Give the leading directions of a Gaussian process in time, each by its prior deviation.
+    """Compute the leading components of a Gaussian process, times their standard deviation.
 
     Parameters
     ----------
     n_times : int
         Samples.
     length_scale : float
-        Of the squared-exponential kernel, in samples.
+        Length scale of the squared-exponential kernel, in samples.
 
     Returns
     -------
     ndarray, shape (n_times, n_functions)
-        ``basis @ basis.T`` is the kernel, less what is below a thousandth of its largest
-        eigenvalue.
+        ``basis @ basis.T`` is the kernel without the eigenvalues below a thousandth of the
+        largest.
 
     Examples
     --------
@@ -151,7 +153,7 @@ class Ridge:
     features : ndarray, shape (n_flashes, n_features)
         Not changed.
     desired : ndarray, shape (n_flashes,)
-        What to predict.
+        Values to predict.
     """
 
     def __init__(self, features, desired):
@@ -164,7 +166,7 @@ class Ridge:
         self._values, self._vectors = np.linalg.eigh(gram)
 
     def weights(self, penalties):
-        """Give the weights for several penalties, shape (n_features, n_penalties)."""
+        """Return the weights for several penalties, shape (n_features, n_penalties)."""
         values = self._values[:, np.newaxis] + self.size * np.asarray(penalties)
         inputs = self.features.T
         wanted = self.desired if self._is_dual else inputs @ self.desired
@@ -174,23 +176,23 @@ class Ridge:
     def left_out_scores(self, out, penalties):
         """Score some flashes by regressions on all others, up to a constant.
 
-        A left-out block's errors are ``inv(I - H) @ errors``, with those of the regression on
-        all flashes and the block's part H of its hat matrix; R. D. Cook, S. Weisberg,
-        "Residuals and Influence in Regression", Chapman & Hall, 1982, section 3.4.
+        The errors of a left-out block are ``inv(I - H) @ errors``: ``errors`` are those of the
+        regression on all flashes, H is the block's part of its hat matrix. R. D. Cook, S.
+        Weisberg, "Residuals and Influence in Regression", Chapman & Hall, 1982, section 3.4.
 
         Parameters
         ----------
         out : ndarray of bool, shape (n_flashes,)
             The flashes left out.
         penalties : sequence of float
-            Relative to all flashes.
+            Relative to the mean eigenvalue of all flashes' covariance.
 
         Returns
         -------
         ndarray, shape (n_out, n_penalties)
         """
         inputs, desired = self.features[out], self.desired[out]
-        if len(inputs) > inputs.shape[1]:  # quicker to regress anew
+        if len(inputs) > inputs.shape[1]:  # a new regression is quicker
             rest = Ridge(self.features[~out], self.desired[~out])
             return inputs @ rest.weights(self.size / rest.size * np.asarray(penalties))
         if self._is_dual:

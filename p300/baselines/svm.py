@@ -13,16 +13,16 @@ from p300.baselines.base import LinearOnBins
 
 
 class LinearSVM(LinearOnBins):
-    """Linear SVM, features standardised, both classes of equal weight.
+    """Linear SVM on standardised features, with equal weight for both classes.
 
     Parameters
     ----------
     C : float
         Inverse strength of the penalty.
     n_samples_per_bin : int
-        Samples averaged into a feature: 6 at 120 Hz are 20 features a second and channel.
+        Samples averaged into a feature: 6 at 120 Hz are 20 features per second and channel.
     remove_mean : bool
-        Whether each epoch's mean is taken off each channel first.
+        Whether the mean of each epoch and channel is subtracted first.
 
     Examples
     --------
@@ -41,9 +41,9 @@ class LinearSVM(LinearOnBins):
 
 
 def fit_linear_svm(features, is_target, C):
-    """Give weights (n_features,) and offset that apply to features as they are."""
+    """Return weights (n_features,) and offset for features that are not standardised."""
     scaler = StandardScaler().fit(features)
-    # dual=False: one answer, whatever the order of the flashes, and no random numbers
+    # dual=False: the result does not depend on the order of flashes or on random numbers
     svm = LinearSVC(C=C, class_weight="balanced", dual=False)
     svm.fit(scaler.transform(features), is_target)
     coef = svm.coef_[0] / scaler.scale_

@@ -15,26 +15,28 @@ from p300.errors import InputError
 
 
 class SVMEnsemble(LinearOnBins):
-    """One linear SVM a part of the training characters, each on its own channels; mean score.
+    """One linear SVM per part of the training characters, on channels of its own; mean score.
 
     A part is 900 flashes in the paper: five characters, 17 parts. Its SVM starts with all
-    channels and loses those without which TP / (TP + FP + FN) on the other parts is highest,
-    until one is left; the best set on the way is kept. The penalty is chosen by the same number,
-    before channels go. To be quick, a channel's leaving is judged by the score without its
-    share, and the SVM is fitted anew only when channels have left (four of 64 at a time).
+    channels. Channels are removed until one is left, each time those without which
+    TP / (TP + FP + FN) on the other parts is highest; the best set is kept. The penalty is
+    chosen by the same number before channels are removed. For speed, a removal is judged by the
+    score without the channel's contribution, and the SVM is fitted again only after channels are
+    removed (four of 64 at a time).
 
     Parameters
     ----------
     n_flashes_per_part : int
-        About how many flashes train one SVM; characters are never cut.
+        About how many flashes train one SVM; characters are never split.
     min_parts : int
-        Fewer flashes than that times the former make smaller parts.
+        Minimum number of parts; fewer than ``min_parts * n_flashes_per_part`` flashes make the
+        parts smaller.
     Cs : sequence of float
         Inverse strengths of the penalty to choose from.
     n_samples_per_bin : int
-        Samples averaged into a feature: 6 at 120 Hz are 20 features a second and channel.
+        Samples averaged into a feature: 6 at 120 Hz are 20 features per second and channel.
     remove_mean : bool
-        Whether each epoch's mean is taken off each channel first.
+        Whether the mean of each epoch and channel is subtracted first.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class SVMEnsemble(LinearOnBins):
         self.Cs = Cs
 
     def fit(self, X, y, characters=None):
-        """Learn from epochs ``X`` with classes ``y``.
+        """Fit to epochs ``X`` with classes ``y``.
 
         Parameters
         ----------
@@ -60,7 +62,7 @@ class SVMEnsemble(LinearOnBins):
         y : ndarray, shape (n_flashes,)
             Classes.
         characters : ndarray, shape (n_flashes,), or None
-            Which character each flash belongs to; None cuts the flashes into equal runs.
+            Character of each flash; None divides the flashes into equal blocks.
         """
         epochs, is_target = self._check(X, y)
         if characters is None:
@@ -80,7 +82,7 @@ class SVMEnsemble(LinearOnBins):
             coef, intercept = _eliminate_channels(features, is_target, train, valid, self.Cs)
             coefs.append(coef)
             intercepts.append(intercept)
-        self.coefs_ = np.stack(coefs)  # (n_parts, n_chans, n_bins), 0 where a channel has left
+        self.coefs_ = np.stack(coefs)  # (n_parts, n_chans, n_bins), 0 where a channel is removed
         self.intercepts_ = np.array(intercepts)
         self.coef_ = self.coefs_.mean(axis=0).ravel()  # the mean of linear scores is one
         self.intercept_ = float(self.intercepts_.mean())
@@ -99,7 +101,7 @@ class SVMEnsemble(LinearOnBins):
 
 
 def _eliminate_channels(features, is_target, train, valid, Cs):
-    """Fit on ``train``; give weights (n_chans, n_bins) and offset that do best on ``valid``."""
+    """Fit on ``train``; return the weights (n_chans, n_bins) and offset best on ``valid``."""
     n_chans, n_bins = features.shape[1:]
 
     def fit(channels, C):
@@ -109,31 +111,29 @@ def _eliminate_channels(features, is_target, train, valid, Cs):
         coef[channels] = weights.reshape(-1, n_bins)
         return coef, intercept
 
-    def shares(coef):
+    def contributions(coef):  # (n_valid, n_chans)
         return np.einsum("ncb,cb->nc", features[valid], coef, optimize=True)
 
     channels, truth = np.arange(n_chans), is_target[valid]
-    best_overlap, best = -1.0, None
-    for C in Cs:
-        coef, intercept = fit(channels, C)
-        value = _overlap(shares(coef).sum(1) + intercept, truth)
-        if value > best_overlap:
-            best_overlap, best, best_C = value, (coef, intercept), C
+    fits = [fit(channels, C) for C in Cs]
+    overlaps = [_overlap(contributions(coef).sum(1) + offset, truth) for coef, offset in fits]
+    first = int(np.argmax(overlaps))
+    best_overlap, best = overlaps[first], fits[first]
     coef, intercept = best
-    n_leaving = max(1, n_chans // 16)
-    while len(channels) > n_leaving:
-        share = shares(coef)
-        without = share.sum(1, keepdims=True) + intercept - share[:, channels]
-        leave = np.argsort(-_overlap(without, truth[:, None]), kind="stable")[:n_leaving]
-        channels = np.delete(channels, leave)
-        coef, intercept = fit(channels, best_C)
-        value = _overlap(shares(coef).sum(1) + intercept, truth)
-        if value >= best_overlap:  # of two equals the one with fewer channels
+    n_removed = max(1, n_chans // 16)
+    while len(channels) > n_removed:
+        parts = contributions(coef)
+        without = parts.sum(1, keepdims=True) + intercept - parts[:, channels]
+        removed = np.argsort(-_overlap(without, truth[:, None]), kind="stable")[:n_removed]
+        channels = np.delete(channels, removed)
+        coef, intercept = fit(channels, Cs[first])
+        value = _overlap(contributions(coef).sum(1) + intercept, truth)
+        if value >= best_overlap:  # of two equal sets, the one with fewer channels
             best_overlap, best = value, (coef, intercept)
     return best
 
 
 def _overlap(scores, truth):
-    """Give TP / (TP + FP + FN) of ``scores > 0``, along the first axis."""
+    """Compute TP / (TP + FP + FN) of ``scores > 0``, along the first axis."""
     found = scores > 0
     return (found & truth).sum(0) / np.maximum((found | truth).sum(0), 1)

@@ -18,18 +18,18 @@ from p300.baselines.base import LinearOnBins
 
 
 class SWLDA(LinearOnBins):
-    """Least squares on the few bins that a stepwise search keeps.
+    """Least squares on the few bins that a stepwise search selects.
 
-    The score is scaled to the log-odds of target with equal priors, as if both classes were
-    normal with one variance.
+    The score is scaled to the log odds of a target with equal priors, as for two normal classes
+    of equal variance.
 
     Parameters
     ----------
     n_samples_per_bin : int
-        Samples averaged into a feature: 6 at 120 Hz are 20 features a second and channel.
+        Samples averaged into a feature: 6 at 120 Hz are 20 features per second and channel.
     remove_mean : bool
-        Whether each epoch's mean is taken off each channel first; without, drifts may leave no
-        feature at all.
+        Whether the mean of each epoch and channel is subtracted first. Otherwise drifts may
+        leave no feature in the fit.
     p_enter, p_remove : float
         A feature enters below the first p-value and leaves above the second.
     max_features : int
@@ -67,7 +67,10 @@ class SWLDA(LinearOnBins):
         )
         coef = np.zeros(features.shape[1])
         if len(kept) == 0:
-            warnings.warn("SWLDA: no feature entered, every score is 0", stacklevel=5)
+            warnings.warn(
+                f"SWLDA: no feature entered with p < {self.p_enter:g}; every score is 0",
+                stacklevel=5,
+            )
             return coef, 0.0
         scores = features[:, kept] @ weights
         low, high = scores[~is_target], scores[is_target]
@@ -77,17 +80,17 @@ class SWLDA(LinearOnBins):
 
 
 def stepwise_regression(features, y, *, p_enter=0.10, p_remove=0.15, max_features=60):
-    """Choose features for a least-squares fit of ``y``, with a constant, step by step.
+    """Select features for a least-squares fit of ``y``, with a constant, step by step.
 
-    Each step lets in the best feature if its p-value is below ``p_enter``, then puts out, worst
-    first, every one above ``p_remove``.
+    Each step adds the best feature if its p-value is below ``p_enter``. It then removes every
+    feature above ``p_remove``, the worst first.
 
     Parameters
     ----------
     features : ndarray, shape (n_flashes, n_features)
         Candidates.
     y : ndarray, shape (n_flashes,)
-        What is fitted.
+        Values to fit.
     p_enter, p_remove : float
         Bounds on the p-value of the partial F test.
     max_features : int
@@ -118,7 +121,7 @@ def stepwise_regression(features, y, *, p_enter=0.10, p_remove=0.15, max_feature
         return np.where(of, fdtrc(1, df, df * gain / np.maximum(rest, 1e-30)), np.nan)
 
     while inside.sum() < min(max_features, n_flashes - 2):
-        outside = usable & ~inside & (diagonal > 1e-7)  # no sum of those inside
+        outside = usable & ~inside & (diagonal > 1e-7)  # not a linear combination of those inside
         if not outside.any():
             break
         p = p_values(outside)
@@ -137,7 +140,7 @@ def stepwise_regression(features, y, *, p_enter=0.10, p_remove=0.15, max_feature
 
 
 def _sweep(table, k, inside):
-    """Take feature ``k`` into the fit, or out of it; ``table`` and ``inside`` are changed."""
+    """Add feature ``k`` to the fit, or remove it; ``table`` and ``inside`` are changed."""
     pivot, column = table[k, k], table[:, k].copy()
     table -= np.outer(column, column / pivot)
     table[:, k] = table[k] = column / (-pivot if inside[k] else pivot)

@@ -1,10 +1,11 @@
-"""xDAWN: sums of electrodes in which the answer to the target stands out most from all EEG.
+"""xDAWN: spatial filters that maximise the evoked response to targets relative to all EEG.
 
 B. Rivet, A. Souloumiac, V. Attina, G. Gibert, "xDAWN algorithm to enhance evoked potentials:
 application to brain-computer interface", IEEE Trans. Biomed. Eng. 56:2035-2043, 2009, doi
-10.1109/TBME.2009.2012869. The answer is the mean epoch, as in pyRiemann, which gives the same
-filters: overlapping answers of neighbouring flashes are not told apart. Shrinkage: Y. Chen et
-al., "Shrinkage algorithms for MMSE covariance estimation", 2010, doi 10.1109/TSP.2010.2053029.
+10.1109/TBME.2009.2012869. The evoked response is the mean epoch, as in pyRiemann, which computes
+the same filters: overlapping responses to neighbouring flashes are not separated. Shrinkage: Y.
+Chen et al., "Shrinkage algorithms for MMSE covariance estimation", 2010, doi
+10.1109/TSP.2010.2053029.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ class XdawnLDA(LinearOnBins):
     Parameters
     ----------
     n_filters : int
-        Sums of electrodes; no more than there are electrodes.
+        Number of spatial filters; at most the number of electrodes.
     n_samples_per_bin : int
-        Samples averaged into a feature: 6 at 120 Hz are 20 features a second and filter.
+        Samples averaged into a feature: 6 at 120 Hz are 20 features per second and filter.
     remove_mean : bool
-        Whether each epoch's mean is taken off each channel first.
+        Whether the mean of each epoch and channel is subtracted first.
 
     Examples
     --------
@@ -51,23 +52,23 @@ class XdawnLDA(LinearOnBins):
         return fit_shrinkage_lda(features, is_target)
 
     def epoch_weights(self):
-        """Give the weight of each electrode and sample in the score: (n_chans, n_times)."""
+        """Return the weight of each electrode and sample in the score: (n_chans, n_times)."""
         return self.filters_.T @ super().epoch_weights()
 
 
 def xdawn_filters(epochs, of_class, n_filters, covariance=None):
-    """Find the sums of electrodes in which the mean epoch of a class is strongest.
+    """Compute the spatial filters that maximise the mean epoch of a class relative to all EEG.
 
     Parameters
     ----------
     epochs : ndarray, shape (n_flashes, n_chans, n_times)
         EEG around every flash.
     of_class : ndarray of bool, shape (n_flashes,)
-        The flashes whose mean is to stand out.
+        The flashes whose mean epoch is maximised.
     n_filters : int
         At most ``n_chans``.
     covariance : ndarray, shape (n_chans, n_chans), or None
-        Of all EEG, where it is at hand.
+        Covariance of all EEG; None computes it.
 
     Returns
     -------
@@ -76,14 +77,14 @@ def xdawn_filters(epochs, of_class, n_filters, covariance=None):
     """
     if covariance is None:
         covariance = covariance_of_all(epochs)
-    answer = oas_covariances(epochs[of_class].mean(axis=0, dtype=np.float64))
-    _, vectors = eigh(answer, covariance)
+    evoked = oas_covariances(epochs[of_class].mean(axis=0, dtype=np.float64))
+    _, vectors = eigh(evoked, covariance)
     vectors = vectors[:, ::-1][:, :n_filters]
     return (vectors / np.linalg.norm(vectors, axis=0)).T
 
 
 def covariance_of_all(epochs):
-    """Give the shrunk covariance of the channels over all epochs, (n_chans, n_chans)."""
+    """Compute the shrunk covariance of the channels over all epochs, (n_chans, n_chans)."""
     n_flashes, n_chans, n_times = epochs.shape
     moment = np.zeros((n_chans, n_chans))
     for start in range(0, n_flashes, 256):  # a copy of all epochs would double the memory
@@ -95,12 +96,12 @@ def covariance_of_all(epochs):
 
 
 def oas_covariances(signals):
-    """Give covariances over time, shrunk by oracle approximation; as scikit-learn's ``oas``.
+    """Compute covariances over time with OAS shrinkage, as scikit-learn's ``oas``.
 
     Parameters
     ----------
     signals : ndarray, shape (..., n_rows, n_times)
-        One matrix, or one for every flash.
+        One matrix, or one per flash.
 
     Returns
     -------
@@ -115,6 +116,6 @@ def _shrink(covariance, n_samples):
     n_rows = covariance.shape[-1]
     power = np.mean(covariance**2, axis=(-1, -2))
     mean = np.trace(covariance, axis1=-1, axis2=-2) / n_rows
-    spread = (n_samples + 1) * (power - mean**2 / n_rows)
-    share = np.minimum((power + mean**2) / np.maximum(spread, 1e-300), 1.0)[..., None, None]
-    return (1 - share) * covariance + share * mean[..., None, None] * np.eye(n_rows)
+    excess = (n_samples + 1) * (power - mean**2 / n_rows)
+    shrinkage = np.minimum((power + mean**2) / np.maximum(excess, 1e-300), 1.0)[..., None, None]
+    return (1 - shrinkage) * covariance + shrinkage * mean[..., None, None] * np.eye(n_rows)

@@ -1,4 +1,4 @@
-"""``p300 audit``: prove of a configured training run that its test part stays unseen."""
+"""``p300 audit``: check that a configured training run does not see its test part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from p300.errors import InputError
 from p300.experiments.audit.run import run_checks
+from p300.experiments.build import build_split
 from p300.experiments.configuration import run_with_hydra
+from p300.experiments.prepare import check_labels, read_recording
+from p300.experiments.results import write_json
 from p300.terminal import show, step
 
 if TYPE_CHECKING:
@@ -26,20 +29,16 @@ def main() -> None:
 
 
 def audit(cfg: DictConfig) -> None:
-    """Print one line a check and write them into the audit's folder.
+    """Print one line per check, and write all checks into the audit's folder.
 
     Raises
     ------
     InputError
-        If recording or split cannot be used.
+        If the recording or the split cannot be used.
     SystemExit
         If a check failed.
     """
     from hydra.core.hydra_config import HydraConfig
-
-    from p300.experiments.build import build_split
-    from p300.experiments.prepare import check_labels, read_recording
-    from p300.experiments.results import write_json
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     steps = cfg.preprocessing
@@ -47,7 +46,7 @@ def audit(cfg: DictConfig) -> None:
     split = build_split(cfg, recording.flashes)
     check_labels(recording, split)
     if not split.test.any():
-        raise InputError(f"{split}; expected a test part to audit")
+        raise InputError(f"got {split}; expected a test part to audit")
     log.info("%r\n%s", recording, split)
     checks = []
     with step("audit", 3 + cfg.audit.n_permutations, "trainings") as trainings:

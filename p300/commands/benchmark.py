@@ -1,4 +1,4 @@
-"""``p300 benchmark``: many detectors on many tasks with many seeds, and honest tables of them."""
+"""``p300 benchmark``: many detectors on many tasks with many seeds, and tables with intervals."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from p300.experiments.benchmark.cells import _experiments, plan_cells
+from p300.experiments.benchmark.cells import known_experiments, plan_cells
 from p300.experiments.benchmark.running import run_cells
+from p300.experiments.benchmark.summary import write_summary
 from p300.experiments.configuration import run_with_hydra
 from p300.storage.files import folder_lock
 from p300.terminal import show, step
@@ -28,23 +29,21 @@ def main() -> None:
 
 
 def benchmark(cfg: DictConfig) -> None:
-    """Run the cells that are not finished, then write tables and figures of all that are.
+    """Run the cells that are not finished, then write tables and figures of all finished ones.
 
     Raises
     ------
     SystemExit
-        With what failed, if a cell did.
+        If a cell failed; the message lists all failures.
     """
     from omegaconf import OmegaConf
 
-    from p300.experiments.benchmark.summary import write_summary
-
     folder = Path(cfg.folder)
     tasks = OmegaConf.to_container(cfg.tasks, resolve=True)
-    experiments = _experiments() if cfg.experiments == "all" else cfg.experiments
+    experiments = known_experiments() if cfg.experiments == "all" else cfg.experiments
     cells = plan_cells(tasks, experiments, cfg.seeds, cfg.overrides, folder, only=cfg.only)
     with folder_lock(
-        folder, functools.partial(log.info, "%s is at work here; waiting for its end")
+        folder, functools.partial(log.info, "folder in use by %s; waiting for its end")
     ):
         failures = run_cells(cells)
         finished = [cell for cell in cells if cell not in failures]

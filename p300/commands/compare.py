@@ -1,15 +1,11 @@
-"""``p300 compare``: finished runs side by side, mean and spread over seeds."""
+"""``p300 compare``: finished runs side by side, mean and standard deviation over seeds."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from p300.errors import InputError
 from p300.experiments.compare import collect_runs, comparison_table
-
-if TYPE_CHECKING:
-    pass
 
 
 def main() -> None:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
+from p300.experiments.build import build_split
 from p300.experiments.configuration import run_with_hydra
-from p300.experiments.results import stopping_table
+from p300.experiments.prepare import read_recording
+from p300.experiments.results import results_table, stopping_table, summarize, write_json
 from p300.spelling.early import find_held_out, stop_early
 from p300.splits import PARTS
 from p300.storage.files import atomic_write
@@ -30,7 +32,7 @@ def main() -> None:
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Score the configured recording and write scores and results into a folder of their own.
+    """Score the configured recording; write scores and results into a new folder.
 
     Parameters
     ----------
@@ -46,9 +48,6 @@ def evaluate(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from p300.detector import Detector
-    from p300.experiments.build import build_split
-    from p300.experiments.prepare import read_recording
-    from p300.experiments.results import results_table, summarize, write_json
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     detector = Detector.load(cfg.run)
@@ -57,7 +56,7 @@ def evaluate(cfg: DictConfig) -> None:
     part = cfg.part or ("test" if own else "all")
     if part not in (*PARTS, "all") or (not own and part != "all"):
         raise InputError(
-            f"part={part}: expected one of {', '.join(PARTS)} or all, and all for a recording "
+            f"got part={part}; expected one of {', '.join(PARTS)} or all, and all for a recording "
             f"other than the run's own"
         )
 
@@ -69,7 +68,7 @@ def evaluate(cfg: DictConfig) -> None:
     if part != "all":
         rows = getattr(build_split(trained_on, flashes), part)
     if not rows.any():
-        raise InputError(f"{recording.name}: its {part} part is empty")
+        raise InputError(f"{recording.name}: the {part} part is empty; choose another part")
     with step("preprocessing", len(flashes), "flashes") as cut:
         epochs = detector.epochs(recording, on_cut=cut.advance)
     with step("scoring"):

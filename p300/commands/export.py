@@ -5,13 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from p300.errors import InputError
 from p300.export.write import export
-
-if TYPE_CHECKING:
-    pass
 
 USAGE = "expected `p300 export RUN [out=FOLDER]`"
 
@@ -30,7 +26,7 @@ def main() -> None:
 
 
 def parse(arguments: Sequence[str]) -> tuple[Path, Path | None]:
-    """Take the run and the folder to write to from what was typed.
+    """Parse the arguments into the run and the folder to write to.
 
     Raises
     ------
@@ -40,5 +36,5 @@ def parse(arguments: Sequence[str]) -> tuple[Path, Path | None]:
     folders = [a.removeprefix("out=") for a in arguments if a.startswith("out=")]
     runs = [a for a in arguments if not a.startswith("out=")]
     if len(runs) != 1 or len(folders) > 1 or "" in folders:
-        raise InputError(f"{' '.join(arguments) or 'no run'}: {USAGE}")
+        raise InputError(f"got {' '.join(arguments) or 'no run'}; {USAGE}")
     return Path(runs[0]), Path(folders[0]) if folders else None

@@ -1,4 +1,4 @@
-"""``p300 online``: listen, spell, publish, and keep everything."""
+"""``p300 online``: listen, spell, publish and record."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from p300.experiments.configuration import run_with_hydra
+from p300.export.onnx_detector import OnnxDetector
 from p300.online.journal import Journal
 from p300.online.live import Run, choose_rule, describe, make_speller
 from p300.online.lsl import DECISIONS, Listener, open_texts
@@ -21,13 +22,13 @@ log = logging.getLogger("p300.online")
 
 
 def main() -> None:
-    """Run the command with the arguments of the command line; a bare one is the detector."""
+    """Run the command with the arguments of the command line; one without "=" is the detector."""
     sys.argv[1:] = [a if "=" in a or a.startswith("-") else f"detector={a}" for a in sys.argv[1:]]
     run_with_hydra("online", online)
 
 
 def online(cfg: DictConfig) -> None:
-    """Spell as configured until the marker "stop", Ctrl-C, or silence for too long.
+    """Spell as configured until the marker "stop", Ctrl-C, or too long without EEG.
 
     Parameters
     ----------
@@ -37,12 +38,10 @@ def online(cfg: DictConfig) -> None:
     Raises
     ------
     InputError
-        If model, streams and settings do not fit one another, or the EEG stays away.
+        If model, streams and settings do not match, or no EEG comes.
     """
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
-
-    from p300.export.onnx_detector import OnnxDetector
 
     detector = OnnxDetector.load(cfg.detector)
     settings = OmegaConf.to_container(cfg, resolve=True)

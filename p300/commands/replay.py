@@ -1,4 +1,4 @@
-"""``p300 replay``: play a recording, or a session, as if it happened now."""
+"""``p300 replay``: play a recording, or a session, as live streams."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def replay(cfg: DictConfig) -> None:
-    """Play what is configured: over Lab Streaming Layer, or straight into a detector.
+    """Play the configured recording or session, over Lab Streaming Layer or into a detector.
 
     Parameters
     ----------
@@ -34,8 +34,7 @@ def replay(cfg: DictConfig) -> None:
     Raises
     ------
     InputError
-        If there is nothing to play, nobody listens, or a session does not come out again as it
-        was.
+        If there is nothing to play, nobody listens, or a replayed session differs from its record.
     """
     if cfg.session is not None:
         about = read_about(cfg.session)

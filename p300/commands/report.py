@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def parse(arguments: Sequence[str]) -> tuple[Path, Path | None]:
-    """Take the folder and the file to write from what was typed.
+    """Parse the arguments into the folder and the file to write.
 
     Raises
     ------
@@ -34,5 +34,5 @@ def parse(arguments: Sequence[str]) -> tuple[Path, Path | None]:
     files = [a.removeprefix("out=") for a in arguments if a.startswith("out=")]
     folders = [a for a in arguments if not a.startswith("out=")]
     if len(folders) != 1 or len(files) > 1 or "" in files:
-        raise InputError(f"{' '.join(arguments) or 'no folder'}: {USAGE}")
+        raise InputError(f"got {' '.join(arguments) or 'no folder'}; {USAGE}")
     return Path(folders[0]), Path(files[0]) if files else None

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.errors import InputError
+from p300.experiments.benchmark.cells import plan_cells
 from p300.experiments.benchmark.paper import SUBJECTS, find_files, tables
+from p300.experiments.benchmark.running import run_cells
 from p300.experiments.configuration import run_with_hydra
 from p300.storage.files import atomic_write, folder_lock
 from p300.terminal import show
@@ -29,12 +31,9 @@ def main() -> None:
 def reproduce(cfg: DictConfig) -> None:
     """Train the seven classifiers on both subjects and write ``tables.md``.
 
-    The competition's files are used where they are; otherwise full-size files are simulated
+    The competition's files are used if they are found. Otherwise full-size files are simulated
     into the folder, and every table says so. Finished runs are not run again.
     """
-    from p300.experiments.benchmark.cells import plan_cells
-    from p300.experiments.benchmark.running import run_cells
-
     folder = Path(cfg.folder)
     root, source = find_files(Path(cfg.root), folder, dict(cfg.simulated))
     log.info("%s", source)
@@ -49,7 +48,7 @@ def reproduce(cfg: DictConfig) -> None:
         tasks, cfg.experiments, [cfg.seed], cfg.overrides, folder / "runs", group=folder.name
     )
     with folder_lock(
-        folder, functools.partial(log.info, "%s is at work here; waiting for its end")
+        folder, functools.partial(log.info, "folder in use by %s; waiting for its end")
     ):
         failures = run_cells(cells)
     if failures:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.experiments.configuration import run_with_hydra
+from p300.experiments.folder import objective, run_job
 from p300.experiments.run import train_run
+from p300.experiments.sweep.jobs import conclude
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -18,8 +20,6 @@ log = logging.getLogger("p300.experiments.run")
 
 def main() -> None:
     """Run the command with the arguments of the command line."""
-    from p300.experiments.sweep.jobs import conclude
-
     try:
         run_with_hydra("train", train)
     finally:
@@ -36,8 +36,6 @@ def train(cfg: DictConfig) -> float:
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
-
-    from p300.experiments.folder import objective, run_job
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)

@@ -1,7 +1,7 @@
 """Objects from configurations: the only place where Hydra's ``instantiate`` is called.
 
-Each function below builds one kind of object that a configuration can name by ``_target_``; what
-is built takes plain arguments and knows nothing of Hydra.
+Each function below builds one kind of object that a configuration names by ``_target_``. These
+objects take plain arguments and do not depend on Hydra.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from p300.splits import Split
+from p300.storage.renamed import with_current_names
+from p300.storage.untrusted import add_own_modules
 from p300.training.members import is_network, shape_arguments
 
 if TYPE_CHECKING:
@@ -29,9 +31,15 @@ if TYPE_CHECKING:
 
 
 def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-    """Build what a configuration names; its values arrive as plain containers."""
+    """Build the object that a configuration names; its arguments are plain containers."""
     from hydra.utils import instantiate
+    from omegaconf import DictConfig, OmegaConf
 
+    add_own_modules()
+    plain = OmegaConf.to_container(config) if isinstance(config, DictConfig) else config
+    renamed = with_current_names(plain)
+    if renamed != plain:  # a configuration of an earlier version
+        config = OmegaConf.create(renamed)
     return instantiate(config, *args, **kwargs, _convert_="all")
 
 
@@ -48,7 +56,10 @@ def reader_takes(data: DictConfig, argument: str) -> bool:
 
 
 def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:
-    """Split a flash table; where nothing is chosen by validation, that part is trained on too."""
+    """Build the split of a flash table.
+
+    The validation part joins the training part if neither a network nor a calibration needs it.
+    """
     split = build(cfg.split, flashes)
     needs_validation = is_network(cfg.model) or cfg.calibration != "none"
     return split if needs_validation else split.without_validation()
@@ -60,12 +71,12 @@ def build_preprocessor(cfg: DictConfig) -> Preprocessor:
 
 
 def build_alignment(cfg: DictConfig) -> EuclideanAlignment | None:
-    """Build the alignment of people and days; None where none is configured."""
+    """Build the alignment of subjects and sessions; None if none is configured."""
     return build(cfg.alignment.method)
 
 
 def build_stack(model: Mapping[str, Any]) -> Stack:
-    """Build a stack, whose members stay configurations."""
+    """Build a stack; its members stay configurations."""
     return build(model)
 
 
@@ -80,22 +91,22 @@ def build_network(model: Mapping[str, Any], epochs: Epochs) -> nn.Module:
 
 
 def build_loss(protocol: DictConfig, is_target: np.ndarray) -> nn.Module:
-    """Build the loss; ``is_target`` are the training labels, by which it may weigh classes."""
+    """Build the loss; it may weight the classes by ``is_target``, the training labels."""
     return build(protocol.loss)(is_target)
 
 
 def build_optimizer(protocol: DictConfig) -> Callable[..., torch.optim.Optimizer]:
-    """Build what makes an optimizer of parameters."""
+    """Build a function that builds an optimizer from parameters."""
     return build(protocol.optimizer)
 
 
 def build_augmentations(cfg: DictConfig) -> Sequence[Callable]:
-    """Build the changes that a training batch goes through, in order."""
+    """Build the augmentations of a training batch, in order."""
     return [build(step) for step in cfg.augmentation.steps.values()]
 
 
 def build_trainer(cfg: DictConfig) -> Callable[..., pl.Trainer]:
-    """Build what makes a Lightning ``Trainer`` of further arguments."""
+    """Build a function that builds a Lightning ``Trainer`` from further arguments."""
     return build(cfg.trainer)
 
 

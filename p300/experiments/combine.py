@@ -12,6 +12,7 @@ from p300.errors import InputError
 from p300.experiments.fit import fit_classical
 from p300.experiments.prepare import Run
 from p300.experiments.results import report_parts
+from p300.spelling import fit_platt
 from p300.splits import inner_folds, shares_samples
 from p300.storage.files import atomic_write
 
@@ -28,7 +29,7 @@ def finish(run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        What ``results.json`` is to hold.
+        The content of ``results.json``.
 
     Raises
     ------
@@ -82,16 +83,16 @@ def finish(run: Run) -> dict[str, Any]:
 def combined(
     run: Run,
 ) -> tuple[list[Member], float, list[dict[str, Any]], np.ndarray | None]:
-    """Give each member of a run its weight.
+    """Compute the weight of each member of a run.
 
     Returns
     -------
     members : list of Member
         With their weights.
     offset : float
-        To be added to the weighted sum of their scores.
+        Added to the weighted sum of their scores.
     records : list of dict
-        What is to be told of each member.
+        What ``results.json`` states about each member.
     left_out_scores : ndarray, shape (n_flashes,), or None
         Of a stack: scores of the training flashes by members that were not fitted to them.
     """
@@ -103,25 +104,25 @@ def combined(
     else:
         parts = [
             stack.combine(run.epochs, *part)
-            for part in zip(run.shares, run.planned, run.fitted, strict=True)
+            for part in zip(run.train_rows, run.planned, run.fitted, strict=True)
         ]
         members = [member for part in parts for member in part[0]]
         offset = float(np.mean([part[1] for part in parts]))
         records = [record for part in parts for record in part[2]]
         left_out = np.mean([part[3] for part in parts], axis=0)
     for member, record in zip(members, records, strict=True):
-        member.weight /= len(run.shares)
+        member.weight /= len(run.train_rows)
         record["weight"] = member.weight
     return members, offset, records, left_out
 
 
 def left_out_scores(run: Run) -> np.ndarray:
-    """Score the training flashes of a classical detector fold by fold, fitted to the others.
+    """Score each fold of the training flashes with classical detectors fitted to the others.
 
     Returns
     -------
     ndarray, shape (n_flashes,)
-        nan elsewhere.
+        NaN for all other flashes.
     """
     flashes, scores = run.epochs.flashes, np.full(len(run.epochs.flashes), np.nan)
     window_s = (run.epochs.tmin, run.epochs.tmin + run.epochs.data.shape[-1] / run.epochs.sfreq)
@@ -129,7 +130,9 @@ def left_out_scores(run: Run) -> np.ndarray:
     for k in range(folds.max() + 1):
         out = folds == k
         others = ~shares_samples(flashes, out, window_s)
-        fitted = [fit_classical(run.cfg.model, run.epochs, r & others) for r in run.shares]
+        fitted = [
+            fit_classical(run.cfg.model, run.epochs, rows & others) for rows in run.train_rows
+        ]
         scores[out] = np.mean([member.score(run.epochs.data[out]) for member in fitted], axis=0)
     return scores
 
@@ -144,8 +147,6 @@ def calibrated(
     InputError
         If there is no such kind.
     """
-    from p300.spelling import fit_platt
-
     if kind not in ("platt", "temperature"):
         raise InputError(f"calibration={kind}; expected none, platt or temperature")
     is_target = epochs.flashes["is_target"][validation].to_numpy(bool)

@@ -1,4 +1,4 @@
-"""``p300 compare``: finished runs side by side, mean and spread over seeds."""
+"""``p300 compare``: finished runs side by side, mean and standard deviation over seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEASURES = ("auc", "balanced_accuracy", "recall", "precision")
 
 
 def collect_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
-    """Gather every finished training run below some folders into one tidy table.
+    """Collect every finished training run below some folders into one table.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def collect_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a run: ``folder``, the choice of every configuration group (``data``,
+        One row per run: ``folder``, the choice of every configuration group (``data``,
         ``experiment``, ``protocol`` …), ``seed``, ``n_parameters``, ``fit_s`` and, of the test
         part, ``subjects`` (joined by "+"), ``auc, balanced_accuracy, recall, precision`` and
         ``accuracy_NN`` after NN repetitions.
@@ -40,7 +40,7 @@ def collect_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a folder is not there or holds no finished run.
+        If a folder does not exist, or no folder holds a finished run.
     """
     import pandas as pd
 
@@ -67,12 +67,15 @@ def collect_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
                 }
             )
     if not rows:
-        raise InputError(f"no finished run below {', '.join(map(str, folders))}")
+        raise InputError(
+            f"got no finished run below {', '.join(map(str, folders))}; expected run folders of "
+            "`p300 train`"
+        )
     return pd.DataFrame(rows)
 
 
 def collect_wandb_runs(project: str) -> pd.DataFrame:
-    """Gather the finished runs of a W&B project into the table of :func:`collect_runs`.
+    """Collect the finished runs of a W&B project into the table of :func:`collect_runs`.
 
     Parameters
     ----------
@@ -82,8 +85,8 @@ def collect_wandb_runs(project: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a run, ``folder`` being its name there; without ``subjects``, which W&B's
-        summary does not hold.
+        One row per run; ``folder`` is its name in W&B. There is no column ``subjects``, which
+        W&B's summary does not hold.
 
     Raises
     ------
@@ -110,7 +113,9 @@ def collect_wandb_runs(project: str) -> pd.DataFrame:
             }
         )
     if not rows:
-        raise InputError(f"no finished run in the W&B project {project}")
+        raise InputError(
+            f"got no finished run in the W&B project {project}; expected runs of `p300 train`"
+        )
     return pd.DataFrame(rows)
 
 
@@ -122,29 +127,29 @@ def comparison_table(
     Parameters
     ----------
     runs : DataFrame
-        Of :func:`collect_runs`.
+        From :func:`collect_runs`.
     by : sequence of str
-        Columns whose values make one row of the table.
+        Columns; each combination of their values is one row of the table.
 
     Returns
     -------
     str
         Rows sorted by mean AUC within a data set, best first. Accuracies are percentages of
-        characters; the spread is that of the runs (seeds), not of people.
+        characters. The standard deviation is over the runs (seeds), not over people.
     """
     shown = [n for n in REPETITIONS if f"accuracy_{n:02d}" in runs]
     head = [*by, "runs", "AUC", *(f"{n} rep. (%)" for n in shown), "parameters", "fit (s)"]
     lines = []
     for key, part in runs.groupby(list(by), sort=False, dropna=False):
-        cells = [*map(str, key), str(len(part)), _spread(part["auc"], "{:.3f}")]
-        cells += [_spread(100 * part[f"accuracy_{n:02d}"], "{:.0f}") for n in shown]
+        cells = [*map(str, key), str(len(part)), _mean_sd(part["auc"], "{:.3f}")]
+        cells += [_mean_sd(100 * part[f"accuracy_{n:02d}"], "{:.0f}") for n in shown]
         cells += [f"{part['n_parameters'].iloc[0]:,}", f"{part['fit_s'].median():.1f}"]
         lines.append((str(key[0]), -part["auc"].mean(), cells))
     rows = [cells for _, _, cells in sorted(lines, key=lambda line: line[:2])]
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
 
-def _spread(values: pd.Series, form: str) -> str:
+def _mean_sd(values: pd.Series, form: str) -> str:
     if values.isna().all():
         return "–"
     mean = form.format(values.mean())

@@ -1,18 +1,21 @@
-"""Configurations: where they lie, composed by Hydra, and handed to a command."""
+"""The configuration of a command: its files, composed by Hydra."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import importlib.util
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import p300
 from p300.errors import InputError
+from p300.storage.untrusted import OWN_FOLDERS, add_own_modules, own_folders
 from p300.terminal import messages
 
 if TYPE_CHECKING:
@@ -30,23 +33,23 @@ PLUGINS = {
 
 
 def run_with_hydra(command: str, task: Callable) -> None:
-    """Compose the command's configuration from the arguments and hand it to its task.
+    """Compose a command's configuration from its arguments and call its task with it.
 
-    Bad input ends in one sentence on standard error and status 1, and so does a disk that is full
-    or cannot be written to. A bug keeps its traceback.
+    Bad input, a full disk or a disk without write permission ends the command with one sentence
+    on standard error and status 1. A bug keeps its traceback.
 
     Parameters
     ----------
     command : str
-        Names ``conf/{command}.yaml``.
+        Name of the command and of ``conf/{command}.yaml``.
     task : callable
-        Takes the composed configuration.
+        Called with the composed configuration.
     """
     import hydra
     from hydra.errors import CompactHydraException, InstantiationException
     from omegaconf.errors import MissingMandatoryValue
 
-    def guarded(cfg):
+    def guarded(cfg: DictConfig) -> Any:
         try:
             with messages_of(cfg):
                 return task(cfg)
@@ -61,39 +64,86 @@ def run_with_hydra(command: str, task: Callable) -> None:
             raise
 
     check_plugins(command, sys.argv[1:])
+    add_own_folders(sys.argv)
     if "quiet=true" in sys.argv:
-        beside = sys.argv.index("quiet=true")  # overrides that an option parts are refused
-        sys.argv.insert(beside, "hydra/hydra_logging=none")  # which lists the jobs of a sweep
-    logging.raiseExceptions = False  # a log that cannot be written on is not worth a traceback
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, and not into Hydra's own report
+        # beside it, because Hydra refuses overrides with an option between them
+        beside = sys.argv.index("quiet=true")
+        sys.argv.insert(beside, "hydra/hydra_logging=none")  # or it lists the jobs of a sweep
+    logging.raiseExceptions = False  # no traceback if a log file cannot be written any more
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
     except CompactHydraException as error:
         sys.exit("\n".join(str(e) for e in (error, error.__cause__) if e is not None))
-    except OSError as error:  # where Hydra writes
+    except OSError as error:  # Hydra could not write its own files
         sys.exit(f"p300 {command}: {error}")
 
 
 def check_plugins(command: str, overrides: Sequence[str]) -> None:
-    """Say what to install for a choice whose plugin is missing; Hydra would not know it at all.
+    """Check that the plugins of the chosen options are installed.
+
+    Hydra itself would only report an unknown choice.
 
     Raises
     ------
     SystemExit
-        In one sentence.
+        If a plugin is missing; the message names the package to install.
     """
     for override in overrides:
         chosen = "search" if override.startswith("search=") else override
         module, extra = PLUGINS.get(chosen, ("hydra", ""))
         if importlib.util.find_spec(module) is None:
             sys.exit(
-                f"p300 {command}: {override} needs a plugin of Hydra that is not installed; "
-                f"expected `pip install 'p300[{extra}]'`"
+                f"p300 {command}: {override} needs a Hydra plugin that is not installed; "
+                f"install it with `pip install 'p300[{extra}]'`"
             )
 
 
+def add_own_folders(arguments: list[str]) -> None:
+    """Add the user's own configuration files, and the modules beside them, to a command.
+
+    Own folders are those that ``--config-dir DIR`` and the environment variable ``P300_CONF``
+    name. A folder ``DIR/model`` adds choices to the group ``model``, and ``DIR/mine.py`` can be
+    named by ``_target_``. Processes that the command starts find both too.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Arguments of the command line; the search path of Hydra is appended.
+
+    Raises
+    ------
+    SystemExit
+        If a folder does not exist.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    given = parser.parse_known_args(arguments[1:])[0].config_dir
+    folders = [Path(given).resolve()] if given else []
+    folders += [folder.resolve() for folder in own_folders()]
+    for folder in folders:
+        if not folder.is_dir():
+            sys.exit(
+                f"{arguments[0]}: got the folder {folder} from --config-dir or {OWN_FOLDERS}; "
+                f"expected a folder that exists"
+            )
+    if not folders:
+        return
+    for name in (OWN_FOLDERS, "PYTHONPATH"):
+        known = filter(None, os.environ.get(name, "").split(os.pathsep))
+        os.environ[name] = os.pathsep.join(dict.fromkeys([*map(str, folders), *known]))
+    add_own_modules()
+    if not given:  # Hydra itself searches the folder of --config-dir
+        arguments.append(search_path())
+
+
+def search_path() -> str:
+    """Return the override that adds the user's own folders to the search path of Hydra."""
+    return f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in own_folders())}]"
+
+
 def conf_dir() -> Path:
-    """Find the configuration files: in the installed package, or beside it in a checkout."""
+    """Find the folder of configuration files: in the package, or beside it in a checkout."""
     package = Path(p300.__file__).resolve().parent
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
@@ -102,24 +152,25 @@ log = logging.getLogger("p300.experiments.run")
 
 
 def compose_training(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
-    """Compose the configuration of a run, and which file was chosen of each group.
+    """Compose the configuration of a run, and find the file that each group uses.
 
-    Hydra must know the configuration files already (``initialize_config_dir``).
+    Call it after ``initialize_config_dir``, from which Hydra knows the configuration files.
     """
     from hydra import compose
     from omegaconf import OmegaConf, open_dict
 
-    cfg = compose("train", overrides=list(overrides), return_hydra_config=True)
-    choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
+    own = [search_path()] if own_folders() else []
+    cfg = compose("train", overrides=[*own, *overrides], return_hydra_config=True)
+    choices = cast(dict[str, str], OmegaConf.to_container(cfg.hydra.runtime.choices))
     with open_dict(cfg):
         del cfg["hydra"]
     return cfg, choices
 
 
-def messages_of(cfg: DictConfig):
-    """Let a command say what its ``progress`` and ``quiet`` ask for; a block for ``with``.
+def messages_of(cfg: DictConfig) -> AbstractContextManager[None]:
+    """Return the context in which a command prints as its ``progress`` and ``quiet`` say.
 
-    Bars are left out where another run of a sweep may be writing to the same terminal.
+    No bars are shown where another run of a sweep may write to the same terminal.
     """
     from hydra.core.hydra_config import HydraConfig
 

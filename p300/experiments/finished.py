@@ -6,11 +6,12 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from p300.errors import InputError
+from p300.storage.untrusted import restricted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,11 +29,11 @@ def load_run(folder: Path) -> Run:
 
     for name in ("config.yaml", "scores.csv"):
         if not (folder / name).exists():
-            raise InputError(f"{folder}: {name} is missing; expected the folder of `p300 train`")
+            raise InputError(f"{folder}: {name} is missing; expected a folder of `p300 train`")
     return Run(
         folder,
         json.loads((folder / "results.json").read_text("utf-8")),
-        OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")),
+        cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))),
         read_scores(folder),
         Detector.load(folder),
     )
@@ -47,11 +48,11 @@ class Run:
     folder : Path
         The run folder.
     results, config : dict
-        Of ``results.json`` and ``config.yaml``.
+        The content of ``results.json`` and of ``config.yaml``.
     scores : DataFrame
         The flash table with ``part`` and ``score``.
     detector : Detector
-        Of ``checkpoint.pt``.
+        Read from ``checkpoint.pt``.
     """
 
     folder: Path
@@ -62,18 +63,18 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The detector, by its experiment."""
+        """Name of the experiment, or else of the model."""
         choices = self.results["choices"]
         return str(choices.get("experiment") or choices.get("model"))
 
     @property
     def data(self) -> str:
-        """The recording."""
+        """Name of the recording."""
         return str(self.results["choices"]["data"])
 
     @property
     def shown(self) -> str | None:
-        """The part whose results count: test, else validation, else none."""
+        """The part whose results are shown: test, else validation, else None."""
         return next((p for p in ("test", "validation") if p in self.results), None)
 
 
@@ -83,13 +84,12 @@ def read_epochs(run: Run) -> Epochs:
     Raises
     ------
     InputError
-        If it is not there any more, or is not what the run read.
+        If the recording cannot be read any more, or is not the one that the run read.
     """
     from hydra.errors import InstantiationException
     from omegaconf import OmegaConf
 
     from p300.experiments.prepare import read_recording
-    from p300.storage.untrusted import restricted
 
     data, steps = OmegaConf.create(restricted(run.config)["data"]), run.detector.preprocessor
     try:
@@ -101,7 +101,7 @@ def read_epochs(run: Run) -> Epochs:
     found, scored = recording.flashes, run.scores
     if len(found) != len(scored) or not np.allclose(found["onset"], scored["onset"]):
         raise InputError(
-            f"the recording read now has {len(found)} flashes, not the {len(scored)} that the "
-            "run scored, or has them at other times"
+            f"got a recording with {len(found)} flashes; expected the {len(scored)} flashes that "
+            "the run scored, at the same times: the recording was changed after the run"
         )
     return run.detector.epochs(recording)

@@ -1,7 +1,8 @@
-"""Configured runs from a recording to scores: preprocessing, members, calibration, checkpoint.
+"""Fit the detectors of configured runs.
 
-A run is prepared, its detectors are fitted, and it is finished. Networks of several runs that may
-train side by side do (:mod:`p300.training.side_by_side`).
+A run is prepared (:mod:`p300.experiments.prepare`), its detectors are fitted here, and it is
+finished (:mod:`p300.experiments.combine`). Networks of several runs are trained side by side where
+that is possible (:mod:`p300.training.side_by_side`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,47 +31,62 @@ log = logging.getLogger("p300.experiments.fit")
 
 
 def fit_all(runs: Sequence[Run]) -> None:
-    """Fit everything that is planned in some runs; a run that fails gets its error.
+    """Fit all detectors that are planned in some runs; a run that fails keeps its error.
 
-    Time is divided evenly among the runs.
+    The time for fitting is divided evenly among the runs.
     """
     started = time.perf_counter()
     places = [
-        (run, share, k)
+        (run, part, plan)
         for run in runs
-        for share, planned in enumerate(run.planned)
-        for k in range(len(planned))
+        for part, planned in enumerate(run.planned)
+        for plan in planned
     ]
-    networks, numbers = [], {id(run): 0 for run in runs}
-    fitted: dict[tuple[int, int, int], Fitted | Exception] = {}
+    networks: list[tuple[int, PlannedNetwork]] = []
+    numbers = {id(run): 0 for run in runs}
+    fitted: dict[int, Fitted | Exception] = {}
     several = len(places) > 1
     with step("detectors", len(places), "fitted") if several else nullcontext(Step()) as done:
-        for place, (run, share, k) in enumerate(places):
-            plan = run.planned[share][k]
+        for place, (run, _, plan) in enumerate(places):
             if is_network(plan.model):
+                assert plan.left_out is not None  # every network has flashes to validate on
                 numbers[id(run)] += 1
-                parts = plan.train, plan.left_out, numbers[id(run)], run.folder, run.tracker
-                networks.append((place, PlannedNetwork(run.cfg, plan.model, run.epochs, *parts)))
+                network = PlannedNetwork(
+                    run.cfg,
+                    plan.model,
+                    run.epochs,
+                    plan.train,
+                    plan.left_out,
+                    numbers[id(run)],
+                    run.folder,
+                    run.tracker,
+                )
+                networks.append((place, network))
             else:
                 try:
                     fitted[place] = fit_classical(plan.model, run.epochs, plan.train), {}
-                except Exception as error:  # whatever it is, it is not the other runs'
+                except Exception as error:  # of any kind: the other runs continue
                     fitted[place] = error
                 done.skip()  # far quicker than a network
-        found = fit_networks([fit for _, fit in networks], done.advance)
+        found = fit_networks([network for _, network in networks], done.advance)
     fitted |= {place: one for (place, _), one in zip(networks, found, strict=True)}
     for run in runs:
         run.fitted = [[] for _ in run.planned]
         run.fit_s = (time.perf_counter() - started) / len(runs)
-    for place, (run, share, _) in enumerate(places):
-        if isinstance(fitted[place], Exception):
-            run.error = run.error or fitted[place]
+    for place, (run, part, _) in enumerate(places):
+        one = fitted[place]
+        if isinstance(one, Exception):
+            run.error = run.error or one
         else:
-            run.fitted[share].append(fitted[place])
+            run.fitted[part].append(one)
 
 
-def fit_classical(model: Mapping, epochs: Epochs, rows: np.ndarray) -> Member:
-    """Fit one classical detector; one that chooses or divides is told what to leave whole."""
+def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) -> Member:
+    """Fit one classical detector.
+
+    A detector that divides the flashes itself gets the folds or the characters of the flashes,
+    so that it keeps each of them whole.
+    """
     from sklearn.utils.validation import has_fit_parameter
 
     from p300.detector import Member

@@ -1,12 +1,13 @@
-"""Sweeps (``p300 train -m``): which runs are finished, and how one job is run.
+"""Run folders: which runs of a sweep (``p300 train -m``) are finished, and how one job is run.
 
-A run is known by its resolved configuration, whatever its folder is called and whatever was typed
-to compose it. A sweep that was interrupted goes on with the same command in the same folder
-(``hydra.sweep.dir=FOLDER``): finished runs are taken as they are, all others are run anew. What a
-run found with another version of p300 is taken too, and said; remove the folder to run it again.
+A run is identified by its resolved configuration, not by the name of its folder or by what was
+typed. A sweep that was interrupted goes on with the same command in the same folder
+(``hydra.sweep.dir=FOLDER``): finished runs are taken as they are, all others are run again. The
+results of another version of p300 are taken too, and this is reported; remove the folder to run
+it again.
 
-Launchers know nothing of this: :mod:`hydra_plugins.p300_launcher` stands between the sweeper and
-whichever was chosen, and asks the plain functions here and in :mod:`p300.experiments.sweep.jobs`.
+Launchers do not know of this. :mod:`hydra_plugins.p300_launcher` stands between the sweeper and
+the chosen launcher, and calls the functions here and in :mod:`p300.experiments.sweep.jobs`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from p300.errors import InputError
 from p300.storage.files import LOCK, atomic_write, folder_lock
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.experiments.folder")
 
-#: Parts of a run's configuration that do not change what it finds.
+#: Parts of a run's configuration that do not change its results.
 WITHOUT_EFFECT = ("cache", "choices", "logger", "progress", "quiet", "save_every_s", "threads")
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:
-    """Name a resolved configuration by all that can change what a run of it finds.
+    """Compute a hash of everything in a resolved configuration that can change the results.
 
     Examples
     --------
@@ -57,7 +58,7 @@ def finished_runs(folder: str | Path) -> dict[str, Path]:
     Returns
     -------
     dict of str to Path
-        :func:`fingerprint` to run folder; of several alike, the first by name.
+        :func:`fingerprint` to run folder; of several equal ones, the first by name.
     """
     runs: dict[str, Path] = {}
     for here, folders, files in os.walk(folder):
@@ -71,14 +72,12 @@ def finished_runs(folder: str | Path) -> dict[str, Path]:
 
 
 def run_key(run: Path) -> str:
-    """Give the :func:`fingerprint` of the configuration in a run folder."""
-    from omegaconf import OmegaConf
-
-    return fingerprint(OmegaConf.to_container(OmegaConf.load(run / "config.yaml")))
+    """Compute the :func:`fingerprint` of the configuration in a run folder."""
+    return fingerprint(_read_config(run))
 
 
 def finished_results(config: Mapping[str, Any], sweep_folder: str | Path) -> dict | None:
-    """Give what a finished run of this configuration found, wherever below a folder it lies.
+    """Read the results of a finished run of this configuration, anywhere below a folder.
 
     Parameters
     ----------
@@ -90,19 +89,19 @@ def finished_results(config: Mapping[str, Any], sweep_folder: str | Path) -> dic
     Returns
     -------
     dict or None
-        What its ``results.json`` holds; None if there is no such run.
+        Content of its ``results.json``; None if there is no such run.
     """
     run = finished_runs(sweep_folder).get(fingerprint(config))
     return None if run is None else read_results(run)
 
 
 def read_results(run: Path) -> dict[str, Any]:
-    """Read what a finished run found."""
+    """Read the results of a finished run."""
     return json.loads((run / "results.json").read_text("utf-8"))
 
 
 def objective(results: Mapping[str, Any]) -> float:
-    """Give what a search maximises: the validation AUC, ``nan`` without a validation part.
+    """Return the value that a search maximises: the validation AUC, or ``nan`` without one.
 
     Examples
     --------
@@ -114,15 +113,15 @@ def objective(results: Mapping[str, Any]) -> float:
 
 
 def run_job(run: Callable[[], dict[str, Any]], folder: Path) -> dict[str, Any]:
-    """Run one job of a sweep, wherever its launcher put it.
+    """Run one job of a sweep, in the process that its launcher started.
 
-    A job that a batch system starts twice goes on from what its training saved, or begins again,
-    unless it was finished; why one failed stands in ``error.txt``.
+    If a batch system starts a job twice, an unfinished job goes on from its saved training, or
+    begins again. The reason of a failure is written into ``error.txt``.
 
     Parameters
     ----------
     run : callable
-        Trains into the folder and gives the results.
+        Trains into the folder and returns the results.
     folder : Path
         The run folder; it holds Hydra's files already.
     """
@@ -137,14 +136,14 @@ def run_job(run: Callable[[], dict[str, Any]], folder: Path) -> dict[str, Any]:
 
 
 def make_ready(folder: Path) -> None:
-    """Remove what an earlier start left in a run folder, but a training that can go on.
+    """Remove what an earlier start left in a run folder, except a training that can go on.
 
     Raises
     ------
     InputError
-        If another process is at work there.
+        If another process uses the folder.
     """
-    kept = {".hydra", "train.log", LOCK}  # those are this start's own
+    kept = {".hydra", "train.log", LOCK}  # these are of this start
     with folder_lock(folder):
         if can_go_on(folder):
             kept |= {"config.yaml", "networks"}
@@ -155,7 +154,7 @@ def make_ready(folder: Path) -> None:
 
 @contextlib.contextmanager
 def noting_failure(folder: Path) -> Iterator[None]:
-    """Write down in a run folder why what is done fails."""
+    """Write the error of the block, if it fails, into a run folder."""
     try:
         yield
     except Exception as error:
@@ -165,16 +164,16 @@ def noting_failure(folder: Path) -> Iterator[None]:
         log.warning("failed, and the sweep goes on: %s", text)
         if isinstance(_cause(error), InputError | OSError):
             raise
-        raise RuntimeError(text) from error  # one that can be sent from process to process
+        raise RuntimeError(text) from error  # of a type that can be sent to another process
 
 
 def can_go_on(folder: Path) -> bool:
-    """Tell whether an interrupted run saved a training that can go on."""
+    """Return whether an interrupted run saved a training that can go on."""
     return (folder / "config.yaml").exists() and any(folder.glob("networks/*.ckpt"))
 
 
 def sentence(error: BaseException) -> str:
-    """Say what went wrong in one line; a bad input's message is complete in itself.
+    """Format an error as one line; the message of an InputError needs no type before it.
 
     Examples
     --------
@@ -187,13 +186,14 @@ def sentence(error: BaseException) -> str:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Look behind Hydra's own exception where it could not make an object."""
-    is_wrapped = type(error).__name__ == "InstantiationException" and error.__cause__ is not None
-    return error.__cause__ if is_wrapped else error
+    """Return the cause of Hydra's own exception if it could not build an object."""
+    if type(error).__name__ == "InstantiationException" and error.__cause__ is not None:
+        return error.__cause__
+    return error
 
 
 def _comparable(value: Any) -> Any:
-    """Make numbers alike that are equal, so that 10 and 10.0 are one configuration."""
+    """Convert integers to floats, so that 10 and 10.0 are one configuration."""
     if isinstance(value, Mapping):
         return {str(k): _comparable(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -203,35 +203,38 @@ def _comparable(value: Any) -> Any:
 
 
 def is_finished(folder: Path, cfg: DictConfig) -> bool:
-    """Tell whether a folder holds a finished run of just this configuration."""
+    """Return whether a folder holds a finished run of exactly this configuration."""
     from omegaconf import OmegaConf
 
     if not (folder / "results.json").exists() or not (folder / "config.yaml").exists():
         return False
-    ran = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    wanted = OmegaConf.to_container(cfg, resolve=True)
-    return fingerprint(ran) == fingerprint(wanted)
+    wanted = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    return run_key(folder) == fingerprint(wanted)
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Write the resolved configuration into a run folder, or find the same one there.
+    """Write the resolved configuration into a run folder, or check that it is there already.
 
     Raises
     ------
     InputError
-        If the folder holds a finished run, or the beginning of another one.
+        If the folder holds a finished run, or an unfinished one of another configuration.
     """
     from omegaconf import OmegaConf
 
     path = folder / "config.yaml"
     if (folder / "results.json").exists():
         raise InputError(f"{folder} holds a finished run; expected a new folder")
-    if path.exists() and fingerprint(OmegaConf.to_container(OmegaConf.load(path))) != fingerprint(
-        config
-    ):
+    if path.exists() and run_key(folder) != fingerprint(config):
         raise InputError(
-            f"{folder} holds the beginning of a run with another configuration; expected a new "
-            f"folder, or the same configuration to go on with it"
+            f"{folder} holds an unfinished run with another configuration; expected a new folder, "
+            f"or the same configuration to continue it"
         )
     with atomic_write(path) as file:
         file.write(OmegaConf.to_yaml(OmegaConf.create(config)))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))

@@ -1,4 +1,9 @@
-"""Fitting configured networks: built, trained by the protocol, perhaps from an earlier run."""
+"""Fit configured networks: build them, load earlier weights if asked, train them.
+
+Two words are used here. A *plan* is a network that is to be fitted (:class:`PlannedNetwork`). A
+*fit* is a network in training, with its loss and its optimizer
+(:class:`~p300.training.module.NetworkFit`).
+"""
 
 from __future__ import annotations
 
@@ -27,6 +32,7 @@ from p300.training.members import labels, member_arguments
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+    from torch import nn
 
     from p300.detector import Member
     from p300.preprocessing import Epochs
@@ -35,35 +41,35 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.experiments.fit")
 
-#: Megabytes of epochs in one step of networks that train side by side on a CPU: more would not
-#: stay in its cache.
+#: Megabytes of epochs in one step of networks that train side by side on a CPU; more would not
+#: fit into its cache.
 STEP_MB = 16
 
 
 @dataclass
 class PlannedNetwork:
-    """One network that is to be fitted.
+    """A plan: one network that is to be fitted, with its data and its run.
 
     Parameters
     ----------
     cfg : DictConfig
-        Of its run.
+        The configuration of the run.
     model : mapping
-        Its class and arguments.
+        ``_target_`` and arguments of the network.
     epochs : Epochs
-        Of the whole recording.
+        The epochs of the whole recording.
     train_rows, validation_rows : ndarray of bool, shape (n_flashes,)
-        Its two parts.
+        The flashes to train on, and the flashes to validate on.
     number : int
-        Tells it from the run's others.
+        The number of the network in the run.
     folder : Path
-        Of its run.
+        The folder of the run.
     tracker : wandb.Run or None
-        Of its run.
+        The W&B run, if there is one.
     """
 
     cfg: DictConfig
-    model: Mapping
+    model: Mapping[str, Any]
     epochs: Epochs
     train_rows: np.ndarray
     validation_rows: np.ndarray
@@ -73,12 +79,12 @@ class PlannedNetwork:
 
     @property
     def seed(self) -> int:
-        """Fixes all that is drawn: weights, order of flashes, augmentation."""
+        """Random seed of the first weights, the order of flashes and the augmentation."""
         return int(np.random.SeedSequence([self.cfg.seed, self.number]).generate_state(1)[0])
 
     @property
     def kind(self) -> str:
-        """What is the same for networks that may train side by side, as text."""
+        """Text that is the same for networks that may train side by side."""
         from omegaconf import OmegaConf
 
         model = member_arguments(self.model, self.epochs)
@@ -88,7 +94,7 @@ class PlannedNetwork:
 
     @property
     def key(self) -> str:
-        """Names the training of this network on these flashes."""
+        """Hash that identifies the training of this network on these flashes."""
         key = hashlib.sha256(f"{self.kind} {self.seed} {self.epochs.name}".encode())
         for rows in (self.train_rows, self.validation_rows):
             key.update(np.packbits(rows).tobytes())
@@ -103,15 +109,15 @@ def fit_networks(
     Parameters
     ----------
     planned : sequence of PlannedNetwork
-        Of one run or of several.
+        The plans of one run or of several.
     on_fitted : callable or None
-        Told how many networks more have been fitted.
+        Called with the number of networks that were fitted since its last call.
 
     Returns
     -------
     list of (Member, dict) or Exception
-        Each network and what is to be told of it, or why it could not be trained. Networks that
-        cannot be trained side by side are tried one by one.
+        For each plan: the network and its record in ``results.json``, or the error that stopped
+        it. Networks that cannot be trained side by side are trained one by one.
     """
     groups: dict[tuple, list[int]] = {}
     for k, plan in enumerate(planned):
@@ -120,13 +126,14 @@ def fit_networks(
     for group in groups.values():
         try:
             waiting = _side_by_side([planned[k] for k in group], group)
-        except Exception:  # they cannot even be made; each says so when its turn comes
+        except Exception:  # one cannot be built; it raises its error below, on its own
             waiting = [[k] for k in group]
         while waiting:
             some = waiting.pop(0)
+            found: Sequence[tuple[Member, dict[str, Any]] | Exception]
             try:
                 found = _train([planned[k] for k in some])
-            except Exception as error:  # whatever it is, it is not the other networks'
+            except Exception as error:  # of any kind: the other networks continue
                 if len(some) > 1:
                     waiting = [[k] for k in some] + waiting
                     continue
@@ -138,7 +145,7 @@ def fit_networks(
 
 
 def fit_network(plan: PlannedNetwork) -> tuple[Member, dict[str, Any]]:
-    """Train one network by its configured protocol.
+    """Train the network of one plan by its configured protocol.
 
     Raises
     ------
@@ -152,7 +159,7 @@ def fit_network(plan: PlannedNetwork) -> tuple[Member, dict[str, Any]]:
 
 
 def _side_by_side(planned: Sequence[PlannedNetwork], numbers: Sequence[int]) -> list[list[int]]:
-    """Part networks of one kind into those that are computed as one."""
+    """Divide plans of one kind into groups; the networks of a group are computed as one."""
     from p300.training.side_by_side import can_be_batched
 
     largest = 1
@@ -165,17 +172,18 @@ def _side_by_side(planned: Sequence[PlannedNetwork], numbers: Sequence[int]) -> 
 
 
 def _train(planned: Sequence[PlannedNetwork]) -> list[tuple[Member, dict[str, Any]] | InputError]:
-    """Train networks of one kind, side by side if they are several."""
+    """Train the networks of plans of one kind, side by side if there are several."""
     import torch
 
     from p300.detector import Member
+    from p300.models.protocols import ReadsTimeFirst
     from p300.training.curves import network_loggers
     from p300.training.datamodule import EpochsDataModule
     from p300.training.loop import SavedTraining, train_networks
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec", FutureWarning)
-    warnings.filterwarnings("ignore", "The `srun` command is available")  # a job is one process
+    warnings.filterwarnings("ignore", "The `srun` command is available")  # one process per job
     first, protocol = planned[0], planned[0].cfg.protocol
     torch.set_num_threads(first.cfg.threads)
     fits = [make_network_fit(plan) for plan in planned]
@@ -184,12 +192,12 @@ def _train(planned: Sequence[PlannedNetwork]) -> list[tuple[Member, dict[str, An
     data = EpochsDataModule(
         first.epochs.data,
         labels(first.epochs),
-        [t.train for t in fits],
-        [t.validation for t in fits],
+        [fit.train for fit in fits],
+        [fit.validation for fit in fits],
         batch_size=protocol.batch_size,
-        seeds=[t.seed for t in fits],
+        seeds=[fit.seed for fit in fits],
         repeat_targets=protocol.repeat_targets,
-        time_first=getattr(fits[0].network, "reads_time_first", False),
+        time_first=isinstance(fits[0].network, ReadsTimeFirst),
     )
     saved = SavedTraining(
         first.folder / "networks" / f"{first.number}.ckpt",
@@ -209,7 +217,7 @@ def _train(planned: Sequence[PlannedNetwork]) -> list[tuple[Member, dict[str, An
             is_compiled=first.cfg.compile,
             watch=lambda trainer, module: watch_training(epochs, trainer, module),
         )
-    fitted = []
+    fitted: list[tuple[Member, dict[str, Any]] | InputError] = []
     for plan, fit, record in zip(planned, fits, found, strict=True):
         if isinstance(record, InputError):
             fitted.append(record)
@@ -220,7 +228,10 @@ def _train(planned: Sequence[PlannedNetwork]) -> list[tuple[Member, dict[str, An
 
 
 def make_network_fit(plan: PlannedNetwork) -> NetworkFit:
-    """Build one network, its loss and its optimizer; seed and number fix its first weights."""
+    """Build the fit of a plan: its network, loss and optimizer.
+
+    The first weights depend on the seed of the run and the number of the network.
+    """
     import torch
 
     from p300.training.module import NetworkFit
@@ -242,8 +253,8 @@ def make_network_fit(plan: PlannedNetwork) -> NetworkFit:
     )
 
 
-def start_from(network, run: str, number: int, epochs: Epochs) -> None:
-    """Give a network the weights of an earlier run's member, to be trained further.
+def start_from(network: nn.Module, run: str, number: int, epochs: Epochs) -> None:
+    """Load the weights of a network of an earlier run into a network, to train it further.
 
     Raises
     ------
@@ -259,35 +270,42 @@ def start_from(network, run: str, number: int, epochs: Epochs) -> None:
     have, want = list(earlier.preprocessor.ch_names_), list(epochs.ch_names)
     if type(member) is not type(network) or have != want:
         raise InputError(
-            f"pretrained {run}: a {type(member).__name__} on {len(have)} channels ({have[0]} …); "
+            f"pretrained={run}: got a {type(member).__name__} on {len(have)} channels ({have[0]} …); "
             f"expected a {type(network).__name__} on the {len(want)} channels of this recording "
             f"({want[0]} …), in the same order"
         )
     try:
         network.load_state_dict(member.state_dict())
     except RuntimeError as error:
-        raise InputError(f"pretrained {run}: its weights do not fit: {error}") from error
+        raise InputError(
+            f"pretrained={run}: got weights of other sizes; expected those of the configured "
+            f"{type(network).__name__}: {error}"
+        ) from error
 
 
 def select_electrodes(cfg: DictConfig, epochs: Epochs, split: Split, folder: Path) -> list[str]:
-    """Pick the electrodes with the highest power in a network trained on all (eq. 12).
+    """Train a network on all electrodes and return those of highest power (eq. 12).
 
     Raises
     ------
     InputError
-        If the model has no spatial filters to rank them by.
+        If the model has no spatial filters to rank the electrodes by, or the number of electrodes
+        is not between 1 and all.
     """
     from p300.detector import import_class
+    from p300.models.protocols import HasElectrodePower
 
     kind = import_class(cfg.model["_target_"])
-    if not hasattr(kind, "electrode_power"):
+    if not issubclass(kind, HasElectrodePower):
         raise InputError(
-            f"select_electrodes needs a network with spatial filters; "
-            f"{kind.__name__} has no electrode_power (use model=cecotti)"
+            f"got model {kind.__name__}, which has no electrode_power; expected a network with "
+            f"spatial filters for select_electrodes.n; use model=cecotti"
         )
     n, n_chans = cfg.select_electrodes.n, len(epochs.ch_names)
     if not 0 < n <= n_chans:
-        raise InputError(f"select_electrodes.n is {n}; expected 1 to the {n_chans} there are")
+        raise InputError(
+            f"got select_electrodes.n={n}; expected 1 to {n_chans}, the number of electrodes"
+        )
     parts = split.train, split.validation
     member, _ = fit_network(PlannedNetwork(cfg, cfg.model, epochs, *parts, 0, folder))
     power = member.detector.electrode_power()

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-#: Groups that do not change what is found.
+from p300.experiments.configuration import conf_dir
+
+#: Groups that do not change the results.
 WITHOUT_EFFECT = ("logger", "trainer")
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Name every single value of a configuration by its full key.
+    """Convert nested mappings to one dictionary with the full key of every value.
 
     Examples
     --------
     >>> flatten({"model": {"n_filters": 10}, "seed": 0})
     {'model.n_filters': 10, 'seed': 0}
     """
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
@@ -29,16 +31,14 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def overrides_of(config: Mapping[str, Any]) -> list[str]:
-    """Find overrides that compose a run's configuration: its choices, and what they leave.
+    """Find the overrides that compose a run's configuration: its choices, then single values.
 
-    Values that other values imply are left out.
+    Values that follow from other values are left out.
     """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
-
-    from p300.experiments.configuration import conf_dir
 
     chosen = {k: v for k, v in config["choices"].items() if v is not None}
     overrides = [f"{group}={name}" for group, name in chosen.items() if group in ("data",)]
@@ -50,9 +50,9 @@ def overrides_of(config: Mapping[str, Any]) -> list[str]:
             choices = plain.hydra.runtime.choices
             overrides += [f"{k}={v}" for k, v in chosen.items() if choices.get(k) != v]
             composed = compose("train", overrides=overrides)
-        except HydraException:  # a choice of another version, or of somebody's own
+        except HydraException:  # a choice of another version, or of the user's own
             return [f"{k}={v}" for k, v in chosen.items()] + [f"seed={config['seed']}"]
-    have = flatten(OmegaConf.to_container(composed, resolve=False))
+    have = flatten(cast(dict[str, Any], OmegaConf.to_container(composed, resolve=False)))
     want = flatten({k: v for k, v in config.items() if k != "choices"})
     return overrides + _differences(have, want)
 
@@ -74,7 +74,7 @@ def _differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> list[str]:
 
 
 def _in_hydra(value: Any) -> str:
-    """Write a value as Hydra reads it on the command line."""
+    """Format a value as Hydra reads it on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A configured run between recording and results, and what runs of one process share."""
+"""Prepare a configured run: read its recording, cut its epochs, plan its detectors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.experiments.fit")
 
-#: What was fitted, and what is to be told of it.
+#: A fitted member, and its record in ``results.json``.
 Fitted = tuple["Member", dict[str, Any]]
 
 
@@ -49,25 +49,28 @@ class Run:
     Parameters
     ----------
     cfg, config : DictConfig and dict
-        As composed, and resolved to plain containers.
+        The configuration as composed, and resolved to plain containers.
     recording : Recording
     split : Split
     folder : Path
-        Of the run.
+        The run folder.
     tracker : wandb.Run or None
+        The W&B run, if there is one.
 
     Attributes
     ----------
     preprocessor, alignment, epochs
-        What the recording went through, and what it became.
-    shares : list of ndarray of bool
+        The fitted preprocessing, the alignment, and the epochs that they return.
+    train_rows : list of ndarray of bool
         The training flashes of each member of an ensemble.
     planned : list of list of PlannedFit
-        What is to be fitted to each share.
+        The detectors to fit, one list per entry of ``train_rows``.
     fitted : list of list of (Member, dict)
-        In the same order.
+        The fitted detectors and their records, in the same order.
     error : Exception or None
-        Why something could not be fitted.
+        The first error in fitting.
+    preprocess_s, fit_s : float
+        Seconds that preprocessing and fitting took.
     """
 
     cfg: DictConfig
@@ -79,7 +82,7 @@ class Run:
     preprocessor: Preprocessor = field(init=False)
     alignment: EuclideanAlignment | None = field(init=False)
     epochs: Epochs = field(init=False)
-    shares: list[np.ndarray] = field(init=False)
+    train_rows: list[np.ndarray] = field(init=False)
     planned: list[list[PlannedFit]] = field(init=False)
     fitted: list[list[Fitted]] = field(init=False)
     error: Exception | None = None
@@ -88,7 +91,7 @@ class Run:
 
     @cached_property
     def stack(self) -> Stack | None:
-        """The configured stack, where the model is one."""
+        """The configured stack; None if the model is not a stack."""
         from p300.detector import import_class
 
         is_stack = import_class(self.cfg.model["_target_"]) is Stack
@@ -96,9 +99,9 @@ class Run:
 
 
 class Shared:
-    """What runs of one process have in common: the last recording, and its epochs.
+    """The last recording of a process and its epochs, for the next runs that need the same.
 
-    Of earlier recordings nothing is kept, so that a sweep over subjects needs the memory of one.
+    Earlier recordings are not kept, so that a sweep over subjects needs the memory of one.
     """
 
     def __init__(self) -> None:
@@ -108,7 +111,10 @@ class Shared:
         self._epochs: dict[str, Epochs] = {}
 
     def recording(self, cfg: DictConfig, folder: Path) -> Recording:
-        """Read a run's recording, or take the last one; its integrity goes into the folder."""
+        """Return a run's recording: read it, or reuse the last one.
+
+        Its integrity report is written into the folder.
+        """
         from omegaconf import OmegaConf
 
         steps = cfg.preprocessing
@@ -121,10 +127,11 @@ class Shared:
         else:
             with atomic_write(folder / "integrity.txt") as file:
                 file.write(self._report)
+        assert self._recording is not None
         return self._recording
 
     def epochs(self, run: Run) -> Epochs:
-        """Make a run's epochs, or take those of one with the same preprocessing."""
+        """Return a run's epochs: cut them, or reuse those with the same preprocessing."""
         key = json.dumps([run.preprocessor.get_state(), repr(run.alignment)], sort_keys=True)
         if run.recording is not self._recording:
             return make_epochs(run.cfg, run.preprocessor, run.alignment, run.recording)
@@ -136,14 +143,14 @@ class Shared:
 
 
 def prepare(run: Run, shared: Shared) -> None:
-    """Cut and align the epochs of a run, and plan what is to be fitted to them.
+    """Cut and align the epochs of a run, and plan the detectors to fit to them.
 
     Parameters
     ----------
     run : Run
-        Changed.
+        Changed in place.
     shared : Shared
-        Of the runs of this process.
+        What the runs of this process share.
     """
     started, cfg, train = time.perf_counter(), run.cfg, run.split.train
     run.preprocessor = build_preprocessor(cfg)
@@ -158,7 +165,7 @@ def prepare(run: Run, shared: Shared) -> None:
         run.epochs = shared.epochs(run)
     run.preprocess_s = time.perf_counter() - started
     log.info("preprocessed to %s in %.1f s", run.epochs.data.shape, run.preprocess_s)
-    run.shares = member_rows(
+    run.train_rows = member_rows(
         run.epochs.flashes,
         train,
         n_members=cfg.ensemble.n_members,
@@ -167,9 +174,10 @@ def prepare(run: Run, shared: Shared) -> None:
     )
     stack = run.stack
     if stack is None:
-        run.planned = [[PlannedFit(cfg.model, r, run.split.validation)] for r in run.shares]
+        validation = run.split.validation
+        run.planned = [[PlannedFit(cfg.model, rows, validation)] for rows in run.train_rows]
     else:
-        run.planned = [stack.plan(run.epochs, rows) for rows in run.shares]
+        run.planned = [stack.plan(run.epochs, rows) for rows in run.train_rows]
 
 
 def make_epochs(
@@ -178,7 +186,7 @@ def make_epochs(
     alignment: EuclideanAlignment | None,
     recording: Recording,
 ) -> Epochs:
-    """Cut all epochs, or take them from the configured cache, and align them."""
+    """Cut all epochs, or read them from the configured cache, and align them."""
     from p300.preprocessing import EpochsCache, aligned
 
     with step("preprocessing", len(recording.flashes), "flashes") as cut:
@@ -192,18 +200,19 @@ def make_epochs(
 
 
 def check_labels(recording: Recording, split: Split) -> None:
-    """Refuse to train or validate on flashes without a label.
+    """Check that all flashes to train or validate on have a label.
 
     Raises
     ------
     InputError
-        With their number.
+        If some have none; the message counts them.
     """
     used = split.train | split.validation
     unknown = int((recording.flashes["is_target"].isna().to_numpy() & used).sum())
     if unknown:
         raise InputError(
-            f"{recording.name}: {unknown} of the {used.sum()} flashes to train on have no label"
+            f"{recording.name}: {unknown} of the {used.sum()} flashes to train or validate on have "
+            f"no label; expected a label for each; choose a split that leaves them out"
         )
 
 
@@ -215,21 +224,21 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
     data : DictConfig
         The configuration group; its ``read`` names the reader and its arguments.
     folder : Path
-        For ``integrity.txt``.
+        Where ``integrity.txt`` is written.
     tmin, tmax : float
         Interval of the epochs that will be cut, in seconds from the flash.
 
     Raises
     ------
     InputError
-        If it cannot be read or its report refuses it.
+        If it cannot be read, or its integrity report has a finding of level "refuse".
     """
-    with warnings.catch_warnings(record=True) as doubts:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         with step("reading"):
             recording = build_recording(data)
-    for doubt in doubts:
-        log.warning("%s", doubt.message)
+    for warning in caught:
+        log.warning("%s", warning.message)
     report = check_recording(recording, tmin=tmin, tmax=tmax)
     with atomic_write(folder / "integrity.txt") as file:
         file.write(f"{recording!r}\n\n{report}\n")
@@ -243,7 +252,7 @@ def read_runs(data: DictConfig, runs: Sequence | None) -> Recording:
     Raises
     ------
     InputError
-        If it has no such run, or no screen.
+        If it has no such run, or no speller.
     """
     takes_runs = reader_takes(data, "runs")
     arguments = {"runs": list(runs)} if runs is not None and takes_runs else {}
@@ -252,8 +261,8 @@ def read_runs(data: DictConfig, runs: Sequence | None) -> Recording:
         is_wanted = recording.flashes["run"].isin(list(runs)).to_numpy()
         if not is_wanted.any():
             known = sorted(set(recording.flashes["run"].tolist()))
-            raise InputError(f"{recording.name}: no run {list(runs)}; expected some of {known}")
+            raise InputError(f"{recording.name}: got runs={list(runs)}; expected some of {known}")
         recording = recording.select(is_wanted)
     if recording.speller is None:
-        raise InputError(f"{recording.name} has no speller; expected a spelled recording")
+        raise InputError(f"{recording.name} has no speller; expected a recording of a speller")
     return recording

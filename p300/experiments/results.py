@@ -1,4 +1,4 @@
-"""What a run found out: scores to tables, tables to files and to the terminal."""
+"""Results of a run: from scores to tables, in files and on the terminal."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def summarize(scores, flashes: pd.DataFrame, speller: Speller | None) -> dict[st
         Plain numbers and text: ``n_flashes``; where labels are known ``detection`` (of
         :func:`p300.metrics.detection_metrics`, pooled per subject and averaged over subjects)
         and ``by_subject``; where text can be read ``wanted`` and ``spelling``, a list with one
-        entry a number of repetitions.
+        entry per number of repetitions.
     """
     scores = np.asarray(scores, float)
     summary: dict[str, Any] = {"n_flashes": len(flashes)}
@@ -74,7 +74,7 @@ def summarize(scores, flashes: pd.DataFrame, speller: Speller | None) -> dict[st
 
 
 def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path) -> dict[str, Any]:
-    """Write every flash's score, show the test part's table, and return the summaries."""
+    """Write one score per flash, show the table of the test part, return the summaries."""
     part = np.select([getattr(split, p) for p in PARTS], PARTS, "unused")
     table = epochs.flashes.assign(part=part, score=scores)
     with atomic_write(folder / "scores.csv") as file:
@@ -91,14 +91,14 @@ def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path)
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write plain containers as JSON, whole or not at all; numbers not finite become null."""
+    """Write plain containers as JSON, atomically; numbers that are not finite become null."""
     text = json.dumps(_plain(content), indent=2, allow_nan=False)
     with atomic_write(path) as file:
         file.write(text + "\n")
 
 
 def read_scores(folder: Path, part: str | None = None) -> pd.DataFrame:
-    """Read the flash table of a run, with its part and score for every flash; one part, or all."""
+    """Read the flash table of a run, with one part and one score per flash; one part, or all."""
     import pandas as pd
 
     table = pd.read_csv(folder / "scores.csv", dtype=FLASH_COLUMNS)
@@ -106,7 +106,7 @@ def read_scores(folder: Path, part: str | None = None) -> pd.DataFrame:
 
 
 def results_table(summary: dict[str, Any], title: str):
-    """Make what the terminal shows of a summary: text by number of repetitions, and detection."""
+    """Build what the terminal shows of a summary: text per number of repetitions, detection."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -152,7 +152,7 @@ def _plain(value):
 
 
 def stopping_table(rows: list[dict[str, Any]]):
-    """Make what the terminal shows of :func:`stop_early`."""
+    """Build what the terminal shows of :func:`p300.spelling.early.stop_early`."""
     from rich.table import Table
 
     names = {ALL: "× all", HINDSIGHT: "× best"}

@@ -8,43 +8,48 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from p300.errors import InputError
+from p300.experiments.build import build_split
 from p300.experiments.combine import finish
 from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.fit import fit_all
 from p300.experiments.folder import write_config
 from p300.experiments.prepare import Run, Shared, check_labels, prepare
+from p300.experiments.results import write_json
+from p300.experiments.tracking import log_run, start_tracking
 from p300.splits import Split, check_monitor
 from p300.storage.files import PARTIAL, folder_lock
+from p300.terminal import quietly
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from p300.experiments.prepare import Run, Shared
     from p300.recording import Recording
 
 log = logging.getLogger("p300.experiments.run")
 
-#: Not 0 in a process that helps another with one run, as Lightning and Slurm number them.
+#: Numbers of processes that share one run, by Lightning and Slurm; 0 in the first of them.
 HELPERS = ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 
 
 def train(folder: str | Path, *overrides: str) -> dict[str, Any]:
     """Train from Python, as ``p300 train OVERRIDES hydra.run.dir=FOLDER`` does.
 
+    Nothing is printed; messages go to ``train.log`` in the folder.
+
     Parameters
     ----------
     folder : path
-        The run folder, made here; it must not hold a run yet.
+        The run folder, which is created; it must not hold a run yet.
     *overrides : str
         As on the command line: ``"data=bci2_iib"``, ``"experiment=cnn1"``, ``"seed=1"``.
 
     Returns
     -------
     dict
-        What ``results.json`` holds.
+        The content of ``results.json``.
 
     Raises
     ------
@@ -63,7 +68,8 @@ def train(folder: str | Path, *overrides: str) -> dict[str, Any]:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg, choices = compose_training(overrides)
     folder.mkdir(parents=True, exist_ok=True)
-    return train_run(cfg, folder, choices)
+    with quietly(folder / "train.log"):
+        return train_run(cfg, folder, choices)
 
 
 def train_run(
@@ -76,23 +82,23 @@ def train_run(
     cfg : DictConfig
         As composed from ``conf/train.yaml``.
     folder : Path
-        The run folder. In one where this very training was interrupted, it goes on.
+        The run folder. If it holds the same run, interrupted, that run continues.
     choices : mapping of str to str
-        Which file was chosen of each configuration group.
+        The file that each configuration group uses.
     shared : Shared or None
-        What earlier runs of this process have left.
+        What earlier runs of this process have left for the next ones.
 
     Returns
     -------
     dict
-        What ``results.json`` holds.
+        The content of ``results.json``.
 
     Raises
     ------
     InputError
         If recording, split or configuration cannot be used, or the folder holds another run.
-        ``results.json`` is then missing from the run folder, and no other command takes it for a
-        finished run.
+        ``results.json`` is then missing from the run folder, so that other commands treat the
+        run as not finished.
     """
     (found,) = train_runs([(cfg, folder, choices)], shared)
     if isinstance(found, Exception):
@@ -107,27 +113,25 @@ def train_runs(
 ) -> list[dict[str, Any] | Exception]:
     """Train several detectors in one process, each into its own run folder.
 
-    What they have in common is done once: recordings are read, epochs cut, and networks that
-    differ in nothing but seeds and flashes are trained side by side.
+    Work that they have in common is done once: reading a recording, cutting its epochs. Networks
+    that differ only in seeds and flashes are trained side by side.
 
     Parameters
     ----------
     requests : sequence of (DictConfig, Path, mapping)
         As :func:`train_run` takes them.
     shared : Shared or None
-        What earlier runs of this process have left.
+        What earlier runs of this process have left for the next ones.
     call : callable
-        Calls what is done for one run alone; given its place and the work. A sweep sends what is
-        logged meanwhile to that run.
+        Called with the position of a run in ``requests`` and with a function that does the work
+        of this run alone; returns what the function returns. A sweep uses it to write log messages
+        to the log of that run.
 
     Returns
     -------
     list of dict or Exception
-        What each ``results.json`` holds, or why there is none; one that fails costs only itself.
+        The content of each ``results.json``, or the error of that run. The other runs continue.
     """
-    from p300.experiments.fit import fit_all
-    from p300.experiments.prepare import Shared
-
     shared = shared or Shared()
     runs: dict[int, Run] = {}
     found: dict[int, dict[str, Any] | Exception] = {}
@@ -159,15 +163,11 @@ def train_runs(
 
 
 def begin(cfg: DictConfig, folder: Path, choices: Mapping[str, str], shared: Shared) -> Run:
-    """Begin a run: its configuration written, its recording read and split, its epochs cut."""
+    """Start a run: write its configuration, read and split its recording, cut its epochs."""
     from omegaconf import OmegaConf
 
-    from p300.experiments.build import build_split
-    from p300.experiments.prepare import Run, prepare
-    from p300.experiments.tracking import start_tracking
-
     check_monitor(cfg.protocol.monitor)
-    config = OmegaConf.to_container(cfg, resolve=True)
+    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     config["choices"] = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
     write_config(folder, config)
     recording = shared.recording(cfg, folder)
@@ -187,16 +187,12 @@ def begin(cfg: DictConfig, folder: Path, choices: Mapping[str, str], shared: Sha
 
 
 def conclude(run: Run) -> dict[str, Any]:
-    """Finish a fitted run: everything into its folder, results.json last."""
-    from p300.experiments.combine import finish
-    from p300.experiments.results import write_json
-    from p300.experiments.tracking import log_run
-
+    """Finish a fitted run: write everything into its folder, ``results.json`` last."""
     results = finish(run)
     if run.tracker is not None:
         log_run(run.tracker, run.cfg, results, run.recording.speller, run.folder)
     write_json(run.folder / "results.json", results)
-    for pattern in ("networks/*.ckpt", f"**/*{PARTIAL}"):  # of a training that is complete
+    for pattern in ("networks/*.ckpt", f"**/*{PARTIAL}"):  # needed only to resume
         for left in run.folder.glob(pattern):
             left.unlink()
     log.info("run folder: %s", os.path.relpath(run.folder))
@@ -206,7 +202,7 @@ def conclude(run: Run) -> dict[str, Any]:
 def fit_and_score(
     cfg: DictConfig, config: dict, recording: Recording, split: Split, folder: Path, tracker=None
 ) -> dict[str, Any]:
-    """Preprocess, fit every member, write checkpoint and scores; return what was found.
+    """Preprocess, fit every member, write checkpoint and scores; return the results.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """What a run records in W&B, and what it leaves out.
 
-Numbers always; tables, figures and text unless ``logger.share=numbers``; the checkpoint where
-``logger.artifact=true``. No absolute path is recorded. ``docs/wandb.md`` says how to look at it.
+Numbers are always recorded; tables, figures and text unless ``logger.share=numbers``; the
+checkpoint if ``logger.artifact=true``. No absolute path is recorded. ``docs/wandb.md`` says how
+to view it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from p300 import figures
 from p300.errors import InputError
 from p300.experiments.build import build_tracker
 from p300.experiments.results import read_scores
+from p300.spelling import spell
 from p300.splits import PARTS
 from p300.storage.privacy import public, without_paths
 
@@ -31,7 +34,7 @@ log = logging.getLogger("p300.experiments.tracking")
 
 SHARES = ("all", "numbers")
 
-#: Of the table of accuracies, with what W&B calls each.
+#: Columns of the table of accuracies, and the name of each in W&B.
 COLUMNS = {
     "n_repetitions": "n_repetitions",
     "accuracy": "accuracy",
@@ -41,27 +44,27 @@ COLUMNS = {
     "text": "text",
 }
 
-#: Dots an inch of a figure: 770 pixels for one that fills a page.
+#: Dots per inch of a figure: 770 pixels for one that fills a page.
 DPI = 110
 
 
 def start_tracking(cfg: DictConfig, config: dict[str, Any], folder: Path):
-    """Start the W&B run that the logger configuration asks for; None where it asks for none.
+    """Start the W&B run that the logger configuration asks for; return None if it asks for none.
 
     Raises
     ------
     InputError
-        If ``logger.share`` is unknown, or keeps back what ``logger.artifact`` asks for.
+        If ``logger.share`` is unknown, or excludes what ``logger.artifact`` asks for.
     """
     if cfg.logger.wandb is None:
         return None
     share = cfg.logger.get("share", "all")
     if share not in SHARES:
-        raise InputError(f"logger.share={share}; expected one of {', '.join(SHARES)}")
+        raise InputError(f"got logger.share={share}; expected one of {', '.join(SHARES)}")
     if share == "numbers" and cfg.logger.get("artifact"):
         raise InputError(
-            "logger.share=numbers sends nothing learned from the data but numbers, and "
-            "logger.artifact=true asks for the checkpoint; expected one of them"
+            "got logger.share=numbers, which sends no checkpoint, and logger.artifact=true, which "
+            "asks for the checkpoint; expected one of them"
         )
     choices = config["choices"]
     named = {
@@ -69,7 +72,7 @@ def start_tracking(cfg: DictConfig, config: dict[str, Any], folder: Path):
         "group": choices["data"],
         "job_type": "train",
         "tags": [choices["experiment"], choices["protocol"]],
-        "dir": str(folder.resolve()),  # W&B's process may stand in another folder
+        "dir": str(folder.resolve()),  # W&B's process may run in another folder
     }
     named = {k: v for k, v in named.items() if k not in cfg.logger.wandb}  # configured wins
     tracker = build_tracker(cfg, **named)
@@ -78,7 +81,7 @@ def start_tracking(cfg: DictConfig, config: dict[str, Any], folder: Path):
 
 
 def shareable(config: dict[str, Any], share: str = "all") -> dict[str, Any]:
-    """Leave out of a run's configuration what says where it ran, and on whose data.
+    """Remove from a run's configuration what tells where it ran, and on whose data.
 
     Parameters
     ----------
@@ -90,7 +93,7 @@ def shareable(config: dict[str, Any], share: str = "all") -> dict[str, Any]:
     Returns
     -------
     dict
-        Absolute paths below the working directory are relative to it; of others the last part
+        Absolute paths below the working directory become relative to it; of others the last part
         is left.
 
     Examples
@@ -109,9 +112,9 @@ def shareable(config: dict[str, Any], share: str = "all") -> dict[str, Any]:
 def log_run(
     tracker, cfg: DictConfig, results: dict[str, Any], speller: Speller | None, folder: Path
 ) -> None:
-    """Record a finished run: summary, and what else it is to share.
+    """Record a finished run: its summary, and what else it may share.
 
-    A failure is said and costs no run its results.
+    A failure is logged as a warning, and the run keeps its results.
     """
     folder = folder.resolve()
     try:
@@ -123,13 +126,13 @@ def log_run(
         if cfg.logger.get("artifact"):
             with _staged_below(folder):
                 log_checkpoint(tracker, results, folder)
-    except Exception as error:  # whatever it is, hours of training are worth more
+    except Exception as error:  # of any kind: the training may have taken hours
         log.warning("W&B lacks a part of this run: %s: %s", type(error).__name__, error)
         log.debug("", exc_info=True)
 
 
 def has_figures(cfg: DictConfig) -> bool:
-    """Tell whether W&B gets figures: asked for, or of a run that is not one of a sweep."""
+    """Return whether W&B gets figures: if asked for, or if the run is not one of a sweep."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -138,7 +141,7 @@ def has_figures(cfg: DictConfig) -> bool:
 
 
 def headline(results: dict[str, Any]) -> dict[str, float]:
-    """Pick the few numbers that runs are compared by."""
+    """Select the few numbers by which runs are compared."""
     numbers = {k: results[k] for k in ("fit_s", "preprocess_s", "n_parameters") if k in results}
     for part in PARTS[1:]:
         summary = results.get(part, {})
@@ -156,9 +159,9 @@ def headline(results: dict[str, Any]) -> dict[str, float]:
 def tables_and_figures(
     results: dict[str, Any], speller: Speller | None, folder: Path, monitor: str | None
 ) -> dict[str, Any]:
-    """Make W&B's table and images of a run; figures that it has no data for are left out.
+    """Build W&B's table and images of a run; figures without data are left out.
 
-    With None for the monitored value there are no images.
+    If ``monitor`` is None, there are no images.
     """
     import wandb
 
@@ -183,9 +186,6 @@ def tables_and_figures(
 def _figures(
     results, part: str, speller: Speller | None, folder: Path, monitor: str
 ) -> dict[str, Callable[[], Figure]]:
-    from p300 import figures
-    from p300.spelling import spell
-
     name, scores = results["choices"]["experiment"], read_scores(folder, part)
     drawn = {
         "training": lambda: figures.draw_training(figures.read_training(folder), monitor=monitor),
@@ -200,7 +200,7 @@ def _figures(
 
 
 def log_checkpoint(tracker, results: dict[str, Any], folder: Path) -> None:
-    """Record the checkpoint as an artifact; its copy there names no place on this computer."""
+    """Record the checkpoint as an artifact; the copy holds no absolute path."""
     import wandb
 
     from p300.detector import Detector
@@ -222,7 +222,7 @@ def log_checkpoint(tracker, results: dict[str, Any], folder: Path) -> None:
 
 @contextlib.contextmanager
 def _staged_below(folder: Path) -> Iterator[None]:
-    """Let W&B keep what it has still to send in the run folder, not in the home folder."""
+    """Set W&B's folder for data yet to be sent: the run folder, not the home folder."""
     name = "WANDB_DATA_DIR"
     is_set = name in os.environ
     os.environ.setdefault(name, str(folder / "wandb"))
@@ -234,7 +234,7 @@ def _staged_below(folder: Path) -> Iterator[None]:
 
 
 def _picture(figure: Figure):
-    from PIL import Image
+    from PIL import Image  # comes with matplotlib, and is imported as late
 
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI)

@@ -1,13 +1,13 @@
-"""Integrated gradients: the score of an epoch shared out among its electrodes and samples.
+"""Integrated gradients: the contribution of each electrode and sample to the score of an epoch.
 
 M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICML 2017, arXiv
-1703.01365. Gradients are integrated by captum, which the extra ``explain`` installs.
+1703.01365. The package captum integrates the gradients; the extra ``explain`` installs it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from p300.detector import Detector, Member
     from p300.preprocessing import Epochs
 
-#: What the targets may be compared with.
+#: Baselines that the targets can be compared with.
 BASELINES = ("nontarget", "zero")
 
 
@@ -29,16 +29,17 @@ class Attribution:
     Parameters
     ----------
     values : ndarray, shape (n_chans, n_times)
-        What each sample adds to the mean score of a target, in units of the score. They sum to
-        ``score - baseline_score`` but for ``gap``.
+        Contribution of each sample to the mean score of a target, in units of the score. Their
+        sum is ``score - baseline_score - gap``.
     score, baseline_score : float
         Mean score of the targets, and score of the baseline.
     baseline : str
-        What the targets were compared with: "nontarget", the mean nontarget epoch, or "zero".
+        Epoch that the targets were compared with: "nontarget", the mean nontarget epoch, or
+        "zero".
     n_targets : int
-        Flashes averaged.
+        Target flashes averaged.
     gap : float
-        What the sum misses, through the finite number of steps.
+        Error of the sum, from the finite number of steps.
     """
 
     values: np.ndarray
@@ -56,19 +57,19 @@ def attribute_targets(
     baseline: str = "nontarget",
     n_steps: int = 50,
 ) -> Attribution:
-    """Share out the mean score of the target flashes among electrodes and samples.
+    """Compute the contribution of each electrode and sample to the mean score of the targets.
 
     Parameters
     ----------
     detector : Detector or Member
-        Of networks and linear detectors; see :func:`integrated_gradients`.
+        With networks and linear detectors only; see :func:`integrated_gradients`.
     epochs : Epochs
-        Best of flashes that it was not trained on; unlabelled ones are left out.
+        Preferably of flashes that it was not trained on; unlabelled ones are left out.
     baseline : {"nontarget", "zero"}
-        The epoch that is compared with: the mean over all nontarget flashes, which leaves the
-        answer to any flash out of the account, or an epoch of zeros.
+        Epoch to compare with: the mean over all nontarget flashes, or an epoch of zeros. The mean
+        removes the evoked response that is common to targets and nontargets.
     n_steps : int
-        Points between baseline and epoch.
+        Integration points between baseline and epoch.
 
     Returns
     -------
@@ -80,10 +81,10 @@ def attribute_targets(
     start = np.zeros_like(data[0])
     if baseline == "nontarget":
         start = data[~is_target].mean(axis=0)
-    shares = integrated_gradients(detector, data[is_target], start, n_steps=n_steps)
+    contributions = integrated_gradients(detector, data[is_target], start, n_steps=n_steps)
     score = float(_score(detector, data[is_target]).mean())
     start_score = float(_score(detector, start[np.newaxis])[0])
-    values = shares.mean(axis=0, dtype=np.float64)
+    values = contributions.mean(axis=0, dtype=np.float64)
     gap = score - start_score - float(values.sum())
     return Attribution(values, score, start_score, baseline, int(is_target.sum()), gap)
 
@@ -95,31 +96,32 @@ def integrated_gradients(
     *,
     n_steps: int = 50,
 ) -> np.ndarray:
-    """Share out each epoch's score among its samples, by gradients on the way from a baseline.
+    """Compute the integrated gradients of each epoch's score, from a baseline to the epoch.
 
     Parameters
     ----------
     detector : Detector or Member
-        Of networks, whose gradients captum integrates (extra ``explain``), and linear detectors,
-        of which a sample's share is weight times difference.
+        With networks and linear detectors only. For networks captum (extra ``explain``)
+        integrates the gradients. In a linear detector the contribution of a sample is its weight
+        times its difference from the baseline.
     epochs : ndarray, shape (n_flashes, n_chans, n_times)
         Preprocessed as the detector reads them.
     baseline : ndarray, shape (n_chans, n_times), or None
-        Where every way starts; None for zeros.
+        Start of the integration for every epoch; None for zeros.
     n_steps : int
-        Points of the Gauss-Legendre rule on the way.
+        Points of the Gauss-Legendre rule.
 
     Returns
     -------
     ndarray, shape (n_flashes, n_chans, n_times)
-        Shares of the flash's score, that of :meth:`p300.detector.Detector.score_epochs`:
-        the log odds of a target, or with the paper's loss its normalised P300 output. Over an
-        epoch they sum to its score less the baseline's.
+        Contributions to the score that :meth:`p300.detector.Detector.score_epochs` returns:
+        the log odds of a target, or with the paper's loss its normalised P300 output. Their sum
+        over an epoch is its score minus that of the baseline.
 
     Raises
     ------
     InputError
-        If a member has no gradient, or captum is missing.
+        If the shape of the baseline is wrong, a member has no gradient, or captum is missing.
     """
     epochs = np.asarray(epochs, np.float32)
     start = np.zeros_like(epochs[0]) if baseline is None else np.asarray(baseline, np.float32)
@@ -128,33 +130,37 @@ def integrated_gradients(
     slope, members = 1.0, getattr(detector, "members", [detector])
     if hasattr(detector, "calibration"):
         slope = detector.calibration[0]
-    shares = np.zeros(epochs.shape, np.float32)
+    contributions = np.zeros(epochs.shape, np.float32)
     for member in members:
         weight = slope * member.weight if hasattr(detector, "members") else 1.0
-        shares += np.float32(weight) * _member_shares(member, epochs, start, n_steps)
-    return shares
+        part = _member_contributions(member, epochs, start, n_steps)
+        contributions += np.float32(weight) * part
+    return contributions
 
 
-def _member_shares(member, epochs, start, n_steps) -> np.ndarray:
-    """Share out one member's own, unweighted scores."""
+def _member_contributions(
+    member: Member, epochs: np.ndarray, start: np.ndarray, n_steps: int
+) -> np.ndarray:
+    """Compute the contributions to the unweighted scores of one member."""
     if hasattr(member.detector, "epoch_weights"):
         return ((epochs - start) * member.detector.epoch_weights()).astype(np.float32)
     if not member.is_network:
         raise InputError(
-            f"{type(member.detector).__name__} has no gradient to integrate; "
-            "use p300.explain.occlude_electrodes"
+            f"{type(member.detector).__name__} has no gradient; expected a network or a linear "
+            "detector; use p300.explain.occlude_electrodes"
         )
     try:
         from captum.attr import IntegratedGradients
     except ImportError as error:
         raise InputError(
-            "integrated gradients of a network need captum: pip install 'p300[explain]'"
+            "captum is not installed; integrated gradients of a network need it: "
+            "pip install 'p300[explain]'"
         ) from error
     import torch
 
     from p300 import losses
 
-    score, network = getattr(losses, member.loss).score, member.detector.eval()
+    score, network = getattr(losses, str(member.loss)).score, member.detector.eval()
     integral = IntegratedGradients(lambda x: score(network(x)))
     found = [
         integral.attribute(
@@ -165,5 +171,5 @@ def _member_shares(member, epochs, start, n_steps) -> np.ndarray:
     return torch.cat(found).float().numpy()
 
 
-def _score(detector, data):
+def _score(detector: Any, data: np.ndarray) -> np.ndarray:
     return detector.score_epochs(data) if hasattr(detector, "members") else detector.score(data)

@@ -1,11 +1,13 @@
-"""What a detector learned: its electrodes, spatial filters and their patterns, kernels in time.
+"""What a detector learned: electrode power, spatial filters and patterns, temporal kernels.
 
-A filter is how a detector adds up electrodes, a pattern where the thing shows that the sum picks
-up; :mod:`p300.explain.patterns` says why only the latter may be read as a place in the brain.
+A spatial filter is a set of weights that combine the electrodes. Its pattern shows where on the
+scalp the signal of the filter appears. :mod:`p300.explain.patterns` explains why only patterns may
+be read as places.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +18,22 @@ from p300.explain.patterns import channel_covariance, haufe_patterns
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
 
 def electrode_power(detector: Any) -> np.ndarray:
-    """Sum the absolute weights that the spatial filters give each electrode.
+    """Compute the power of each electrode: the sum of its absolute spatial weights.
 
     Parameters
     ----------
     detector : Detector, nn.Module, ClassicalDetector, or sequence of them
-        Of an ensemble the mean over its members that have spatial filters is taken.
+        For an ensemble, the result is the mean over the members that have spatial filters.
 
     Returns
     -------
     ndarray, shape (n_chans,)
-        In 1 / unit of the epochs. Electrodes can be compared where all were scaled to the same
-        spread, as ``scaling="zscore_epoch"`` does.
+        In 1 / unit of the epochs. Electrodes can be compared if all were scaled to the same
+        standard deviation, as ``scaling="zscore_epoch"`` does.
 
     Raises
     ------
@@ -45,13 +48,13 @@ def electrode_power(detector: Any) -> np.ndarray:
     return np.mean(powers, axis=0)
 
 
-def rank_electrodes(power, ch_names: Sequence[str]) -> pd.DataFrame:
+def rank_electrodes(power: ArrayLike, ch_names: Sequence[str]) -> pd.DataFrame:
     """Sort electrodes by their power, the strongest first.
 
     Parameters
     ----------
     power : array-like, shape (n_chans,)
-        Of :func:`electrode_power`.
+        From :func:`electrode_power`.
     ch_names : sequence of str
         The channels, in order.
 
@@ -70,7 +73,10 @@ def rank_electrodes(power, ch_names: Sequence[str]) -> pd.DataFrame:
 
     power = np.asarray(power, float)
     if power.shape != (len(ch_names),):
-        raise InputError(f"power of shape {power.shape} for {len(ch_names)} channels")
+        raise InputError(
+            f"power of shape {power.shape}; expected one value for each of the "
+            f"{len(ch_names)} channels"
+        )
     order = np.argsort(-power, kind="stable")
     table = {
         "electrode": [str(ch_names[k]) for k in order],
@@ -81,22 +87,22 @@ def rank_electrodes(power, ch_names: Sequence[str]) -> pd.DataFrame:
 
 
 def spatial_filters(detector: Any, member: int = 0) -> np.ndarray:
-    """Give the weights with which a detector adds up electrodes before it looks at time.
+    """Return the spatial filters of a detector: the weights that combine the electrodes.
 
     Parameters
     ----------
     detector : Detector, nn.Module or ClassicalDetector
         A network with ``spatial_filters()`` (CecottiCNN, EEGNet, BN3) or a detector with xDAWN
         filters (in tangent space those of nontargets come first, then those of targets). Networks
-        that mix space and time in one kernel have none; :mod:`p300.explain.attribution`,
-        :mod:`p300.explain.occlusion` and :func:`p300.explain.patterns.score_pattern` look at any.
+        that mix space and time in one kernel have none; use :mod:`p300.explain.attribution`,
+        :mod:`p300.explain.occlusion` or :func:`p300.explain.patterns.score_pattern` for these.
     member : int
-        Which of the members that have spatial filters.
+        Index among the members that have spatial filters.
 
     Returns
     -------
     ndarray, shape (n_filters, n_chans)
-        In 1 / unit of the epochs; the sign of a filter means nothing by itself.
+        In 1 / unit of the epochs; the sign of a filter has no meaning.
 
     Raises
     ------
@@ -111,7 +117,7 @@ def spatial_filters(detector: Any, member: int = 0) -> np.ndarray:
 def spatial_patterns(
     detector: Any, epochs: np.ndarray, member: int = 0, *, jointly: bool = False
 ) -> np.ndarray:
-    """Give, for each spatial filter, how what it picks up shows at every electrode.
+    """Compute the pattern of each spatial filter: how its signal appears at every electrode.
 
     Parameters
     ----------
@@ -120,18 +126,18 @@ def spatial_patterns(
     epochs : ndarray, shape (n_flashes, n_chans, n_times)
         Training epochs, preprocessed as the detector reads them.
     member : int
-        Which of the members that have spatial filters.
+        Index among the members that have spatial filters.
     jointly : bool
-        See :func:`p300.explain.haufe_patterns`. The ten filters of a trained CNN-1 pick up
-        nearly one thing; what is left of each when the other nine stay is hardly more than
-        noise, so each is taken for itself unless asked otherwise.
+        See :func:`p300.explain.haufe_patterns`. The ten filters of a trained CNN-1 extract
+        nearly the same signal. What remains of one filter when the other nine are held constant
+        is hardly more than noise, so by default each filter is treated alone.
 
     Returns
     -------
     ndarray, shape (n_filters, n_chans)
-        In the unit of the epochs per unit of the filter's output, from the covariance of what
-        the filters read: EEGNet's the epochs after a temporal filter, xDAWN's the epochs less
-        the mean of each.
+        In the unit of the epochs per unit of the filter's output. They are computed from the
+        covariance of the filters' input: for EEGNet the epochs after a temporal filter, for
+        xDAWN the epochs minus the mean of each.
     """
     model = with_filters(detector)[member]
     filters = spatial_filters(model)
@@ -144,13 +150,13 @@ def spatial_patterns(
 
 
 def temporal_kernels(network: Any) -> np.ndarray:
-    """Give the weights of a network's filters in time.
+    """Return the weights of a network's temporal filters.
 
     Parameters
     ----------
     network : nn.Module or Detector
         With ``temporal_kernels()`` (CecottiCNN, EEGNet, ShallowConvNet, DeepConvNet, Conformer);
-        of an ensemble the first such member.
+        for an ensemble, the first such member.
 
     Returns
     -------
@@ -165,29 +171,34 @@ def temporal_kernels(network: Any) -> np.ndarray:
     """
     found = [m for m in models_of(network) if hasattr(m, "temporal_kernels")]
     if not found:
-        raise InputError(f"{_names(network)}: no filters in time only")
+        raise InputError(
+            f"{_names(network)}: no temporal kernels; expected a network that filters time "
+            f"separately, such as CecottiCNN or EEGNet"
+        )
     return np.asarray(found[0].temporal_kernels(), np.float64)
 
 
-def frequency_response(kernels, sfreq: float, n_freqs: int = 241):
-    """Give how strongly filters in time pass each frequency.
+def frequency_response(
+    kernels: ArrayLike, sfreq: float, n_freqs: int = 241
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the gain of temporal filters at each frequency.
 
     Parameters
     ----------
     kernels : array-like, shape (n_kernels, n_taps)
-        Of :func:`temporal_kernels`.
+        From :func:`temporal_kernels`.
     sfreq : float
         Rate of the epochs in Hz.
     n_freqs : int
-        Frequencies from 0 to ``sfreq / 2``; at least half as many as there are taps.
+        Number of frequencies from 0 to ``sfreq / 2``; at least ``n_taps / 2 + 1``.
 
     Returns
     -------
     freqs : ndarray, shape (n_freqs,)
         In Hz.
     gain : ndarray, shape (n_kernels, n_freqs)
-        Amplitude that a sine of amplitude 1 leaves the filter with. A stride, which keeps every
-        n-th output only, folds frequencies afterwards and is not shown.
+        Amplitude of the filter's output for a sine of amplitude 1. A stride, which keeps only
+        every n-th output, causes aliasing after the filter and is not included.
 
     Examples
     --------
@@ -196,19 +207,22 @@ def frequency_response(kernels, sfreq: float, n_freqs: int = 241):
     ([0.0, 30.0, 60.0], [[1.0, 0.707, 0.0]])
     """
     kernels = np.asarray(kernels, float)
-    n_samples = 2 * (n_freqs - 1)
-    if kernels.shape[-1] > n_samples:
-        raise InputError(f"{n_freqs} frequencies for {kernels.shape[-1]} taps; expected more")
+    n_samples, n_taps = 2 * (n_freqs - 1), kernels.shape[-1]
+    if n_taps > n_samples:
+        raise InputError(
+            f"got n_freqs={n_freqs} for {n_taps} taps; "
+            f"expected at least {math.ceil(n_taps / 2) + 1}"
+        )
     return np.fft.rfftfreq(n_samples, 1 / sfreq), np.abs(np.fft.rfft(kernels, n_samples))
 
 
 def linear_weights(detector: Any) -> np.ndarray:
-    """Give the weight of each electrode and sample in a linear detector's score.
+    """Return the weight of each electrode and sample in a linear detector's score.
 
     Parameters
     ----------
     detector : Detector or ClassicalDetector
-        All of whose members are linear: LDA, SWLDA, xDAWN with LDA, SVM, ridge.
+        All its members must be linear: LDA, SWLDA, xDAWN with LDA, SVM, ridge.
 
     Returns
     -------
@@ -220,16 +234,19 @@ def linear_weights(detector: Any) -> np.ndarray:
     InputError
         If a member is not linear.
     """
-    bent = [type(m).__name__ for m in models_of(detector) if not hasattr(m, "epoch_weights")]
-    if bent:
-        raise InputError(f"{', '.join(bent)}: not linear in the epoch; see score_pattern")
+    nonlinear = [type(m).__name__ for m in models_of(detector) if not hasattr(m, "epoch_weights")]
+    if nonlinear:
+        raise InputError(
+            f"{', '.join(nonlinear)}: not linear in the epoch; expected linear members; "
+            f"use p300.explain.score_pattern"
+        )
     if not hasattr(detector, "members"):
         return np.mean([m.epoch_weights() for m in models_of(detector)], axis=0)
     weights = sum(m.weight * m.detector.epoch_weights() for m in detector.members)
     return detector.calibration[0] * weights
 
 
-def models_of(detector: Any) -> list:
+def models_of(detector: Any) -> list[Any]:
     """List the networks and classical detectors in a trained detector, member or sequence."""
     if isinstance(detector, list | tuple):
         return [model for part in detector for model in models_of(part)]
@@ -238,7 +255,7 @@ def models_of(detector: Any) -> list:
     return [detector.detector if hasattr(detector, "is_network") else detector]
 
 
-def with_filters(detector: Any) -> list:
+def with_filters(detector: Any) -> list[Any]:
     """List the members that have spatial filters.
 
     Raises
@@ -249,23 +266,25 @@ def with_filters(detector: Any) -> list:
     kinds = ("spatial_filters", "filters_")
     found = [m for m in models_of(detector) if any(hasattr(m, kind) for kind in kinds)]
     if not found:
-        raise InputError(f"{_names(detector)}: no spatial filters; see score_pattern")
+        raise InputError(f"{_names(detector)}: no spatial filters; use p300.explain.score_pattern")
     return found
 
 
-def _names(detector) -> str:
+def _names(detector: Any) -> str:
     return ", ".join(dict.fromkeys(type(m).__name__ for m in models_of(detector)))
 
 
-def _checked(epochs, n_chans):
+def _checked(epochs: ArrayLike, n_chans: int) -> np.ndarray:
     epochs = np.asarray(epochs)
     if epochs.ndim != 3 or epochs.shape[1] != n_chans:
-        raise InputError(f"epochs of shape {epochs.shape}; expected (n_flashes, {n_chans}, n)")
+        raise InputError(
+            f"epochs of shape {epochs.shape}; expected (n_flashes, {n_chans}, n_times)"
+        )
     return epochs
 
 
-def _spatial_inputs(model, epochs) -> Iterator:
-    """Yield groups of spatial filters and what they read of the epochs."""
+def _spatial_inputs(model: Any, epochs: np.ndarray) -> Iterator:
+    """Yield groups of spatial filters and their input, computed from the epochs."""
     if hasattr(model, "spatial_inputs"):
         import torch
 

@@ -1,6 +1,6 @@
-"""Occlusion: how much worse flashes are told apart without an electrode or a time window.
+"""Occlusion: how much the AUC falls without an electrode or a time window.
 
-It asks a detector for scores only, and so works with every one. M. D. Zeiler, R. Fergus,
+It needs only the scores of a detector, and so works with every detector. M. D. Zeiler, R. Fergus,
 "Visualizing and understanding convolutional networks", ECCV 2014, arXiv 1311.2901.
 """
 
@@ -15,32 +15,35 @@ from p300.errors import InputError
 from p300.metrics import auc_counts, bootstrap_weights, interval, resampling_units, weighted_auc
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from p300.detector import Detector
     from p300.preprocessing import Epochs
 
-#: What may stand in for a part.
+#: Values that can replace a part of the epochs.
 REPLACEMENTS = ("mean", "zero")
 
 
 @dataclass(frozen=True, eq=False)
 class Occlusion:
-    """What is lost when parts of the epochs are taken away, part by part.
+    """Loss of AUC and of margin when parts of the epochs are replaced, one part at a time.
 
     Parameters
     ----------
     auc : float
-        Of the untouched epochs.
+        AUC of the complete epochs.
     auc_loss : ndarray, shape (n_parts,)
-        By how much the AUC falls; negative where it rises.
+        Decrease of the AUC; negative where it rises.
     low, high : ndarray, shape (n_parts,)
-        95 % interval of the loss over characters (blocks of 30 s where there are none) drawn
-        with replacement, the same draws for every part.
+        95 % bootstrap interval of the AUC loss. It resamples characters (blocks of 30 s where
+        there are none), with the same draws for every part.
     margin_loss : ndarray, shape (n_parts,)
-        Share of the margin, mean score of targets less that of nontargets, that is lost.
+        Fraction of the margin that is lost. The margin is the mean score of targets minus that of
+        nontargets.
     replacement : str
-        What stood in for the part: "mean", its mean over all flashes at each instant, or "zero".
+        What replaced the part: "mean", its mean over all flashes at each sample, or "zero".
     n_flashes : int
-        Labelled flashes looked at.
+        Labelled flashes used.
     """
 
     auc: float
@@ -55,12 +58,12 @@ class Occlusion:
 def occlude_electrodes(
     detector: Detector, epochs: Epochs, *, replacement: str = "mean"
 ) -> Occlusion:
-    """Take each electrode away in turn, during the whole epoch.
+    """Compute the loss without each electrode, over the whole epoch.
 
     Parameters
     ----------
     detector : Detector
-        Any.
+        Any detector.
     epochs : Epochs
         Of flashes that it was not trained on, preprocessed as it reads them.
     replacement : {"mean", "zero"}
@@ -69,8 +72,8 @@ def occlude_electrodes(
     Returns
     -------
     Occlusion
-        One part an electrode, in the order of the channels. Neighbours carry much the same: an
-        electrode that costs nothing may still be read.
+        One part per electrode, in the order of the channels. Neighbouring electrodes carry
+        similar signals: a detector may use an electrode although its loss is zero.
     """
     n_chans, n_times = epochs.data.shape[1:]
     masks = np.eye(n_chans, dtype=bool)[:, :, np.newaxis].repeat(n_times, axis=2)
@@ -84,31 +87,34 @@ def occlude_windows(
     width_s: float = 0.05,
     replacement: str = "mean",
 ) -> tuple[Occlusion, np.ndarray]:
-    """Take each time window away in turn, at all electrodes.
+    """Compute the loss without each time window, at all electrodes.
 
     Parameters
     ----------
     detector : Detector
-        Any.
+        Any detector.
     epochs : Epochs
         Of flashes that it was not trained on, preprocessed as it reads them.
     width_s : float
-        Width of the windows, which follow each other from the first sample; what is left over
-        makes a shorter last one.
+        Width of the windows, which follow each other from the first sample. The last one may be
+        shorter.
     replacement : {"mean", "zero"}
         See :func:`occlude`.
 
     Returns
     -------
     Occlusion
-        One part a window.
+        One part per window.
     ndarray, shape (n_windows, 2)
         Start and stop of each, half open, in seconds from the flash.
     """
     n_chans, n_times = epochs.data.shape[1:]
     width = round(width_s * epochs.sfreq)
     if not 0 < width <= n_times:
-        raise InputError(f"windows of {width} samples; expected 1 to the {n_times} of an epoch")
+        raise InputError(
+            f"got width_s={width_s:g}: windows of {width} samples; expected 1 to {n_times} "
+            f"samples, the length of an epoch"
+        )
     starts = np.arange(0, n_times, width)
     which = np.arange(n_times) // width == np.arange(len(starts))[:, np.newaxis]
     masks = which[:, np.newaxis].repeat(n_chans, axis=1)
@@ -126,21 +132,21 @@ def occlude(
     n_draws: int = 1000,
     seed: int = 0,
 ) -> Occlusion:
-    """Take parts of the epochs away in turn and measure how much worse flashes are told apart.
+    """Replace parts of the epochs in turn and compute the loss of AUC and of margin.
 
     Parameters
     ----------
     detector : Detector
-        Any; only its scores are asked for, once a part.
+        Any detector; it scores the epochs once per part.
     epochs : Epochs
         Of flashes that it was not trained on; unlabelled ones are left out. Not changed.
     masks : ndarray of bool, shape (n_parts, n_chans, n_times)
-        True where a part is.
+        True inside the part.
     replacement : {"mean", "zero"}
-        What takes its place in every flash: the part's mean over all these flashes, which keeps
-        what any flash evokes and says nothing about the wanted ones, or zeros.
+        What replaces the part in every flash: its mean over all these flashes, or zeros. The mean
+        keeps the response to any flash and contains no information about the targets.
     n_draws, seed : int
-        Of the interval.
+        Number of bootstrap samples, and their random seed.
 
     Returns
     -------
@@ -151,15 +157,16 @@ def occlude(
     data, is_target, flashes = labelled(epochs)
     masks = np.asarray(masks, bool)
     if masks.ndim != 3 or masks.shape[1:] != data.shape[1:]:
-        raise InputError(f"masks of shape {masks.shape}; expected (n_parts, *{data.shape[1:]})")
+        n_chans, n_times = data.shape[1:]
+        raise InputError(f"masks of shape {masks.shape}; expected (n_parts, {n_chans}, {n_times})")
     filling = data.mean(axis=0) if replacement == "mean" else np.zeros_like(data[0])
     unit = resampling_units(flashes)
     weights = bootstrap_weights(unit.max() + 1, n_draws, np.random.default_rng(seed))
-    weights = np.vstack([np.ones_like(weights[0]), weights])  # the first is no draw
+    weights = np.vstack([np.ones_like(weights[0]), weights])  # the first row is the sample itself
 
-    def measure(scores):
+    def measure(scores: np.ndarray) -> tuple[np.ndarray, float]:
         aucs = weighted_auc(*auc_counts(is_target, scores, unit), weights)
-        return aucs, scores[is_target].mean() - scores[~is_target].mean()
+        return aucs, float(scores[is_target].mean() - scores[~is_target].mean())
 
     whole, margin = measure(detector.score_epochs(data))
     work, losses, margins = data.copy(), [], []
@@ -169,21 +176,20 @@ def occlude(
         work[:, mask] = data[:, mask]
         losses.append(whole - aucs)
         margins.append(1 - left / margin if margin else np.nan)
-    losses = np.array(losses)  # (n_parts, 1 + n_draws)
-    low, high = np.array([interval(draws) for draws in losses[:, 1:]]).T
-    margins = np.array(margins)
+    loss = np.array(losses)  # (n_parts, 1 + n_draws)
+    low, high = np.array([interval(draws) for draws in loss[:, 1:]]).T
     return Occlusion(
-        float(whole[0]), losses[:, 0], low, high, margins, replacement, len(is_target)
+        float(whole[0]), loss[:, 0], low, high, np.array(margins), replacement, len(is_target)
     )
 
 
-def labelled(epochs: Epochs):
-    """Give epochs, labels and flash table of the labelled flashes.
+def labelled(epochs: Epochs) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Return epochs, labels and flash table of the labelled flashes.
 
     Raises
     ------
     InputError
-        Unless there are targets and nontargets.
+        If targets or nontargets are missing.
     """
     known = epochs.flashes["is_target"].notna().to_numpy()
     flashes = epochs.flashes[known]

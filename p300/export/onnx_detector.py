@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from p300.description import DescribedDetector, read_description
 from p300.errors import InputError
-from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor, aligned
+from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.speller import Speller
 from p300.spelling import ScoreLikelihood, rule_from_dict
 
 if TYPE_CHECKING:
     import onnxruntime
 
-    from p300.recording import Recording
 
 #: Written into both files; a file with another one is refused.
 FORMAT = "p300 exported detector 1"
@@ -37,7 +37,7 @@ N_AT_ONCE = 2048
 
 
 @dataclass
-class OnnxDetector:
+class OnnxDetector(DescribedDetector):
     """A detector that scores with onnxruntime, and what is needed to spell with it.
 
     Parameters
@@ -74,20 +74,6 @@ class OnnxDetector:
 
     def __post_init__(self):
         self.epoch_shape = (len(self.preprocessor.ch_names_), self.preprocessor.n_times)
-
-    def score(self, recording: Recording) -> np.ndarray:
-        """Score every flash of a recording: float64, shape (n_flashes,), in table order.
-
-        Raises
-        ------
-        InputError
-            If the recording lacks channels, or has another rate or unit than the detector learned.
-        """
-        return self.score_epochs(self.epochs(recording).data)
-
-    def epochs(self, recording: Recording) -> Epochs:
-        """Preprocess and align a recording's epochs, as the graph sees them."""
-        return aligned(self.preprocessor.epochs(recording), self.alignment)
 
     def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
         """Score epochs as of :meth:`epochs`.
@@ -243,19 +229,11 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _parts(content: dict[str, Any]) -> dict[str, Any]:
-    """Rebuild what the JSON file describes; null stays None."""
-    preprocessor = Preprocessor.from_state(content["preprocessing"])
-    preprocessor.resolve(preprocessor.ch_names_in_, where="its preprocessing")
-
-    def rebuilt(name, make):
-        return None if content[name] is None else make(content[name])
-
-    stopping = content["stopping"] or {}
+    """Build what the JSON file describes; null stays None."""
+    likelihood, stopping = content["likelihood"], content["stopping"] or {}
     return {
-        "preprocessor": preprocessor,
-        "speller": rebuilt("speller", Speller.from_dict),
-        "alignment": rebuilt("alignment", lambda numbers: EuclideanAlignment(**numbers)),
-        "likelihood": rebuilt("likelihood", ScoreLikelihood.from_dict),
+        **read_description(content),
+        "likelihood": None if likelihood is None else ScoreLikelihood.from_dict(likelihood),
         "stopping": {name: rule_from_dict(rule) for name, rule in stopping.items()},
         "info": dict(content["info"]),
     }

@@ -60,8 +60,7 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
 
 
 def describe(detector: Detector) -> dict[str, Any]:
-    """Give what the JSON file says of a detector, less evidence and checksum."""
-    speller, alignment = detector.speller, detector.alignment
+    """Return the content of the JSON file, without evidence and checksum."""
     names = [str(m.model.get("_target_", "")).rpartition(".")[2] for m in detector.members]
     return {
         "format": FORMAT,
@@ -75,9 +74,7 @@ def describe(detector: Detector) -> dict[str, Any]:
             ],
             "calibration": [float(number) for number in detector.calibration],
         },
-        "preprocessing": detector.preprocessor.get_state(),
-        "alignment": None if alignment is None else alignment.to_dict(),
-        "speller": None if speller is None else speller.to_dict(),
+        **detector.describe(),
     }
 
 

@@ -1,17 +1,16 @@
 """Figures of signals, scores and results: data in, a matplotlib Figure out.
 
 Every function named ``draw_…`` takes the project's own tables and epochs and returns a
-:class:`matplotlib.figure.Figure` that belongs to no window; ``figure.savefig(path)`` writes it,
-and ``figure.get_label()`` is one sentence with its main numbers, for those who cannot see it.
+:class:`matplotlib.figure.Figure` without a window. ``figure.savefig(path)`` writes it.
+``figure.get_label()`` is one sentence with its main numbers, for readers who cannot see it.
 Importing this module imports neither matplotlib nor MNE.
 
-The files, in the order of an experiment: :mod:`~p300.figures.signals` (what the EEG does after
-a flash), :mod:`~p300.figures.flashes` (how well single flashes are told apart),
-:mod:`~p300.figures.accuracy` and :mod:`~p300.figures.confusion` (how well text is read),
-:mod:`~p300.figures.stopping` (what ending characters early gains), :mod:`~p300.figures.letter`
-(one letter, from the EEG on), :mod:`~p300.figures.training` (how detectors learn),
-:mod:`~p300.figures.sweeps` (many runs at a glance). They draw with :mod:`~p300.figures.scalp` and
-:mod:`~p300.figures.style`.
+The files, in the order of an experiment: :mod:`~p300.figures.signals` (the EEG after a flash),
+:mod:`~p300.figures.flashes` (detection of single flashes), :mod:`~p300.figures.accuracy` and
+:mod:`~p300.figures.confusion` (accuracy of the spelled text), :mod:`~p300.figures.stopping` (early
+stopping), :mod:`~p300.figures.letter` (one letter, from EEG to symbol),
+:mod:`~p300.figures.training` (training and learning curves), :mod:`~p300.figures.sweeps` (many
+runs). They draw with :mod:`~p300.figures.scalp` and :mod:`~p300.figures.style`.
 """
 
 from p300.figures.accuracy import draw_accuracy, published_accuracy

@@ -1,9 +1,9 @@
-"""How well text is read: accuracy and bits per minute by number of repetitions."""
+"""Accuracy of the spelled text and bits per minute, by number of repetitions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: More bands than this hide one another; then the intervals are bars, and above the second
-#: number they are left out.
+#: Most detectors whose intervals are drawn as bands, since bands overlap, and as bars.
 MAX_BANDS, MAX_BARS = 2, 5
 
-#: What an axis says where intervals are drawn.
-SURE = ", 95 % interval"
+#: Added to an axis label where intervals are drawn.
+INTERVAL_LABEL = ", 95 % interval"
 
 #: Test characters of each subject of the published results.
 N_PUBLISHED = 100
@@ -30,29 +29,33 @@ N_PUBLISHED = 100
 
 @styled
 def draw_accuracy(
-    spelled: pd.DataFrame | Sequence[dict] | Mapping[str, pd.DataFrame | Sequence[dict]],
+    spelled: (
+        pd.DataFrame
+        | Sequence[dict[str, Any]]
+        | Mapping[str, pd.DataFrame | Sequence[dict[str, Any]]]
+    ),
     *,
     published: Sequence[str] = (),
     subject: str | None = None,
     n_symbols: int = 36,
 ) -> Figure:
-    """Draw characters read rightly, and bits per minute, by number of repetitions.
+    """Draw characters read correctly, and bits per minute, by number of repetitions.
 
-    Intervals are those of the accuracy (Wilson, 95 %), for bits per minute too: bands of up to
-    two detectors, bars of up to five, none of more.
+    Intervals are Wilson's 95 % intervals of the accuracy, converted for bits per minute. They are
+    bands for up to two detectors, bars for up to five, and left out for more.
 
     Parameters
     ----------
     spelled : table, or mapping of str to table
         By detector: what :func:`p300.spelling.accuracy_by_repetition` returns, or ``spelling``
-        of a run's ``results.json``. Without ``bits_per_minute`` accuracy alone is drawn.
+        of a run's ``results.json``. Without ``bits_per_minute`` only accuracy is drawn.
     published : sequence of str
-        Printed results on BCI Competition III data set II to draw beside them: keys of
+        Published results on BCI Competition III data set II to draw as well: keys of
         :data:`p300.metrics.published.CHARACTERS`, such as "cnn1".
     subject : {"A", "B"} or None
-        Whose printed results; None for both together.
+        Subject of the published results; None for both together.
     n_symbols : int
-        Symbols on the screen, which the bits per minute were reckoned with.
+        Number of symbols on the screen, with which the bits per minute were computed.
 
     Returns
     -------
@@ -62,43 +65,45 @@ def draw_accuracy(
     ------
     InputError
         If a table lacks columns or has no character whose symbol is known, or a published
-        result is not there.
+        result does not exist.
 
     Examples
     --------
     >>> rows = [{"n_repetitions": 1, "accuracy": 0.5, "low": 0.2, "high": 0.8, "n_characters": 6}]
-    >>> draw_accuracy({"lda": rows}, published=["cnn1"]).get_label()[:71]
-    'Characters read rightly by number of repetitions: lda 50 % after 1 (n ='
+    >>> draw_accuracy({"lda": rows}, published=["cnn1"]).get_label()[:73]
+    'Characters read correctly by number of repetitions: lda 50 % after 1 (n ='
     """
     tables = {name: _accuracy_table(t, name) for name, t in named(spelled).items()}
-    printed = {
-        f"{name}, printed, {subject or 'A and B'}": published_accuracy(name, subject)
+    from_paper = {
+        f"{name}, published, {subject or 'A and B'}": published_accuracy(name, subject)
         for name in published
     }
-    if not tables and not printed:
+    if not tables and not from_paper:
         raise InputError("no table of accuracies; expected at least one detector")
     with_bits = all("bits_per_minute" in table for table in tables.values())
-    n_rows = len(tables) + len(printed)
+    n_rows = len(tables) + len(from_paper)
     figure = new_figure(3.1 + 0.17 * ((n_rows + 1) // 2), 7.0 if with_bits else 4.6)
     axes = figure.subplots(1, 1 + with_bits, squeeze=False)[0]
-    accuracy_lines(axes[0], tables, printed)
+    accuracy_lines(axes[0], tables, from_paper)
     if with_bits:
-        both = ({k: _as_bits(t, n_symbols) for k, t in ts.items()} for ts in (tables, printed))
-        _draw_lines(axes[1], *both)
-        axes[1].set_ylabel("bits per minute" + SURE * _has_intervals(tables))
+        bits, bits_from_paper = (
+            {k: _as_bits(t, n_symbols) for k, t in ts.items()} for ts in (tables, from_paper)
+        )
+        _draw_lines(axes[1], bits, bits_from_paper)
+        axes[1].set_ylabel("bits per minute" + INTERVAL_LABEL * _has_intervals(tables))
         axes[1].set_ylim(bottom=0)
     figure.legend(
         *axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, handlelength=3
     )
-    said = [_last(name, table) for name, table in (tables | printed).items()]
-    figure.set_label(f"Characters read rightly by number of repetitions: {'; '.join(said)}.")
+    texts = [_last(name, table) for name, table in (tables | from_paper).items()]
+    figure.set_label(f"Characters read correctly by number of repetitions: {'; '.join(texts)}.")
     return figure
 
 
 def accuracy_lines(
     axis: Axes,
     tables: Mapping[str, pd.DataFrame],
-    printed: Mapping[str, pd.DataFrame] | None = None,
+    published: Mapping[str, pd.DataFrame] | None = None,
     *,
     order: Sequence[str] = (),
 ) -> None:
@@ -108,23 +113,23 @@ def accuracy_lines(
     ----------
     axis : matplotlib.axes.Axes
         Drawn into.
-    tables, printed : mapping of str to DataFrame
-        ``n_repetitions, accuracy, low, high`` (shares) by detector, measured and published.
+    tables, published : mapping of str to DataFrame
+        ``n_repetitions, accuracy, low, high`` (fractions) by detector, measured and published.
     order : sequence of str
         Detectors in the order of their colours, where several panels share them.
     """
-    _draw_lines(axis, _in_percent(tables), _in_percent(printed or {}), order)
-    axis.set_ylabel("characters right (%)" + SURE * _has_intervals(tables))
+    _draw_lines(axis, _in_percent(tables), _in_percent(published or {}), order)
+    axis.set_ylabel("characters right (%)" + INTERVAL_LABEL * _has_intervals(tables))
     axis.set_ylim(0, 103)
 
 
 def published_accuracy(name: str, subject: str | None = None) -> pd.DataFrame:
-    """Return printed results as :func:`p300.spelling.accuracy_by_repetition` would.
+    """Return published results in the format of :func:`p300.spelling.accuracy_by_repetition`.
 
     Parameters
     ----------
     name : str
-        A first key of :data:`p300.metrics.published.CHARACTERS`.
+        First part of a key of :data:`p300.metrics.published.CHARACTERS`.
     subject : {"A", "B"} or None
         None for both together, 200 characters.
 
@@ -145,7 +150,7 @@ def published_accuracy(name: str, subject: str | None = None) -> pd.DataFrame:
     missing = [f"{name}, subject {s}" for s in subjects if (name, s) not in CHARACTERS]
     if missing:
         known = ", ".join(map(str, CHARACTERS))
-        raise InputError(f"no printed result of {'; '.join(missing)}; there are {known}")
+        raise InputError(f"no published result of {' or '.join(missing)}; expected one of {known}")
     n_right = np.sum([CHARACTERS[name, s] for s in subjects], axis=0)
     n_all, n_repetitions = N_PUBLISHED * len(subjects), np.arange(1, len(n_right) + 1)
     intervals = np.array([wilson_interval(n, n_all) for n in n_right])
@@ -162,7 +167,7 @@ def published_accuracy(name: str, subject: str | None = None) -> pd.DataFrame:
     )
 
 
-def _accuracy_table(table, name: str) -> pd.DataFrame:
+def _accuracy_table(table: Any, name: str) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.DataFrame(table)
@@ -195,27 +200,32 @@ def _in_percent(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def _as_bits(table: pd.DataFrame, n_symbols: int) -> pd.DataFrame:
-    """Turn the intervals of accuracy into those of bits per minute, in the time both took."""
+    """Convert the intervals of accuracy to bits per minute, with the time per character."""
     value = table["bits_per_minute"].to_numpy(float)
     n = table["n_repetitions"].to_numpy(float)
     bits = {k: bits_per_selection(table[k], n_symbols) for k in ("accuracy", "low", "high")}
     timed = (value > 0) & (bits["accuracy"] > 0)
-    if not timed.any():  # at chance throughout: the time cannot be known
+    if not timed.any():  # at chance everywhere: the time is unknown
         return table.assign(value=value, low=np.nan, high=np.nan)
     seconds = np.full(len(n), np.nan)
     seconds[timed] = 60 * bits["accuracy"][timed] / value[timed]
-    if timed.sum() > 1:  # a pause and so much a repetition
+    if timed.sum() > 1:  # a pause, and a constant time per repetition
         seconds = np.polyval(np.polyfit(n[timed], seconds[timed], 1), n)
     low, high = (60 * bits[k] / seconds for k in ("low", "high"))
     return table.assign(value=value, low=low, high=high)
 
 
-def _draw_lines(axis, tables, printed, order=()) -> None:
+def _draw_lines(
+    axis: Axes,
+    tables: Mapping[str, pd.DataFrame],
+    published: Mapping[str, pd.DataFrame],
+    order: Sequence[str] = (),
+) -> None:
     from matplotlib.ticker import MaxNLocator
 
     n_last = 1
-    order = list(order) or [*tables, *printed]
-    for name, table in (*tables.items(), *printed.items()):
+    order = list(order) or [*tables, *published]
+    for name, table in (*tables.items(), *published.items()):
         k = order.index(name)
         style = look(k) if name in tables else look(k) | {"color": GREY, "markerfacecolor": "w"}
         n = table["n_repetitions"].to_numpy(float)

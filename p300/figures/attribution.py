@@ -1,4 +1,4 @@
-"""What a score rests on: shares of electrodes and samples, what is lost without, its pattern."""
+"""Figures that explain a score: attribution, occlusion, and the pattern of the score."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from p300.figures.style import BLUE, GREY, SKY, count, new_figure, styled
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
     from p300.explain.attribution import Attribution
     from p300.explain.occlusion import Occlusion
@@ -26,13 +27,15 @@ BASELINES = {"nontarget": "the mean nontarget epoch", "zero": "an epoch of zeros
 
 
 @styled
-def draw_attribution(attribution: Attribution, ch_names: Sequence[str], times) -> Figure:
-    """Draw what each electrode and sample adds to the mean score of a target.
+def draw_attribution(
+    attribution: Attribution, ch_names: Sequence[str], times: ArrayLike
+) -> Figure:
+    """Draw the contribution of each electrode and sample to the mean score of a target.
 
     Parameters
     ----------
     attribution : Attribution
-        Of :func:`p300.explain.attribution.attribute_targets`.
+        From :func:`p300.explain.attribution.attribute_targets`.
     ch_names : sequence of str
         The channels, in order.
     times : array-like, shape (n_times,)
@@ -42,25 +45,26 @@ def draw_attribution(attribution: Attribution, ch_names: Sequence[str], times) -
     -------
     Figure
         The image, channels from the front of the head to the back; below it the sum over
-        channels; beside it, as scalp maps, the sums over the epoch and over 50 ms at the peak.
+        channels; beside it, as scalp maps, the sums over the epoch and over 50 ms around
+        the peak.
     """
-    values, times = attribution.values, np.asarray(times, float)
+    values, seconds = attribution.values, np.asarray(times, float)
     order = sorted(range(len(ch_names)), key=lambda k: front_to_back(ch_names[k]))
-    course, share = values.sum(axis=0), values.sum(axis=1)
-    peak = times[course.argmax()]
-    at_peak = values[:, np.abs(times - peak) <= PEAK_S / 2 + 1e-9].sum(axis=1)
+    course, total = values.sum(axis=0), values.sum(axis=1)
+    peak = seconds[course.argmax()]
+    at_peak = values[:, np.abs(seconds - peak) <= PEAK_S / 2 + 1e-9].sum(axis=1)
     figure = new_figure(2.7 + min(max(0.06 * len(order), 1.2), 4.2))
     grid = figure.add_gridspec(2, 2, height_ratios=(3, 1), width_ratios=(1.9, 1))
     image_axis = figure.add_subplot(grid[0, 0])
-    _draw_image(image_axis, values[order], [ch_names[k] for k in order], times)
+    _draw_image(image_axis, values[order], [ch_names[k] for k in order], seconds)
     line = figure.add_subplot(grid[1, 0], sharex=image_axis)
     line.axhline(0, color=GREY, lw=0.6)
-    line.fill_between(times, course, color=SKY, alpha=0.4, lw=0)
-    line.plot(times, course, color=BLUE)
+    line.fill_between(seconds, course, color=SKY, alpha=0.4, lw=0)
+    line.plot(seconds, course, color=BLUE)
     line.set(xlabel="time from the flash (s)", ylabel="sum over\nchannels")
     heads = grid[:, 1].subgridspec(2, 1)
     titles = ("whole epoch", f"{PEAK_S * 1000:.0f} ms at {peak:.2f} s")
-    for k, (shown, title) in enumerate(zip((share, at_peak), titles, strict=True)):
+    for k, (shown, title) in enumerate(zip((total, at_peak), titles, strict=True)):
         axis = figure.add_subplot(heads[k])
         largest = np.abs(shown).max() or 1.0
         image = scalp(shown, ch_names, axis, (-largest, largest))
@@ -74,11 +78,11 @@ def draw_attribution(attribution: Attribution, ch_names: Sequence[str], times) -
         x=0.01,
         ha="left",
     )
-    best = ", ".join(f"{ch_names[k]} ({share[k]:+.2f})" for k in np.argsort(-share)[:5])
+    best = ", ".join(f"{ch_names[k]} ({total[k]:+.2f})" for k in np.argsort(-total)[:5])
     figure.set_label(
-        f"What electrodes and instants add to the mean score of "
+        f"Contributions of electrodes and samples to the mean score of "
         f"{count(attribution.n_targets, 'target')}, {gained:.2f} above that of "
-        f"{BASELINES[attribution.baseline]}; most comes from {best}, and most at {peak:.2f} s."
+        f"{BASELINES[attribution.baseline]}; the largest are from {best}, and at {peak:.2f} s."
     )
     return figure
 
@@ -87,31 +91,32 @@ def draw_attribution(attribution: Attribution, ch_names: Sequence[str], times) -
 def draw_occlusion(
     by_electrode: Occlusion,
     by_window: Occlusion,
-    windows,
+    windows: ArrayLike,
     ch_names: Sequence[str],
     *,
     n_bars: int = 16,
 ) -> Figure:
-    """Draw how much worse flashes are told apart without each electrode, and each time window.
+    """Draw the loss of AUC without each electrode, and without each time window.
 
     Parameters
     ----------
     by_electrode : Occlusion
-        Of :func:`p300.explain.occlusion.occlude_electrodes`.
+        From :func:`p300.explain.occlusion.occlude_electrodes`.
     by_window, windows : Occlusion and array-like, shape (n_windows, 2)
-        Of :func:`p300.explain.occlusion.occlude_windows`.
+        From :func:`p300.explain.occlusion.occlude_windows`.
     ch_names : sequence of str
         The channels, in order.
     n_bars : int
-        Electrodes ranked.
+        Number of electrodes in the ranking.
 
     Returns
     -------
     Figure
-        Losses of AUC with their 95 % intervals; of the windows also the share of the margin
-        between targets and nontargets, which moves where the AUC is too near 1 to fall.
+        Losses of AUC with their 95 % intervals; for the windows also the fraction of the margin
+        between targets and nontargets that is lost. The margin still changes where the AUC is
+        too near 1 to fall.
     """
-    windows = np.asarray(windows, float)
+    edges = np.asarray(windows, float)  # (n_windows, 2)
     figure = new_figure(4.9)
     axes = figure.subplots(2, 2, width_ratios=(1, 1.6))
     loss = by_electrode.auc_loss
@@ -123,74 +128,75 @@ def draw_occlusion(
     _draw_bars(axes[0, 1], np.arange(len(order)), by_electrode, order, 0.75)
     axes[0, 1].set_xticks(np.arange(len(order)), [ch_names[k] for k in order], rotation=90)
     axes[0, 1].set(xlim=(-0.6, len(order) - 0.4), ylabel="AUC lost")
-    axes[0, 1].set_title(f"the {len(order)} that cost most, 95 % interval")
-    middle, width = windows.mean(axis=1), 0.9 * np.diff(windows, axis=1)[:, 0]
+    axes[0, 1].set_title(f"the {len(order)} with the largest loss, 95 % interval")
+    middle, width = edges.mean(axis=1), 0.9 * np.diff(edges, axis=1)[:, 0]
     axes[1, 0].bar(middle, 100 * by_window.margin_loss, width, color=SKY)
     axes[1, 0].set_ylabel("margin lost (%)")
     axes[1, 0].set_title("without one time window")
     _draw_bars(axes[1, 1], middle, by_window, slice(None), width)
     axes[1, 1].set_ylabel("AUC lost")
-    axes[1, 1].set_title(f"each window of {1000 * np.diff(windows[0])[0]:.0f} ms, 95 % interval")
+    axes[1, 1].set_title(f"each window of {1000 * np.diff(edges[0])[0]:.0f} ms, 95 % interval")
     for axis in axes[1]:
         axis.axhline(0, color=GREY, lw=0.6)
         axis.set_xlabel("time from the flash (s)")
     replaced = {"mean": "their mean over all flashes", "zero": "zeros"}[by_electrode.replacement]
     figure.suptitle(
-        f"Occlusion: replaced by {replaced}; whole epochs AUC {by_electrode.auc:.3f} "
+        f"Occlusion: replaced by {replaced}; AUC of whole epochs {by_electrode.auc:.3f} "
         f"({count(by_electrode.n_flashes, 'flash')})",
         x=0.01,
         ha="left",
     )
-    costly = ", ".join(f"{ch_names[k]} ({loss[k]:.3f})" for k in order[:5])
-    start, stop = windows[by_window.auc_loss.argmax()]
+    largest_losses = ", ".join(f"{ch_names[k]} ({loss[k]:.3f})" for k in order[:5])
+    start, stop = edges[by_window.auc_loss.argmax()]
     figure.set_label(
-        f"AUC lost when one electrode or time window is taken away, of {by_electrode.auc:.3f} for "
-        f"whole epochs; the costliest electrodes are {costly}, the costliest window is "
-        f"{start:.2f} to {stop:.2f} s ({by_window.auc_loss.max():.3f})."
+        f"AUC lost when one electrode or time window is removed, of {by_electrode.auc:.3f} for "
+        f"whole epochs; the largest losses are those of the electrodes {largest_losses}, and of "
+        f"the window {start:.2f} to {stop:.2f} s ({by_window.auc_loss.max():.3f})."
     )
     return figure
 
 
 @styled
 def draw_pattern_series(
-    pattern,
+    pattern: ArrayLike,
     ch_names: Sequence[str],
-    times,
+    times: ArrayLike,
     *,
-    weights=None,
+    weights: ArrayLike | None = None,
     width_s: float = 0.1,
     unit: str = "sd",
 ) -> Figure:
-    """Draw how a detector's score shows on the scalp, window by window, and its weights above.
+    """Draw the pattern of a detector's score on the scalp by time window, and its weights above.
 
     Parameters
     ----------
     pattern : array-like, shape (n_chans, n_times)
-        Of :func:`p300.explain.patterns.score_pattern`.
+        From :func:`p300.explain.patterns.score_pattern`.
     ch_names : sequence of str
         The channels, in order.
     times : array-like, shape (n_times,)
         Seconds from the flash.
     weights : array-like, shape (n_chans, n_times), or None
-        Of :func:`p300.explain.filters.linear_weights`, where the detector is linear.
+        From :func:`p300.explain.filters.linear_weights`, where the detector is linear.
     width_s : float
-        Of the windows; what is left over makes a narrower last one.
+        Width of the windows; the last one may be narrower.
     unit : str
-        Of the epochs.
+        Unit of the epochs.
 
     Returns
     -------
     Figure
         The maps of a row share one scale.
     """
-    times, pattern = np.asarray(times, float), np.asarray(pattern, float)
-    step = (times[-1] - times[0]) / max(len(times) - 1, 1) or 1.0
-    window = np.floor((np.arange(len(times)) + 1e-6) / max(round(width_s / step), 1)).astype(int)
-    rows = {f"pattern\n({unit} / score)": pattern}
+    seconds, slope = np.asarray(times, float), np.asarray(pattern, float)
+    n_times = len(seconds)
+    step = (seconds[-1] - seconds[0]) / max(n_times - 1, 1) or 1.0
+    window = np.floor((np.arange(n_times) + 1e-6) / max(round(width_s / step), 1)).astype(int)
+    rows = {f"pattern\n({unit} / score)": slope}
     if weights is not None:
         rows = {f"weights\n(score / {unit})": np.asarray(weights, float), **rows}
-    starts = np.append(np.flatnonzero(np.diff(window, prepend=-1)), len(times))
-    edges = times[0] + starts * step
+    starts = np.append(np.flatnonzero(np.diff(window, prepend=-1)), n_times)
+    edges = seconds[0] + starts * step
     figure = new_figure(0.5 + 1.1 * len(rows))
     axes = figure.subplots(len(rows), window[-1] + 1, squeeze=False)
     for row, (name, values) in zip(axes, rows.items(), strict=True):
@@ -203,17 +209,17 @@ def draw_pattern_series(
         bar.set_ticks(ends, labels=[f"{end:.2g}".replace("-", "−") for end in ends])
     for axis, start, stop in zip(axes[0], edges[:-1], edges[1:], strict=True):
         axis.set_title(f"{start:.2f}–{stop:.2f} s", loc="center", fontsize=8)
-    channel, sample = np.unravel_index(np.abs(pattern).argmax(), pattern.shape)
-    figure.suptitle("What goes along with the score, by time after the flash", x=0.01, ha="left")
+    channel, sample = np.unravel_index(np.abs(slope).argmax(), slope.shape)
+    figure.suptitle("Pattern of the score, by time after the flash", x=0.01, ha="left")
     figure.set_label(
-        f"Scalp maps of the EEG that goes along with a detector's score, from {edges[0]:.2f} to "
+        f"Scalp maps of the EEG that varies with a detector's score, from {edges[0]:.2f} to "
         f"{edges[-1]:.2f} s after the flash; it is largest at {ch_names[channel]} at "
-        f"{times[sample]:.2f} s, {pattern[channel, sample]:+.3g} {unit} per unit of score."
+        f"{seconds[sample]:.2f} s, {slope[channel, sample]:+.3g} {unit} per unit of score."
     )
     return figure
 
 
-def _draw_image(axis: Axes, values, names, times) -> None:
+def _draw_image(axis: Axes, values: np.ndarray, names: Sequence[str], times: np.ndarray) -> None:
     largest = np.abs(values).max() or 1.0
     half = (times[1] - times[0]) / 2 if len(times) > 1 else 0.5
     n_chans = len(names)
@@ -225,17 +231,23 @@ def _draw_image(axis: Axes, values, names, times) -> None:
         aspect="auto",
         extent=(times[0] - half, times[-1] + half, n_chans - 0.5, -0.5),
     )
-    named: list[int] = []  # the strongest first, as many as have room
+    named: list[int] = []  # the strongest first, as far as there is room
     for k in np.argsort(-np.abs(values.sum(axis=1)), kind="stable"):
         if all(abs(k - other) >= n_chans / 32 for other in named):
             named.append(int(k))
     axis.set_yticks(named, [names[k] for k in named])
     axis.tick_params(labelbottom=False)
     axis.set_ylabel("channel, front to back" + (" (not all named)" if n_chans > 32 else ""))
-    axis.figure.colorbar(image, ax=axis, aspect=30, label="share of the score")
+    axis.figure.colorbar(image, ax=axis, aspect=30, label="contribution to the score")
 
 
-def _draw_bars(axis: Axes, x, found: Occlusion, chosen, width) -> None:
+def _draw_bars(
+    axis: Axes,
+    x: np.ndarray,
+    found: Occlusion,
+    chosen: np.ndarray | slice,
+    width: np.ndarray | float,
+) -> None:
     loss = found.auc_loss[chosen]
     around = np.stack([loss - found.low[chosen], found.high[chosen] - loss])
     axis.bar(x, loss, width, color=SKY)

@@ -1,4 +1,4 @@
-"""Averages over flashes and how sure they are: what the figures of signals draw."""
+"""Averages over flashes and their intervals, for the figures of signals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from p300.preprocessing import Epochs
 
-#: Electrodes shown unless others are asked for, as far as they are there.
+#: Electrodes shown by default, if the recording has them.
 USUAL_ELECTRODES = ("Fz", "Cz", "Pz", "PO7", "Oz", "PO8")
 
 
@@ -26,12 +26,12 @@ def flash_classes(epochs: Epochs) -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        ``"targets"`` and ``"nontargets"`` to row numbers; one of them may be empty.
+        Row numbers by ``"targets"`` and ``"nontargets"``; one of them may be empty.
 
     Raises
     ------
     InputError
-        If no flash is labelled and accepted, or a sample is not finite.
+        If every flash is unlabelled or rejected, or a sample is not finite.
     """
     is_target = epochs.flashes["is_target"]
     usable = is_target.notna().to_numpy()
@@ -40,8 +40,8 @@ def flash_classes(epochs: Epochs) -> dict[str, np.ndarray]:
         usable = usable & ~epochs.is_rejected
     if not usable.any():
         raise InputError(
-            f"{epochs.name}: {n_labelled} of {len(usable)} flashes are labelled and none of these "
-            f"is accepted; expected labelled flashes to average"
+            f"{epochs.name}: {n_labelled} of {len(usable)} flashes are labelled, and 0 of these "
+            f"are left after rejection; expected at least one flash to average"
         )
     broken = int((~np.isfinite(epochs.data[usable]).all(axis=(1, 2))).sum())
     if broken:
@@ -58,13 +58,13 @@ def flash_classes(epochs: Epochs) -> dict[str, np.ndarray]:
 def mean_waves(
     epochs: Epochs, classes: Mapping[str, np.ndarray], picked: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Average each class that there is, and take their difference where both are.
+    """Average each class that has flashes, and compute the difference if both have.
 
     Returns
     -------
     dict
-        ``"targets"``, ``"nontargets"`` and ``"difference"`` to arrays of shape
-        (n_picked, n_times).
+        Arrays of shape (n_picked, n_times) by ``"targets"``, ``"nontargets"`` and
+        ``"difference"``.
     """
     means = {
         kind: epochs.data[rows].mean(axis=0, dtype=float)[list(picked)]
@@ -76,7 +76,9 @@ def mean_waves(
     return means
 
 
-def bootstrap_band(data, flashes: pd.DataFrame, confidence: float, n_draws: int):
+def bootstrap_band(
+    data: np.ndarray, flashes: pd.DataFrame, confidence: float, n_draws: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Compute percentile intervals of the mean over flashes, resampling whole characters.
 
     Parameters
@@ -84,7 +86,7 @@ def bootstrap_band(data, flashes: pd.DataFrame, confidence: float, n_draws: int)
     data : ndarray, shape (n_flashes, n_chans, n_times)
         EEG of one class.
     flashes : DataFrame
-        The flash table; says which flashes are resampled together
+        The flash table; it defines which flashes are resampled together
         (:func:`p300.metrics.resampling_units`).
     confidence : float
         Coverage.
@@ -94,14 +96,15 @@ def bootstrap_band(data, flashes: pd.DataFrame, confidence: float, n_draws: int)
     Returns
     -------
     low, high : ndarray, shape (n_chans, n_times)
-        ``nan`` where all flashes are of one character.
+        ``nan`` if all flashes belong to one character.
     """
     from p300.metrics import bootstrap_weights, resampling_units
 
     unit = resampling_units(flashes.reset_index(drop=True))
     n_units = int(unit.max()) + 1
     if n_units < 2:
-        return (np.full(data.shape[1:], np.nan),) * 2
+        unknown = np.full(data.shape[1:], np.nan)
+        return unknown, unknown
     order = np.argsort(unit, kind="stable")
     starts = np.flatnonzero(np.diff(unit[order], prepend=-1))
     sums = np.add.reduceat(data[order], starts).reshape(n_units, -1)
@@ -111,7 +114,9 @@ def bootstrap_band(data, flashes: pd.DataFrame, confidence: float, n_draws: int)
     return low.reshape(data.shape[1:]), high.reshape(data.shape[1:])
 
 
-def standard_error_band(data, flashes: pd.DataFrame, confidence: float, n_draws: int):
+def standard_error_band(
+    data: np.ndarray, flashes: pd.DataFrame, confidence: float, n_draws: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Compute t intervals of the mean over flashes; `flashes` and `n_draws` are not used.
 
     Returns
@@ -122,18 +127,19 @@ def standard_error_band(data, flashes: pd.DataFrame, confidence: float, n_draws:
     from scipy.stats import t
 
     if len(data) < 2:
-        return (np.full(data.shape[1:], np.nan),) * 2
+        unknown = np.full(data.shape[1:], np.nan)
+        return unknown, unknown
     error = data.std(axis=0, ddof=1) / np.sqrt(len(data))
     half = t.ppf((1 + confidence) / 2, len(data) - 1) * error
     return data.mean(axis=0) - half, data.mean(axis=0) + half
 
 
-#: Ways to say how sure an average is.
+#: Intervals of an average by name.
 BANDS = {"bootstrap": bootstrap_band, "standard error": standard_error_band}
 
 
 def pick_channels(ch_names: Sequence[str], channels: Sequence[str] | None) -> list[int]:
-    """Find channels by name, in upper or lower case; None for the usual ones or the first six.
+    """Find channels by name, ignoring case; None for the usual ones or the first six.
 
     Examples
     --------
@@ -147,16 +153,17 @@ def pick_channels(ch_names: Sequence[str], channels: Sequence[str] | None) -> li
     unknown = [name for name in channels if name.lower() not in index]
     if unknown or not len(channels):
         raise InputError(
-            f"channels {', '.join(unknown) or '(none)'} are not among the {len(ch_names)} there "
-            f"are: {', '.join(ch_names)}"
+            f"got channels {', '.join(unknown) or '(none)'}; expected one or more of the "
+            f"{len(ch_names)} channels {', '.join(ch_names)}"
         )
     return [index[name.lower()] for name in channels]
 
 
 def time_windows(epochs: Epochs, edges: Sequence[float] | None) -> list[tuple[str, np.ndarray]]:
-    """Part the epoch into windows: a title in seconds and which samples lie inside.
+    """Split the epoch into time windows: a title in seconds, and which samples are inside.
 
-    Without edges the windows are 0.1 s long, or a sixth of a shorter or longer epoch.
+    Without edges the windows are 0.1 s long. For an epoch below 0.3 s or above 0.9 s they are a
+    sixth of it.
     """
     times, n_times = epochs.times, epochs.data.shape[2]
     if edges is None:
@@ -179,10 +186,10 @@ def time_windows(epochs: Epochs, edges: Sequence[float] | None) -> list[tuple[st
     return windows
 
 
-def front_to_back(ch_name: str) -> tuple:
-    """Sort key of a channel: front first, left first within a row; without place last.
+def front_to_back(ch_name: str) -> tuple[int, float, float, str]:
+    """Return the sort key of a channel: front to back, then left to right, unknown names last.
 
-    Rows go by name (all of AF7, AFz, AF8 are one), since rows bend on the head.
+    Rows are found by name (AF7, AFz and AF8 are one row), since rows are curved on the head.
 
     Examples
     --------
@@ -192,6 +199,6 @@ def front_to_back(ch_name: str) -> tuple:
     place = electrode_place(ch_name)
     if place is None:
         return (1, 0.0, 0.0, ch_name)
-    row = re.match("[a-z]*?(?=[0-9z]|$)", ch_name.lower()).group().replace("t", "c")
+    row = re.split("[0-9z]", ch_name.lower())[0].replace("t", "c")
     middle = electrode_place(row + "z") or place
     return (0, -middle[1], place[0], ch_name)

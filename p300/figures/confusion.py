@@ -1,4 +1,4 @@
-"""Which row of the screen was taken for which, and which column."""
+"""Confusion matrices of the rows and of the columns of the screen."""
 
 from __future__ import annotations
 
@@ -23,24 +23,26 @@ if TYPE_CHECKING:
 def draw_confusion(
     spelled: pd.DataFrame, speller: Speller, *, n_repetitions: int | None = None
 ) -> Figure:
-    """Draw which row was taken for which, and which column, as the paper's Table 8 does.
+    """Draw the confusion matrices of rows and of columns, as the paper's Table 8 does.
 
-    On any other screen whose codes part the symbols into groups there is one panel for each
-    way they do (single keys: one); otherwise one panel of symbols.
+    For other screens there is one panel for each way in which the codes divide the symbols into
+    groups (single keys: one). If they do not, there is one panel of symbols.
 
     Parameters
     ----------
     spelled : DataFrame
-        Of :func:`p300.spelling.spell`; characters without a known symbol do not count.
+        From :func:`p300.spelling.spell`; characters without a known symbol do not count.
     speller : Speller
         The screen.
     n_repetitions : int or None
-        After how many; a character with fewer is read after its last. None for all.
+        Number of repetitions used; a character with fewer is read after its last one. None for
+        all.
 
     Returns
     -------
     Figure
-        Counts of characters: wanted downwards, read rightwards, errors coloured.
+        Counts of characters: one row per wanted group, one column per group read, errors
+        coloured.
 
     Raises
     ------
@@ -51,9 +53,10 @@ def draw_confusion(
     if n_repetitions is not None:
         known = known[known["n_repetitions"] <= n_repetitions]
     if not len(known):
+        limit = "" if n_repetitions is None else f" and at most {n_repetitions} repetitions"
         raise InputError(
-            f"no character of {len(spelled)} rows has a known symbol and at most {n_repetitions} "
-            f"repetitions; expected the table of spell() for a labelled text"
+            f"no character of {len(spelled)} rows has a known symbol{limit}; "
+            f"expected the table of spell() for a labelled text"
         )
     last = known.groupby(CHARACTER_KEY, sort=False, dropna=False).last()
     families = symbol_families(speller)
@@ -71,16 +74,15 @@ def draw_confusion(
         axis.set(xlabel=f"{kind} read", ylabel=f"{kind} wanted")
     right, errors = _errors(is_right, int(last["n_repetitions"].max()))
     figure.suptitle(f"{right}\n{errors}".rstrip(), x=0.01, ha="left", fontsize=9)
-    kinds = " and which ".join(families)
-    figure.set_label(f"Which {kinds} was taken for which: {right}{errors and '; ' + errors}.")
+    kinds = " and ".join(families)
+    figure.set_label(f"Confusion matrix of {kinds}: {right}{errors and '; ' + errors}.")
     return figure
 
 
 def symbol_families(speller: Speller) -> dict[str, list[tuple[str, ...]]]:
-    """Find the ways in which the codes of a screen part its symbols: columns and rows, keys.
+    """Find how the codes of a screen divide its symbols: into columns and rows, or keys.
 
-    Codes are taken in their order. Where they part the symbols in no way, each symbol stands
-    for itself.
+    Codes are used in their order. If they do not divide the symbols, each symbol is a group.
 
     Examples
     --------
@@ -106,7 +108,7 @@ def symbol_families(speller: Speller) -> dict[str, list[tuple[str, ...]]]:
     return families
 
 
-def _family_name(groups, speller: Speller, k: int) -> str:
+def _family_name(groups: Sequence[tuple[str, ...]], speller: Speller, k: int) -> str:
     symbols, n = speller.symbols, len(groups)
     if n == len(symbols):
         return "symbol"
@@ -154,7 +156,7 @@ def _draw_counts(axis: Axes, counts: np.ndarray, names: Sequence[str]) -> None:
 
 
 def _errors(is_right: Mapping[str, np.ndarray], n_repetitions: int) -> tuple[str, str]:
-    """Say how many characters were right, and what was right of the others."""
+    """Describe how many characters are right, and what is right in the others."""
     right = np.array(list(is_right.values()))
     n_all, n_right = right.shape[1], int(right.all(axis=0).sum())
     right_text = (
@@ -163,6 +165,6 @@ def _errors(is_right: Mapping[str, np.ndarray], n_repetitions: int) -> tuple[str
     )
     if len(is_right) != 2:
         return right_text, ""
-    alone = {k: int((r & ~right.all(axis=0)).sum()) for k, r in is_right.items()}
-    parts = [f"{n} with the {kind} alone right" for kind, n in alone.items()]
+    only = {k: int((r & ~right.all(axis=0)).sum()) for k, r in is_right.items()}
+    parts = [f"{n} with only the {kind} right" for kind, n in only.items()]
     return right_text, ", ".join([*parts, f"{int((~right).all(axis=0).sum())} with neither"])

@@ -1,8 +1,9 @@
-"""How well single flashes are told apart: ROC, reliability, distributions of scores.
+"""Detection of single flashes: ROC curve, reliability, distributions of scores.
 
-Each function takes a table with one row a flash, or several by the name of their detector: the
-columns ``is_target`` and ``score`` (as in a run's ``scores.csv``), and the flash table's where
-there are intervals over characters. Where a table has a column ``part``, one part is drawn.
+Each function takes a table with one row per flash, or several tables by the name of their
+detector. The columns are ``is_target`` and ``score`` (as in a run's ``scores.csv``); intervals
+over characters also need those of the flash table. If a table has a column ``part``, one part is
+drawn.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from p300.metrics import brier_score, calibration_error, roc_auc
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 #: Bins of a distribution of scores.
@@ -38,19 +40,19 @@ N_BINS = 30
 def draw_roc(
     scores: pd.DataFrame | Mapping[str, pd.DataFrame], *, part: str = "test", n_draws: int = 1000
 ) -> Figure:
-    """Draw the share of targets found over the share of false alarms, for every threshold.
+    """Draw the ROC curve: the fraction of targets found over that of false alarms.
 
-    A marker stands at the threshold 0. The AUC pools all flashes of a table; its 95 % interval
+    A marker shows the threshold 0. The AUC pools all flashes of a table; its 95 % interval
     resamples characters (blocks of 30 s where there are none).
 
     Parameters
     ----------
     scores : DataFrame, or mapping of str to DataFrame
-        See the module's text.
+        See the module docstring.
     part : str
-        Of the split, where the table has that column.
+        Part of the split, if the table has that column.
     n_draws : int
-        Bootstrap samples, always the same ones; 0 for no interval.
+        Bootstrap samples, drawn with a fixed random seed; 0 for no interval.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def draw_roc(
     Raises
     ------
     InputError
-        If a table has no labelled flash of each class, or a score is not finite.
+        If a table lacks labelled flashes of one class, or a score is not finite.
 
     Examples
     --------
@@ -71,29 +73,29 @@ def draw_roc(
     figure = new_figure(4.2, 4.8)
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="0.7", lw=0.8, zorder=0)
-    said = []
+    texts = []
     for k, (name, table) in enumerate(labelled_scores(scores, part).items()):
         is_target, score = table["is_target"].to_numpy(), table["score"].to_numpy()
         if is_target.all() or not is_target.any():
             raise InputError(
                 f"{name}: {is_target.sum()} targets and {(~is_target).sum()} nontargets; "
-                f"a ROC curve needs both"
+                f"expected both for a ROC curve"
             )
         auc, style = roc_auc(is_target, score), look(k)
         low, high = auc_interval(table, n_draws)
-        sure = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
+        brackets = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
         false_alarms, found = roc_curve(is_target, score)
         at_zero = ((score > 0)[~is_target].mean(), (score > 0)[is_target].mean())
         axis.plot(*at_zero, color=style["color"], marker=style["marker"], ls="", markersize=6)
-        label = f"{name}: AUC {auc:.3f}{sure}, {count(len(score), 'flash')}"
+        label = f"{name}: AUC {auc:.3f}{brackets}, {count(len(score), 'flash')}"
         axis.plot(false_alarms, found, color=style["color"], ls=style["linestyle"], label=label)
-        said.append(f"{name} {auc:.3f}{sure} ({count(len(score), 'flash')})")
+        texts.append(f"{name} {auc:.3f}{brackets} ({count(len(score), 'flash')})")
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    axis.set_xlabel("false alarms (share of nontargets above the threshold)")
-    axis.set_ylabel("recall (share of targets above it)")
+    axis.set_xlabel("false alarms (fraction of nontargets above the threshold)")
+    axis.set_ylabel("recall (fraction of targets above it)")
     axis.set_title("markers: threshold 0; brackets: 95 % interval")
     figure.legend(loc="outside lower left")
-    figure.set_label(f"ROC curve of single flashes: AUC of {', '.join(said)}.")
+    figure.set_label(f"ROC curve of single flashes: AUC of {', '.join(texts)}.")
     return figure
 
 
@@ -105,22 +107,23 @@ def draw_reliability(
     added_log_odds: Mapping[str, float] | None = None,
     n_bins: int = 10,
 ) -> Figure:
-    """Draw how often a flash is a target over how probable its detector calls it.
+    """Draw the reliability diagram: the fraction of targets over the predicted probability.
 
-    Scores are taken as log odds. Bins are of equal width; bars are Wilson's 95 % intervals, and
-    the histogram below says how many flashes are behind each point.
+    Scores are read as log odds. Bins have equal width; bars are Wilson's 95 % intervals. The
+    histogram below shows the number of flashes per bin.
 
     Parameters
     ----------
     scores : DataFrame, or mapping of str to DataFrame
-        See the module's text.
+        See the module docstring.
     part : str
-        Of the split, where the table has that column.
+        Part of the split, if the table has that column.
     added_log_odds : mapping of str to float, or None
-        Added to a detector's scores: those of the training part's targets where it reckons with
-        equally frequent classes (:func:`p300.experiments.benchmark.findings.prior_log_odds`).
+        Log odds added to a detector's scores. A detector that assumes equally frequent classes
+        needs those of a target in the training part
+        (:func:`p300.experiments.benchmark.findings.prior_log_odds`).
     n_bins : int
-        Of probability.
+        Bins of probability.
 
     Returns
     -------
@@ -136,7 +139,7 @@ def draw_reliability(
     figure = new_figure(5.2, 4.8)
     axis, below = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     axis.plot([0, 1], [0, 1], color="0.7", lw=0.8, zorder=0)
-    edges, said = np.linspace(0, 1, n_bins + 1), []
+    edges, texts = np.linspace(0, 1, n_bins + 1), []
     for k, (name, table) in enumerate(labelled_scores(scores, part).items()):
         log_odds = table["score"].to_numpy() + (added_log_odds or {}).get(name, 0.0)
         is_target, probability = table["is_target"].to_numpy(), expit(log_odds)
@@ -146,8 +149,8 @@ def draw_reliability(
         points = reliability(is_target, probability, n_bins)
         axis.errorbar(
             points["probability"],
-            points["share"],
-            yerr=np.abs(points[["low", "high"]].T.to_numpy() - points["share"].to_numpy()),
+            points["fraction"],
+            yerr=np.abs(points[["low", "high"]].T.to_numpy() - points["fraction"].to_numpy()),
             elinewidth=0.8,
             label=f"{name}: {measures}, {count(len(table), 'flash')}",
             **style,
@@ -160,15 +163,15 @@ def draw_reliability(
             ls=style["linestyle"],
             lw=1.2,
         )
-        said.append(f"{name}: {measures}, {count(len(table), 'flash')}")
+        texts.append(f"{name}: {measures}, {count(len(table), 'flash')}")
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.02))
-    axis.set_ylabel("share that are targets, 95 % interval")
-    below.set(xlabel="probability of a target by the detector", ylabel="flashes", yscale="log")
+    axis.set_ylabel("fraction of targets, 95 % interval")
+    below.set(xlabel="predicted probability of a target", ylabel="flashes", yscale="log")
     below.set_ylim(bottom=0.7)
     below.yaxis.set_major_formatter("{x:,.0f}")
     below.yaxis.set_minor_formatter("")
     figure.legend(loc="outside lower left")
-    figure.set_label(f"Reliability of the probabilities of single flashes: {'; '.join(said)}.")
+    figure.set_label(f"Reliability of the probabilities of single flashes: {'; '.join(texts)}.")
     return figure
 
 
@@ -176,14 +179,14 @@ def draw_reliability(
 def draw_scores(
     scores: pd.DataFrame | Mapping[str, pd.DataFrame], *, part: str = "test"
 ) -> Figure:
-    """Draw how the scores of targets and of nontargets are distributed.
+    """Draw the distributions of the scores of targets and of nontargets.
 
     Parameters
     ----------
     scores : DataFrame, or mapping of str to DataFrame
-        See the module's text; one panel each.
+        See the module docstring; one panel each.
     part : str
-        Of the split, where the table has that column.
+        Part of the split, if the table has that column.
 
     Returns
     -------
@@ -199,7 +202,8 @@ def draw_scores(
     n_columns = min(len(tables), 2 if len(tables) in (2, 4) else 3)
     figure = new_figure(0.8 + 2.1 * math.ceil(len(tables) / n_columns))
     axes = grid_of_axes(figure, len(tables), n_columns)
-    said, handles = [], {}
+    texts: list[str] = []
+    handles: dict[str, Artist] = {}
     for axis, (name, table) in zip(axes, tables.items(), strict=True):
         is_target, score = table["is_target"].to_numpy(), table["score"].to_numpy()
         edges = np.histogram_bin_edges(score, N_BINS)
@@ -208,10 +212,10 @@ def draw_scores(
             ("targets", is_target, TARGET),
         ):
             if rows.any():
-                share = 100 * np.histogram(score[rows], edges)[0] / rows.sum()
-                axis.stairs(share, edges, fill=True, color=style["color"], alpha=0.2)
+                percent = 100 * np.histogram(score[rows], edges)[0] / rows.sum()
+                axis.stairs(percent, edges, fill=True, color=style["color"], alpha=0.2)
                 axis.stairs(
-                    share, edges, color=style["color"], ls=style["linestyle"], lw=1.3, label=kind
+                    percent, edges, color=style["color"], ls=style["linestyle"], lw=1.3, label=kind
                 )
         axis.axvline(0, color="0.6", lw=0.8, zorder=0)
         auc = roc_auc(is_target, score)
@@ -221,9 +225,9 @@ def draw_scores(
         handles |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
         median = {k: float(np.median(score[is_target == k])) for k in set(is_target.tolist())}
         medians = (f"{v:+.2f} of {'targets' if k else 'nontargets'}" for k, v in median.items())
-        said.append(f"{name}: median {' and '.join(medians)}")
+        texts.append(f"{name}: median {' and '.join(medians)}")
     figure.supxlabel("score (larger = more target-like)", fontsize=9)
     figure.supylabel("flashes of the class (%)", fontsize=9)
-    figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=2)
-    figure.set_label(f"Distributions of the scores of single flashes: {'; '.join(said)}.")
+    figure.legend(list(handles.values()), list(handles), loc="outside upper right", ncols=2)
+    figure.set_label(f"Distributions of the scores of single flashes: {'; '.join(texts)}.")
     return figure

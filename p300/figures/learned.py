@@ -1,4 +1,4 @@
-"""What a detector learned: electrode power, filters and patterns on the scalp, kernels in time."""
+"""What a detector learned: electrode power, spatial filters and patterns, temporal kernels."""
 
 from __future__ import annotations
 
@@ -14,34 +14,39 @@ from p300.figures.scalp import SIGNED, UNSIGNED, draw_scalp_map, without_place
 from p300.figures.style import BLUE, GREY, SKY, VERMILION, count, named, new_figure, styled
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from numpy.typing import ArrayLike
 
-#: Electrodes of highest power that are marked, as many as CNN-2b keeps.
+#: Number of strongest electrodes that are marked, as many as CNN-2b uses.
 N_MARKED = 8
 
-#: At most so many filters stand side by side.
+#: Most filters side by side.
 N_COLUMNS = 6
 
 
 @styled
-def draw_electrode_power(power, ch_names: Sequence[str], *, n_bars: int = 16) -> Figure:
-    """Draw the power of every electrode as a scalp map and, of the strongest, as ranked bars.
+def draw_electrode_power(
+    power: ArrayLike | Mapping[str, ArrayLike], ch_names: Sequence[str], *, n_bars: int = 16
+) -> Figure:
+    """Draw the power of every electrode as a scalp map, and of the strongest as ranked bars.
 
     Parameters
     ----------
     power : array-like, shape (n_chans,), or mapping of str to such
-        Of :func:`p300.explain.electrode_power`; by name, a row for each subject or detector.
+        From :func:`p300.explain.electrode_power`; by name, one row per subject or detector.
     ch_names : sequence of str
-        The channels, in order; those without a place in the 10-05 system have no spot on the map.
+        The channels, in order; those without a place in the 10-05 system are not on the map.
     n_bars : int
-        Electrodes ranked.
+        Number of electrodes in the ranking.
 
     Returns
     -------
     Figure
-        In units of the mean over electrodes, so that rows can be compared; the eight strongest
-        are marked on the map and dark among the bars. After Cecotti & Graeser 2011, figure 4.
+        In units of the mean over electrodes, so that rows can be compared. The eight strongest
+        are marked on the map, and their bars are dark. After Cecotti & Graeser 2011, figure 4.
     """
     tables = {k: rank_electrodes(p, ch_names) for k, p in named(power).items()}
     largest = max(table["relative"].iloc[0] for table in tables.values())
@@ -64,54 +69,60 @@ def draw_electrode_power(power, ch_names: Sequence[str], *, n_bars: int = 16) ->
         bars.set_title(name if isinstance(power, Mapping) else f"the strongest of {len(table)}")
     title = "Electrode power Ω, the sum of absolute spatial weights, over its mean"
     figure.suptitle(title, x=0.01, ha="left")
-    told = (f"{name}: {_listed(table)}" for name, table in tables.items())
-    told = "; ".join(told) if isinstance(power, Mapping) else _listed(next(iter(tables.values())))
+    strongest = "; ".join(
+        f"{name}: {_listed(table)}" if isinstance(power, Mapping) else _listed(table)
+        for name, table in tables.items()
+    )
     figure.set_label(
         f"Power of {count(len(ch_names), 'electrode')} in a detector's spatial filters, as "
-        f"multiples of their mean. The strongest are {told}."
+        f"multiples of their mean. The strongest are {strongest}."
     )
     return figure
 
 
 @styled
 def draw_filters_and_patterns(
-    filters, patterns, ch_names: Sequence[str], *, names: Sequence[str] | None = None
+    filters: ArrayLike,
+    patterns: ArrayLike,
+    ch_names: Sequence[str],
+    *,
+    names: Sequence[str] | None = None,
 ) -> Figure:
     """Draw each spatial filter with its pattern, as scalp maps.
 
     Parameters
     ----------
     filters, patterns : array-like, shape (n_filters, n_chans)
-        Of :func:`p300.explain.spatial_filters` and :func:`p300.explain.spatial_patterns`.
+        From :func:`p300.explain.spatial_filters` and :func:`p300.explain.spatial_patterns`.
     ch_names : sequence of str
         The channels, in order.
     names : sequence of str or None
-        Of the filters; None numbers them from 1.
+        Names of the filters; None numbers them from 1.
 
     Returns
     -------
     Figure
-        Patterns stand below their filters, of one or two filters beside them. Each map has a
-        scale of its own. The sign of a filter means nothing by itself: where need be a filter
-        and its pattern are turned so that the pattern's strongest electrode, which is written
-        above it, is positive. After Cecotti & Graeser 2011, figures 5 and 6.
+        Each pattern is below its filter, or beside it if there are one or two filters. Each map
+        has its own scale. The sign of a filter has no meaning. Therefore a filter and its
+        pattern are multiplied by −1 if the pattern's strongest electrode, which is named above
+        it, would be negative. After Cecotti & Graeser 2011, figures 5 and 6.
     """
-    filters, patterns = np.atleast_2d(filters).astype(float), np.atleast_2d(patterns).astype(float)
-    n = len(filters)
-    if not filters.shape == patterns.shape == (n, len(ch_names)):
+    weights, slopes = np.atleast_2d(filters).astype(float), np.atleast_2d(patterns).astype(float)
+    n = len(weights)
+    if not weights.shape == slopes.shape == (n, len(ch_names)):
         raise InputError(
-            f"filters of shape {filters.shape} and patterns of shape {patterns.shape} for "
-            f"{len(ch_names)} channels; expected one row a filter"
+            f"filters of shape {weights.shape} and patterns of shape {slopes.shape}; "
+            f"expected both of shape (n_filters, {len(ch_names)})"
         )
     names = names or [f"{k + 1}" for k in range(n)]
-    strongest = np.abs(patterns).argmax(axis=1)
+    strongest = np.abs(slopes).argmax(axis=1)
     peaks = [ch_names[k] for k in strongest]
-    sign = np.sign(patterns[np.arange(n), strongest])[:, np.newaxis]
+    sign = np.sign(slopes[np.arange(n), strongest])[:, np.newaxis]
     figure, pairs = _pairs_of_axes(n)
     for k, pair in enumerate(pairs):
         for axis, values, title in (
-            (pair[0], filters, f"filter {names[k]}"),
-            (pair[1], patterns, f"pattern {names[k]}: {peaks[k]}"),
+            (pair[0], weights, f"filter {names[k]}"),
+            (pair[1], slopes, f"pattern {names[k]}: {peaks[k]}"),
         ):
             relative = values[k] * sign[k] / (np.abs(values[k]).max() or 1.0)
             image = scalp(relative, ch_names, axis, (-1, 1))
@@ -120,50 +131,52 @@ def draw_filters_and_patterns(
     both = [axis for pair in pairs for axis in pair]
     bar = figure.colorbar(image, ax=both, shrink=0.7 / n_blocks, aspect=18, ticks=(-1, 0, 1))
     bar.set_label("relative to the strongest electrode")
-    title = "Spatial filters (weights) and patterns (where it shows), each map on its own scale"
+    title = "Spatial filters (weights) and patterns (the signal), each map on its own scale"
     figure.suptitle(title, x=0.01, ha="left")
-    figure.set_label(_filters_in_words(patterns, peaks))
+    figure.set_label(_filters_in_words(slopes, peaks))
     return figure
 
 
 @styled
-def draw_temporal_kernels(kernels, sfreq: float, *, h_freq: float | None = None) -> Figure:
-    """Draw a network's filters in time, and how strongly each passes each frequency.
+def draw_temporal_kernels(
+    kernels: ArrayLike, sfreq: float, *, h_freq: float | None = None
+) -> Figure:
+    """Draw a network's temporal kernels and their gain at each frequency.
 
     Parameters
     ----------
     kernels : array-like, shape (n_kernels, n_taps)
-        Of :func:`p300.explain.filters.temporal_kernels`.
+        From :func:`p300.explain.filters.temporal_kernels`.
     sfreq : float
         Rate of the epochs in Hz.
     h_freq : float or None
-        Upper edge in Hz of the filter that the epochs went through; beyond, there is nothing to
-        pass.
+        Upper edge in Hz of the filter that preprocessed the epochs; they have no signal above
+        it.
 
     Returns
     -------
     Figure
-        Above all kernels, a row each. Below, the strongest kernel (of largest energy, and what
-        of it lies under ``h_freq``), and the mean gain with the range of the middle 80 %.
+        Top: all kernels, one row each. Bottom: the strongest kernel (of largest energy) with
+        its part below ``h_freq``, and the mean gain with the range of the middle 80 %.
     """
-    kernels = np.atleast_2d(kernels).astype(float)
-    freqs, gain = frequency_response(kernels, sfreq)
-    n, lags = len(kernels), 1000 * np.arange(kernels.shape[1]) / sfreq
-    half, largest = 500 / sfreq, np.abs(kernels).max() or 1.0
+    taps = np.atleast_2d(kernels).astype(float)  # (n_kernels, n_taps)
+    freqs, gain = frequency_response(taps, sfreq)
+    n, lags = len(taps), 1000 * np.arange(taps.shape[1]) / sfreq
+    half, largest = 500 / sfreq, np.abs(taps).max() or 1.0
     figure = new_figure(2.8 + min(max(0.09 * n, 0.8), 4.0))
     axes = figure.subplots(2, 2, sharex="col", height_ratios=(min(max(n / 20, 0.7), 2), 1))
-    weights = {"cmap": SIGNED, "vmin": -largest, "vmax": largest}
+    weights: dict[str, Any] = {"cmap": SIGNED, "vmin": -largest, "vmax": largest}
     weights["extent"] = (lags[0] - half, lags[-1] + half, n + 0.5, 0.5)
     gains = {"cmap": UNSIGNED, "vmin": 0, "extent": (0, sfreq / 2, n + 0.5, 0.5)}
     for axis, values, look, name in (
-        (axes[0, 0], kernels, weights, "weight"),
+        (axes[0, 0], taps, weights, "weight"),
         (axes[0, 1], gain, gains, "gain"),
     ):
         image = axis.imshow(values, aspect="auto", **look)
         figure.colorbar(image, ax=axis, label=name)
         axis.set_yticks(range(1, n + 1, math.ceil(n / 10)))
     axes[0, 0].set_ylabel("kernel")
-    _draw_strongest(axes[1, 0], kernels, lags, sfreq, h_freq)
+    _draw_strongest(axes[1, 0], taps, lags, sfreq, h_freq)
     low, high = np.quantile(gain, (0.1, 0.9), axis=0)
     axes[1, 1].fill_between(freqs, low, high, color=VERMILION, alpha=0.25, lw=0)
     axes[1, 1].plot(freqs, gain.mean(axis=0), color=VERMILION)
@@ -179,7 +192,13 @@ def draw_temporal_kernels(kernels, sfreq: float, *, h_freq: float | None = None)
     return figure
 
 
-def scalp(values, ch_names, ax: Axes, limits, marked: Sequence[str] = ()) -> Any:
+def scalp(
+    values: ArrayLike,
+    ch_names: Sequence[str],
+    ax: Axes,
+    limits: tuple[float, float],
+    marked: Sequence[str] = (),
+) -> AxesImage:
     """Draw a scalp map of the channels that have a place on the head."""
     lost = set(without_place(ch_names))
     kept = [k for k, name in enumerate(ch_names) if name not in lost]
@@ -187,7 +206,7 @@ def scalp(values, ch_names, ax: Axes, limits, marked: Sequence[str] = ()) -> Any
     return draw_scalp_map(np.asarray(values)[kept], names, ax, limits=limits, marked=marked)
 
 
-def _listed(table) -> str:
+def _listed(table: pd.DataFrame) -> str:
     best = table.iloc[: min(N_MARKED, len(table))]
     return ", ".join(
         f"{name} ({value:.2f})"
@@ -196,7 +215,7 @@ def _listed(table) -> str:
 
 
 def _pairs_of_axes(n: int) -> tuple[Figure, list]:
-    """Make a figure with two panels for each of ``n`` filters."""
+    """Build a figure with two panels for each of ``n`` filters."""
     if n <= 2:
         figure = new_figure(0.5 + 2.4 * n)
         return figure, list(figure.subplots(n, 2, squeeze=False))
@@ -213,7 +232,9 @@ def _pairs_of_axes(n: int) -> tuple[Figure, list]:
     return figure, pairs[:n]
 
 
-def _draw_strongest(axis: Axes, kernels, lags, sfreq, h_freq) -> None:
+def _draw_strongest(
+    axis: Axes, kernels: np.ndarray, lags: np.ndarray, sfreq: float, h_freq: float | None
+) -> None:
     strongest = int(np.square(kernels).sum(axis=1).argmax())
     kernel = kernels[strongest]
     axis.axhline(0, color=GREY, lw=0.6)
@@ -230,18 +251,18 @@ def _draw_strongest(axis: Axes, kernels, lags, sfreq, h_freq) -> None:
     axis.set_title(f"the strongest, kernel {strongest + 1}")
 
 
-def _filters_in_words(patterns, strongest) -> str:
+def _filters_in_words(patterns: np.ndarray, strongest: Sequence[str]) -> str:
     peaks = ", ".join(strongest)
     if len(patterns) == 1:
         return f"Scalp maps of one spatial filter and its pattern, strongest at {peaks}."
     alike = np.abs(np.corrcoef(patterns))[np.triu_indices(len(patterns), 1)].mean()
     return (
         f"Scalp maps of {len(patterns)} spatial filters and their patterns; these are strongest "
-        f"at {peaks} and correlate with each other by {alike:.2f} on average, signs aside."
+        f"at {peaks} and correlate with each other by {alike:.2f} on average, ignoring signs."
     )
 
 
-def _mark_passband(axes, h_freq, sfreq) -> None:
+def _mark_passband(axes: Sequence[Axes], h_freq: float | None, sfreq: float) -> None:
     if h_freq is None or h_freq >= sfreq / 2:
         return
     axes[0].axvline(h_freq, color="k", lw=1, ls="--")

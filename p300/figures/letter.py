@@ -1,9 +1,9 @@
-"""From EEG to one letter: the signal, its average, and the evidence on the screen."""
+"""From EEG to one letter: the signal, its averages, and the scores on the screen."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from p300.recording import CHARACTER_KEY
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
     from p300.preprocessing import Epochs
     from p300.recording import Recording
+    from p300.speller import Speller
 
 #: Seconds of the EEG that are shown.
 SHOWN_S = 2.15
@@ -27,7 +29,7 @@ SHOWN_S = 2.15
 def draw_letter(
     recording: Recording,
     epochs: Epochs,
-    scores,
+    scores: ArrayLike,
     *,
     character: int = 0,
     channel: str = "Cz",
@@ -38,65 +40,74 @@ def draw_letter(
     Parameters
     ----------
     recording : Recording
-        With a screen.
+        With a speller.
     epochs : Epochs
-        Of the recording, best unscaled, for the averages.
+        Of the recording, preferably unscaled, for the averages.
     scores : array-like, shape (n_flashes,)
-        One score a flash of the recording.
+        One score per flash of the recording.
     character : int
         Which of the recording's characters, from 0, in the order of the flash table.
     channel : str
-        Where the EEG is shown.
+        Channel of the EEG shown.
     n_repetitions : int
-        Over how many repetitions scores are summed.
+        Number of repetitions over which scores are summed.
 
     Returns
     -------
     Figure
         Three panels: two seconds of EEG, averages over all labelled flashes, and the screen,
-        the darker a symbol the higher its sum.
+        where a darker symbol has a higher sum.
 
     Raises
     ------
     InputError
-        If the recording has no screen, or no such character, channel or repetition.
+        If the recording has no speller, or no such character, channel or repetition.
     """
+    speller = recording.speller
+    if speller is None:
+        raise InputError(f"{recording.name} has no screen; expected a recording with a speller")
     rows = _rows_of(recording, character)
-    spelled = _read(recording, np.asarray(scores, float), rows, n_repetitions)
+    spelled = _read(recording, speller, np.asarray(scores, float), rows, n_repetitions)
     figure = new_figure(2.5)
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.25, 1, 1])
     _draw_eeg(left, recording, rows, channel)
     _draw_waves(middle, epochs, channel)
-    _draw_screen(right, recording.speller, spelled)
+    _draw_screen(right, speller, spelled)
     wanted = f", wanted {spelled['wanted']}" if spelled["wanted"] else ""
     figure.set_label(
         f"From EEG to a letter: two seconds of {recording.name} at {channel} with its flashes, "
         f"the averages after target and nontarget flashes, and the screen, on which "
-        f"{spelled['symbol']} has gathered most after {n_repetitions} repetitions{wanted}."
+        f"{spelled['symbol']} has the highest score after {n_repetitions} repetitions{wanted}."
     )
     return figure
 
 
-def _rows_of(recording, character) -> np.ndarray:
+def _rows_of(recording: Recording, character: int) -> np.ndarray:
     """Find the flashes of one character."""
-    if recording.speller is None:
-        raise InputError(f"{recording.name} has no screen; expected one to read a letter from")
     groups = recording.flashes.groupby(CHARACTER_KEY, sort=False)
     if not 0 <= character < groups.ngroups:
         raise InputError(
-            f"character {character} of {recording.name}; expected 0 to {groups.ngroups - 1}"
+            f"got character={character} of {recording.name}; expected 0 to {groups.ngroups - 1}"
         )
     return np.flatnonzero(groups.ngroup().to_numpy() == character)
 
 
-def _read(recording, scores, rows, n_repetitions) -> dict:
+def _read(
+    recording: Recording,
+    speller: Speller,
+    scores: np.ndarray,
+    rows: np.ndarray,
+    n_repetitions: int,
+) -> dict[str, Any]:
     """Sum the scores of one character on its screen, as :func:`p300.spelling.spell` does."""
     from p300.spelling import symbol_scores, wanted_symbol
 
-    flashes, speller = recording.flashes.iloc[rows], recording.speller
+    flashes = recording.flashes.iloc[rows]
     n_shown = int(flashes["repetition"].max()) + 1
     if not 1 <= n_repetitions <= n_shown:
-        raise InputError(f"{n_repetitions} repetitions; expected 1 to {n_shown}, as were flashed")
+        raise InputError(
+            f"got n_repetitions={n_repetitions}; expected 1 to {n_shown}, as many as were flashed"
+        )
     used = (flashes["repetition"] < n_repetitions).to_numpy(bool)
     code = np.searchsorted(speller.codes, flashes["code"].to_numpy(int))
     sums = np.bincount(code[used], scores[rows][used], len(speller.codes))
@@ -110,7 +121,7 @@ def _read(recording, scores, rows, n_repetitions) -> dict:
     }
 
 
-def _draw_eeg(axis: Axes, recording, rows, channel) -> None:
+def _draw_eeg(axis: Axes, recording: Recording, rows: np.ndarray, channel: str) -> None:
     flashes = recording.flashes.iloc[rows]
     (k,) = pick_channels(recording.ch_names, [channel])
     start = float(flashes["onset"].iloc[0]) - 0.1
@@ -131,12 +142,12 @@ def _draw_eeg(axis: Axes, recording, rows, channel) -> None:
             shown, np.full(len(shown), height), "v", ms=4 if wanted else 2.5,
             color=style["color"], transform=marks, clip_on=False,
         )  # fmt: skip
-    axis.set_title(f"EEG at {recording.ch_names[k]}: every line a flash")
+    axis.set_title(f"EEG at {recording.ch_names[k]}: one line per flash")
     axis.set_xlabel("time (s)")
     axis.set_ylabel(AMPLITUDES[recording.unit])
 
 
-def _draw_waves(axis: Axes, epochs, channel) -> None:
+def _draw_waves(axis: Axes, epochs: Epochs, channel: str) -> None:
     classes, picked = flash_classes(epochs), pick_channels(epochs.ch_names, [channel])
     means = mean_waves(epochs, classes, picked)
     for kind, style in (("targets", TARGET), ("nontargets", NONTARGET)):
@@ -150,7 +161,7 @@ def _draw_waves(axis: Axes, epochs, channel) -> None:
     axis.legend(loc="upper right")
 
 
-def _draw_screen(axis: Axes, speller, spelled) -> None:
+def _draw_screen(axis: Axes, speller: Speller, spelled: dict[str, Any]) -> None:
     n_columns = math.ceil(math.sqrt(len(speller.symbols)))
     n_rows = math.ceil(len(speller.symbols) / n_columns)
     evidence = np.full(n_rows * n_columns, np.nan)

@@ -1,4 +1,4 @@
-"""One value an electrode as a map of the head seen from above, the nose upwards."""
+"""Scalp maps: one value per electrode on the head seen from above, the nose upwards."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from p300.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
+    from numpy.typing import ArrayLike
 
 #: Fewest electrodes between which a map can be interpolated.
 MIN_ELECTRODES = 3
 
-#: Radius of the drawn head in m, MNE's own.
+#: Radius of the drawn head in m, as in MNE.
 HEAD_M = 0.095
 
 #: Colours of values with a sign (zero is white), and of values without.
@@ -25,26 +26,26 @@ SIGNED, UNSIGNED = "RdBu_r", "cividis_r"
 
 
 def draw_scalp_map(
-    values,
+    values: ArrayLike,
     ch_names: Sequence[str],
     ax: Axes,
     *,
     limits: tuple[float, float] | None = None,
     marked: Sequence[str] = (),
 ) -> AxesImage:
-    """Draw one value an electrode as an interpolated map of the head, the nose upwards.
+    """Draw one value per electrode as an interpolated map of the head, the nose upwards.
 
     Parameters
     ----------
     values : array-like of float, shape (n_chans,)
-        One finite value a channel, in any unit.
+        One finite value per channel, in any unit.
     ch_names : sequence of str
         Names of the 10-05 system, in upper or lower case; each once.
     ax : matplotlib.axes.Axes
         Drawn into.
     limits : tuple of float or None
         Values at the ends of the colours. None: from 0 to the largest where no value is
-        negative, else the largest absolute value, both ways. Where the lower limit is negative
+        negative, else plus and minus the largest absolute value. If the lower limit is negative,
         the colours are blue, white and red, otherwise yellow to dark blue.
     marked : sequence of str
         Channels whose electrodes are drawn large and white.
@@ -57,7 +58,7 @@ def draw_scalp_map(
     Raises
     ------
     InputError
-        If channels have no place in the 10-05 system, stand twice or are too few, or if values
+        If channels have no place in the 10-05 system, are repeated or are too few, or if values
         are missing or not finite.
 
     Examples
@@ -69,12 +70,12 @@ def draw_scalp_map(
     """
     import mne
 
-    values = np.asarray(values, float)
+    numbers = np.asarray(values, float)
     names = [str(c).strip(". ") for c in ch_names]
-    _check(values, names)
-    limits = scalp_limits(values) if limits is None else (float(limits[0]), float(limits[1]))
+    _check(numbers, names)
+    limits = scalp_limits(numbers) if limits is None else (float(limits[0]), float(limits[1]))
     image, _ = mne.viz.plot_topomap(
-        values,
+        numbers,
         np.array([HEAD_M * _places()[c.lower()] for c in names]),
         axes=ax,
         show=False,
@@ -88,8 +89,8 @@ def draw_scalp_map(
     return image
 
 
-def scalp_limits(values) -> tuple[float, float]:
-    """Choose colour limits for one or several maps that share them.
+def scalp_limits(values: ArrayLike) -> tuple[float, float]:
+    """Compute colour limits for one or several maps that share them.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def without_place(ch_names: Sequence[str]) -> list[str]:
 
 
 def electrode_place(ch_name: str) -> tuple[float, float] | None:
-    """Return where an electrode is drawn: rightwards and towards the nose, on a head of radius 1.
+    """Return the place of an electrode on a head of radius 1: to the right, and to the nose.
 
     Examples
     --------
@@ -125,7 +126,7 @@ def electrode_place(ch_name: str) -> tuple[float, float] | None:
     return None if place is None else (float(place[0]), float(place[1]))
 
 
-def _check(values, names) -> None:
+def _check(values: np.ndarray, names: Sequence[str]) -> None:
     lost = without_place(names)
     if lost:
         raise InputError(
@@ -135,37 +136,41 @@ def _check(values, names) -> None:
     lower = [c.lower() for c in names]
     twice = sorted({c for c in names if lower.count(c.lower()) > 1})
     if twice:
-        raise InputError(f"channels stand twice: {', '.join(twice)}; expected each once")
+        raise InputError(f"channels are repeated: {', '.join(twice)}; expected each once")
     if len(names) < MIN_ELECTRODES:
         raise InputError(
             f"{len(names)} electrodes; expected at least {MIN_ELECTRODES} to interpolate between"
         )
     if values.shape != (len(names),):
         raise InputError(
-            f"values of shape {values.shape} for {len(names)} channels; expected one a channel"
+            f"values of shape {values.shape} for {len(names)} channels; "
+            f"expected one value per channel"
         )
     broken = [c for c, v in zip(names, values, strict=True) if not np.isfinite(v)]
     if broken:
-        raise InputError(f"{len(broken)} values are not finite, those of {', '.join(broken)}")
+        raise InputError(
+            f"{len(broken)} values are not finite, those of {', '.join(broken)}; "
+            f"expected finite values"
+        )
 
 
-def _is_marked(names, marked) -> np.ndarray | None:
+def _is_marked(names: Sequence[str], marked: Sequence[str]) -> np.ndarray | None:
     wanted = {str(c).strip(". ").lower() for c in marked}
     unknown = wanted - {c.lower() for c in names}
     if unknown:
         raise InputError(
-            f"channels to mark that are not there: {', '.join(sorted(unknown))}; "
-            f"expected some of {', '.join(names)}"
+            f"got marked={', '.join(sorted(unknown))}; expected some of the channels "
+            f"{', '.join(names)}"
         )
     return np.array([c.lower() in wanted for c in names]) if wanted else None
 
 
 @lru_cache(maxsize=1)
 def _places() -> dict[str, np.ndarray]:
-    """Lay the 10-05 electrodes on a flat head of radius 1, by lower-case name.
+    """Project the 10-05 electrodes onto a flat head of radius 1, by lower-case name.
 
-    The angle from the vertex becomes the distance from the middle. The outline runs about level
-    with the nasion, Iz, T9 and T10; electrodes at it or below are drawn just within it.
+    The angle from the vertex becomes the distance from the centre. The outline is about at the
+    level of the nasion, Iz, T9 and T10; electrodes on it or below are drawn just inside it.
     """
     from p300.electrodes import standard_montage
 

@@ -1,9 +1,9 @@
-"""What the EEG does after a flash: averages, scalp maps over time, difference waves."""
+"""The EEG after a flash: averages, scalp maps over time, difference waves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from p300.preprocessing import Epochs
 
-#: Channel names fit beside one another up to this number; above, every second is left out.
+#: Most channel names on an axis; with more channels only every second (third, …) is named.
 MAX_NAMES = 72
 
 
@@ -60,11 +60,11 @@ def draw_averages(
         or the first six.
     band : {"bootstrap", "standard error"}
         "bootstrap" resamples whole characters (or blocks of 30 s), since the epochs of one
-        character overlap; "standard error" takes flashes as independent.
+        character overlap; "standard error" treats flashes as independent.
     confidence : float
         Coverage of the band at each time, between 0 and 1.
     n_draws : int
-        Bootstrap samples, always the same ones.
+        Bootstrap samples, drawn with a fixed random seed.
 
     Returns
     -------
@@ -124,13 +124,13 @@ def draw_scalp_series(epochs: Epochs, *, edges: Sequence[float] | None = None) -
     epochs : Epochs
         With ``is_target`` known for some flashes, and at least three placed electrodes.
     edges : sequence of float or None
-        Seconds from the flash that part the windows, ascending; a map is the mean over a
+        Edges of the windows in seconds from the flash, ascending; a map is the mean over a
         half-open window. None for every 0.1 s.
 
     Returns
     -------
     Figure
-        One row a class that there is, and one of their difference where both are.
+        One row per class that has flashes, and one for the difference if both have.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def draw_scalp_series(epochs: Epochs, *, edges: Sequence[float] | None = None) -
 def draw_difference_image(epochs: Epochs) -> Figure:
     """Draw the average of targets minus that of nontargets, channels by time.
 
-    Channels stand from the front of the head to the back, those without a place last.
+    Channels are ordered from the front of the head to the back, those without a place last.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def draw_difference_image(epochs: Epochs) -> Figure:
     """
     classes = flash_classes(epochs)
     if not all(map(len, classes.values())):
-        raise InputError(f"{epochs.name}: {_counts(classes)}; a difference needs both")
+        raise InputError(f"{epochs.name}: {_counts(classes)}; expected both")
     order = sorted(range(len(epochs.ch_names)), key=lambda k: front_to_back(epochs.ch_names[k]))
     wave = mean_waves(epochs, classes, order)["difference"]  # (n_chans, n_times)
     largest = np.abs(wave).max() or 1.0
@@ -229,21 +229,21 @@ def draw_difference_image(epochs: Epochs) -> Figure:
     return figure
 
 
-def _counts(classes) -> str:
+def _counts(classes: Mapping[str, np.ndarray]) -> str:
     targets, nontargets = (f"{len(rows):,}" for rows in classes.values())
     return f"{targets} target and {nontargets} nontarget flashes"
 
 
-def _amplitude(epochs) -> str:
+def _amplitude(epochs: Epochs) -> str:
     return AMPLITUDES.get(epochs.unit, f"amplitude ({epochs.unit})")
 
 
-def _peak(epochs, classes, picked) -> str:
-    """Say where the averages differ most; nothing where a class is missing."""
+def _peak(epochs: Epochs, classes: Mapping[str, np.ndarray], picked: Sequence[int]) -> str:
+    """Describe where the averages differ most; empty if a class is missing."""
     wave = mean_waves(epochs, classes, picked).get("difference")
     if wave is None:
         return ""
     k, when = np.unravel_index(np.abs(wave).argmax(), wave.shape)
     unit = AMPLITUDES.get(epochs.unit, epochs.unit).partition("(")[2].rstrip(")")
     where = f"{epochs.ch_names[picked[k]]} {epochs.times[when]:.2f} s after the flash"
-    return f"; targets differ most, by {significant(wave[k, when])} {unit}, at {where}"
+    return f"; targets differ most, by {significant(float(wave[k, when]))} {unit}, at {where}"

@@ -1,4 +1,4 @@
-"""What ending characters early gains: accuracy and bits per minute by mean repetitions."""
+"""Early stopping: accuracy and bits per minute by mean number of repetitions."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def draw_stopping(rows: Sequence[dict[str, Any]], spelling: Sequence[dict[str, A
         ``stopping`` of the ``results.json`` that ``p300 evaluate`` writes; rules named
         "rule, goal" are drawn.
     spelling : sequence of dict
-        Its ``spelling``: one entry a fixed number of repetitions.
+        ``spelling`` of the same file: one entry per fixed number of repetitions.
 
     Returns
     -------
     Figure
-        With 95 % intervals over characters of the rules.
+        The rules have 95 % intervals over characters.
 
     Raises
     ------
     InputError
-        If no character has a known symbol.
+        If there is no rule, or no character has a known symbol.
 
     Examples
     --------
@@ -46,8 +46,9 @@ def draw_stopping(rows: Sequence[dict[str, Any]], spelling: Sequence[dict[str, A
     rules = [row for row in rows if "," in row["rule"] and not row["rule"].startswith("fixed")]
     if not rules or not rules[0]["n_characters"]:
         raise InputError(
-            f"{len(rules)} stopping rules with a labelled character among {len(rows)} rows; "
-            f"expected at least one"
+            f"got {len(rules)} stopping rules among {len(rows)} rows, measured on "
+            f"{rules[0]['n_characters'] if rules else 0} labelled characters; "
+            f"expected at least one of each"
         )
     figure = new_figure(3.4)
     axes = figure.subplots(1, 2)
@@ -80,9 +81,9 @@ def draw_stopping(rows: Sequence[dict[str, Any]], spelling: Sequence[dict[str, A
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_ylim(bottom=0)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
-    said = ", ".join(
+    texts = ", ".join(
         f"{row['rule']} {row['bits_per_minute']:.1f} after {row['n_repetitions']:.1f} repetitions"
         for row in rules
     )
-    figure.set_label(f"Bits per minute of {rules[0]['n_characters']} characters: {said}.")
+    figure.set_label(f"Bits per minute of {rules[0]['n_characters']} characters: {texts}.")
     return figure

@@ -1,7 +1,7 @@
-"""How all figures look: readable in print, in grey, and with any kind of colour vision.
+"""The style of all figures: readable in print, in grey, and with any kind of colour vision.
 
-Colours are those of Okabe & Ito (2008); whatever a colour says, a line style or a marker says
-too. The style is set while a figure is drawn and nothing global is changed.
+Colours are those of Okabe & Ito (2008). Line styles or markers show every difference that colours
+show. The style is set only while a figure is drawn; global settings are not changed.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+P = ParamSpec("P")
 
 #: Width in inches of a page of text (A4 or letter); nothing is below 8 pt at this size.
 WIDTH = 7.0
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9.0,
     "axes.titlesize": 9.0,
@@ -52,8 +54,8 @@ LINE_STYLES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
 #: The two kinds of flash, the same in every figure.
-TARGET = {"color": VERMILION, "linestyle": "-"}
-NONTARGET = {"color": BLUE, "linestyle": "--"}
+TARGET: dict[str, Any] = {"color": VERMILION, "linestyle": "-"}
+NONTARGET: dict[str, Any] = {"color": BLUE, "linestyle": "--"}
 
 #: Axis labels of EEG by the unit of the epochs.
 AMPLITUDES = {
@@ -65,11 +67,11 @@ AMPLITUDES = {
 }
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Let a function draw in the style of this module, whatever the caller has set."""
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Return the function with the style of this module, whatever style the caller has set."""
 
     @functools.wraps(draw)
-    def draw_in_style(*args, **kwargs):
+    def draw_in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
         import matplotlib
 
         with matplotlib.rc_context():
@@ -81,7 +83,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """Make an empty figure that belongs to no window; sizes in inches."""
+    """Build an empty figure without a window; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -90,8 +92,8 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return figure
 
 
-def grid_of_axes(figure: Figure, n_panels: int, n_columns: int, **kwargs) -> list:
-    """Make panels in reading order; places of the grid that stay empty are removed.
+def grid_of_axes(figure: Figure, n_panels: int, n_columns: int, **kwargs: Any) -> list[Axes]:
+    """Build panels in reading order; empty cells of the grid are removed.
 
     Examples
     --------
@@ -103,14 +105,14 @@ def grid_of_axes(figure: Figure, n_panels: int, n_columns: int, **kwargs) -> lis
     axes = figure.subplots(n_rows, n_columns, squeeze=False, **kwargs)
     for axis in axes.ravel()[n_panels:]:
         axis.remove()
-    for column in range(n_columns):  # with a shared axis the lowest panel left has the labels
+    for column in range(n_columns):  # with a shared axis, the lowest panel has the labels
         last = (n_panels - 1 - column) // n_columns
         axes[last, column].xaxis.set_tick_params(labelbottom=True)
     return list(axes.ravel()[:n_panels])
 
 
 def look(k: int) -> dict[str, Any]:
-    """Return colour, line style and marker of the k-th thing that is compared.
+    """Return colour, line style and marker of the k-th item of a comparison.
 
     Examples
     --------
@@ -126,13 +128,13 @@ def look(k: int) -> dict[str, Any]:
     }
 
 
-def named(tables: pd.DataFrame | Mapping[str, Any], name: str = "detector") -> dict[str, Any]:
-    """Take one table, or tables by name, as tables by name."""
+def named(tables: Any, name: str = "detector") -> dict[str, Any]:
+    """Return tables by name; a single table gets the default name."""
     return dict(tables) if isinstance(tables, Mapping) else {name: tables}
 
 
 def count(n: int, noun: str) -> str:
-    """Write a number with its noun.
+    """Format a number with its noun.
 
     Examples
     --------
@@ -144,7 +146,7 @@ def count(n: int, noun: str) -> str:
 
 
 def significant(value: float, n_digits: int = 2) -> str:
-    """Write a number with at least so many significant digits, never as a power of ten.
+    """Format a number with at least ``n_digits`` significant digits, without an exponent.
 
     Examples
     --------

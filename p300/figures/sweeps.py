@@ -1,11 +1,11 @@
-"""Many runs at a glance: a sweep's configurations, a benchmark's detectors."""
+"""Figures of many runs: the configurations of a sweep, the detectors of a benchmark."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,9 +23,11 @@ from p300.figures.style import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Columns of a table of runs by what an axis calls them.
+#: Axis labels of the columns of a table of runs.
 VALUES = {
     "auc": "AUC of single flashes",
     "balanced_accuracy": "balanced accuracy of single flashes",
@@ -47,18 +49,18 @@ def draw_sweep(
     by: Sequence[str] = ("experiment",),
     lines_by: str | None = None,
 ) -> Figure:
-    """Draw one number of every run as a dot, configurations sorted by their mean.
+    """Draw one value of every run as a dot, with configurations sorted by their mean.
 
     Parameters
     ----------
     runs : DataFrame
-        One row per run, of :func:`p300.experiments.compare.collect_runs` or a benchmark's
+        One row per run, from :func:`p300.experiments.compare.collect_runs` or a benchmark's
         ``cells.csv``.
     value : str
-        The column drawn, such as "auc" or "accuracy_05" (shares of characters are drawn in %).
+        The column drawn, such as "auc" or "accuracy_05" (fractions are drawn in %).
         Runs without it are left out and counted in the title.
     by : sequence of str
-        Columns whose values make one configuration.
+        Columns whose values define a configuration.
     lines_by : str or None
         Column ("seed", "subjects") whose values are joined by lines from configuration to
         configuration; several runs of one value are averaged.
@@ -76,11 +78,13 @@ def draw_sweep(
     """
     asked = [value, *by, *([lines_by] if lines_by else [])]
     missing = [c for c in asked if c not in runs]
-    if missing or not len(by):
+    columns = ", ".join(map(str, runs.columns))
+    if missing:
         raise InputError(
-            f"no column {', '.join(missing) or 'to compare by'} among those of the runs: "
-            f"{', '.join(map(str, runs.columns))}"
+            f"no column {', '.join(missing)} in the table of runs; expected some of {columns}"
         )
+    if not len(by):
+        raise InputError(f"got no column in by; expected one or more of {columns}")
     scale, label = _scale_and_label(value)
     numbers = runs[value].astype(float) * scale
     known = runs.assign(value=numbers)[np.isfinite(numbers)]
@@ -94,10 +98,10 @@ def draw_sweep(
         _join(axis, known, [key for key, _ in groups], by, lines_by)
     for place, (_, values) in enumerate(groups):
         aside = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
-        dots = {"mfc": "none", "mec": BLUE, "ms": 3.5, "mew": 0.8, "zorder": 2}
+        dots: dict[str, Any] = {"mfc": "none", "mec": BLUE, "ms": 3.5, "mew": 0.8, "zorder": 2}
         axis.plot(values, place + np.asarray(aside), "o", **dots)
-        spread = values.std() if len(values) > 1 else 0.0
-        axis.errorbar(values.mean(), place, xerr=spread, fmt="D", color=VERMILION, ms=5, zorder=3)
+        std = values.std() if len(values) > 1 else 0.0
+        axis.errorbar(values.mean(), place, xerr=std, fmt="D", color=VERMILION, ms=5, zorder=3)
     names = [" · ".join(map(str, key)) for key, _ in groups]
     labels = [f"{name} (n = {len(v)})" for name, (_, v) in zip(names, groups, strict=True)]
     axis.set_yticks(range(len(groups)), labels)
@@ -118,7 +122,7 @@ def draw_sweep(
 
 @styled
 def draw_auc_intervals(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
-    """Draw each detector's AUC with its interval, one panel a task.
+    """Draw each detector's AUC with its interval, one panel per task.
 
     Parameters
     ----------
@@ -133,7 +137,7 @@ def draw_auc_intervals(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
     heights = [0.8 + 0.24 * len(part) for _, part in panels] or [1.0]
     figure = new_figure(sum(heights))
     axes = figure.subplots(len(heights), squeeze=False, height_ratios=heights, sharex=True).ravel()
-    said = []
+    texts = []
     for axis, (title, part) in zip(axes, panels, strict=bool(panels)):
         part = part[::-1]
         place = np.arange(len(part))
@@ -144,18 +148,18 @@ def draw_auc_intervals(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
         axis.grid(axis="x", alpha=0.3)
         axis.set_title(title)
         best = part.iloc[-1]
-        said.append(
+        texts.append(
             f"{title}, best {best['experiment']} {best['auc']:.3f} "
             f"[{best['low']:.3f}, {best['high']:.3f}] of {len(part)}"
         )
     axes[-1].set_xlabel("AUC of single flashes, 95 % interval over characters")
-    figure.set_label(f"AUC of single flashes with 95 % intervals: {'; '.join(said) or 'none'}.")
+    figure.set_label(f"AUC of single flashes with 95 % intervals: {'; '.join(texts) or 'none'}.")
     return figure
 
 
 @styled
 def draw_accuracy_panels(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
-    """Draw the share of characters read rightly by number of repetitions, one panel a task.
+    """Draw the fraction of characters read correctly by number of repetitions, per task.
 
     Parameters
     ----------
@@ -172,7 +176,7 @@ def draw_accuracy_panels(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
     experiments = list(dict.fromkeys(e for _, part in panels for e in part["experiment"]))
     figure = new_figure(2.9 * n_rows + 0.3 + 0.17 * math.ceil(len(experiments) / 4))
     axes = grid_of_axes(figure, max(1, len(panels)), 2)
-    handles = {}
+    handles: dict[str, Artist] = {}
     for axis, (title, part) in zip(axes, panels, strict=bool(panels)):
         tables = {row["experiment"]: accuracy_by_n(row) for _, row in part.iterrows()}
         accuracy_lines(axis, tables, order=experiments)
@@ -188,19 +192,19 @@ def draw_accuracy_panels(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
         )
     titles = "; ".join(title for title, _ in panels)
     figure.set_label(
-        f"Characters read rightly by number of repetitions, "
+        f"Characters read correctly by number of repetitions, "
         f"{count(len(experiments), 'detector')}: {titles or 'none'}."
     )
     return figure
 
 
 def accuracy_by_n(row: pd.Series) -> pd.DataFrame:
-    """Take a detector's accuracy by number of repetitions out of a row of a summary.
+    """Return a detector's accuracy by number of repetitions, from a row of a summary.
 
     Returns
     -------
     DataFrame
-        ``n_repetitions, accuracy, low, high``; the last two are ``nan`` where not given.
+        ``n_repetitions, accuracy, low, high``; the last two are ``nan`` if missing.
 
     Examples
     --------
@@ -222,13 +226,15 @@ def accuracy_by_n(row: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _join(axis, known, keys, by, lines_by) -> None:
-    """Join the means of one person, or seed, from configuration to configuration."""
+def _join(
+    axis: Axes, known: pd.DataFrame, keys: list[Any], by: Sequence[str], lines_by: str
+) -> None:
+    """Connect the means of one subject, or seed, from configuration to configuration."""
     for k, (_, rows) in enumerate(known.groupby(lines_by, sort=False)):
         means = rows.groupby(list(by), sort=False, dropna=False)["value"].mean()
         values = means.reindex(keys if len(by) > 1 else [key for (key,) in keys]).to_numpy(float)
-        style = {"color": "0.7", "lw": 0.9, "ls": LINE_STYLES[k % len(LINE_STYLES)]}
-        axis.plot(values, np.arange(len(keys)), zorder=1, **style)
+        style = LINE_STYLES[k % len(LINE_STYLES)]
+        axis.plot(values, np.arange(len(keys)), zorder=1, color="0.7", lw=0.9, ls=style)
 
 
 def _scale_and_label(value: str) -> tuple[float, str]:

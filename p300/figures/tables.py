@@ -1,4 +1,4 @@
-"""Tables of scores, checked, and the numbers that the figures of single flashes draw."""
+"""Validated tables of scores, and the values that the figures of single flashes draw."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from p300.recording import FLASH_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
 
-def roc_curve(is_target, scores) -> tuple[np.ndarray, np.ndarray]:
+def roc_curve(is_target: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Compute false alarms and recall for every threshold, from none to all called targets.
 
     Examples
@@ -34,14 +35,14 @@ def roc_curve(is_target, scores) -> tuple[np.ndarray, np.ndarray]:
     """
     is_target, scores = np.asarray(is_target, bool), np.asarray(scores, float)
     order = np.argsort(-scores, kind="stable")
-    is_last = np.append(np.diff(scores[order]) != 0, True)  # ties are passed in one step
+    is_last = np.append(np.diff(scores[order]) != 0, True)  # ties are one step
     found = np.cumsum(is_target[order])[is_last] / is_target.sum()
     false_alarms = np.cumsum(~is_target[order])[is_last] / (~is_target).sum()
     return np.append(0.0, false_alarms), np.append(0.0, found)
 
 
 def auc_interval(table: pd.DataFrame, n_draws: int) -> tuple[float, float]:
-    """Compute the 95 % interval of an AUC over characters; ``nan`` where it cannot be had."""
+    """Compute the 95 % interval of an AUC over characters; ``nan`` if it is undefined."""
     if not n_draws or not set(FLASH_COLUMNS) <= set(table):
         return math.nan, math.nan
     unit = resampling_units(table)
@@ -53,15 +54,15 @@ def auc_interval(table: pd.DataFrame, n_draws: int) -> tuple[float, float]:
     return interval(weighted_auc(*counts, weights))
 
 
-def reliability(is_target, probability, n_bins: int) -> pd.DataFrame:
-    """Compute mean probability and share of targets in bins of equal width, none of them empty.
+def reliability(is_target: np.ndarray, probability: np.ndarray, n_bins: int) -> pd.DataFrame:
+    """Compute mean probability and fraction of targets in bins of equal width, without empty bins.
 
     Examples
     --------
     >>> reliability(np.array([True, False, False]), np.array([0.9, 0.8, 0.1]), 2).round(2)
-       probability  share   low  high  n_flashes
-    0         0.10    0.0  0.00  0.79          1
-    1         0.85    0.5  0.09  0.91          2
+       probability  fraction   low  high  n_flashes
+    0         0.10       0.0  0.00  0.79          1
+    1         0.85       0.5  0.09  0.91          2
     """
     import pandas as pd
 
@@ -73,7 +74,7 @@ def reliability(is_target, probability, n_bins: int) -> pd.DataFrame:
         rows.append(
             {
                 "probability": probability[inside].mean(),
-                "share": n_targets / n_flashes,
+                "fraction": n_targets / n_flashes,
                 **dict(zip(("low", "high"), wilson_interval(n_targets, n_flashes), strict=True)),
                 "n_flashes": n_flashes,
             }
@@ -84,7 +85,7 @@ def reliability(is_target, probability, n_bins: int) -> pd.DataFrame:
 def labelled_scores(
     scores: pd.DataFrame | Mapping[str, pd.DataFrame], part: str
 ) -> dict[str, pd.DataFrame]:
-    """Take the labelled flashes of one part of each table, by detector.
+    """Return the labelled flashes of one part of each table, by detector.
 
     Raises
     ------
@@ -95,12 +96,15 @@ def labelled_scores(
     for name, table in named(scores).items():
         missing = sorted({"is_target", "score"} - set(table))
         if missing:
-            raise InputError(f"{name}: no column {', '.join(missing)}; expected one row a flash")
+            raise InputError(
+                f"{name}: no column {', '.join(missing)}; expected is_target and score, "
+                f"one row per flash"
+            )
         if "part" in table:
             parts = ", ".join(map(str, table["part"].unique())) or "none"
             table = table[table["part"] == part]
             if not len(table):
-                raise InputError(f"{name}: no flash of part {part!r}; the parts are {parts}")
+                raise InputError(f"{name}: no flash of part {part!r}; expected one of {parts}")
         labelled = table[table["is_target"].notna()]
         if not len(labelled):
             raise InputError(f"{name}: none of {count(len(table), 'flash')} is labelled")

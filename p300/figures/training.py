@@ -1,4 +1,4 @@
-"""How detectors learn: pass by pass, and with more calibration."""
+"""Training curves by epoch, and learning curves by amount of calibration."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from p300.figures.style import GREY, count, grid_of_axes, look, named, new_figur
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: What a run's metrics.csv may hold, and what it is called on an axis.
+#: Axis labels of the columns that a run's metrics.csv may have.
 MEASURES = {
     "train/loss": "training loss",
     "validation/loss": "validation loss",
@@ -25,7 +26,7 @@ MEASURES = {
 
 
 def read_training(folder: str | Path) -> dict[str, pd.DataFrame]:
-    """Read what was logged after every pass of each network of a run.
+    """Read what was logged after every training epoch of each network of a run.
 
     Parameters
     ----------
@@ -35,13 +36,13 @@ def read_training(folder: str | Path) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        "network 1" … in order; one row a pass: ``n_epochs`` (from 1) and those of
-        :data:`MEASURES` that were logged.
+        "network 1" … in order, with one row per training epoch: ``n_epochs`` (from 1) and those
+        of :data:`MEASURES` that were logged.
 
     Raises
     ------
     InputError
-        If there is no such file, as for a detector that is no network.
+        If there is no such file, as for a classical detector.
     """
     import pandas as pd
 
@@ -52,7 +53,7 @@ def read_training(folder: str | Path) -> dict[str, pd.DataFrame]:
         )
     tables = {}
     for path in sorted(paths, key=lambda p: int(p.parent.name)):
-        logged = pd.read_csv(path).groupby("epoch").last()  # rows of one pass are merged
+        logged = pd.read_csv(path).groupby("epoch").last()  # rows of one training epoch are merged
         shown = [c for c in MEASURES if c in logged]
         tables[f"network {path.parent.name}"] = (
             logged[shown].reset_index().assign(n_epochs=lambda t: t.pop("epoch") + 1)
@@ -64,22 +65,22 @@ def read_training(folder: str | Path) -> dict[str, pd.DataFrame]:
 def draw_training(
     training: pd.DataFrame | Mapping[str, pd.DataFrame], *, monitor: str = "validation/auc"
 ) -> Figure:
-    """Draw the losses and the validation AUC after every pass of a training.
+    """Draw the losses and the validation AUC after every training epoch.
 
-    Training and validation loss have panels of their own, since class weights, augmentation and
-    softened labels enter the first alone.
+    Training and validation loss have separate panels, since class weights, augmentation and label
+    smoothing affect only the training loss.
 
     Parameters
     ----------
     training : DataFrame, or mapping of str to DataFrame
-        By network, as :func:`read_training` gives them.
+        By network, as :func:`read_training` returns them.
     monitor : str
-        One of :data:`MEASURES`; the pass at which it is best, and which was kept, gets a ring.
+        One of :data:`MEASURES`; a ring marks the epoch at which it is best, which was kept.
 
     Returns
     -------
     Figure
-        One panel for each measure that was logged.
+        One panel per measure that was logged.
 
     Raises
     ------
@@ -90,7 +91,8 @@ def draw_training(
     shown = [m for m in MEASURES if any(_is_logged(t, m) for t in tables.values())]
     if not shown:
         raise InputError(
-            f"{count(len(tables), 'table')} without a finite value of {', '.join(MEASURES)}"
+            f"{count(len(tables), 'table')} without a finite value of {', '.join(MEASURES)}; "
+            f"expected at least one"
         )
     legend_rows = math.ceil(len(tables) / 5) if len(tables) > 1 else 0
     figure = new_figure(2.6 + 0.2 * legend_rows)
@@ -115,13 +117,13 @@ def draw_training(
         _whole_numbers(axis)
         axis.set_xlim(0.5, max(t["n_epochs"].max() for t in tables.values()) + 0.5)
     ring = f" (○ best {MEASURES[monitor]})" if kept else ""
-    figure.supxlabel(f"passes over the training part{ring}", fontsize=9)
+    figure.supxlabel(f"training epoch{ring}", fontsize=9)
     if legend_rows:
         figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper left", ncols=5)
     best_of = f"; best: {', '.join(kept)}" if kept else ""
     n_epochs = max(int(t["n_epochs"].max()) for t in tables.values())
     measures = ", ".join(MEASURES[m] for m in shown)
-    figure.set_label(f"By pass, up to {n_epochs}: {measures}{best_of}.")
+    figure.set_label(f"By training epoch, up to {n_epochs}: {measures}{best_of}.")
     return figure
 
 
@@ -132,14 +134,14 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
     Parameters
     ----------
     summary : DataFrame
-        Of a benchmark (:func:`p300.experiments.benchmark.summary.summarize`): ``experiment``,
+        From a benchmark (:func:`p300.experiments.benchmark.summary.summarize`): ``experiment``,
         ``n_characters``, ``auc`` with ``low`` and ``high`` (95 %), and ``task`` where there are
         several; rows without ``n_characters`` belong to no curve.
 
     Returns
     -------
     Figure
-        One panel a task.
+        One panel per task.
 
     Raises
     ------
@@ -153,7 +155,7 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
     legend_rows = math.ceil(len(experiments) / 5)
     figure = new_figure(0.6 + 2.5 * math.ceil(len(panels) / n_columns) + 0.2 * legend_rows)
     axes = grid_of_axes(figure, len(panels), n_columns, sharey=True)
-    said = []
+    texts = []
     for axis, (task, part) in zip(axes, panels.items(), strict=True):
         for experiment, rows in part.sort_values("n_characters").groupby("experiment", sort=False):
             k = experiments.index(experiment)
@@ -164,7 +166,7 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
             )
         most = part[part["n_characters"] == part["n_characters"].max()]
         best = most.loc[most["auc"].idxmax()]
-        said.append(
+        texts.append(
             f"{task or 'all'}: {best['experiment']} is best with "
             f"{count(int(best['n_characters']), 'character')}, {best['auc']:.3f}"
         )
@@ -182,13 +184,13 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
         handlelength=3,
     )
     figure.set_label(
-        f"AUC by number of training characters of {', '.join(experiments)}; {'; '.join(said)}."
+        f"AUC by number of training characters of {', '.join(experiments)}; {'; '.join(texts)}."
     )
     return figure
 
 
 def _curves(summary: pd.DataFrame) -> pd.DataFrame:
-    """Take the rows of a summary that are points of a learning curve."""
+    """Return the rows of a summary that are points of a learning curve."""
     numbers = ["n_characters", "auc", "low", "high"]
     missing = [c for c in ("experiment", *numbers) if c not in summary]
     if missing:
@@ -216,7 +218,7 @@ def _best_epoch(table: pd.DataFrame, monitor: str) -> int | None:
     return int(np.nanargmin(value) if monitor.endswith("loss") else np.nanargmax(value))
 
 
-def _whole_numbers(axis) -> None:
+def _whole_numbers(axis: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))

@@ -1,4 +1,4 @@
-"""Checks of a recording: whether it is what it says it is."""
+"""Checks of a recording before training: flash table, labels and signal."""
 
 from p300.integrity.finding import (
     Finding,

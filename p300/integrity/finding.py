@@ -1,24 +1,20 @@
-"""One thing found in a recording."""
+"""One finding in a recording."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found in a recording.
+    """One finding in a recording.
 
     Parameters
     ----------
     level : {"refuse", "warn", "note"}
-        How bad it is.
+        Severity, as in :mod:`p300.integrity.report`.
     check : str
-        What was looked at, in a word or two.
+        Name of the check, in a word or two.
     text : str
         What was found, where, and what was expected.
     count : int

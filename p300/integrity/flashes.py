@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from p300.recording import Recording
+    from p300.speller import Speller
 
 
 def _check_onsets(recording: Recording, tmin: float, tmax: float) -> Iterator[Finding]:
-    """Every flash, and its epoch, within its segment; ascending in time."""
+    """Check that flashes and their epochs lie in their segments, in order of time."""
     flashes = recording.flashes
     onset, segment = flashes["onset"].to_numpy(), flashes["segment"].to_numpy()
-    # a thousandth of a sample of rounding is none of the recording's faults
+    # rounding of a thousandth of a sample is no fault of the recording
     stop = np.array([s.shape[1] + 1e-3 for s in recording.segments])[segment] / recording.sfreq
     is_outside = ~((onset >= 0) & (onset < stop - 0.5 / recording.sfreq))
     if is_outside.any():
@@ -50,14 +51,14 @@ def _check_onsets(recording: Recording, tmin: float, tmax: float) -> Iterator[Fi
             yield Finding(
                 "refuse",
                 "onsets",
-                f"{is_wrong.sum()} onsets: each {what} the flash above it in the same segment "
-                f"({_where(flashes, is_wrong)}); expected onsets that ascend.",
+                f"{is_wrong.sum()} onsets: each {what} the onset above it in the same segment "
+                f"({_where(flashes, is_wrong)}); expected ascending onsets.",
                 int(is_wrong.sum()),
             )
 
 
 def _check_codes(recording: Recording) -> Iterator[Finding]:
-    """Only codes of the screen; each once in a repetition."""
+    """Check that every code is on the screen and flashes once per repetition."""
     speller, flashes = recording.speller, recording.flashes
     if speller is None or not len(flashes):
         return
@@ -105,7 +106,7 @@ def _check_codes(recording: Recording) -> Iterator[Finding]:
 
 
 def _check_labels(recording: Recording) -> Iterator[Finding]:
-    """Labels there; targets as rare as the paradigm makes them, and those of one symbol."""
+    """Check that labels exist, have the expected target ratio and belong to symbols."""
     speller, flashes = recording.speller, recording.flashes
     labelled = flashes[flashes["is_target"].notna()]
     n_missing = len(flashes) - len(labelled)
@@ -115,49 +116,50 @@ def _check_labels(recording: Recording) -> Iterator[Finding]:
             "note",
             "labels",
             f"{n_missing} of {len(flashes)} flashes have no label (session {sessions}): they can "
-            "be spelled, but neither trained on nor scored.",
+            "be used to spell, but not to train or evaluate.",
             n_missing,
         )
     if not len(labelled):
         return
     is_target = labelled["is_target"].to_numpy(bool)
-    share = is_target.mean()
-    if share in (0, 1):
+    fraction = is_target.mean()
+    if fraction in (0, 1):
         yield Finding(
             "warn",
             "labels",
-            f"All {len(labelled)} labelled flashes are {'targets' if share else 'nontargets'}; "
+            f"All {len(labelled)} labelled flashes are {'targets' if fraction else 'nontargets'}; "
             "expected both classes.",
             len(labelled),
         )
         return
-    expected = speller.target_ratio if speller else None
-    if expected is None and share >= 0.5:
-        yield Finding(
-            "warn",
-            "target ratio",
-            f"{share:.1%} of the labelled flashes are targets; expected fewer than half in an "
-            "oddball: are the two labels swapped?",
-            int(is_target.sum()),
-        )
-    elif expected is not None and abs(share - expected) > 0.2 * expected:
-        is_swapped = abs(1 - share - expected) <= 0.2 * expected
+    if speller is None:
+        if fraction >= 0.5:
+            yield Finding(
+                "warn",
+                "target ratio",
+                f"{fraction:.1%} of the labelled flashes are targets; expected fewer than half in "
+                "an oddball: are the two labels swapped?",
+                int(is_target.sum()),
+            )
+        return
+    expected = speller.target_ratio
+    if abs(fraction - expected) > 0.2 * expected:
+        is_swapped = abs(1 - fraction - expected) <= 0.2 * expected
         yield Finding(
             "refuse" if is_swapped and abs(expected - 0.5) > 0.1 else "warn",
             "target ratio",
-            f"{share:.1%} of the labelled flashes are targets; expected about {expected:.1%} "
+            f"{fraction:.1%} of the labelled flashes are targets; expected about {expected:.1%} "
             f"on the screen {speller.name!r}{': the labels are swapped' if is_swapped else ''}.",
             int(is_target.sum()),
         )
-    if speller is not None:
-        yield from _check_symbols(labelled, speller)
+    yield from _check_symbols(labelled, speller)
 
 
-def _check_symbols(labelled: pd.DataFrame, speller) -> Iterator[Finding]:
-    """Find characters whose target codes are those of no symbol, or not always targets."""
+def _check_symbols(labelled: pd.DataFrame, speller: Speller) -> Iterator[Finding]:
+    """Find characters whose target codes belong to no symbol or are not always targets."""
     spelled = labelled[labelled["character"].notna()]
     symbols = {frozenset(speller.codes_of(s)) for s in speller.symbols}
-    kinds = {True: {}, False: {}}
+    kinds: dict[bool, dict[tuple, set[int]]] = {True: {}, False: {}}
     rows = spelled[[*CHARACTER_KEY, "code", "is_target"]].drop_duplicates()
     for *character, code, is_target in rows.itertuples(index=False, name=None):
         kinds[bool(is_target)].setdefault(tuple(character), set()).add(code)
@@ -174,9 +176,9 @@ def _check_symbols(labelled: pd.DataFrame, speller) -> Iterator[Finding]:
         yield Finding(
             "refuse",
             "labels",
-            f"In {len(wrong)} of {len(characters)} characters the target codes are those of no "
+            f"In {len(wrong)} of {len(characters)} characters the target codes belong to no "
             f"symbol, or are not always targets (the first: subject {subject}, session {session},"
-            f" run {run}, character {character}, codes {codes}); expected such as "
+            f" run {run}, character {character}, codes {codes}); expected, for example, "
             f"{list(speller.codes_of(speller.symbols[0]))} for {speller.symbols[0]!r}.",
             len(wrong),
         )

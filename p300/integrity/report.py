@@ -1,9 +1,9 @@
-"""Is a recording what it says it is? Checks to run before anything is trained on it.
+"""Checks of a recording, to run before a detector is trained on it.
 
-Swapped or shifted labels, a stimulus channel among the EEG, NaNs and epochs that reach past the
-end all train without an error and give numbers that mean nothing. :func:`check_recording` finds
-them and says how bad each is: "refuse" (results would mean nothing), "warn" (look at it) or
-"note" (a fact).
+Training raises no error on swapped or shifted labels, a stimulus channel among the EEG, NaNs or
+epochs that reach past the end, but its results then mean nothing. :func:`check_recording` finds
+them and gives each a level: "refuse" (results would mean nothing), "warn" (look at it) or "note"
+(a fact).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
 from p300.integrity.finding import Finding
@@ -28,14 +28,14 @@ LEVELS = ("refuse", "warn", "note")
 
 @dataclass(frozen=True)
 class IntegrityReport:
-    """Everything found in a recording, worst first.
+    """Findings in a recording, worst first.
 
     Parameters
     ----------
     name : str
-        The recording.
+        Name of the recording.
     findings : tuple of Finding
-        Empty only if there was nothing even to note.
+        Empty only if there was nothing to note.
     """
 
     name: str
@@ -46,22 +46,22 @@ class IntegrityReport:
         return tuple(f for f in self.findings if f.level == level)
 
     def raise_if_refused(self) -> None:
-        """Stop here if the recording cannot be used.
+        """Raise an error if the recording cannot be used.
 
         Raises
         ------
         InputError
-            If there is a finding of level "refuse"; the message holds them all.
+            If there is a finding of level "refuse"; the message contains all of them.
         """
         refused = self.at("refuse")
         if refused:
             raise InputError(f"{self.name} cannot be used: " + " ".join(f.text for f in refused))
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain containers, for results.json."""
         return {"name": self.name, "findings": [dataclasses.asdict(f) for f in self.findings]}
 
-    def __str__(self):
+    def __str__(self) -> str:
         rows = [("level", "check", "count", "finding")]
         rows += [(f.level, f.check, str(f.count), f.text) for f in self.findings]
         widths = [max(len(row[k]) for row in rows) for k in range(3)]
@@ -83,7 +83,7 @@ def check_recording(
         Not changed.
     tmin, tmax : float
         Seconds from the flash to the ends of the epochs that will be cut, ``[tmin, tmax)``;
-        epochs that do not fit into their segment are refused.
+        epochs that do not fit into their segment are a finding of level "refuse".
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Integrity of the signal itself: finite, alive, of plausible size, and EEG in every channel."""
+"""Integrity of the signal: finite, not flat, of plausible amplitude, EEG in every channel."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
     from p300.recording import Recording
 
 
-#: Names of channels that hold no EEG but what was shown, or when.
+#: Names of channels that hold flash codes, labels or times, not EEG.
 STIMULUS_NAME = re.compile(
     r"sti[ _]?\d*|stim.*|status|trig.*|marker.*|events?|targets?|flash.*|code|time(stamps?)?",
     re.IGNORECASE,
 )
 
-#: Share of samples at a channel's highest or lowest value from which it counts as saturated.
-SATURATED_SHARE = 0.01
+#: Fraction of samples at a channel's highest or lowest value above which it is saturated.
+SATURATED_FRACTION = 0.01
 
-#: Standard deviations in µV between which EEG may lie; outside, the unit is doubtful.
+#: Lowest and highest plausible standard deviation of EEG, in µV; otherwise check the unit.
 PLAUSIBLE_UV = (0.1, 1e4)
 
 
 def check_names(recording: Recording) -> Iterator[Finding]:
-    """No channel that is called like a stimulus channel."""
+    """Find channels that are named like a stimulus channel."""
     named = [c for c in recording.ch_names if STIMULUS_NAME.fullmatch(c)]
     if named:
         yield Finding(
             "refuse",
             "stimulus channel",
-            f"Channels {named} are no EEG by their names; leave them out, they would tell the "
-            "detector the answer.",
+            f"Channels {named} are no EEG by their names; leave them out, because they "
+            "show the labels to the detector.",
             len(named),
         )
 
 
 def check_signal(recording: Recording) -> Iterator[Finding]:
-    """Finite, neither flat nor saturated, and not a copy of the flash table."""
+    """Check that channels are finite, not flat, not saturated and no copy of the flash table."""
     empty = [k for k, s in enumerate(recording.segments) if not s.shape[1]]
     if empty:
         yield Finding("refuse", "segments", f"Segments {empty} have no samples.", len(empty))
     if empty or not recording.segments:
         return
-    # NaN and infinity show in the extremes, so one pass finds them without a mask of all samples
+    # NaN and infinity show in the extremes, so no mask of all samples is needed
     low = np.stack([s.min(axis=1) for s in recording.segments])
     high = np.stack([s.max(axis=1) for s in recording.segments])
     is_broken = ~(np.isfinite(low) & np.isfinite(high))  # (n_segments, n_chans)
@@ -72,18 +72,18 @@ def check_signal(recording: Recording) -> Iterator[Finding]:
     n_samples = sum(s.shape[1] for s in recording.segments)
     floor, ceiling = low.min(axis=0), high.max(axis=0)
     for segment, lowest, highest in zip(recording.segments, low, high, strict=True):
-        # only where a segment reaches the recording's extremes is there anything to count
+        # a segment that does not reach the recording's extremes has nothing to count
         for k in np.flatnonzero((lowest == floor) | (highest == ceiling)):
             row = segment[k]
             n_at_rails[k] += np.count_nonzero((row == floor[k]) | (row == ceiling[k]))
-    is_saturated = (n_at_rails > SATURATED_SHARE * n_samples) & (is_flat < 1)
+    is_saturated = (n_at_rails > SATURATED_FRACTION * n_samples) & (is_flat < 1)
     if is_saturated.any():
-        share = (n_at_rails / n_samples)[is_saturated].max()
+        fraction = (n_at_rails / n_samples)[is_saturated].max()
         yield Finding(
             "warn",
             "saturated channels",
             f"Channels {names[is_saturated].tolist()} are at their highest or lowest value in up "
-            f"to {share:.1%} of the samples; expected less than {SATURATED_SHARE:.0%}.",
+            f"to {fraction:.1%} of the samples; expected less than {SATURATED_FRACTION:.0%}.",
             int(is_saturated.sum()),
         )
     yield from _check_amplitude(recording)
@@ -96,37 +96,37 @@ def _check_finite(recording: Recording, is_broken: np.ndarray) -> Iterator[Findi
         for segment, channel in zip(*np.nonzero(is_broken), strict=True)
     }
     channels = sorted({recording.ch_names[channel] for _, channel in counts})
-    segment, channel = max(counts, key=counts.get)
+    segment, channel = max(counts, key=lambda place: counts[place])
     yield Finding(
         "refuse",
         "non-finite samples",
         f"{sum(counts.values())} samples are NaN or infinite, in {len(channels)} channels "
         f"({', '.join(channels[:5])}{' …' if len(channels) > 5 else ''}) and "
         f"{len({s for s, _ in counts})} segments; most, {counts[segment, channel]}, in channel "
-        f"{recording.ch_names[channel]} of segment {segment}; expected numbers.",
+        f"{recording.ch_names[channel]} of segment {segment}; expected finite numbers.",
         sum(counts.values()),
     )
 
 
 def _check_amplitude(recording: Recording) -> Iterator[Finding]:
-    """EEG of the size that its unit says; a factor of a million is easily lost."""
+    """Check that the amplitude fits the unit; a factor of a million is easily missed."""
     volts = UNITS[recording.unit]
     if volts is None:
         return
-    spread = np.median(max(recording.segments, key=lambda s: s.shape[1]).std(axis=1))
-    spread_uv = float(spread) * volts / 1e-6
-    if spread_uv and not PLAUSIBLE_UV[0] <= spread_uv <= PLAUSIBLE_UV[1]:
+    std = np.median(max(recording.segments, key=lambda s: s.shape[1]).std(axis=1))
+    std_uv = float(std) * volts / 1e-6
+    if std_uv and not PLAUSIBLE_UV[0] <= std_uv <= PLAUSIBLE_UV[1]:
         yield Finding(
             "warn",
             "unit",
-            f"The median channel varies by {spread_uv:.3g} µV (standard deviation); expected "
+            f"The median channel has a standard deviation of {std_uv:.3g} µV; expected "
             f"{PLAUSIBLE_UV[0]:g} to {PLAUSIBLE_UV[1]:g}: is the unit {recording.unit!r} right?",
             recording.n_chans,
         )
 
 
 def _check_content(recording: Recording, is_flat: np.ndarray) -> Iterator[Finding]:
-    """No channel whose values at the flashes are the codes, the labels, or the time."""
+    """Find channels whose values at the flashes are the codes, the labels or the time."""
     flashes = recording.flashes
     sample = np.round(flashes["onset"].to_numpy() * recording.sfreq)
     segment = flashes["segment"].to_numpy()
@@ -157,7 +157,7 @@ def _check_content(recording: Recording, is_flat: np.ndarray) -> Iterator[Findin
         yield Finding(
             "refuse",
             "stimulus channel",
-            f"Channels {suspects} are no EEG by their values; leave them out, they would tell "
-            "the detector the answer.",
+            f"Channels {suspects} are no EEG by their values; leave them out, because they "
+            "show the labels to the detector.",
             len(suspects),
         )

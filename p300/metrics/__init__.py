@@ -1,4 +1,4 @@
-"""How well flashes are told apart and text is read, and how sure these numbers are."""
+"""Metrics of detection and spelling, with confidence intervals and significance tests."""
 
 from p300.metrics.intervals import (
     MIN_SUBJECTS,

@@ -1,8 +1,8 @@
-"""How sure a number is: intervals over characters, paired tests over people, calibration.
+"""Confidence intervals over characters, paired tests over subjects, and calibration.
 
-The uncertainty of an AUC is taken over *units* that are drawn with replacement: characters,
-since the flashes of one character are not independent. Such an interval speaks of these
-people on another day of spelling, not of other people.
+The uncertainty of an AUC is computed over *units* that are drawn with replacement: characters,
+since the flashes of one character are not independent. Such an interval holds for the same
+subjects on another day of spelling, not for other subjects.
 """
 
 from __future__ import annotations
@@ -11,31 +11,32 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from p300.recording import CHARACTER_KEY
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Fewer people cannot differ significantly in a signed-rank test: 2 / 2**5 > 0.05.
+#: With fewer subjects a signed-rank test cannot be significant: 2 / 2**5 > 0.05.
 MIN_SUBJECTS = 6
 
 
 def resampling_units(flashes: pd.DataFrame, block_s: float = 30.0) -> np.ndarray:
-    """Give a number to the stretches of a recording that are resampled whole.
+    """Return the unit that each flash is resampled with: its character, or a block of time.
 
     Parameters
     ----------
     flashes : DataFrame
         The flash table.
     block_s : float
-        Where flashes belong to no character, length of the blocks that take their place; about
-        what a character of 15 repetitions lasts.
+        Length in seconds of the blocks that replace characters where flashes belong to none;
+        about the duration of a character of 15 repetitions.
 
     Returns
     -------
     ndarray of int, shape (n_flashes,)
-        From 0, in the order of the table.
+        Unit of each flash, from 0, in the order of the table.
 
     Examples
     --------
@@ -64,16 +65,18 @@ def bootstrap_weights(n_units: int, n_draws: int, rng: np.random.Generator) -> n
     return rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=n_draws)
 
 
-def auc_counts(is_target, scores, unit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def auc_counts(
+    is_target: ArrayLike, scores: ArrayLike, unit: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count how often the targets of one unit score above the nontargets of another.
 
-    Any weighting of units then has its AUC in one product (:func:`weighted_auc`), which makes
-    thousands of bootstrap samples as cheap as one.
+    The AUC of any weighting of the units is then one product (:func:`weighted_auc`). So
+    thousands of bootstrap samples cost as little as one.
 
     Parameters
     ----------
     is_target : array-like of bool, shape (n_flashes,)
-        The truth.
+        Labels.
     scores : array-like of float, shape (n_flashes,)
         Larger = more target-like.
     unit : array-like of int, shape (n_flashes,)
@@ -95,23 +98,26 @@ def auc_counts(is_target, scores, unit) -> tuple[np.ndarray, np.ndarray, np.ndar
         below = np.searchsorted(nontargets, targets, "left")
         up_to = np.searchsorted(nontargets, targets, "right")
         wins[:, k] = np.bincount(target_unit, (below + up_to) / 2, n_units)
-    return wins, *(np.bincount(unit[rows], minlength=n_units) for rows in (is_target, ~is_target))
+    n_targets = np.bincount(unit[is_target], minlength=n_units)
+    return wins, n_targets, np.bincount(unit[~is_target], minlength=n_units)
 
 
-def weighted_auc(wins, n_targets, n_nontargets, weights) -> np.ndarray:
+def weighted_auc(
+    wins: np.ndarray, n_targets: np.ndarray, n_nontargets: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Compute the AUC of each weighting of the units of :func:`auc_counts`.
 
     Parameters
     ----------
     wins, n_targets, n_nontargets
-        Of :func:`auc_counts`; ``wins`` may be a mean over several detectors' scores.
+        Output of :func:`auc_counts`; ``wins`` may be a mean over several detectors' scores.
     weights : ndarray, shape (n_draws, n_units)
-        Of :func:`bootstrap_weights`; ones give the AUC itself.
+        Output of :func:`bootstrap_weights`; ones for the AUC itself.
 
     Returns
     -------
     ndarray, shape (n_draws,)
-        ``nan`` where a draw misses a class.
+        ``nan`` where a class is missing in a draw.
 
     Examples
     --------
@@ -124,35 +130,35 @@ def weighted_auc(wins, n_targets, n_nontargets, weights) -> np.ndarray:
     return np.divide(right, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
-def interval(draws, confidence: float = 0.95) -> tuple[float, float]:
-    """Take the percentile interval of bootstrap draws; ``nan`` draws are left out.
+def interval(draws: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    """Compute the percentile interval of bootstrap draws; ``nan`` draws are left out.
 
     Examples
     --------
     >>> interval(np.arange(101), 0.5)
     (25.0, 75.0)
     """
-    draws = np.asarray(draws, float)
-    draws = draws[np.isfinite(draws)]
-    if not len(draws):
+    values = np.asarray(draws, float)
+    values = values[np.isfinite(values)]
+    if not len(values):
         return math.nan, math.nan
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
-def signed_rank_test(differences) -> float:
-    """Test whether people differ in one direction (Wilcoxon, two-sided).
+def signed_rank_test(differences: ArrayLike) -> float:
+    """Test whether the paired differences are centred on 0 (Wilcoxon signed-rank, two-sided).
 
     Parameters
     ----------
     differences : array-like of float, shape (n_subjects,)
-        One paired difference a person.
+        One paired difference per subject.
 
     Returns
     -------
     float
-        The p-value; ``nan`` for fewer than :data:`MIN_SUBJECTS` people, who cannot reach 0.05
-        whatever they do.
+        The p-value; ``nan`` for fewer than :data:`MIN_SUBJECTS` subjects, with whom no result
+        can reach 0.05.
 
     Examples
     --------
@@ -169,13 +175,13 @@ def signed_rank_test(differences) -> float:
     return float(wilcoxon(differences).pvalue)
 
 
-def holm(p_values) -> np.ndarray:
-    """Correct p-values for their number by Holm's step-down rule.
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """Correct p-values for multiple comparisons by Holm's step-down method.
 
     Parameters
     ----------
     p_values : array-like of float, shape (n_tests,)
-        ``nan`` for tests that were not made; they stay so and do not count.
+        ``nan`` for tests that were not made; they stay ``nan`` and do not count.
 
     Returns
     -------
@@ -199,22 +205,22 @@ def holm(p_values) -> np.ndarray:
     return corrected
 
 
-def calibration_error(is_target, log_odds, *, n_bins: int = 10) -> float:
+def calibration_error(is_target: ArrayLike, log_odds: ArrayLike, *, n_bins: int = 10) -> float:
     """Compute the expected calibration error of probabilities, given as log odds.
 
     Parameters
     ----------
     is_target : array-like of bool, shape (n_flashes,)
-        The truth.
+        Labels.
     log_odds : array-like of float, shape (n_flashes,)
-        Of a target, as the detector reckons.
+        Log odds of a target, as the detector estimates them.
     n_bins : int
         Bins of equal width between 0 and 1.
 
     Returns
     -------
     float
-        Mean over flashes of |mean probability - share of targets| of the flash's bin; 0 is
+        Mean over flashes of |mean probability - fraction of targets| in the flash's bin; 0 is
         perfect.
 
     Notes
@@ -234,10 +240,11 @@ def calibration_error(is_target, log_odds, *, n_bins: int = 10) -> float:
     return float(np.abs(excess).sum() / len(probability))
 
 
-def brier_score(is_target, log_odds) -> float:
-    """Compute the mean square error of probabilities, given as log odds.
+def brier_score(is_target: ArrayLike, log_odds: ArrayLike) -> float:
+    """Compute the mean squared error of probabilities, given as log odds.
 
-    Always naming the share q of targets gives q (1 - q): 0.139 on a 6 x 6 matrix.
+    A constant probability equal to the fraction q of targets scores q (1 - q): 0.139 on a 6 x 6
+    matrix.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Numbers that say how well flashes are told apart and text is read: arrays in, numbers out.
+"""Metrics of detection and spelling: arrays in, numbers out.
 
 Conventions: a score is larger for flashes that look more like targets; rates are between 0
-and 1; what cannot be computed (no target among the flashes, say) is ``nan``, never a guess.
+and 1; a value that cannot be computed (without a target, for example) is ``nan``.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from numpy.typing import ArrayLike
 
 from p300.errors import InputError
 
 
-def roc_auc(is_target, scores) -> float:
+def roc_auc(is_target: ArrayLike, scores: ArrayLike) -> float:
     """Compute the area under the ROC curve of single flashes.
 
     It is the probability that a random target flash scores above a random nontarget flash,
@@ -23,7 +23,7 @@ def roc_auc(is_target, scores) -> float:
     Parameters
     ----------
     is_target : array-like of bool, shape (n_flashes,)
-        The truth.
+        Labels.
     scores : array-like of float, shape (n_flashes,)
         Larger = more target-like.
 
@@ -42,6 +42,8 @@ def roc_auc(is_target, scores) -> float:
     >>> roc_auc([False, False, True, True], [0.1, 0.4, 0.35, 0.8])
     0.75
     """
+    from scipy.stats import rankdata
+
     is_target, scores = _checked(is_target, scores)
     n_targets = int(is_target.sum())
     n_nontargets = len(is_target) - n_targets
@@ -51,13 +53,15 @@ def roc_auc(is_target, scores) -> float:
     return float((rank_sum - n_targets * (n_targets + 1) / 2) / (n_targets * n_nontargets))
 
 
-def detection_metrics(is_target, scores, threshold: float = 0.0) -> dict[str, float]:
-    """Compute the paper's single-flash measures, with a flash called target above a threshold.
+def detection_metrics(
+    is_target: ArrayLike, scores: ArrayLike, threshold: float = 0.0
+) -> dict[str, float]:
+    """Compute the paper's metrics for single flashes at a threshold.
 
     Parameters
     ----------
     is_target : array-like of bool, shape (n_flashes,)
-        The truth.
+        Labels.
     scores : array-like of float, shape (n_flashes,)
         Larger = more target-like.
     threshold : float
@@ -72,7 +76,7 @@ def detection_metrics(is_target, scores, threshold: float = 0.0) -> dict[str, fl
     Notes
     -----
     Cecotti & Graeser 2011, section 4.3. Their eq. (13) prints recall as TP / (TP + TN); their
-    own figures follow TP / (TP + FN), which is used here.
+    own numbers follow TP / (TP + FN), which is used here.
 
     Examples
     --------
@@ -126,8 +130,10 @@ def wilson_interval(n_right: int, n_all: int, confidence: float = 0.95) -> tuple
     >>> [round(100 * x, 1) for x in wilson_interval(189, 200)]
     [90.4, 96.9]
     """
+    from scipy.stats import norm
+
     if not 0 <= n_right <= n_all:
-        raise InputError(f"{n_right} right of {n_all}; expected 0 <= right <= all")
+        raise InputError(f"got n_right={n_right}, n_all={n_all}; expected 0 <= n_right <= n_all")
     if n_all == 0:
         return math.nan, math.nan
     z = float(norm.ppf((1 + confidence) / 2))
@@ -137,7 +143,7 @@ def wilson_interval(n_right: int, n_all: int, confidence: float = 0.95) -> tuple
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def bits_per_selection(accuracy, n_symbols: int) -> np.ndarray:
+def bits_per_selection(accuracy: ArrayLike, n_symbols: int) -> np.ndarray:
     """Compute Wolpaw's bits per selection, eq. (19) of Cecotti & Graeser 2011 without its time.
 
     Parameters
@@ -161,16 +167,24 @@ def bits_per_selection(accuracy, n_symbols: int) -> np.ndarray:
     p = np.asarray(accuracy, float)
     if n_symbols < 2 or np.any((p < 0) | (p > 1)):
         raise InputError(
-            f"accuracy {accuracy} among {n_symbols} symbols; expected 0…1 and at least 2 symbols"
+            f"got accuracy {p} among {n_symbols} symbols; expected an accuracy from 0 to 1 "
+            f"and at least 2 symbols"
         )
     with np.errstate(divide="ignore", invalid="ignore"):
-        right = p * np.log2(p)  # not a number at 0, which is below chance
+        right = p * np.log2(p)  # nan at 0, which is below chance
         wrong = np.where(p < 1, (1 - p) * np.log2((1 - p) / (n_symbols - 1)), 0.0)
     bits = np.log2(n_symbols) + right + wrong
     return np.where(np.isnan(p), np.nan, np.where(p > 1 / n_symbols, bits, 0.0))
 
 
-def bits_per_minute(accuracy, n_repetitions, n_symbols=36, *, repetition_s=2.1, pause_s=2.5):
+def bits_per_minute(
+    accuracy: ArrayLike,
+    n_repetitions: ArrayLike,
+    n_symbols: int = 36,
+    *,
+    repetition_s: float = 2.1,
+    pause_s: float = 2.5,
+) -> np.ndarray:
     """Compute the information transfer rate of eqs. (19) and (20), Cecotti & Graeser 2011.
 
     Parameters
@@ -178,7 +192,7 @@ def bits_per_minute(accuracy, n_repetitions, n_symbols=36, *, repetition_s=2.1, 
     accuracy : array-like of float
         Probability of the right symbol after ``n_repetitions``.
     n_repetitions : array-like of float
-        Repetitions used for one symbol; a mean may be given.
+        Repetitions used for one symbol, or their mean.
     n_symbols : int
         Symbols on the screen.
     repetition_s, pause_s : float
@@ -198,16 +212,18 @@ def bits_per_minute(accuracy, n_repetitions, n_symbols=36, *, repetition_s=2.1, 
     return 60 * bits_per_selection(accuracy, n_symbols) / seconds
 
 
-def _checked(is_target, scores):
+def _checked(is_target: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     is_target = np.asarray(is_target)
     scores = np.asarray(scores, float)
     if is_target.shape != scores.shape or scores.ndim != 1:
         raise InputError(
-            f"{is_target.shape} labels and {scores.shape} scores; expected one of each a flash"
+            f"got labels of shape {is_target.shape} and scores of shape {scores.shape}; expected "
+            f"one label and one score per flash"
         )
     if not np.isfinite(scores).all():
         raise InputError(
-            f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite numbers"
+            f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite; expected "
+            f"finite numbers"
         )
     return is_target.astype(bool), scores
 

@@ -1,15 +1,15 @@
-"""What papers printed for BCI Competition III data set II, to be set beside what is measured.
+"""Published results for BCI Competition III data set II, to compare with measured ones.
 
 Sources: Cecotti & Graeser 2011 (doi 10.1109/TPAMI.2010.125), tables 2, 3 and 5; Rakotomamonjy
 & Guigue 2008 (doi 10.1109/TBME.2008.915728), the competition's winner; Shan et al. 2018
 (OCLNN). The series were collected by the repository wzhcoder/SOTA-of-P300-Detection-in-BCI-
 Competitions-II-III; the paper's own tables are images. Rows that could not be recovered are
-not here.
+missing.
 """
 
 from __future__ import annotations
 
-#: Characters right, in %, after 1 … 15 repetitions.
+#: Characters read correctly, in %, after 1 … 15 repetitions.
 CHARACTERS = {
     ("cnn1", "A"): [16, 33, 47, 52, 61, 65, 77, 78, 85, 86, 90, 91, 91, 93, 97],
     ("cnn1", "B"): [35, 52, 59, 68, 79, 81, 82, 89, 92, 91, 91, 90, 91, 92, 92],

@@ -76,7 +76,7 @@ class BN3(nn.Module):
         self.final_layer = nn.Linear(n_units, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
         x = self.input_norm(x)  # (batch, n_chans, n_times)
         x = self.spatial(x)  # (batch, n_filters, n_times)
         x = functional.pad(x, (0, self.n_zeros))  # (batch, n_filters, n_pieces * piece)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from p300.models import _fast
 
 
 class DeepConvNet(nn.Module):
@@ -40,6 +41,8 @@ class DeepConvNet(nn.Module):
     >>> DeepConvNet(64, 2, 78, 120.0)(torch.zeros(5, 64, 78)).shape
     torch.Size([5, 2])
     """
+
+    engine = "fast"  # or "textbook"
 
     def __init__(
         self,
@@ -76,22 +79,17 @@ class DeepConvNet(nn.Module):
         self.apply_constraints()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
-        x = self.filter_in_time_and_space(x)  # (batch, 25, n_times - 4)
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
+        if self.engine == "textbook":
+            x = self.spatial(self.temporal(x.unsqueeze(1))).squeeze(2)  # (batch, 25, n_times - 4)
+        else:
+            x = _fast.time_and_space(self.temporal, self.spatial, x)  # the same
         x = self.blocks(x)  # (batch, 200, n_steps), 1 step for 78 samples
         x = x.flatten(1)  # (batch, 200 * n_steps)
         return self.final_layer(x)  # (batch, n_outputs)
 
-    def filter_in_time_and_space(self, x: Tensor) -> Tensor:
-        """Do ``spatial(temporal(x))`` as one convolution: nothing lies between the two."""
-        temporal = self.temporal.weight[:, 0, 0]  # (n_filters, kernel)
-        spatial = self.spatial.weight[..., 0]  # (n_filters, n_filters, n_chans)
-        kernel = torch.einsum("ofc,fk->ock", spatial, temporal)  # (n_filters, n_chans, kernel)
-        bias = spatial.sum(2) @ self.temporal.bias + self.spatial.bias  # (n_filters,)
-        return functional.conv1d(x, kernel, bias)
-
     def temporal_kernels(self) -> Tensor:
-        """Give the weights of each temporal filter: shape (n_filters, kernel)."""
+        """Return the weights of each temporal filter: shape (n_filters, kernel)."""
         return self.temporal.weight.detach()[:, 0, 0]
 
     @torch.no_grad()

@@ -97,7 +97,7 @@ class EEGInception(nn.Module):
         self.apply_constraints()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
         x = x.unsqueeze(1)  # (batch, 1, n_chans, n_times)
         x = torch.cat([scale(x) for scale in self.spatio_temporal], 1)  # (batch, 48, 1, n_times)
         x = self.pool_1(x)  # (batch, 48, 1, n_times // 4)

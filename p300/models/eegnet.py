@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from p300.models import _fast
+
 
 class EEGNet(nn.Module):
     """EEGNet-8,2: 8 temporal filters, 2 spatial filters for each of them.
@@ -46,6 +48,8 @@ class EEGNet(nn.Module):
     torch.Size([5, 2])
     """
 
+    engine = "fast"  # or "textbook"
+
     def __init__(
         self,
         n_chans: int,
@@ -73,6 +77,7 @@ class EEGNet(nn.Module):
             )
         self.max_norm_spatial = max_norm_spatial
         self.max_norm_final = max_norm_final
+        self.kernel_1 = kernel_1
         self.temporal = nn.Conv2d(1, f1, (1, kernel_1), bias=False)
         self.temporal_norm = nn.BatchNorm2d(f1, eps=1e-3)
         self.spatial = nn.Conv2d(f1, f2, (n_chans, 1), groups=f1, bias=False)
@@ -92,42 +97,34 @@ class EEGNet(nn.Module):
         self.apply_constraints()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
-        x = self.filter_in_time_and_space(x)  # (batch, 16, n_times)
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
+        if self.engine == "textbook":
+            x = self.time_and_space(x)  # (batch, 16, n_times)
+        else:
+            first = self.temporal, self.temporal_norm, self.spatial
+            x = _fast.normalised_time_and_space(*first, x)  # the same
         x = self.spatial_end(x)  # (batch, 16, n_times // 4)
         x = self.separable(x)  # (batch, 16, n_times // 32)
         x = x.flatten(1)  # (batch, 16 * (n_times // 32))
         return self.final_layer(x)  # (batch, n_outputs)
 
-    def filter_in_time_and_space(self, x: Tensor) -> Tensor:
-        """Do ``spatial(temporal_norm(temporal(x)))`` at a tenth of the price.
-
-        The three are linear once the batch's mean and variance are known, so electrodes are
-        summed before time is filtered, and the maps of all electrodes never exist. The
-        statistics of those maps follow from the samples' mean and second moment.
-        """
-        f1, depth = (
-            len(self.temporal.weight),
-            len(self.spatial.weight) // len(self.temporal.weight),
-        )
-        answers = self._answers_to_impulses(x.shape[-1])  # (f1, n_times, n_times)
-        scale, shift = self._batch_norm(x, answers)  # (f1, 1, 1, 1) each
-        spatial = self.spatial.weight.squeeze(-1).flatten(1)  # (f1 * depth, n_chans)
-        x = torch.einsum("oc,bct->obt", spatial, x)  # (f1 * depth, batch, n_times)
-        x = x.reshape(f1, -1, x.shape[-1]) @ answers  # (f1, depth * batch, n_times)
-        x = x.unflatten(1, (depth, -1))  # (f1, depth, batch, n_times)
-        x = x * scale + shift * spatial.sum(1).reshape(f1, depth, 1, 1)
-        return x.flatten(0, 1).transpose(0, 1)  # (batch, f1 * depth, n_times)
+    def time_and_space(self, x: Tensor) -> Tensor:
+        """Filter in time, normalise, filter in space: the first three layers of figure 1."""
+        before, after = (self.kernel_1 - 1) // 2, self.kernel_1 // 2
+        x = functional.pad(x.unsqueeze(1), (before, after))  # (batch, 1, n_chans, …)
+        x = self.temporal(x)  # (batch, f1, n_chans, n_times)
+        x = self.temporal_norm(x)
+        return self.spatial(x).squeeze(2)  # (batch, f1 * depth, n_times)
 
     def spatial_filters(self) -> Tensor:
-        """Give the spatial filters, those of one temporal filter together: (f1 * depth, n_chans).
+        """Return the spatial filters, grouped by temporal filter: (f1 * depth, n_chans).
 
         Each reads what one temporal filter leaves of the epoch (:meth:`spatial_inputs`).
         """
         return self.spatial.weight.detach().squeeze(-1).flatten(1)
 
     def temporal_kernels(self) -> Tensor:
-        """Give the weights of each temporal filter: shape (f1, kernel)."""
+        """Return the weights of each temporal filter: shape (f1, kernel)."""
         return self.temporal.weight.detach()[:, 0, 0]
 
     @torch.no_grad()
@@ -147,34 +144,8 @@ class EEGNet(nn.Module):
             Before batch normalisation, which only scales and shifts.
         """
         depth = len(self.spatial.weight) // len(self.temporal.weight)
-        for k, answer in enumerate(self._answers_to_impulses(x.shape[-1])):
-            yield slice(k * depth, (k + 1) * depth), x @ answer
-
-    def _answers_to_impulses(self, n_times: int) -> Tensor:
-        """Give each temporal filter as a matrix that a row of samples is multiplied by."""
-        kernel = self.temporal.weight[:, 0, 0]  # (f1, kernel)
-        before = (kernel.shape[1] - 1) // 2
-        after = kernel.shape[1] - 1 - before
-        kernel = functional.pad(kernel, (n_times - 1 - before, n_times - 1 - after))
-        return kernel.unfold(1, n_times, 1).flip(2)  # (f1, n_times in, n_times out)
-
-    def _batch_norm(self, x: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the factor and the offset by which ``temporal_norm`` changes each map."""
-        norm = self.temporal_norm
-        mean, var = norm.running_mean, norm.running_var
-        if self.training:
-            rows = x.flatten(0, 1)  # (batch * n_chans, n_times)
-            second_moment = rows.T @ rows / len(rows)  # (n_times, n_times)
-            mean = (rows.mean(0) @ answers).mean(-1)  # (f1,)
-            var = ((second_moment @ answers) * answers).sum((1, 2)) / x.shape[-1] - mean**2
-            with torch.no_grad():
-                unbiased = var * x.numel() / (x.numel() - 1)
-                norm.running_mean.lerp_(mean, norm.momentum)
-                norm.running_var.lerp_(unbiased, norm.momentum)
-                norm.num_batches_tracked += 1
-        scale = norm.weight * torch.rsqrt(var.clamp(min=0) + norm.eps)
-        shift = norm.bias - mean * scale
-        return scale.reshape(-1, 1, 1, 1), shift.reshape(-1, 1, 1, 1)
+        for k, response in enumerate(_fast.impulse_responses(self.temporal, x.shape[-1])):
+            yield slice(k * depth, (k + 1) * depth), x @ response
 
     @torch.no_grad()
     def apply_constraints(self) -> None:

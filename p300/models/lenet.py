@@ -64,7 +64,7 @@ class LeNet(nn.Module):
         self.final_layer = nn.Linear(84, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
         x = x.unsqueeze(1)  # (batch, 1, n_chans, n_times)
         x = self.convolutions(x)  # (batch, 16, about n_chans / 4, about n_times / 4)
         x = x.flatten(1)  # (batch, 16 * rows * columns)

@@ -87,7 +87,7 @@ class RecurrentNet(nn.Module):
         self.final_layer = nn.Linear(n_steps * hidden_size * (1 + bidirectional), n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
         x = self.steps(x)  # (batch, n_filters, n_steps)
         x = x.transpose(1, 2)  # (batch, n_steps, n_filters)
         x, _ = self.recurrent(x)  # (batch, n_steps, n_directions * hidden_size)

@@ -60,7 +60,7 @@ class MLP(nn.Module):
         self.final_layer = nn.Linear(n_inputs, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
         x = self.bins(x)  # (batch, n_chans, n_bins)
         x = x.flatten(1)  # (batch, n_chans * n_bins)
         x = self.hidden(x)  # (batch, hidden_sizes[-1])

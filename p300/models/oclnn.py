@@ -12,6 +12,8 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
+from p300.models import _fast
+
 
 class OCLNN(nn.Module):
     """16 filters that read all electrodes during a fifteenth of a second, piece by piece.
@@ -40,6 +42,7 @@ class OCLNN(nn.Module):
     torch.Size([5, 2])
     """
 
+    engine = "fast"  # or "textbook"
     reads_time_first = True  # a piece of all electrodes is then one stretch of memory
 
     def __init__(
@@ -63,10 +66,11 @@ class OCLNN(nn.Module):
         self.final_layer = nn.Linear(n_filters * n_pieces, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
-        x = functional.pad(x.mT, (0, 0, *self.zeros))  # (batch, n_pieces * piece, n_chans)
-        x = x.reshape(len(x), -1, self.convolution.weight[0].numel())  # (batch, n_pieces, …)
-        weight = self.convolution.weight.mT.flatten(1)  # (n_filters, piece * n_chans)
-        x = functional.linear(x, weight, self.convolution.bias).relu()  # (…, n_filters)
-        x = self.drop(x.mT).flatten(1)  # (batch, n_filters * n_pieces)
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
+        x = functional.pad(x.mT, (0, 0, *self.zeros)).mT  # (batch, n_chans, n_pieces * piece)
+        if self.engine == "textbook":
+            x = self.convolution(x)  # (batch, n_filters, n_pieces)
+        else:
+            x = _fast.pieces(self.convolution, x)  # the same
+        x = self.drop(x.relu()).flatten(1)  # (batch, n_filters * n_pieces)
         return self.final_layer(x)  # (batch, n_outputs)

@@ -71,7 +71,7 @@ class TCN(nn.Module):
         self.final_layer = nn.Linear(n_filters * n_steps, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
         x = self.steps(x)  # (batch, n_filters, n_steps)
         x = self.blocks(x)  # (batch, n_filters, n_steps)
         x = x.flatten(1)  # (batch, n_filters * n_steps)

@@ -79,7 +79,7 @@ class TransformerEncoder(nn.Module):
         self.final_layer = nn.Linear(n_words * d_model, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits, shape (batch, n_outputs), for epochs (batch, n_chans, n_times)."""
+        """Return logits, shape (batch, n_outputs), of epochs (batch, n_chans, n_times)."""
         x = self.patches(x)  # (batch, d_model, n_words)
         x = x.transpose(1, 2) + self.position  # (batch, n_words, d_model)
         x = self.encoder(x)  # (batch, n_words, d_model)

@@ -3,7 +3,7 @@
 The files, in the order to read them: :mod:`~p300.online.markers` (what a speller sends),
 :mod:`~p300.online.characters` (which flash belongs to which character), :mod:`~p300.online.clock`
 (when each sample was taken), :mod:`~p300.online.session` (samples and markers in, decisions out;
-no network and no clock of its own), :mod:`~p300.online.journal` (what is kept on disk),
+no network and no clock of its own), :mod:`~p300.online.journal` (what is written to disk),
 :mod:`~p300.online.lsl` (Lab Streaming Layer) and :mod:`~p300.online.live`.
 
 Neither PyTorch nor Lightning is imported anywhere below: scores come from an exported detector

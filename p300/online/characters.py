@@ -13,10 +13,10 @@ from p300.online.markers import Marker, parse_marker
 from p300.speller import Speller
 from p300.spelling import SymbolPosterior
 
-#: Seconds within which a second flash of the same code is the same flash sent twice.
+#: A second flash of the same code within so many seconds is the same flash, sent twice.
 TWICE_S = 0.02
 
-#: Seconds by which a flash may come before its samples; one further ahead has another clock.
+#: Most seconds by which a flash may be ahead of its samples; beyond, it has another clock.
 AHEAD_S = 60.0
 
 
@@ -60,7 +60,7 @@ class Character:
 
 @dataclass(frozen=True)
 class Flash:
-    """A flash on its way from its marker to its score."""
+    """A flash that a marker has announced."""
 
     number: int
     time: float
@@ -73,10 +73,10 @@ class Flash:
 
 
 class MarkerDesk:
-    """Take markers in, and know the characters that are open and the flashes on their way.
+    """The open characters, and the flashes that are not scored yet, as the markers announce them.
 
-    A marker may come late, so a flash is given to the character within whose time it lies, not
-    to the newest one.
+    A marker may come late. A flash therefore belongs to the character during which it happened,
+    not to the newest one.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class MarkerDesk:
     Attributes
     ----------
     open : deque of Character
-        In the order of time; who has read the first takes it away.
+        In order of time. The session removes the first one when it has read it.
     stop : float or None
         Time of the marker that ends the session.
     """
@@ -102,7 +102,7 @@ class MarkerDesk:
     def take(
         self, markers: Sequence[tuple[str, float]], now: float
     ) -> tuple[list[Flash], list[tuple[float, str]]]:
-        """Work off markers in the order of time.
+        """Process markers in order of time.
 
         Parameters
         ----------
@@ -116,16 +116,16 @@ class MarkerDesk:
         flashes : list of Flash
             To be cut and scored.
         doubts : list of (float, str)
-            What cannot be, with its time.
+            Time and one sentence for each marker that does not fit.
         """
-        doubts, understood = [], []
+        doubts, parsed = [], []
         for text, time in markers:
             try:
-                understood.append(parse_marker(text, time, self.speller))
+                parsed.append(parse_marker(text, time, self.speller))
             except InputError as error:
                 doubts.append((time, str(error)))
         flashes = []
-        for marker in sorted(understood, key=lambda marker: marker.time):
+        for marker in sorted(parsed, key=lambda marker: marker.time):
             doubt = None
             if marker.kind == "flash":
                 flash, doubt = self._take_flash(marker, now)
@@ -133,7 +133,7 @@ class MarkerDesk:
             elif marker.kind == "begin":
                 doubt = self._begin(marker)
             elif not self._end(marker.time) and marker.kind == "end":
-                doubt = "marker 'end' came without a character under way"
+                doubt = "marker 'end' came without an open character; expected 'begin' before it"
             if marker.kind == "stop":
                 self.stop = marker.time
             if doubt:
@@ -141,7 +141,7 @@ class MarkerDesk:
         return flashes, doubts
 
     def pop(self, number: int) -> Flash:
-        """Give back a flash that was scored or lost."""
+        """Remove and return a flash that was scored or lost."""
         return self._waiting.pop(int(number))
 
     def _begin(self, marker: Marker) -> str | None:
@@ -166,7 +166,10 @@ class MarkerDesk:
         if any(code == c and abs(time - t) < TWICE_S for c, t in self._recent):
             return None, f"{where} came twice"
         if np.isfinite(now) and time - now > AHEAD_S:
-            return None, f"{where} lies {time - now:.1f} s ahead of the signal: another clock?"
+            return None, (
+                f"{where} is {time - now:.1f} s ahead of the signal; expected at most "
+                f"{AHEAD_S:g} s; check that both streams have one clock"
+            )
         self._recent.append((code, time))
         character = self._at(time)
         repetition = None if character is None else character.announced[code]
@@ -174,7 +177,7 @@ class MarkerDesk:
         flash = Flash(self._n_flashes, time, code, character, repetition)
         self._waiting[flash.number] = flash
         if character is None:
-            return flash, f"{where} is in no character under way; it is scored, not read"
+            return flash, f"{where} is in no open character; it is scored, but not used to spell"
         character.announced[code] += 1
         return flash, None
 

@@ -7,22 +7,21 @@ import numpy as np
 #: Seconds over which phase and rate of the stream are followed.
 MEMORY_S = 5.0
 
-#: Seconds over which the size of the jitter is measured.
+#: Time constant in seconds with which the size of the jitter is measured.
 JITTER_MEMORY_S = 1.0
 
-#: A deviation is jitter up to this many times its mean size, and beyond it a break.
+#: A deviation of up to this many times the mean one is jitter; a larger one is a break.
 N_DEVIATIONS = 6.0
 
 
 class SampleClock:
-    """Follow the clock of a sampled stream.
+    """The clock of a sampled stream, estimated from its timestamps.
 
-    A loop of second order follows phase and rate: timestamps that are exact come out as they
-    went in, a clock that drifts is followed, jitter is averaged over some seconds. A deviation
-    far beyond the jitter seen so far is a break: samples are missing, or the clock was set.
-    How much is jitter is learned from the stream: at first anything up to ``max_jitter_s``, then
-    six times the mean deviation, but never less than 0.6 of a sample, so that on a well-stamped
-    stream a single lost sample shows.
+    A second-order loop follows phase and rate. Exact timestamps stay as they are, a drifting
+    clock is followed, and jitter is averaged over some seconds. A deviation far beyond the
+    jitter so far is a break: samples are missing, or the clock was set. The limit of jitter is
+    learned from the stream. At first it is ``max_jitter_s``, later six times the mean deviation,
+    but never less than 0.6 of a sample. If the timestamps are exact, one lost sample is a break.
 
     Parameters
     ----------
@@ -36,7 +35,7 @@ class SampleClock:
     n_samples : int
         Samples so far.
     elapsed_s : float
-        Time that they took by their timestamps, without breaks longer than a second.
+        Their duration by the timestamps, without breaks longer than a second.
 
     Examples
     --------
@@ -56,13 +55,13 @@ class SampleClock:
         self.elapsed_s = 0.0
         self._period = 1 / self.sfreq
         self._origin = 0.0  # the first timestamp; what follows is counted from it
-        self._next = None  # when the next sample is due
+        self._next = None  # when the next sample is expected
         self._last = None  # the newest timestamp as it came
         self._deviation = max_jitter_s / N_DEVIATIONS
 
     @property
     def measured_sfreq(self) -> float:
-        """Samples per second by the timestamps; the nominal rate before there are any."""
+        """Samples per second by the timestamps, or the nominal rate before there are any."""
         return self.n_samples / self.elapsed_s if self.elapsed_s > 0 else self.sfreq
 
     @property
@@ -71,7 +70,7 @@ class SampleClock:
         return min(max(N_DEVIATIONS * self._deviation, 0.6 / self.sfreq), self.max_jitter_s)
 
     def push(self, timestamps) -> tuple[np.ndarray, list[tuple[int, float]]]:
-        """Take the timestamps of a chunk.
+        """Smooth the timestamps of a chunk and find the breaks.
 
         Parameters
         ----------
@@ -83,8 +82,8 @@ class SampleClock:
         smoothed : ndarray, shape (n_samples,)
             Without jitter.
         breaks : list of (int, float)
-            Where the stream was interrupted: index of the first sample after it, and how many
-            seconds later than due that was taken (negative where the clock was set back).
+            Where the stream was interrupted: the index of the first sample after it, and by how
+            many seconds that sample is late (negative where the clock was set back).
         """
         raw = np.asarray(timestamps, np.float64)
         if len(raw) and self._next is None:
@@ -106,16 +105,16 @@ class SampleClock:
             else:
                 breaks.append((begin, round(float(error[0]), 6)))
                 self._next = float(raw[begin])
-                # jitter that has grown shows as breaks, and must not do so for ever
+                # larger jitter first looks like breaks: widen the limit until it does not
                 self._deviation += 0.05 * min(abs(float(error[0])), self.max_jitter_s)
         return smoothed + self._origin, breaks
 
     def _follow(self, due, error) -> np.ndarray:
         n = len(due)
         mean = float(error.mean())
-        share = min(n / (self.sfreq * MEMORY_S), 0.5)
-        self._period += share * share * mean / n
-        smoothed = due + 2 * share * mean
+        gain = min(n / (self.sfreq * MEMORY_S), 0.5)
+        self._period += gain * gain * mean / n
+        smoothed = due + 2 * gain * mean
         self._next = float(smoothed[-1]) + self._period
         weight = 1 - np.exp(-n / (self.sfreq * JITTER_MEMORY_S))
         self._deviation += weight * (float(np.abs(error).mean()) - self._deviation)

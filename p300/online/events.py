@@ -1,4 +1,4 @@
-"""What comes out of a session, in the order in which it comes about."""
+"""The events of a session, which it returns in the order in which they happen."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Decided:
     n_repetitions: int
     n_flashes: int
     time: float  # of the newest sample, in seconds of the EEG stream's clock
-    is_early: bool  # before its end marker had been worked off
+    is_early: bool  # before its end marker was processed
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A character whose flashes are all over: how many repetitions were sent."""
+    """A character whose flashes are all over: the repetitions read, and those shown."""
 
     character: int
     n_repetitions: int

@@ -1,4 +1,4 @@
-"""What an EEG stream says of itself, and what of it a detector can use."""
+"""The format of an EEG stream, and the conversion to the unit of a detector."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.recording import UNITS
 
-#: What streams call, in small letters, the units of :data:`p300.recording.UNITS`.
+#: Names that streams use for the units of :data:`p300.recording.UNITS`, in lower case.
 UNIT_NAMES = {
     "uV": ("-6", "microvolt", "microvolts", "uv", "µv", "μv"),  # both signs for micro
     "mV": ("-3", "millivolt", "millivolts", "mv"),
@@ -20,7 +20,7 @@ UNIT_NAMES = {
 
 @dataclass(frozen=True)
 class StreamFormat:
-    """What an EEG stream says of itself.
+    """The name, channels, units and rate of an EEG stream.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class StreamFormat:
     ch_names : tuple of str
         In its order.
     units : tuple of str
-        One of :data:`p300.recording.UNITS` a channel.
+        One of :data:`p300.recording.UNITS` per channel.
     sfreq : float
         Nominal rate in Hz.
     """
@@ -40,7 +40,7 @@ class StreamFormat:
     sfreq: float
 
     def gain_to(self, preprocessor) -> np.ndarray:
-        """Find what samples are multiplied by to be as the preprocessor was fitted.
+        """Compute the factors that convert samples to the unit of the preprocessor.
 
         Returns
         -------
@@ -72,7 +72,7 @@ class StreamFormat:
 
 
 def unit_of(text: str | None) -> str | None:
-    """Find the unit that a stream means; None where it says none that is known.
+    """Find the unit that a stream names; return None for an unknown name.
 
     Examples
     --------

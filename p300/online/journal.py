@@ -1,20 +1,22 @@
-"""What a session leaves on disk: everything that came in, and everything that came out.
+"""The files of a session: all of its input and all of its output.
 
 A session folder holds
 
 * ``session.json``: the stream, the detector and the settings, written before anything else;
 * ``journal.bin``: every chunk of signal and every marker as they came, and every remark;
-* ``scores.csv``: the flash table with a score each; ``decisions.csv``: the characters read.
+* ``scores.csv``: the flash table with one score per flash; ``decisions.csv``: the characters read.
 
-The last three are only ever appended to, one record a ``write``, so that whatever was written
-survives the death of the process at any moment; the system is asked to put it on the disk once a
-second, which bounds what a power failure takes. A record that is not whole (the process died in
-the middle of it) is recognised by its length and checksum, and left out when reading. Where the
-disk is full, :attr:`Journal.failure` says so and the session goes on.
+The last three are only appended to, one record per ``write``. What was written survives if the
+process is killed at any moment. It is forced to disk (``fsync``) once per second, so a power
+failure can lose only the last second. An incomplete record (the process was killed while writing
+it) is recognised by its length and checksum, and left out when reading. If the disk is full,
+:attr:`Journal.failure` says so and the session goes on.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import struct
@@ -41,7 +43,7 @@ HEADER = struct.Struct("<4sII")
 
 CHUNK, MARKER, NOTE = b"EEG1", b"MRK1", b"NOT1"
 
-#: Seconds between two requests to put what was written on the disk.
+#: Seconds between two calls of ``fsync``.
 SYNC_S = 1.0
 
 #: Seconds after which a full disk is tried again.
@@ -51,7 +53,7 @@ SCORE_COLUMNS = ("subject", "session", "run", *(f.name for f in fields(Scored)))
 
 
 class AppendOnly:
-    """A file that is only appended to, in whole records.
+    """A file that is only appended to, in complete records.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ class AppendOnly:
     n_lost : int
         Records that could not be written.
     failure : str or None
-        Why the newest could not; None if it could.
+        Why the newest one could not be written; None if it was.
     """
 
     def __init__(self, path: Path):
@@ -74,7 +76,7 @@ class AppendOnly:
         self.failure: str | None = None
 
     def append(self, record: bytes) -> None:
-        """Write one record; where that fails, nothing of it stays, and no error is raised."""
+        """Write one record; on failure, remove all of it and raise no error."""
         now = time.monotonic()
         if now < self._retry_at:
             self.n_lost += 1
@@ -94,7 +96,7 @@ class AppendOnly:
         self.failure = None
 
     def sync(self) -> None:
-        """Ask the system to put what was written on the disk."""
+        """Force what was written to disk."""
         os.fsync(self._file)
 
     def close(self) -> None:
@@ -103,15 +105,14 @@ class AppendOnly:
 
 
 class Journal:
-    """Write a session as it happens.
+    """The files of a session, written as it happens.
 
     Parameters
     ----------
     folder : path
-        Of the session; made here where it is not there, and must hold no session yet.
+        Of the session. It is made if it is missing, and must hold no session yet.
     about : mapping
-        Plain containers for ``session.json``: what :func:`read_session` and ``p300 replay`` need.
-
+        Plain containers for ``session.json``: what ``p300 replay`` needs.
     """
 
     def __init__(self, folder: str | Path, about: Mapping[str, Any]):
@@ -136,27 +137,27 @@ class Journal:
 
     @property
     def failure(self) -> str | None:
-        """Why something could not be kept just now; None if all was."""
+        """The reason why something could not be written just now; None if all was written."""
         return next((f.failure for f in self._files if f.failure), self._sync_failure)
 
     @property
     def n_lost(self) -> int:
-        """Records that could not be written so far."""
+        """Number of records that could not be written so far."""
         return sum(file.n_lost for file in self._files)
 
     def chunk(self, samples: np.ndarray, timestamps: np.ndarray) -> None:
-        """Keep a chunk of float32 or float64, shape (n_chans, n_samples), as it came."""
+        """Write a chunk of float32 or float64, shape (n_chans, n_samples), as it came."""
         shape = struct.pack("<cII", samples.dtype.char.encode(), *samples.shape)
         times = np.asarray(timestamps, np.float64).tobytes()
-        # one sample beside the other, as the stream had them
+        # sample after sample, as in the stream
         self._signal.append(_record(CHUNK, shape + times + samples.T.tobytes()))
 
     def marker(self, text: str, at: float, raw: float) -> None:
-        """Keep a marker: its text, its time by the EEG stream's clock, and by its own."""
+        """Write a marker: its text, its time by the EEG stream's clock, and by its own."""
         self._signal.append(_record(MARKER, _json([text, at, raw])))
 
     def event(self, event) -> None:
-        """Keep what came out of the session, or a remark about it."""
+        """Write an event of the session, or a remark about it."""
         if isinstance(event, Scored | Decided):
             file = self._scores if isinstance(event, Scored) else self._decisions
             file.append(_csv_line(as_row(event)))
@@ -164,7 +165,7 @@ class Journal:
             self._signal.append(_record(NOTE, _json([event.time, event.text])))
 
     def close(self) -> None:
-        """Put everything on the disk and close."""
+        """Force everything to disk and close the files."""
         self._is_closing.set()
         self._syncing.join()
         for file in self._files:
@@ -177,7 +178,7 @@ class Journal:
         self.close()
 
     def _sync(self) -> None:
-        # in a thread of its own: a disk may take longer over it than a decision may wait
+        # in its own thread: fsync may take longer than a decision may wait
         is_last = False
         while not is_last:
             is_last = self._is_closing.wait(SYNC_S)
@@ -190,7 +191,7 @@ class Journal:
 
 
 def read_about(folder: str | Path) -> dict[str, Any]:
-    """Read what a session's ``session.json`` says.
+    """Read the ``session.json`` of a session.
 
     Raises
     ------
@@ -201,9 +202,13 @@ def read_about(folder: str | Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text("utf-8"))
     except OSError:
-        raise InputError(f"{folder}: no session, session.json is missing") from None
+        raise InputError(
+            f"{folder}: session.json is missing; expected the folder of a session of `p300 online`"
+        ) from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: damaged ({error})") from None
+        raise InputError(
+            f"{path}: damaged ({error}); expected the JSON that `p300 online` writes"
+        ) from None
     found = about.get("format") if isinstance(about, dict) else type(about).__name__
     if found != FORMAT:
         raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
@@ -211,20 +216,20 @@ def read_about(folder: str | Path) -> dict[str, Any]:
 
 
 def read_records(path: str | Path) -> Iterator[tuple[bytes, Any]]:
-    """Read the records of a ``journal.bin`` up to the first that is not whole.
+    """Read the records of a ``journal.bin`` up to the first incomplete one.
 
     Yields
     ------
     kind : bytes
-        :data:`CHUNK`, :data:`MARKER` or :data:`NOTE`; last, where the end is torn, ``b"TORN"``
-        with the number of bytes left out.
+        :data:`CHUNK`, :data:`MARKER` or :data:`NOTE`. If the end is incomplete, the last one is
+        ``b"TORN"`` with the number of bytes left out.
     content
         ``(samples, timestamps)``, ``[text, time, raw time]`` or ``[time, text]``.
 
     Raises
     ------
     InputError
-        If a whole record holds something else, which no session wrote.
+        If a complete record holds something that no session writes.
     """
     path = Path(path)
     left = path.stat().st_size
@@ -241,14 +246,14 @@ def read_records(path: str | Path) -> Iterator[tuple[bytes, Any]]:
                 found = _chunk_of(content) if kind == CHUNK else _values_of(kind, content)
             except (ValueError, TypeError, RecursionError, struct.error) as error:
                 raise InputError(
-                    f"{path}: the record that ends {left} bytes before the end is whole and no "
-                    f"{kind!r} ({type(error).__name__}); expected what a session wrote"
+                    f"{path}: the record that ends {left} bytes before the end is complete but no "
+                    f"valid {kind!r} ({type(error).__name__}); expected what a session wrote"
                 ) from error
             yield kind, found
 
 
 def read_inputs(folder: str | Path) -> Iterator[tuple[np.ndarray, np.ndarray, list]]:
-    """Give a session's inputs exactly as the session had them.
+    """Read the inputs of a session, exactly as the session had them.
 
     Yields
     ------
@@ -266,15 +271,13 @@ def read_inputs(folder: str | Path) -> Iterator[tuple[np.ndarray, np.ndarray, li
 
 
 def read_rows(path: str | Path) -> list[list[str]]:
-    """Read a ``.csv`` of a session without its head; a last line that is not whole is left out."""
-    import csv
-
+    """Read the rows of a session's ``.csv``, without the header and an incomplete last line."""
     text = Path(path).read_text("utf-8")
     return list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))[1:]
 
 
 def as_row(event: Scored | Decided) -> list[str]:
-    """Say an event as :func:`read_rows` reads it."""
+    """Format an event as :func:`read_rows` reads it."""
     who = ("online", "online", 1) if isinstance(event, Scored) else ()
     return [_plain(value) for value in (*who, *astuple(event))]
 
@@ -284,9 +287,6 @@ def _plain(value) -> str:
 
 
 def _csv_line(values) -> bytes:
-    import csv
-    import io
-
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(values)
     return line.getvalue().encode("utf-8")

@@ -1,4 +1,4 @@
-"""``p300 online``: listen, spell, publish, and keep everything."""
+"""``p300 online``: listen, spell, publish and record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,38 +21,35 @@ from p300.online.format import StreamFormat
 from p300.online.journal import Journal
 from p300.online.session import OnlineSpeller
 from p300.online.telling import Telling
+from p300.spelling import CharacterModel
 from p300.storage.privacy import without_paths
 from p300.terminal import show
 
-if TYPE_CHECKING:
-    pass
-
-
 log = logging.getLogger("p300.online")
 
-#: Seconds that one look at the streams waits for samples.
+#: Seconds that one call of ``pull`` waits for samples.
 PULL_S = 0.05
 
 #: Seconds without EEG after which the stream counts as silent.
 STALL_S = 2.0
 
-#: Seconds between two remarks about the same trouble.
+#: Least seconds between two remarks about the same problem.
 REMARK_S = 10.0
 
 
 class Run:
-    """One session as it happens: streams in; disk, screen and the stream of decisions out.
+    """One live session: streams in; files, screen and the stream of decisions out.
 
     Parameters
     ----------
     speller : OnlineSpeller
-        Decides.
+        Reads the characters.
     journal : Journal
-        Keeps.
+        Records input and output.
     telling : Telling
-        Puts into words.
+        Writes the lines for the screen.
     publish : callable
-        Takes ``"symbol H"`` or ``"no symbol"``.
+        Called with ``"symbol H"`` or ``"no symbol"``.
     """
 
     def __init__(
@@ -66,17 +63,18 @@ class Run:
         self.journal = journal
         self.telling = telling
         self.publish = publish
-        self.latencies_s: deque[float] = deque(maxlen=10_000)  # last sample here → published
+        # from the arrival of the last sample to the published decision
+        self.latencies_s: deque[float] = deque(maxlen=10_000)
         self._arrived = 0.0
         self._remarked: dict[str, float] = {}
 
     def listen(self, listener, *, give_up_s: float) -> None:
-        """Go on until the session is over.
+        """Process the streams until the session is over.
 
         Raises
         ------
         InputError
-            If no EEG came for ``give_up_s`` seconds, or the stream came back as another.
+            If no EEG came for ``give_up_s`` seconds, or the stream came back with another format.
         """
         heard = time.monotonic()
         while not self.speller.is_over:
@@ -97,13 +95,14 @@ class Run:
                 self.remark("silent", f"no EEG for {now - heard:.1f} s; waiting for it")
                 if now - heard > give_up_s:
                     raise InputError(
-                        f"no EEG for {now - heard:.0f} s; expected some within {give_up_s:g} s"
+                        f"got no EEG for {now - heard:.0f} s; expected some within "
+                        f"{give_up_s:g} s; check the amplifier, or raise give_up_s"
                     )
             if len(timestamps) or markers:
                 self.push(samples, timestamps, markers)
 
     def push(self, samples, timestamps, markers) -> None:
-        """Keep new input, then work it off: what is on disk is never behind what was decided."""
+        """Record new input, then process it, so that no decision is ahead of the record."""
         self._arrived = time.perf_counter()
         for text, at, raw in markers:
             self.journal.marker(text, at, raw)
@@ -121,7 +120,7 @@ class Run:
             )
 
     def take(self, events) -> None:
-        """Publish, keep and tell what came out."""
+        """Publish, record and show events."""
         for event in events:
             if isinstance(event, Decided):
                 self.publish("no symbol" if event.symbol is None else f"symbol {event.symbol}")
@@ -136,7 +135,7 @@ class Run:
                 log.warning("%.3f s: %s", event.time, event.text)
 
     def remark(self, what: str, text: str) -> None:
-        """Say and keep what is wrong with the streams or the disk, now and then."""
+        """Log and record a problem of streams or disk, at most once per :data:`REMARK_S`."""
         now = time.monotonic()
         if now - self._remarked.get(what, -np.inf) > REMARK_S:
             self._remarked[what] = now
@@ -151,7 +150,7 @@ class Run:
 
 
 def choose_rule(detector, name: str | None):
-    """Take one of the detector's stopping rules by name.
+    """Find a stopping rule of the detector by its name.
 
     Parameters
     ----------
@@ -169,8 +168,9 @@ def choose_rule(detector, name: str | None):
         return None
     if name not in detector.stopping:
         raise InputError(
-            f"rule={name}: expected one of the detector's rules "
-            f"({', '.join(detector.stopping) or 'it has none'}), or null to read whole characters"
+            f"got rule={name}; expected one of the detector's rules "
+            f"({', '.join(detector.stopping) or 'it has none'}), or null to read a character at "
+            "its end"
         )
     return detector.stopping[name]
 
@@ -178,11 +178,9 @@ def choose_rule(detector, name: str | None):
 def make_speller(
     detector, stream: StreamFormat, settings: Mapping[str, Any], rule
 ) -> OnlineSpeller:
-    """Make the session for a stream, as ``p300 online`` and ``p300 replay`` do."""
+    """Build the session for a stream, as ``p300 online`` and ``p300 replay`` do."""
     language = None
     if settings["language"] is not None:
-        from p300.spelling import CharacterModel
-
         language = CharacterModel.read(settings["language"], detector.speller.symbols)
     return OnlineSpeller(
         detector,
@@ -198,7 +196,7 @@ def make_speller(
 def describe(
     model: str | Path, stream: StreamFormat, settings: Mapping[str, Any], rule
 ) -> dict[str, Any]:
-    """Say what a session is, for its ``session.json``."""
+    """Build the content of a session's ``session.json``."""
     return {
         "p300_version": __version__,
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -216,7 +214,7 @@ def describe(
 
 
 def fingerprint(model: str | Path) -> str:
-    """Compute the SHA-256 of a model's description, which names that of its network."""
+    """Compute the SHA-256 of a model's JSON file, which holds that of its network."""
     path = Path(model)
     path = path / "detector.json" if path.is_dir() else path.with_suffix(".json")
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -11,19 +11,19 @@ from p300.errors import InputError
 from p300.online.format import UNIT_NAMES, StreamFormat, unit_of
 from p300.recording import UNITS
 
-#: Name of the stream of decisions; listened to by spellers, never by ourselves.
+#: Name of the stream of decisions; spellers read it, p300 does not.
 DECISIONS = "p300 decisions"
 
-#: Seconds that a second stream has to answer, at least, when one is found.
+#: Least seconds that a second stream has to answer when one is found.
 ALONE_S = 0.5
 
-#: Seconds between two looks at how far two machines' clocks are apart.
+#: Seconds between two measurements of the offset between two machines' clocks.
 CORRECTION_S = 5.0
 
-#: Seconds that a stream is kept for us while we are busy.
+#: Seconds of a stream that are buffered while we are busy.
 BUFFERED_S = 600
 
-#: Samples taken at once at most.
+#: Most samples pulled at once.
 MAX_SAMPLES = 1024
 
 
@@ -39,18 +39,18 @@ def library():
         import mne_lsl.lsl
     except ImportError as error:
         raise InputError(
-            "mne-lsl is not installed; expected `pip install 'p300[realtime]'`"
+            "mne-lsl is not installed; install it with `pip install 'p300[realtime]'`"
         ) from error
     return mne_lsl.lsl
 
 
 def find_stream(kind: str, *, name=None, stype=None, timeout_s: float):
-    """Find the stream of a name, or else of a type.
+    """Find the stream with a name, or else with a type.
 
     Raises
     ------
     InputError
-        If there is none; the message lists what there is.
+        If there is none; the message lists the streams found.
     """
     deadline = time.monotonic() + timeout_s
     while (left := deadline - time.monotonic()) > 0:
@@ -60,18 +60,17 @@ def find_stream(kind: str, *, name=None, stype=None, timeout_s: float):
 
 
 def check_alone(info, kind: str, *, name=None, stype=None, answer_s: float) -> None:
-    """Refuse a stream beside which there is another of that name or type.
+    """Check that there is no second stream with that name or type.
 
-    ``answer_s`` is how long the first took to answer; the second has thrice as long.
+    ``answer_s`` is how long the first took to answer; the second has three times as long.
 
     Raises
     ------
     InputError
-        With both.
+        If there is one; the message lists both.
     """
-    found = _resolve(
-        max(ALONE_S, 3 * answer_s), 3, name, stype
-    )  # waits for a third, so that a second can answer
+    # asks for three streams, so that it waits long enough for a second one
+    found = _resolve(max(ALONE_S, 3 * answer_s), 3, name, stype)
     if len({i.uid for i in found} | {info.uid}) > 1:
         raise InputError(_not_one(found, kind, name, stype))
 
@@ -82,10 +81,10 @@ def _resolve(timeout_s, minimum, name, stype) -> list:
 
 
 def _not_one(found, kind, name, stype) -> str:
-    wanted = f"the name {name!r}" if name else f"the type {stype!r}"
+    wanted = f"name {name!r}" if name else f"type {stype!r}"
     listed = found or library().resolve_streams(timeout=0.5)
-    shown = ", ".join(f"{i.name!r} of type {i.stype!r}" for i in listed) or "no stream at all"
-    return f"{len(found)} {kind} streams of {wanted}; expected one; there is {shown}"
+    shown = ", ".join(f"{i.name!r} of type {i.stype!r}" for i in listed) or "none"
+    return f"got {len(found)} {kind} streams with {wanted}; expected one; streams found: {shown}"
 
 
 class Listener:
@@ -119,7 +118,10 @@ class Listener:
         self._inlets = {kind: inlet for kind, (inlet, _) in opened.items()}
         eeg_info, marker_info = (info for _, info in opened.values())
         if eeg_info.sfreq <= 0 or eeg_info.dtype == "string":
-            raise InputError(f"stream {eeg_info.name!r} is no EEG: {eeg_info.sfreq:g} Hz")
+            raise InputError(
+                f"stream {eeg_info.name!r} is no EEG: its rate is {eeg_info.sfreq:g} Hz; expected "
+                "numbers at a fixed rate"
+            )
         if marker_info.dtype != "string":
             raise InputError(
                 f"stream {marker_info.name!r} holds {np.dtype(marker_info.dtype)}; expected text "
@@ -135,7 +137,7 @@ class Listener:
         wanted = {what: self._wanted[kind].get(what) for what in ("name", "stype")}
         began = time.monotonic()
         info = find_stream(kind, **wanted, timeout_s=timeout_s)
-        answer_s = min(time.monotonic() - began, 1.0)  # longer, and it was not there yet
+        answer_s = min(time.monotonic() - began, 1.0)  # after longer, it was not there yet
         alone = pool.submit(check_alone, info, kind, **wanted, answer_s=answer_s)
         inlet = library().StreamInlet(info, max_buffered=BUFFERED_S)
         inlet.open_stream(timeout=timeout_s)
@@ -161,7 +163,7 @@ class Listener:
         return StreamFormat(info.name, tuple(names), tuple(units), info.sfreq)
 
     def pull(self, timeout_s: float):
-        """Wait for samples and take all there are, with the markers so far.
+        """Wait for samples and return all that came, with the markers so far.
 
         Returns
         -------
@@ -175,16 +177,16 @@ class Listener:
         Raises
         ------
         RuntimeError
-            If a stream is gone that cannot be found again (it has no ``source_id``).
+            If a stream is lost that cannot be found again (it has no ``source_id``).
         """
         eeg, marker_inlet = self._inlets["EEG"], self._inlets["marker"]
         first, when = eeg.pull_sample(timeout=timeout_s)
         if when is None:
             samples, timestamps = np.empty((self._n_chans, 0), np.float32), np.empty(0)
         else:
-            first = np.array(first)[:, None]  # a copy: the inlet uses its memory again
+            first = np.array(first)[:, None]  # a copy: the inlet reuses its memory
             more, times = eeg.pull_chunk(timeout=0.0, max_samples=MAX_SAMPLES)
-            # float32 holds all that comes in fewer bits than its 24
+            # float32 (24 bits) is exact for int8 and int16; other types need float64
             is_wide = more.dtype.itemsize > 2 and more.dtype != np.float32
             samples = np.concatenate(
                 [first, more.T], axis=1, dtype=np.float64 if is_wide else np.float32
@@ -197,12 +199,12 @@ class Listener:
         return samples, timestamps, markers
 
     def reopen(self) -> bool:
-        """Look for both streams anew, for a second; tell whether they are there again.
+        """Look for both streams again for one second; return whether both are back.
 
         Raises
         ------
         InputError
-            If the EEG stream has come back as another.
+            If the EEG stream came back with another format.
         """
         try:
             with ThreadPoolExecutor(1) as pool:
@@ -211,16 +213,16 @@ class Listener:
             return False
         described = self._describe(opened["EEG"][1])
         if described != self.format:
-            raise InputError(f"the EEG stream came back as {described}; expected {self.format}")
+            raise InputError(f"got {described} after a lost EEG stream; expected {self.format}")
         self._inlets = {kind: inlet for kind, (inlet, _) in opened.items()}
         return True
 
     def close(self) -> None:
-        """Leave the streams."""
+        """Disconnect from the streams."""
         self._inlets.clear()
 
     def _clock_shift(self) -> float:
-        """Seconds to add to the marker stream's times to have those of the EEG stream's clock."""
+        """Return the seconds to add to the marker stream's times to get the EEG stream's."""
         if self._is_one_clock:
             return 0.0
         if time.monotonic() > self._shift_until:

@@ -18,6 +18,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.recording import CHARACTER_KEY
+from p300.spelling import wanted_symbol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Marker:
-    """One marker, understood.
+    """One parsed marker.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ class Marker:
 
 
 def parse_marker(text: str, time: float, speller: Speller) -> Marker:
-    """Understand one marker.
+    """Parse one marker.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def parse_marker(text: str, time: float, speller: Speller) -> Marker:
     Raises
     ------
     InputError
-        If it is none of those above, or its code or target is not on the screen.
+        If it is none of the five above, or its code or target is not on the screen.
 
     Examples
     --------
@@ -75,12 +76,12 @@ def parse_marker(text: str, time: float, speller: Speller) -> Marker:
     kind, _, rest = text.strip().partition(" ")
     rest = rest.strip()
     if not np.isfinite(time):
-        raise InputError(f"marker {text!r} at {time} s; expected a finite time")
+        raise InputError(f"got marker {text!r} at {time} s; expected a finite time")
     if kind == "flash":
         if not (rest.isascii() and rest.isdigit() and int(rest) in speller.groups):
             raise InputError(
-                f"marker {text!r} at {time:.3f} s: {rest!r} is no code of {speller.name!r}; "
-                f"expected one of {list(speller.codes)}"
+                f"marker {text!r} at {time:.3f} s: {rest!r} is no code of the screen "
+                f"{speller.name!r}; expected one of {list(speller.codes)}"
             )
         return Marker(kind, time, code=int(rest))
     if kind == "begin":
@@ -99,7 +100,7 @@ def parse_marker(text: str, time: float, speller: Speller) -> Marker:
 
 
 def markers_of(flashes: pd.DataFrame, speller: Speller, start: float) -> list[tuple[str, float]]:
-    """Say the flashes of one segment as a speller would have sent them.
+    """Convert the flashes of one segment to the markers that a speller would have sent.
 
     Parameters
     ----------
@@ -113,8 +114,8 @@ def markers_of(flashes: pd.DataFrame, speller: Speller, start: float) -> list[tu
     Returns
     -------
     list of (str, float)
-        Texts with times. A character begins with its first flash and ends with its last; its
-        target is told where the table knows it.
+        Texts with times. A character begins with its first flash and ends with its last. Its
+        target is included if the table has it.
 
     Examples
     --------
@@ -124,8 +125,6 @@ def markers_of(flashes: pd.DataFrame, speller: Speller, start: float) -> list[tu
     >>> markers_of(table, Speller.single_keys(["yes", "no"]), 100.0)[:2]
     [('begin yes', 100.5), ('flash 1', 100.5)]
     """
-    from p300.spelling import wanted_symbol  # slow to import, and not needed live
-
     markers = []
     for _, character in flashes.groupby(CHARACTER_KEY, sort=False):
         target = wanted_symbol(character, speller)

@@ -1,4 +1,4 @@
-"""``p300 replay``: play a recording, or a session, as if it happened now."""
+"""``p300 replay``: play a recording, or a session, as live streams."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
+from p300.export.onnx_detector import OnnxDetector
 from p300.online.events import Decided, Noted, Scored
 from p300.online.format import StreamFormat
 from p300.online.journal import as_row, read_rows
+from p300.online.live import choose_rule, fingerprint, make_speller
+from p300.online.lsl import library, open_signal, open_texts
 from p300.online.markers import markers_of
+from p300.online.telling import Telling
 from p300.terminal import show
 
 if TYPE_CHECKING:
@@ -30,13 +34,13 @@ log = logging.getLogger("p300.online.playback")
 #: Seconds of signal sent at once, as amplifiers do.
 CHUNK_S = 1 / 30
 
-#: Seconds between the segments of a recording, so that no filter runs across.
+#: Seconds between the segments of a recording, so that no filter runs across their ends.
 PAUSE_S = 2.0
 
-#: Seconds from the first look of a listener to its first sample; the library needs half of one.
+#: Seconds from the connection of a listener to its first sample; mne-lsl needs 0.5 s.
 SETTLE_S = 1.0
 
-#: Seconds that a listener has to take what is still on its way.
+#: Seconds that a listener has to receive the last samples.
 DRAIN_S = 10.0
 
 #: Samples, timestamps and markers of one push.
@@ -44,7 +48,7 @@ Input = tuple[np.ndarray, np.ndarray, list[tuple[str, float]]]
 
 
 def format_of(recording: Recording, name: str = "p300 replay") -> StreamFormat:
-    """Say what stream a recording would have been."""
+    """Return the format of the stream that a recording is played as."""
     units = (recording.unit,) * recording.n_chans
     return StreamFormat(name, recording.ch_names, units, recording.sfreq)
 
@@ -59,12 +63,12 @@ def recording_inputs(recording: Recording, *, start=0.0, chunk_s=CHUNK_S) -> Ite
     start : float
         Time of its first sample.
     chunk_s : float
-        Seconds a chunk.
+        Seconds per chunk.
 
     Yields
     ------
     samples : ndarray, shape (n_chans, n_samples)
-        Segments follow one another after :data:`PAUSE_S`.
+        Between two segments there is a pause of :data:`PAUSE_S`.
     timestamps : ndarray, shape (n_samples,)
     markers : list of (str, float)
         Those whose time has come; "stop" with the last chunk.
@@ -78,7 +82,7 @@ def recording_inputs(recording: Recording, *, start=0.0, chunk_s=CHUNK_S) -> Ite
         sent = 0
         for begin in range(0, n_samples, n):
             stop = min(begin + n, n_samples)
-            # of the nominal clock, without the error that adding up steps would gather
+            # of the nominal clock, without the rounding error of a sum of steps
             timestamps = start + np.arange(begin, stop) / recording.sfreq
             until = sent
             while until < len(markers) and markers[until][1] <= timestamps[-1]:
@@ -91,24 +95,23 @@ def recording_inputs(recording: Recording, *, start=0.0, chunk_s=CHUNK_S) -> Ite
 
 
 def events_of(speller: OnlineSpeller, inputs: Iterable[Input]) -> Iterator:
-    """Push inputs through a session and give every event, those of its end included."""
+    """Run a session on inputs and yield all of its events."""
     for samples, timestamps, markers in inputs:
         yield from speller.push(samples, timestamps, markers)
     yield from speller.finish()
 
 
 def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inputs) -> None:
-    """Push inputs through a session without a network; compare with what a session wrote."""
+    """Run a session on inputs without streams; compare with the recorded session, if any."""
     from omegaconf import OmegaConf
-
-    from p300.export.onnx_detector import OnnxDetector
-    from p300.online.live import choose_rule, fingerprint, make_speller
-    from p300.online.telling import Telling
 
     detector = OnnxDetector.load(cfg.detector)
     settings = OmegaConf.to_container(cfg) if about is None else about["settings"]
     if about is not None and fingerprint(cfg.detector) != about["model_sha256"]:
-        raise InputError(f"{cfg.detector}: not the model of this session, {about['model']}")
+        raise InputError(
+            f"got detector={cfg.detector}; expected the model of this session, {about['model']} "
+            "(the SHA-256 differs)"
+        )
     speller = make_speller(detector, stream, settings, choose_rule(detector, settings["rule"]))
     telling = Telling(len(detector.speller.codes))
     found: dict[type, list[list[str]]] = {Scored: [], Decided: []}
@@ -136,9 +139,9 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
 
 
 def compare(folder: str | Path, scores: list[list[str]], decisions: list[list[str]]) -> str:
-    """Compare what came out of a session now with what came out then, to the last digit.
+    """Compare the output of a replayed session with the recorded one, to the last digit.
 
-    Where the session died, what it had not worked off yet is not compared.
+    If the session was killed, what it had not processed yet is not compared.
 
     Raises
     ------
@@ -149,7 +152,7 @@ def compare(folder: str | Path, scores: list[list[str]], decisions: list[list[st
         then = read_rows(Path(folder) / name)
         for k, (a, b) in enumerate(itertools.zip_longest(then, now), start=1):
             if a is not None and a != b:
-                raise InputError(f"{folder}/{name}, row {k}: {a} then, {b} now")
+                raise InputError(f"{folder}/{name}, row {k}: got {b} now; expected {a}, as then")
     return f"identical: {len(scores)} scores, {len(decisions)} decisions"
 
 
@@ -158,8 +161,8 @@ def play(
 ) -> None:
     """Send inputs as two streams of Lab Streaming Layer.
 
-    Timestamps run at the recording's own pace whatever the speed, so that what is received is
-    the recording.
+    The timestamps are those of the recording at any speed, so that the recording itself is
+    received.
 
     Parameters
     ----------
@@ -168,9 +171,9 @@ def play(
     inputs : iterable of Input
         What is sent.
     speed : float
-        Times as fast as recorded.
+        How many times as fast as recorded.
     wait_s : float
-        How long to wait for somebody to listen to both streams.
+        How long to wait for a listener to both streams.
     names : (str, str)
         Of the EEG stream and of the marker stream.
 
@@ -179,15 +182,16 @@ def play(
     InputError
         If nobody listens in time.
     """
-    from p300.online.lsl import library, open_signal, open_texts
-
     eeg = open_signal(StreamFormat(names[0], stream.ch_names, stream.units, stream.sfreq))
     texts = open_texts(names[1])
     log.info("waiting for somebody to listen to %r and %r", *names)
     deadline = time.monotonic() + wait_s
     while not (eeg.has_consumers and texts.has_consumers):
         if time.monotonic() > deadline:
-            raise InputError(f"nobody listened to both streams within {wait_s:g} s")
+            raise InputError(
+                f"nobody listened to both streams within {wait_s:g} s; start `p300 online`, or "
+                "raise wait_s"
+            )
         time.sleep(0.05)
     time.sleep(SETTLE_S)
     log.info("playing at %g times the speed", speed)
@@ -216,4 +220,4 @@ def play(
     deadline = time.monotonic() + DRAIN_S
     while eeg.has_consumers and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(SETTLE_S)  # a listener that is still leaving would report a lost stream
+    time.sleep(SETTLE_S)  # a listener that is still disconnecting would report a lost stream

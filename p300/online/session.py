@@ -1,7 +1,7 @@
-"""Spelling from chunks of signal and markers: no network, and no clock but theirs.
+"""Spelling from chunks of signal and markers, without a network and a clock of its own.
 
-Whatever is handed in, in whatever chunks, the same decisions come out: this is what replays a
-session from disk, and what the tests inject faults into.
+The decisions do not depend on how the input is cut into chunks. A session on disk is replayed
+through this module, and the tests inject faults into it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from p300.preprocessing import StreamingPreprocessor
 from p300.recording import channel_order
 from p300.spelling import SymbolPosterior
 
-#: Seconds after the end of its epoch by which a flash may still be announced.
+#: A flash may be announced up to so many seconds after the end of its epoch.
 LATE_S = 5.0
 
 #: Seconds of signal after which the true rate is compared with the nominal one, once.
@@ -24,24 +24,24 @@ RATE_CHECK_S = 10.0
 
 
 class OnlineSpeller:
-    """Read characters from a stream of EEG and a stream of markers.
+    """A session that reads characters from a stream of EEG and a stream of markers.
 
     Parameters
     ----------
     detector : OnnxDetector
-        Or anything with ``preprocessor``, ``speller``, ``likelihood`` and ``score_epochs``.
+        Or any object with ``preprocessor``, ``speller``, ``likelihood`` and ``score_epochs``.
     ch_names : sequence of str
-        Channels of the chunks, in any order, with any others between them.
+        Channels of the chunks, in any order; others may be among them.
     rule : object or None
         Stopping rule of :mod:`p300.spelling.rules`; None reads a character when it has ended.
     gain : float or array_like, shape (n_chans,)
-        What the samples are multiplied by to be in the detector's unit.
+        Factor that converts the samples to the detector's unit.
     offset_s : float
         Seconds from a flash's marker to its light.
     language : object or None
-        Gives ``log_prior(text so far)`` over the symbols; None for all alike.
+        Has a method ``log_prior(text so far)`` over the symbols; None for a uniform prior.
     idle_prior : float
-        Probability that a character is not meant at all (:class:`p300.spelling.SymbolPosterior`).
+        Probability that no symbol is wanted (:class:`p300.spelling.SymbolPosterior`).
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ class OnlineSpeller:
     Raises
     ------
     InputError
-        If the detector has no speller, no likelihood, or a filter that needs the future, or a
-        channel of its is missing.
+        If the detector has no speller or no likelihood, aligns its epochs, or has a filter that
+        needs future samples, or if one of its channels is missing.
     """
 
     def __init__(
@@ -77,7 +77,8 @@ class OnlineSpeller:
                 )
         if getattr(detector, "alignment", None) is not None:
             raise InputError(
-                "the detector aligns its epochs, which is not done live; expected alignment=none"
+                "the detector aligns its epochs, which is not done live; expected one trained "
+                "with alignment=none"
             )
         self.detector = detector
         self.speller = detector.speller
@@ -106,12 +107,12 @@ class OnlineSpeller:
         return self._markers.stop is not None
 
     def push(self, chunk, timestamps, markers=()) -> list:
-        """Take new samples and markers, and give what follows from them.
+        """Process new samples and markers, and return the events.
 
         Parameters
         ----------
         chunk : ndarray, shape (n_chans, n_samples)
-            As the stream has it; any number of samples.
+            In the unit and channel order of the stream; any number of samples.
         timestamps : array_like, shape (n_samples,)
             In seconds, as they came.
         markers : sequence of (str, float)
@@ -121,13 +122,13 @@ class OnlineSpeller:
         Returns
         -------
         list of Scored, Decided, Ended and Noted
-            In the order in which they came about.
+            In the order in which they happened.
 
         Raises
         ------
         InputError
             If the chunk has another number of channels than the stream, or the stream's true
-            rate is not the nominal one.
+            rate differs from the nominal one.
         """
         chunk = np.asarray(chunk)
         if chunk.ndim != 2 or chunk.shape != (self._n_chans, len(timestamps)):
@@ -160,14 +161,14 @@ class OnlineSpeller:
         times, breaks = self._clock.push(timestamps)
         for k, missing in breaks:
             what = "signal missing for" if missing > 0 else "clock set back by"
-            self._note(times[k], f"{what} {abs(missing):.3f} s: the filter starts anew")
+            self._note(times[k], f"{what} {abs(missing):.3f} s: the filter restarts")
         if not self._is_rate_checked and self._clock.elapsed_s > RATE_CHECK_S:
             self._is_rate_checked = True
             measured, nominal = self._clock.measured_sfreq, self._clock.sfreq
             if abs(measured / nominal - 1) > 0.02:
                 raise InputError(
-                    f"the stream gives {measured:.1f} samples a second by its own timestamps; "
-                    f"expected {nominal:g}"
+                    f"the stream has {measured:.1f} samples per second by its own timestamps; "
+                    f"expected {nominal:g}, its nominal rate"
                 )
         self.now = float(times[-1])
         return times
@@ -192,7 +193,7 @@ class OnlineSpeller:
     # -- what comes out ----------------------------------------------------------------------
 
     def _read(self, epochs) -> None:
-        """Score epochs and gather their evidence, flash by flash."""
+        """Score epochs and use their evidence, flash by flash."""
         if len(epochs.data):
             scores = np.asarray(self.detector.score_epochs(epochs.data), np.float64)
             ratios = np.asarray(self.detector.likelihood.log_ratio(scores), np.float64)
@@ -208,7 +209,7 @@ class OnlineSpeller:
                 self._gather(flash, ratio)
         while self._stream.lost:
             flash = self._markers.pop(self._stream.lost.popleft()["number"])
-            self._note(flash.time, f"{flash} has no whole epoch: lost")
+            self._note(flash.time, f"{flash} has no complete epoch: lost")
             self._gather(flash, np.nan)
 
     def _scored(self, flash: Flash, score: float) -> Scored:
@@ -226,7 +227,7 @@ class OnlineSpeller:
         )
 
     def _gather(self, flash: Flash, ratio: float) -> None:
-        """Count a flash as done and, where its ratio is a number, believe it."""
+        """Count a flash as done and, if its ratio is finite, update the posterior."""
         character = flash.character
         if character is None:
             return
@@ -242,9 +243,9 @@ class OnlineSpeller:
         if np.isfinite(ratio):
             character.posterior.update(flash.code, ratio)
         if self.rule is not None:
-            answer = self.rule.decide(character.posterior, n_repetitions, n_repetitions > n_before)
-            if answer is not None:
-                self._decide(character, answer or None, is_early=True)
+            symbol = self.rule.decide(character.posterior, n_repetitions, n_repetitions > n_before)
+            if symbol is not None:
+                self._decide(character, symbol or None, is_early=True)
 
     def _decide(self, character: Character, symbol: str | None, *, is_early: bool) -> None:
         probability = character.posterior.best[1]
@@ -269,7 +270,7 @@ class OnlineSpeller:
         opened = self._markers.open
         while opened:
             first = opened[0]
-            # one that began in a future that will not come: the clock was set back
+            # one that begins long after now never ends: the clock was set back
             if not (is_last or first.begin > self.now + AHEAD_S):
                 waits = first.end is None or first.n_waiting
                 if waits or first.end >= before:

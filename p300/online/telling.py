@@ -1,4 +1,4 @@
-"""What a session tells the person who runs it: each character as it is read, and the sum."""
+"""The lines that a session prints: each character when it is read, and a summary."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from p300.online.events import Decided, Ended, Scored
 
 
 class Telling:
-    """Put what a session decided into words.
+    """The lines that a session prints.
 
     Parameters
     ----------
     n_codes : int
-        Flashes in a repetition.
+        Flashes per repetition.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class Telling:
         self._steps: deque[float] = deque(maxlen=500)  # seconds from flash to flash
 
     def take(self, event) -> str | None:
-        """Take an event of a session; give the line to be shown, if it is worth one."""
+        """Count an event of a session; return the line to print, or None."""
         if isinstance(event, Scored):
             if event.character is not None and event.character == self._last[0]:
                 self._steps.append(event.onset - self._last[1])
@@ -43,10 +43,10 @@ class Telling:
             self._n_used += self._decided.pop(event.character)
             self._n_shown += event.n_shown * self._n_codes
         elif isinstance(event, Decided):
-            return self._tell(event)
+            return self._line(event)
         return None
 
-    def _tell(self, event: Decided) -> str:
+    def _line(self, event: Decided) -> str:
         self._n_characters += 1
         self._n_flashes += event.n_flashes
         self._decided[event.character] = event.n_flashes
@@ -63,7 +63,7 @@ class Telling:
         )
 
     def summary(self) -> str:
-        """Sum up: the text, how long a character took, and what that saved."""
+        """Summarise the text, the repetitions per character, and the time saved."""
         if not self._n_characters:
             return "no character was read"
         mean = self._n_flashes / self._n_codes / self._n_characters

@@ -1,11 +1,11 @@
 """From a recording to epochs: filter, resample, cut, scale; offline and live the same.
 
-A library of its own: it needs numpy, SciPy, pandas for the flash table, and MNE only where an
-MNE object is handed in or bad channels are interpolated; none of the last two is imported
-before it is needed.
+This package can be used on its own. It needs NumPy, SciPy, pandas for the flash table, and MNE
+only for MNE objects and for the interpolation of bad channels. pandas and MNE are imported only
+when they are needed.
 
-:class:`Preprocessor` chains the steps; each step is also a plain function that changes nothing
-it is given.
+:class:`Preprocessor` chains the steps. Each step is also a plain function that leaves its
+arguments unchanged.
 """
 
 from p300.preprocessing.alignment import AlignmentStream, EuclideanAlignment, aligned

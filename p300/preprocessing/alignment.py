@@ -1,4 +1,4 @@
-"""Euclidean alignment: make the electrodes of different people and days alike, without labels.
+"""Euclidean alignment: reduce the difference between people and days, without labels.
 
 H. He, D. Wu, "Transfer learning for brain-computer interfaces: a Euclidean space data alignment
 approach", IEEE Trans. Biomed. Eng. 67:399-410, 2020, doi 10.1109/TBME.2019.2913914.
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class EuclideanAlignment:
-    """Whiten each flash by the mean covariance of the flashes before it.
+    """Euclidean alignment: whiten each epoch by the mean covariance of the epochs before it.
 
-    In the paper the mean is taken over all flashes of a person. Here it is taken, for each
-    subject and session, over the flashes so far, so that a new person can be spelled for at once
-    and no flash knows of a later one. It begins with a multiple of the unit matrix.
+    In the paper the mean is taken over all epochs of a person. Here it is taken, for each
+    subject and session, over the epochs so far. A new person can therefore spell at once, and no
+    epoch depends on a later one. The mean starts with a multiple of the identity matrix.
 
     Parameters
     ----------
     n_prior : int
-        How many flashes the unit matrix counts for.
+        Weight of the identity matrix in the mean, as a number of flashes.
     n_hold : int
-        Flashes for which a mean is held before the ones that came meanwhile are added.
+        Flashes after which the mean is updated; until then it is held constant.
 
     Examples
     --------
@@ -42,9 +42,9 @@ class EuclideanAlignment:
     1.0
     """
 
-    def __init__(self, n_prior: int = 24, n_hold: int = 12):
+    def __init__(self, n_prior: int = 24, n_hold: int = 12) -> None:
         if n_prior < 1 or n_hold < 1:
-            raise InputError(f"n_prior {n_prior} and n_hold {n_hold}; expected at least 1 of each")
+            raise InputError(f"got n_prior={n_prior}, n_hold={n_hold}; expected at least 1 each")
         self.n_prior, self.n_hold = n_prior, n_hold
 
     def transform(self, epochs: np.ndarray, flashes: pd.DataFrame) -> np.ndarray:
@@ -55,7 +55,7 @@ class EuclideanAlignment:
         epochs : ndarray, shape (n_flashes, n_chans, n_times)
             Preprocessed; not changed.
         flashes : DataFrame
-            Their flash table, in the order of time within each session.
+            Their flash table, in order of time within each session.
 
         Returns
         -------
@@ -71,30 +71,30 @@ class EuclideanAlignment:
         return aligned
 
     def to_dict(self) -> dict[str, int]:
-        """Give the parameters as a plain container."""
+        """Return the parameters as a plain dictionary."""
         return {"n_prior": self.n_prior, "n_hold": self.n_hold}
 
 
 class AlignmentStream:
-    """The alignment of one session, flash after flash.
+    """Alignment of one session, flash by flash.
 
     Parameters
     ----------
     alignment : EuclideanAlignment
         Its parameters.
     n_chans : int
-        Electrodes.
+        Number of electrodes.
     """
 
-    def __init__(self, alignment: EuclideanAlignment, n_chans: int):
+    def __init__(self, alignment: EuclideanAlignment, n_chans: int) -> None:
         self.alignment = alignment
         self._sum = np.zeros((n_chans, n_chans))
         self._n_seen = 0
-        self._n_held = alignment.n_hold  # so that the first flash makes the first matrix
+        self._n_held = alignment.n_hold  # so that the first flash updates the matrix
         self._matrix = np.eye(n_chans)
 
     def push(self, epochs: np.ndarray) -> np.ndarray:
-        """Align the next flashes, shape (n, n_chans, n_times)."""
+        """Align the next epochs, shape (n, n_chans, n_times)."""
         aligned = np.empty_like(epochs)
         n_hold, begin = self.alignment.n_hold, 0
         while begin < len(epochs):
@@ -109,8 +109,8 @@ class AlignmentStream:
             begin = stop
         return aligned
 
-    def _update(self, epoch) -> None:
-        """Make the whitening matrix of what was seen; the first flash sets the prior's size."""
+    def _update(self, epoch: np.ndarray) -> None:
+        """Update the whitening matrix; the first epoch sets the size of the prior."""
         n_prior, n_chans = self.alignment.n_prior, len(self._sum)
         power = np.trace(self._sum) / self._n_seen if self._n_seen else _power(epoch)
         prior = (power / n_chans or 1.0) * np.eye(n_chans)
@@ -121,12 +121,12 @@ class AlignmentStream:
 
 
 def aligned(epochs: Epochs, alignment: EuclideanAlignment | None) -> Epochs:
-    """Give epochs after an alignment, or as they are for None."""
+    """Return the epochs aligned, or unchanged if ``alignment`` is None."""
     if alignment is None:
         return epochs
     return replace(epochs, data=alignment.transform(epochs.data, epochs.flashes), unit="sd")
 
 
-def _power(epoch) -> float:
-    """Give the mean square of an epoch, summed over its electrodes."""
+def _power(epoch: np.ndarray) -> float:
+    """Compute the mean square of an epoch, summed over its electrodes."""
     return float(np.sum(np.square(epoch, dtype=np.float64)) / epoch.shape[-1])

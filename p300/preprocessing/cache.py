@@ -1,8 +1,9 @@
 """Keep preprocessed epochs on disk between runs.
 
-One file an entry: a ``.npy`` of the epochs (mapped into memory when it is used again), then one
-byte per flash (is it rejected?), then the SHA-256 of all before. Its name is the hash of what the
-epochs follow from: the samples, the flashes, the fitted preprocessor and the code.
+One file per entry: a ``.npy`` of the epochs (mapped into memory when it is used again), then one
+byte per flash (is it rejected?), then the SHA-256 of all that precedes. The file name is the hash
+of everything that the epochs depend on: the samples, the flashes, the fitted preprocessor and the
+code.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy
@@ -23,25 +25,33 @@ import scipy
 from p300.preprocessing.epochs import Epochs
 from p300.preprocessing.inputs import as_recording
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import mne
+
+    from p300.preprocessing.preprocessor import Preprocessor
+    from p300.recording import Recording
+
 #: Length of the hash at the end of a file.
 N_DIGEST = hashlib.sha256().digest_size
 
-#: Seconds after which an unfinished file is taken for that of a process that died.
+#: Age in seconds from which an unfinished file counts as left by a process that died.
 ABANDONED = 3600.0
 
 
 class EpochsCache:
-    """A folder of preprocessed epochs.
+    """Folder of preprocessed epochs.
 
-    Any number of processes may use one folder: entries are written under another name and then
-    renamed, so that nobody sees half of one. An entry that is damaged is made anew.
+    Any number of processes may use one folder. Each entry is written under another name and then
+    renamed, so that no process reads an incomplete entry. A damaged entry is computed again.
 
     Parameters
     ----------
     folder : path
-        Made when something is kept.
+        Created when the first entry is written.
     max_bytes : float
-        Size of the folder beyond which the entries that were not used for longest are deleted.
+        Largest size of the folder; beyond it, the least recently used entries are deleted.
 
     Examples
     --------
@@ -54,12 +64,18 @@ class EpochsCache:
     (1, 8, 78)
     """
 
-    def __init__(self, folder, *, max_bytes=20e9):
+    def __init__(self, folder: str | os.PathLike[str], *, max_bytes: float = 20e9) -> None:
         self.folder = Path(folder)
         self.max_bytes = max_bytes
 
-    def epochs(self, preprocessor, recording, *, on_cut=None) -> Epochs:
-        """Give the epochs of a recording, from the folder if they are there.
+    def epochs(
+        self,
+        preprocessor: Preprocessor,
+        recording: Recording | mne.io.BaseRaw | mne.BaseEpochs,
+        *,
+        on_cut: Callable[[int], object] | None = None,
+    ) -> Epochs:
+        """Return the epochs of a recording, from the folder if they are there.
 
         Parameters
         ----------
@@ -68,13 +84,14 @@ class EpochsCache:
         recording : Recording or MNE object
             As for :meth:`~p300.preprocessing.Preprocessor.transform`.
         on_cut : callable or None
-            As for :meth:`~p300.preprocessing.Preprocessor.epochs`, where they are made.
+            As for :meth:`~p300.preprocessing.Preprocessor.epochs`; called only if the epochs are
+            not in the folder.
 
         Returns
         -------
         Epochs
-            As of :meth:`~p300.preprocessing.Preprocessor.epochs`. If they come from the folder,
-            ``data`` is read from there when it is needed; changes to it never get there.
+            As from :meth:`~p300.preprocessing.Preprocessor.epochs`. If they come from the folder,
+            ``data`` is read when it is needed; changes to it are never written to the folder.
         """
         recording = as_recording(recording, is_filtered=preprocessor.is_filtering)
         path = self.path(preprocessor, recording)
@@ -85,7 +102,7 @@ class EpochsCache:
             try:
                 self._write(path, epochs)
             except OSError as error:
-                warnings.warn(f"epochs are not kept in {self.folder}: {error}", stacklevel=2)
+                warnings.warn(f"epochs are not cached in {self.folder}: {error}", stacklevel=2)
             return epochs
         data, is_rejected = kept
         return Epochs(
@@ -100,8 +117,8 @@ class EpochsCache:
             is_rejected=None if preprocessor.reject_uv is None else is_rejected,
         )
 
-    def path(self, preprocessor, recording) -> Path:
-        """Return the file of these epochs, whether it is there or not."""
+    def path(self, preprocessor: Preprocessor, recording: Recording) -> Path:
+        """Return the file of these epochs, whether it exists or not."""
         meaning = {
             "code": _code_version(),
             "state": preprocessor.get_state(),
@@ -117,13 +134,13 @@ class EpochsCache:
                 key.update(digest)
         return self.folder / f"{key.hexdigest()[:40]}.npy"
 
-    def prune(self, max_bytes=None) -> int:
-        """Delete the entries not used for longest until the rest fits.
+    def prune(self, max_bytes: float | None = None) -> int:
+        """Delete the least recently used entries until the rest fits.
 
         Parameters
         ----------
         max_bytes : float or None
-            None for the limit of this cache; 0 deletes all.
+            None for the ``max_bytes`` of this cache; 0 deletes all.
 
         Returns
         -------
@@ -132,8 +149,8 @@ class EpochsCache:
         """
         limit = self.max_bytes if max_bytes is None else max_bytes
         freed = 0
-        files = [(path, _status(path)) for path in self.folder.glob("*.npy")]
-        files = [(path, status) for path, status in files if status is not None]
+        found = [(path, _status(path)) for path in self.folder.glob("*.npy")]
+        files = [(path, status) for path, status in found if status is not None]
         size = sum(status.st_size for _, status in files)
         for path, status in sorted(files, key=lambda file: file[1].st_mtime):
             if size - freed <= limit:
@@ -141,21 +158,21 @@ class EpochsCache:
             path.unlink(missing_ok=True)
             freed += status.st_size
         for path in self.folder.glob("*.unfinished"):
-            status = _status(path)
-            if status is not None and time.time() - status.st_mtime > ABANDONED:
+            left = _status(path)
+            if left is not None and time.time() - left.st_mtime > ABANDONED:
                 path.unlink(missing_ok=True)
-                freed += status.st_size
+                freed += left.st_size
         return freed
 
-    def _write(self, path, epochs) -> None:
-        """Write an entry whole or not at all, after making room for it."""
+    def _write(self, path: Path, epochs: Epochs) -> None:
+        """Write an entry completely or not at all, after freeing space for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.prune(self.max_bytes - epochs.data.nbytes)
         rejected = epochs.is_rejected
         rejected = np.zeros(len(epochs.data), bool) if rejected is None else rejected
         unfinished = self.folder / f"{os.getpid()}-{secrets.token_hex(8)}.unfinished"
         try:
-            with open(unfinished, "xb") as file:  # mkstemp's would be closed to other people
+            with open(unfinished, "xb") as file:  # a file of mkstemp is readable by its owner only
                 np.save(file, epochs.data, allow_pickle=False)
                 file.write(rejected.tobytes())
                 file.flush()
@@ -168,15 +185,15 @@ class EpochsCache:
             raise
 
 
-def _read(path, shape):
-    """Map an entry into memory; None if there is none, or it is damaged or of another shape."""
+def _read(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Map an entry into memory; return None if it is missing, damaged or of another shape."""
     try:
         n_bytes = os.path.getsize(path) - N_DIGEST
         with open(path, "rb") as file:
             file.seek(n_bytes)
             digest = file.read()
         if _hash_file(path, n_bytes) != digest:
-            raise ValueError("the content does not fit its hash")
+            raise ValueError("the content does not match its SHA-256 hash")
         data = np.load(path, mmap_mode="c", allow_pickle=False)
         if data.shape != shape or data.dtype != np.float32:
             raise ValueError(f"{data.dtype} of shape {data.shape}, expected float32 of {shape}")
@@ -185,34 +202,34 @@ def _read(path, shape):
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        warnings.warn(f"damaged entry {path} is made anew: {error}", stacklevel=3)
+        warnings.warn(f"damaged cache entry {path} is computed again: {error}", stacklevel=3)
         return None
     return data, is_rejected
 
 
-def _hash_file(path, n_bytes) -> bytes:
-    return hashlib.sha256(np.memmap(path, np.uint8, "r", shape=n_bytes)).digest()
+def _hash_file(path: Path, n_bytes: int) -> bytes:
+    return hashlib.sha256(np.memmap(path, np.uint8, "r", shape=n_bytes).data).digest()
 
 
-def _hash_array(array) -> bytes:
-    """Hash what an array holds and how it is laid out."""
+def _hash_array(array: np.ndarray) -> bytes:
+    """Hash the values of an array and its memory layout."""
     is_transposed = array.flags.f_contiguous and not array.flags.c_contiguous
     samples = np.ascontiguousarray(array.T if is_transposed else array)
     digest = hashlib.sha256(f"{samples.dtype.str} {samples.shape} {is_transposed}".encode())
-    digest.update(samples.view(np.uint8))
+    digest.update(samples.view(np.uint8).data)
     return digest.digest()
 
 
 @lru_cache(maxsize=1)
 def _code_version() -> str:
-    """Hash this package's source and name the libraries that the numbers depend on."""
+    """Hash this package's source and the versions of NumPy and SciPy."""
     digest = hashlib.sha256(f"{np.__version__} {scipy.__version__}".encode())
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def _status(path) -> os.stat_result | None:
+def _status(path: Path) -> os.stat_result | None:
     """Return a file's size and times, or None if another process has just deleted it."""
     try:
         return path.stat()

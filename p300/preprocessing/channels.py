@@ -1,8 +1,8 @@
-"""Electrodes: which ones, against which reference, and what to do with the broken ones.
+"""Electrodes: pick channels, re-reference them, find and interpolate bad ones.
 
-Every step here is linear in space, so the :class:`~p300.preprocessing.Preprocessor` folds them
-into one matrix, ``spatial_matrix``, in this order: broken channels are interpolated from all the
-others, then the reference is subtracted, then the wanted channels are picked.
+Every step here is linear in space. The :class:`~p300.preprocessing.Preprocessor` therefore
+combines them in one matrix, ``spatial_matrix``, in this order: bad channels are interpolated from
+all the others, then the reference is subtracted, then the wanted channels are picked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from p300.preprocessing.filters import design_bandpass, filter_segment
 from p300.recording import channel_order
 
 
-def pick_channels(signal, ch_names, wanted):
+def pick_channels(
+    signal: np.ndarray, ch_names: Sequence[str], wanted: Sequence[str]
+) -> np.ndarray:
     """Pick channels by name, in the order wanted.
 
     Parameters
@@ -35,7 +37,7 @@ def pick_channels(signal, ch_names, wanted):
     Raises
     ------
     InputError
-        If a wanted channel is not there.
+        If a wanted channel is missing.
 
     Examples
     --------
@@ -46,7 +48,9 @@ def pick_channels(signal, ch_names, wanted):
     return signal[channel_order(ch_names, wanted)]
 
 
-def rereference(signal, ch_names, reference):
+def rereference(
+    signal: np.ndarray, ch_names: Sequence[str], reference: str | Sequence[str] | None
+) -> np.ndarray:
     """Subtract a reference from every channel.
 
     Parameters
@@ -56,8 +60,8 @@ def rereference(signal, ch_names, reference):
     ch_names : sequence of str
         The channels of ``signal``.
     reference : None, "average", str or sequence of str
-        None changes nothing; "average" subtracts the mean of all channels; names subtract the
-        mean of those channels.
+        None changes nothing; "average" subtracts the mean of all channels; one or more names
+        subtract the mean of those channels.
 
     Returns
     -------
@@ -66,7 +70,7 @@ def rereference(signal, ch_names, reference):
     Raises
     ------
     InputError
-        If a reference channel is not there.
+        If a reference channel is missing.
 
     Examples
     --------
@@ -77,7 +81,9 @@ def rereference(signal, ch_names, reference):
     return _reference_matrix(ch_names, reference) @ signal
 
 
-def find_bad_channels(signals, *, sfreq, flat=1e-3, noisy=5.0):
+def find_bad_channels(
+    signals: Sequence[np.ndarray], *, sfreq: float, flat: float = 1e-3, noisy: float = 5.0
+) -> np.ndarray:
     """Find channels that are flat, or far noisier or quieter than the others.
 
     The amplitude of a channel is the interquartile range of its samples above 1 Hz; it is
@@ -94,7 +100,7 @@ def find_bad_channels(signals, *, sfreq, flat=1e-3, noisy=5.0):
     flat : float
         A channel whose amplitude is below ``flat`` times the median of all channels is flat.
     noisy : float
-        Robust z-score beyond which a channel is noisy.
+        Absolute robust z-score beyond which a channel is bad.
 
     Returns
     -------
@@ -111,38 +117,38 @@ def find_bad_channels(signals, *, sfreq, flat=1e-3, noisy=5.0):
     array([2, 5])
     """
     sos = design_bandpass(1.0, None, sfreq=sfreq)
-    spreads = np.array([[_spread(s[c : c + 1], sos) for c in range(len(s))] for s in signals])
-    amplitude = np.median(spreads, axis=0)  # (n_chans,); any factor would cancel
+    iqrs = [[_interquartile_range(s[c : c + 1], sos) for c in range(len(s))] for s in signals]
+    amplitude = np.median(iqrs, axis=0)  # (n_chans,); a common factor would cancel
     is_flat = amplitude <= flat * np.median(amplitude)
     if is_flat.all():
         return is_flat
     logs = np.log(amplitude, where=~is_flat, out=np.zeros(len(amplitude)))
     q1, middle, q3 = np.percentile(logs[~is_flat], [25, 50, 75])
-    # a spread below 20 % is what good electrodes show anyway
+    # good electrodes have log amplitudes with a robust standard deviation of up to 0.2 (20 %)
     return is_flat | (np.abs(logs - middle) > noisy * max(0.7413 * (q3 - q1), 0.2))
 
 
-def interpolation_matrix(ch_names, bad_channels):
-    """Make the matrix that replaces bad channels by spherical splines of the good ones (by MNE).
+def interpolation_matrix(ch_names: Sequence[str], bad_channels: Sequence[str]) -> np.ndarray:
+    """Build the matrix that replaces bad channels by spherical splines of the good ones (by MNE).
 
     Parameters
     ----------
     ch_names : sequence of str
-        Channels. Those without a place in the 10-5 system (by name, whatever the case) stay as
-        they are.
+        Channels. Those without a position in the 10-5 system (by name, in any case) are not
+        changed.
     bad_channels : sequence of str
-        Those to replace.
+        Channels to replace.
 
     Returns
     -------
     ndarray, shape (n_chans, n_chans)
-        ``matrix @ signal`` is the repaired signal; rows of good channels are those of the
+        ``matrix @ signal`` is the interpolated signal. Rows of good channels are those of the
         identity.
 
     Raises
     ------
     InputError
-        If a bad channel is unknown or has no place, or fewer than four good ones have one.
+        If a bad channel is unknown or has no position, or fewer than four good ones have one.
     """
     import mne
 
@@ -157,15 +163,15 @@ def interpolation_matrix(ch_names, bad_channels):
     lost = [c for c in bad if c not in known]
     if lost:
         raise InputError(
-            f"bad channels {lost} have no place in the 10-5 system; expected its names"
+            f"bad channels {lost} have no position in the 10-5 system; expected 10-5 names"
         )
     n_good = len(set(known) - set(bad))
     if n_good < 4:
         raise InputError(
-            f"channels {', '.join(bad)} are bad, which leaves {n_good} with a known place; "
-            "expected at least 4 to interpolate from"
+            f"channels {', '.join(bad)} are bad, which leaves {n_good} good channels with a known "
+            "position; expected at least 4 to interpolate from"
         )
-    # interpolation is linear: what it makes of the identity is its matrix
+    # interpolation is linear: applied to the identity, it returns its matrix
     raw = mne.io.RawArray(np.eye(len(known)), mne.create_info(known, 1.0, "eeg"), verbose="error")
     raw.set_montage(montage, match_case=False, verbose="error")
     raw.info["bads"] = bad
@@ -175,7 +181,9 @@ def interpolation_matrix(ch_names, bad_channels):
     return matrix
 
 
-def interpolate_channels(signal, ch_names, bad_channels):
+def interpolate_channels(
+    signal: np.ndarray, ch_names: Sequence[str], bad_channels: Sequence[str]
+) -> np.ndarray:
     """Replace bad channels by spherical splines of the good ones; see `interpolation_matrix`.
 
     Parameters
@@ -192,8 +200,14 @@ def interpolate_channels(signal, ch_names, bad_channels):
     return interpolation_matrix(ch_names, bad_channels) @ signal
 
 
-def spatial_matrix(ch_names, *, channels=None, reference=None, bad_channels=()):
-    """Fold interpolation, re-referencing and picking into one matrix.
+def spatial_matrix(
+    ch_names: Sequence[str],
+    *,
+    channels: Sequence[str] | None = None,
+    reference: str | Sequence[str] | None = None,
+    bad_channels: Sequence[str] = (),
+) -> np.ndarray:
+    """Combine interpolation, re-referencing and picking in one matrix.
 
     Parameters
     ----------
@@ -202,8 +216,8 @@ def spatial_matrix(ch_names, *, channels=None, reference=None, bad_channels=()):
     channels : sequence of str or None
         Those wanted, in order; None for all.
     reference : None, "average", str or sequence of str
-        As in :func:`rereference`; the average runs over all recorded channels, not only the
-        wanted ones.
+        As in :func:`rereference`; "average" is the mean of all recorded channels, not only of
+        the wanted ones.
     bad_channels : sequence of str
         Channels to interpolate beforehand.
 
@@ -223,13 +237,15 @@ def spatial_matrix(ch_names, *, channels=None, reference=None, bad_channels=()):
     return matrix if channels is None else matrix[channel_order(ch_names, channels)]
 
 
-def _spread(signal, sos) -> float:
-    """Interquartile range of one filtered channel."""
+def _interquartile_range(signal: np.ndarray, sos: np.ndarray) -> float:
+    """Compute the interquartile range of one filtered channel."""
     q1, q3 = np.percentile(filter_segment(signal, sos), [25, 75])
     return q3 - q1
 
 
-def _reference_matrix(ch_names: Sequence[str], reference) -> np.ndarray:
+def _reference_matrix(
+    ch_names: Sequence[str], reference: str | Sequence[str] | None
+) -> np.ndarray:
     n_chans = len(ch_names)
     matrix = np.eye(n_chans)
     if reference is None:

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.preprocessing._engine.sampling import ON_SAMPLE, Sampling, take_epochs
+from p300.preprocessing._sampling import ON_SAMPLE, Sampling, take_epochs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import mne
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from p300.speller import Speller
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Epochs:
-    """The EEG around every flash, the flash table, and what both mean.
+    """EEG around every flash, the flash table, and what both mean.
 
     Parameters
     ----------
@@ -33,13 +37,14 @@ class Epochs:
     tmin : float
         Seconds from the flash to the first sample.
     unit : {"uV", "AD", "sd"}
-        Of the data; "sd" for scaled data without a unit.
+        Unit of ``data``; "sd" for scaled data without a unit.
     speller : Speller or None
         The screen.
     name : str
         The data set.
     is_rejected : ndarray of bool, shape (n_flashes,), or None
-        Epochs beyond ``reject_uv``; they stay in ``data``. None where nobody looked.
+        Whether each epoch exceeds ``reject_uv``; rejected epochs stay in ``data``. None if this
+        was not checked.
     """
 
     data: np.ndarray
@@ -52,7 +57,7 @@ class Epochs:
     name: str = "epochs"
     is_rejected: np.ndarray | None = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n_flashes, n_chans, n_times = self.data.shape
         return (
             f"<Epochs of {self.name}: {n_flashes} flashes, {n_chans} channels, {n_times} samples "
@@ -64,19 +69,19 @@ class Epochs:
         """Seconds from the flash, one per sample."""
         return self.tmin + np.arange(self.data.shape[2]) / self.sfreq
 
-    def to_mne(self, *, volts_per_unit=None):
-        """Hand the epochs to MNE, in volts, with the flash table as metadata.
+    def to_mne(self, *, volts_per_unit: float | None = None) -> mne.EpochsArray:
+        """Convert to MNE epochs, in volts, with the flash table as metadata.
 
         Parameters
         ----------
         volts_per_unit : float or None
-            What one unit of ``data`` is; needed where the unit is not µV.
+            Size of one unit of ``data`` in volts; needed if the unit is not µV.
 
         Returns
         -------
         mne.EpochsArray
-            Electrodes are placed by their 10-5 names. Events are "target" (2), "nontarget" (1),
-            or "flash" (3) where the label is not known.
+            Electrodes have the positions of their 10-5 names. Events are "target" (2),
+            "nontarget" (1), or "flash" (3) if the label is not known.
 
         Raises
         ------
@@ -96,14 +101,17 @@ class Epochs:
         )
 
 
-def epochs_from_mne(epochs, *, speller=None, name="mne epochs") -> Epochs:
-    """Take epochs that MNE has cut (and filtered, before cutting) as they are.
+def epochs_from_mne(
+    epochs: mne.BaseEpochs, *, speller: Speller | None = None, name: str = "mne epochs"
+) -> Epochs:
+    """Convert epochs that MNE has cut, and filtered before cutting.
 
     Parameters
     ----------
     epochs : mne.BaseEpochs
-        Its good EEG channels are taken; the flash table comes from ``metadata``, and where that
-        lacks a column from the events' names (:func:`p300.readers.mne_epochs.read_epochs`).
+        Its good EEG channels are used. The flash table comes from ``metadata``; a column that
+        is missing there comes from the event names
+        (:func:`p300.readers.mne_epochs.read_epochs`).
     speller : Speller or None
         The screen.
     name : str
@@ -119,8 +127,8 @@ def epochs_from_mne(epochs, *, speller=None, name="mne epochs") -> Epochs:
     return Epochs(**read_epochs(epochs), speller=speller, name=name)
 
 
-def epoch_length(sfreq, tmin, tmax) -> int:
-    """Count the instants ``tmin + k / sfreq`` in the half-open interval ``[tmin, tmax)``.
+def epoch_length(sfreq: float, tmin: float, tmax: float) -> int:
+    """Count the time points ``tmin + k / sfreq`` in the half-open interval ``[tmin, tmax)``.
 
     Examples
     --------
@@ -133,19 +141,28 @@ def epoch_length(sfreq, tmin, tmax) -> int:
     return n_times
 
 
-def cut_epochs(signal, onsets, *, sfreq, tmin=0.0, tmax=0.65, sfreq_out=None):
+def cut_epochs(
+    signal: np.ndarray,
+    onsets: ArrayLike,
+    *,
+    sfreq: float,
+    tmin: float = 0.0,
+    tmax: float = 0.65,
+    sfreq_out: float | None = None,
+) -> np.ndarray:
     """Cut one epoch around every flash of a segment.
 
-    The interval is half open, ``[tmin, tmax)``; its instants are ``onset + tmin + k /
+    The interval is half open, ``[tmin, tmax)``; its time points are ``onset + tmin + k /
     sfreq_out``, to within half of 1e-4 of a sample. Where they coincide with samples of the
-    signal these are picked, elsewhere it is interpolated (:mod:`p300.preprocessing.resampling`).
+    signal, these are picked; elsewhere the signal is interpolated
+    (:mod:`p300.preprocessing.resampling`).
 
     Parameters
     ----------
     signal : ndarray, shape (n_chans, n_samples)
-        Continuous in time and, if ``sfreq_out`` is lower than ``sfreq``, free of what the lower
-        rate cannot hold. Not changed.
-    onsets : ndarray, shape (n_flashes,)
+        Continuous in time and, if ``sfreq_out`` is lower than ``sfreq``, without content above
+        the Nyquist frequency of the lower rate. Not changed.
+    onsets : array_like, shape (n_flashes,)
         Seconds from the first sample of ``signal``.
     sfreq : float
         Rate of ``signal`` in Hz.
@@ -180,8 +197,8 @@ def cut_epochs(signal, onsets, *, sfreq, tmin=0.0, tmax=0.65, sfreq_out=None):
         which = np.flatnonzero(~is_inside)
         raise InputError(
             f"{len(which)} of {len(onsets)} epochs reach past an end of the segment: flashes "
-            f"{_shorten(which)} at {_shorten(onsets[which].round(3))} s with [{tmin:g}, {tmax:g})"
-            f" s; expected within its {n_samples / sfreq:.3f} s"
+            f"{_shorten(which)} at {_shorten(onsets[which].round(3))} s, epoch [{tmin:g}, "
+            f"{tmax:g}) s; expected all inside the segment of {n_samples / sfreq:.3f} s"
         )
     signal = np.asarray(signal, np.result_type(signal.dtype, np.float32))
     epochs = np.empty((len(onsets), len(signal), sampling.n_times), signal.dtype)
@@ -189,8 +206,15 @@ def cut_epochs(signal, onsets, *, sfreq, tmin=0.0, tmax=0.65, sfreq_out=None):
     return epochs
 
 
-def subtract_baseline(epochs, baseline, *, sfreq, tmin, out=None):
-    """Subtract from each flash and channel its mean over the baseline interval.
+def subtract_baseline(
+    epochs: np.ndarray,
+    baseline: Sequence[float],
+    *,
+    sfreq: float,
+    tmin: float,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Subtract from each epoch and channel its mean over the baseline interval.
 
     Parameters
     ----------
@@ -212,7 +236,7 @@ def subtract_baseline(epochs, baseline, *, sfreq, tmin, out=None):
     Raises
     ------
     InputError
-        If no sample lies in the interval, or it leaves the epoch.
+        If no sample lies in the interval, or the interval is not inside the epoch.
 
     Examples
     --------
@@ -224,7 +248,9 @@ def subtract_baseline(epochs, baseline, *, sfreq, tmin, out=None):
     return np.subtract(epochs, level, out=out)
 
 
-def baseline_samples(baseline, *, sfreq, tmin, n_times) -> slice:
+def baseline_samples(
+    baseline: Sequence[float], *, sfreq: float, tmin: float, n_times: int
+) -> slice:
     """Find the samples of an epoch that lie in a half-open interval."""
     start, stop = (int(np.ceil((t - tmin) * sfreq - 1e-6)) for t in baseline)
     if not 0 <= start < stop <= n_times:
@@ -235,13 +261,15 @@ def baseline_samples(baseline, *, sfreq, tmin, n_times) -> slice:
     return slice(start, stop)
 
 
-def clip_amplitude(epochs, clip_uv, *, out=None):
+def clip_amplitude(
+    epochs: np.ndarray, clip_uv: float, *, out: np.ndarray | None = None
+) -> np.ndarray:
     """Limit the EEG to within plus and minus ``clip_uv``.
 
     Parameters
     ----------
     epochs : ndarray
-        EEG in µV, filtered (an electrode's offset is no artefact); not changed.
+        EEG in µV, filtered (otherwise the offset of an electrode is clipped); not changed.
     clip_uv : float
         Limit in µV.
     out : ndarray or None
@@ -259,8 +287,8 @@ def clip_amplitude(epochs, clip_uv, *, out=None):
     return np.clip(epochs, -clip_uv, clip_uv, out=out)
 
 
-def find_rejected(epochs, reject_uv):
-    """Find the epochs in which some channel's peak-to-peak amplitude exceeds a limit.
+def find_rejected(epochs: np.ndarray, reject_uv: float) -> np.ndarray:
+    """Find the epochs in which any channel's peak-to-peak amplitude exceeds a limit.
 
     Parameters
     ----------
@@ -281,6 +309,5 @@ def find_rejected(epochs, reject_uv):
     return (np.ptp(epochs, axis=-1) > reject_uv).any(axis=-1)
 
 
-def _shorten(values, n=5) -> str:
-    values = [f"{v:g}" for v in values]
-    return ", ".join(values[:n]) + (", …" if len(values) > n else "")
+def _shorten(values: np.ndarray, n: int = 5) -> str:
+    return ", ".join(f"{v:g}" for v in values[:n]) + (", …" if len(values) > n else "")

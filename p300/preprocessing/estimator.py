@@ -1,4 +1,4 @@
-"""What scikit-learn asks of an estimator, without importing scikit-learn."""
+"""The interface of a scikit-learn estimator, without importing scikit-learn."""
 
 from __future__ import annotations
 
@@ -6,28 +6,35 @@ import inspect
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from sklearn.utils import Tags
+
+    from p300.preprocessing.preprocessor import Preprocessor
 
 
 class Estimator:
     """Parameters, cloning and display by scikit-learn's conventions.
 
-    A base class with one child, so that the child is about EEG only; ``BaseEstimator`` itself
-    would cost a second of import.
+    A base class of :class:`~p300.preprocessing.Preprocessor` alone, so that the latter is about
+    EEG only. Importing ``BaseEstimator`` itself would take a second.
     """
 
     @classmethod
     def _param_names(cls) -> list[str]:
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
 
-    def get_params(self, deep=True) -> dict:
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters as they were given."""
         return {name: getattr(self, name) for name in self._param_names()}
 
-    def set_params(self, **params):
-        """Set parameters by name; what was fitted stays until the next :meth:`fit`."""
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; fitted attributes stay until the next :meth:`fit`."""
         unknown = sorted(set(params) - set(self._param_names()))
         if unknown:
             raise InputError(f"unknown parameters {unknown}; expected {self._param_names()}")
@@ -35,16 +42,19 @@ class Estimator:
             setattr(self, name, value)
         return self
 
-    def set_output(self, *, transform=None):
-        """Accept scikit-learn's default output; epochs have three axes and fit no data frame."""
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Accept scikit-learn's default output only: a data frame cannot hold three axes."""
         if transform not in (None, "default"):
-            raise InputError(f'output {transform!r} cannot hold three axes; expected "default"')
+            raise InputError(
+                f"got transform={transform!r}, which cannot hold the three axes of epochs; "
+                'expected "default"'
+            )
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "ch_names_")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
@@ -54,7 +64,7 @@ class Estimator:
             input_tags=InputTags(two_d_array=False),
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         defaults = inspect.signature(type(self).__init__).parameters
         changed = [
             f"{name}={value!r}"
@@ -64,29 +74,31 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(changed)})"
 
 
-#: Samples of one epoch beyond which a rate or an interval is taken for a slip.
+#: Largest number of samples per epoch; more mean a mistake in the rate or the interval.
 MAX_TIMES = 100_000
 
-#: Above it a filter's coefficients lose all their digits.
+#: Largest filter order; above it, rounding errors make the filter coefficients useless.
 MAX_ORDER = 20
 
+#: Parameters that must be positive.
 POSITIVE = ("clip_uv", "reject_uv")
 
 
 def check_parameters(params: Mapping[str, Any]) -> None:
-    """Refuse parameters with which every epoch would be empty, endless or not a number.
+    """Validate the parameters, so that no epoch is empty, too long or not a number.
 
     Parameters
     ----------
     params : mapping
-        As :meth:`~p300.preprocessing.Preprocessor.get_params` gives them.
+        From :meth:`~p300.preprocessing.Preprocessor.get_params`.
 
     Raises
     ------
     InputError
-        If one that counts Hz, seconds or µV is no finite number, or is not positive where it
-        must be; if an epoch would have more than :data:`MAX_TIMES` samples; if the baseline is
-        no pair; if channels are named twice, or none is.
+        If a parameter in Hz, seconds or µV is not a finite number, or is not positive where it
+        must be; if an epoch has more than :data:`MAX_TIMES` samples; if the filter order is above
+        :data:`MAX_ORDER`; if the baseline is not a pair; if a channel is named twice, or no
+        channel is named.
 
     Examples
     --------
@@ -110,7 +122,7 @@ def check_parameters(params: Mapping[str, Any]) -> None:
     baseline = params.get("baseline")
     if baseline is not None:
         if not isinstance(baseline, Sequence) or isinstance(baseline, str) or len(baseline) != 2:
-            raise InputError(f"baseline {baseline!r}; expected its start and end in seconds")
+            raise InputError(f"baseline is {baseline!r}; expected (start, end) in seconds")
         for second in baseline:
             if second is not None:
                 _check_number("baseline", second)
@@ -120,18 +132,18 @@ def check_parameters(params: Mapping[str, Any]) -> None:
         twice = sorted({c for c in channels if list(channels).count(c) > 1})
         if twice or not len(channels):
             raise InputError(
-                f"channels {list(channels)}: {len(twice)} of them stand twice; expected each "
+                f"channels are {list(channels)}: {len(twice)} of them are repeated; expected each "
                 "once, at least one, or null for all"
             )
 
 
-def check_fitted(preprocessor) -> None:
-    """Refuse what was read as a fitted preprocessor and whose parts do not fit one another.
+def check_fitted(preprocessor: Preprocessor) -> None:
+    """Validate that the parts of a fitted preprocessor, read from a file, fit one another.
 
     Raises
     ------
     InputError
-        If an electrode has no name, or an array another size than the electrodes ask for.
+        If an electrode has no name, or the size of an array does not match the electrodes.
     """
     for what in ("ch_names_in_", "ch_names_"):
         check_names(what.rstrip("_"), getattr(preprocessor, what))
@@ -142,17 +154,20 @@ def check_fitted(preprocessor) -> None:
         if found is not None and found.shape != size:
             raise InputError(f"{name[:-1]} of shape {found.shape}; expected {size}")
     if preprocessor.spatial_ is None and n_in != n_chans:
-        raise InputError(f"{n_chans} electrodes of {n_in}; expected a matrix that makes them")
+        raise InputError(
+            f"got {n_chans} channels from {n_in} recorded ones without a spatial matrix; expected "
+            f"one of shape ({n_chans}, {n_in})"
+        )
 
 
 def check_names(what: str, names: Any) -> None:
-    """Refuse names of electrodes that are none."""
+    """Validate that every electrode name is a string."""
     if isinstance(names, str):
-        return  # taken letter by letter, and not found
+        return  # read letter by letter; channel_order then reports the letters as missing
     is_listed = isinstance(names, Iterable)
     wrong = [n for n in names if not isinstance(n, str)] if is_listed else [names]
     if wrong:
-        raise InputError(f"{what} holds {wrong!r}; expected names of electrodes")
+        raise InputError(f"{what} holds {wrong!r}; expected electrode names (str)")
 
 
 def _check_number(name: str, value: Any, *, is_positive: bool = False) -> None:

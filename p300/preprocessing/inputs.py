@@ -1,8 +1,9 @@
-"""What may be handed in besides a Recording: plain arrays, MNE Raw, MNE Epochs."""
+"""Inputs other than a Recording: plain arrays, MNE Raw, MNE Epochs."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,9 +11,23 @@ from p300.errors import InputError
 from p300.preprocessing.epochs import epochs_from_mne
 from p300.recording import Recording, flash_table
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def recording_from_arrays(signals, onsets, *, sfreq, ch_names=None, unit="uV", **columns):
-    """Make a Recording of plain arrays.
+    import mne
+    from numpy.typing import ArrayLike
+
+
+def recording_from_arrays(
+    signals: np.ndarray | Sequence[ArrayLike],
+    onsets: ArrayLike,
+    *,
+    sfreq: float,
+    ch_names: Sequence[str] | None = None,
+    unit: str = "uV",
+    **columns: Any,
+) -> Recording:
+    """Build a Recording from plain arrays.
 
     Parameters
     ----------
@@ -25,10 +40,10 @@ def recording_from_arrays(signals, onsets, *, sfreq, ch_names=None, unit="uV", *
     ch_names : sequence of str or None
         None for "0", "1", ….
     unit : {"uV", "mV", "V", "AD"}
-        Of the samples.
+        Unit of the samples.
     **columns
-        Further columns of the flash table (:mod:`p300.recording`): ``segment`` where there are
-        several, ``is_target``, ``code``, ``character``, ….
+        Further columns of the flash table (:mod:`p300.recording`): ``segment`` if there are
+        several segments, ``is_target``, ``code``, ``character``, ….
 
     Returns
     -------
@@ -63,16 +78,18 @@ def recording_from_arrays(signals, onsets, *, sfreq, ch_names=None, unit="uV", *
     )
 
 
-def as_recording(data, *, is_filtered=True) -> Recording:
-    """Take a Recording as it is, and make one of an MNE object.
+def as_recording(
+    data: Recording | mne.io.BaseRaw | mne.BaseEpochs, *, is_filtered: bool = True
+) -> Recording:
+    """Return a Recording unchanged, or convert an MNE object to one.
 
     Parameters
     ----------
     data : Recording, mne.io.BaseRaw or mne.BaseEpochs
-        A Raw's flashes come from its annotations (:func:`p300.readers.mne_raw.read_raw`
-        has the options). Epochs become one segment each.
+        The flashes of a Raw come from its annotations (:func:`p300.readers.mne_raw.read_raw`
+        has the options). Each epoch of an MNE Epochs object becomes a segment.
     is_filtered : bool
-        Will the segments be filtered? Then Epochs are refused: they are too short.
+        Whether the segments will be filtered. MNE Epochs are then refused: they are too short.
 
     Returns
     -------
@@ -81,7 +98,7 @@ def as_recording(data, *, is_filtered=True) -> Recording:
     Raises
     ------
     InputError
-        If ``data`` is anything else, or Epochs that would be filtered.
+        If ``data`` is anything else, or MNE Epochs that would be filtered.
     """
     if isinstance(data, Recording):
         return data
@@ -94,7 +111,7 @@ def as_recording(data, *, is_filtered=True) -> Recording:
         if is_filtered:
             span = data.times[-1] - data.times[0]
             raise InputError(
-                f"MNE epochs of {span:.2f} s cannot be filtered: a filter rings longer than that "
+                f"MNE epochs of {span:.2f} s cannot be filtered: a filter distorts more than that "
                 "at both ends of every epoch; expected a Raw, or l_freq=None and h_freq=None for "
                 "epochs that were filtered before they were cut"
             )
@@ -105,7 +122,7 @@ def as_recording(data, *, is_filtered=True) -> Recording:
     )
 
 
-def _recording_from_epochs(data) -> Recording:
+def _recording_from_epochs(data: mne.BaseEpochs) -> Recording:
     epochs = epochs_from_mne(data)
     n_flashes = len(epochs.flashes)
     flashes = epochs.flashes.assign(segment=range(n_flashes), onset=-epochs.tmin)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -31,12 +33,18 @@ from p300.preprocessing.scaling import (
     scale_channels,
     zscore_epochs,
 )
-from p300.recording import UNITS, channel_order
+from p300.recording import UNITS, Recording, channel_order
+
+if TYPE_CHECKING:
+    import mne
+    from numpy.typing import ArrayLike
 
 #: Version of :meth:`Preprocessor.get_state`; raised whenever an old state would act differently.
 STATE_VERSION = 1
 
 RESAMPLINGS = ("filter_first", "subsample_first")
+
+ENGINES = ("fast", "scipy")
 
 
 class Preprocessor(Estimator):
@@ -80,6 +88,9 @@ class Preprocessor(Estimator):
     reject_uv : float or None
         Epochs with a larger peak-to-peak amplitude are marked (``Epochs.is_rejected``) and left
         out of what :meth:`fit` learns; they are never dropped.
+    engine : {"fast", "scipy"}
+        What filters: the same Butterworth filter in blocks and float32, or SciPy's own functions
+        in float64, about ten times slower; see :mod:`p300.preprocessing.filters`.
 
     Attributes
     ----------
@@ -110,21 +121,22 @@ class Preprocessor(Estimator):
     def __init__(
         self,
         *,
-        channels=None,
-        reference=None,
-        bad_channels=None,
-        clip_uv=None,
-        l_freq=0.1,
-        h_freq=20.0,
-        order=4,
-        phase="zero",
-        resample="filter_first",
-        sfreq=120.0,
-        tmin=0.0,
-        tmax=0.65,
-        baseline=None,
-        scaling="zscore_epoch",
-        reject_uv=None,
+        channels: Sequence[str] | None = None,
+        reference: str | Sequence[str] | None = None,
+        bad_channels: str | Sequence[str] | None = None,
+        clip_uv: float | None = None,
+        l_freq: float | None = 0.1,
+        h_freq: float | None = 20.0,
+        order: int = 4,
+        phase: str = "zero",
+        resample: str = "filter_first",
+        sfreq: float = 120.0,
+        tmin: float = 0.0,
+        tmax: float = 0.65,
+        baseline: tuple[float, float] | None = None,
+        scaling: str = "zscore_epoch",
+        reject_uv: float | None = None,
+        engine: str = "fast",
     ):
         self.channels = channels
         self.reference = reference
@@ -141,8 +153,15 @@ class Preprocessor(Estimator):
         self.baseline = baseline
         self.scaling = scaling
         self.reject_uv = reject_uv
+        self.engine = engine
 
-    def fit(self, recording, y=None, *, rows=None):
+    def fit(
+        self,
+        recording: Recording | mne.io.BaseRaw | mne.BaseEpochs,
+        y: None = None,
+        *,
+        rows: ArrayLike | None = None,
+    ) -> Self:
         """Learn channels, rate, unit, bad channels and, where asked, statistics.
 
         Parameters
@@ -186,13 +205,14 @@ class Preprocessor(Estimator):
             self.spatial_ = None
         self.sfreq_in_ = recording.sfreq
         self.unit_ = recording.unit
-        self.center_ = self.spread_ = None
+        self.center_: np.ndarray | None = None
+        self.spread_: np.ndarray | None = None
         if self.scaling in ("standardize", "robust"):
             data, is_rejected = self._cut(recording, rows, scaling="none")
             self.center_, self.spread_ = channel_statistics(data[~is_rejected], self.scaling)
         return self
 
-    def transform(self, recording):
+    def transform(self, recording: Recording | mne.io.BaseRaw | mne.BaseEpochs) -> np.ndarray:
         """Cut, filter and scale the epochs of every flash.
 
         Parameters
@@ -213,8 +233,13 @@ class Preprocessor(Estimator):
         """
         return self.epochs(recording).data
 
-    def epochs(self, recording, *, on_cut=None) -> Epochs:
-        """Make the epochs together with their flash table and meaning; see :meth:`transform`.
+    def epochs(
+        self,
+        recording: Recording | mne.io.BaseRaw | mne.BaseEpochs,
+        *,
+        on_cut: Callable | None = None,
+    ) -> Epochs:
+        """Cut the epochs together with their flash table and meaning; see :meth:`transform`.
 
         ``on_cut``, where given, is called from several threads with how many more are ready.
         """
@@ -254,8 +279,15 @@ class Preprocessor(Estimator):
 
     # -- the chain ---------------------------------------------------------------------------
 
-    def _cut(self, recording, rows, *, scaling, on_cut=None):
-        """Cut the epochs of some flashes, and tell which are rejected."""
+    def _cut(
+        self,
+        recording: Recording,
+        rows: np.ndarray,
+        *,
+        scaling: str,
+        on_cut: Callable | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cut the epochs of some flashes, and find which are rejected."""
         chain = self.resolve(recording.ch_names, where=recording.name)
         finish = partial(self.finish, scaling=scaling)
         if on_cut is None:
@@ -268,7 +300,7 @@ class Preprocessor(Estimator):
 
         return cut_recording(recording, rows, chain, finish_and_tell)
 
-    def resolve(self, ch_names, *, where="recording") -> Chain:
+    def resolve(self, ch_names: Sequence[str], *, where: str = "recording") -> Chain:
         """Resolve the steps up to the cut for channels that come in some order."""
         self.check_is_fitted()
         self._check(self.sfreq_in_, self.unit_, where)
@@ -285,12 +317,13 @@ class Preprocessor(Estimator):
             sfreq_in=self.sfreq_in_,
             sfreq=float(self.sfreq),
             subsample_first=self.resample == "subsample_first",
+            engine=self.engine,
             tmin=self.tmin,
             tmax=self.tmax,
         )
 
-    def finish(self, epochs, *, scaling=None):
-        """Take the steps after the cut, in place, and tell which epochs are rejected.
+    def finish(self, epochs: np.ndarray, *, scaling: str | None = None) -> np.ndarray | bool:
+        """Apply the steps after the cut, in place, and find which epochs are rejected.
 
         Parameters
         ----------
@@ -316,18 +349,20 @@ class Preprocessor(Estimator):
         elif scaling == "center":
             center_epochs(epochs, out=epochs)
         elif scaling != "none":
-            if self.center_ is None:
+            if self.center_ is None or self.spread_ is None:
                 raise InputError(f"scaling {scaling!r} was not fitted; expected fit(recording)")
             scale_channels(epochs, self.center_, self.spread_, out=epochs)
         return is_rejected
 
     # -- checks ------------------------------------------------------------------------------
 
-    def _check(self, sfreq_in, unit, where) -> None:
-        """Refuse parameters that are wrong in themselves or for such a recording."""
+    def _check(self, sfreq_in: float, unit: str, where: str) -> None:
+        """Raise an error for parameters that are wrong in themselves or for such a recording."""
         check_parameters(self.get_params())
         check_phase(self.phase)
         check_scaling(self.scaling)
+        if self.engine not in ENGINES:
+            raise InputError(f"got engine {self.engine!r}; expected one of {list(ENGINES)}")
         if self.resample not in RESAMPLINGS:
             raise InputError(f"resample {self.resample!r}; expected one of {list(RESAMPLINGS)}")
         if self.h_freq is not None:
@@ -344,8 +379,8 @@ class Preprocessor(Estimator):
                         f"in volts for {what}={getattr(self, what)}"
                     )
 
-    def _check_fits(self, recording) -> None:
-        """Refuse a recording other than the one fitted in rate or unit; channels come later."""
+    def _check_fits(self, recording: Recording) -> None:
+        """Raise an error for another rate or unit than the fitted one; channels come later."""
         for what, have, want in (
             ("rate", recording.sfreq, self.sfreq_in_),
             ("unit", recording.unit, self.unit_),
@@ -357,13 +392,13 @@ class Preprocessor(Estimator):
                 )
 
     def check_is_fitted(self) -> None:
-        """Refuse to go on without :meth:`fit`."""
+        """Raise an error before :meth:`fit`."""
         if not hasattr(self, "ch_names_"):
             raise InputError("the preprocessor is not fitted; expected fit(recording) before")
 
     # -- state -------------------------------------------------------------------------------
 
-    def get_state(self) -> dict:
+    def get_state(self) -> dict[str, Any]:
         """Describe the fitted preprocessor in plain containers, for JSON and checkpoints.
 
         :meth:`from_state` is the way back.
@@ -383,8 +418,8 @@ class Preprocessor(Estimator):
         }
 
     @classmethod
-    def from_state(cls, state):
-        """Rebuild the fitted preprocessor that :meth:`get_state` described.
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Build the fitted preprocessor that :meth:`get_state` described.
 
         Raises
         ------
@@ -415,9 +450,10 @@ class Preprocessor(Estimator):
         return self
 
 
-def _microvolts(unit) -> float:
+def _microvolts(unit: str) -> float:
     """Return the factor that makes µV; 1 for amplifier steps."""
-    return 1.0 if UNITS[unit] is None else UNITS[unit] * 1e6
+    volts = UNITS[unit]
+    return 1.0 if volts is None else volts * 1e6
 
 
 def _plain(value):

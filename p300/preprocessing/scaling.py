@@ -1,20 +1,25 @@
-"""Bring epochs to a common size: by their own statistics, or by those of the training flashes."""
+"""Scale epochs: by their own statistics, or by those of the training epochs."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from p300.errors import InputError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 #: Ways to scale; "standardize" and "robust" must be fitted.
 SCALINGS = ("zscore_epoch", "rms_epoch", "center", "standardize", "robust", "none")
 
-#: Earlier names of three of them, which files of earlier versions hold.
+#: Old names of three scalings, found in files of earlier versions.
 RENAMED = {"flash": "zscore_epoch", "rms": "rms_epoch", "train": "standardize"}
 
 
-def zscore_epochs(epochs, *, out=None):
-    """Give each flash and electrode mean 0 and standard deviation 1 over its samples.
+def zscore_epochs(epochs: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
+    """Scale each epoch and electrode to mean 0 and standard deviation 1 over its samples.
 
     Eq. (1) of Cecotti & Graeser 2011. A constant channel becomes zero.
 
@@ -41,8 +46,8 @@ def zscore_epochs(epochs, *, out=None):
     return np.multiply(centered, factor[..., None], out=centered)
 
 
-def center_epochs(epochs, *, out=None):
-    """Subtract from each flash and electrode its mean over time.
+def center_epochs(epochs: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
+    """Subtract from each epoch and electrode its mean over time.
 
     Parameters
     ----------
@@ -63,11 +68,11 @@ def center_epochs(epochs, *, out=None):
     return np.subtract(epochs, _mean_over_time(epochs)[..., None], out=out)
 
 
-def rms_epochs(epochs, *, out=None):
-    """Subtract from each flash and electrode its mean, and divide each flash by one number.
+def rms_epochs(epochs: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
+    """Subtract from each epoch and electrode its mean, and divide each epoch by one number.
 
-    The number is the root mean square over all electrodes and samples of the flash, so that
-    electrodes keep their relative amplitudes. A constant flash becomes zero.
+    The number is the root mean square over all electrodes and samples of the epoch, so that
+    electrodes keep their relative amplitudes. A constant epoch becomes zero.
 
     Parameters
     ----------
@@ -92,25 +97,27 @@ def rms_epochs(epochs, *, out=None):
     return np.multiply(centered, factor[:, None, None], out=centered)
 
 
-def channel_statistics(epochs, scaling):
-    """Learn one centre and one spread per channel from the training flashes.
+def channel_statistics(epochs: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the centre and the scale of each channel over the training epochs.
 
     Parameters
     ----------
     epochs : ndarray, shape (n_flashes, n_chans, n_times)
-        EEG of training flashes only.
+        EEG of training epochs only.
     scaling : {"standardize", "robust"}
         Mean and standard deviation, or median and interquartile range.
 
     Returns
     -------
-    center, spread : ndarray of float64, shape (n_chans,)
-        A constant channel has spread 1.
+    center : ndarray of float64, shape (n_chans,)
+        Mean or median.
+    spread : ndarray of float64, shape (n_chans,)
+        Standard deviation or interquartile range; 1 for a constant channel.
 
     Raises
     ------
     InputError
-        If there is no flash to learn from.
+        If there is no epoch.
 
     Examples
     --------
@@ -118,7 +125,7 @@ def channel_statistics(epochs, scaling):
     (array([2.]), array([1.]))
     """
     if not len(epochs):
-        raise InputError(f"scaling {scaling!r} has no flash to learn from; expected at least one")
+        raise InputError(f"got no training epoch for scaling {scaling!r}; expected at least one")
     if scaling == "standardize":
         center = epochs.mean(axis=(0, 2), dtype=np.float64)
         power = [np.square(epochs[:, c] - center[c]).mean() for c in range(epochs.shape[1])]
@@ -130,15 +137,17 @@ def channel_statistics(epochs, scaling):
     return center, np.where(spread > 0, spread, 1.0)
 
 
-def scale_channels(epochs, center, spread, *, out=None):
-    """Apply what :func:`channel_statistics` learned.
+def scale_channels(
+    epochs: np.ndarray, center: ArrayLike, spread: ArrayLike, *, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Subtract ``center`` from each channel and divide it by ``spread``.
 
     Parameters
     ----------
     epochs : ndarray, shape (n_flashes, n_chans, n_times)
         EEG, not changed.
-    center, spread : ndarray, shape (n_chans,)
-        One of each per channel.
+    center, spread : array_like, shape (n_chans,)
+        From :func:`channel_statistics`.
     out : ndarray or None
         Where to write; may be ``epochs`` itself.
 
@@ -156,27 +165,27 @@ def scale_channels(epochs, center, spread, *, out=None):
     return np.divide(centered, spread, out=centered)
 
 
-def _mean_over_time(epochs) -> np.ndarray:
-    """Average over the last axis, as a product several times faster than ``mean``."""
+def _mean_over_time(epochs: np.ndarray) -> np.ndarray:
+    """Average over the last axis by a matrix product, several times faster than ``mean``."""
     n_times = epochs.shape[-1]
     return epochs @ np.full(n_times, 1 / n_times, np.result_type(epochs.dtype, np.float32))
 
 
-def _center(epochs, out) -> tuple[np.ndarray, np.ndarray]:
-    """Subtract the mean over time; also give the power that rounding it may have left."""
+def _center(epochs: np.ndarray, out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Subtract the mean over time; also return an upper limit of the power of rounding errors."""
     mean = _mean_over_time(epochs)
     centered = np.subtract(epochs, mean[..., None], out=out)
     return centered, np.square(8 * np.finfo(centered.dtype).eps * mean)
 
 
-def _inverse_root(power, rounding) -> np.ndarray:
-    """Give one over the root of the power, or 0 where it is rounding alone."""
+def _inverse_root(power: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Return ``1 / sqrt(power)``, or 0 where the power is only rounding error."""
     return np.where(power > rounding, 1 / np.sqrt(np.where(power > 0, power, 1)), 0)
 
 
-def check_scaling(scaling) -> None:
+def check_scaling(scaling: str) -> None:
     """Validate the name of a scaling."""
     if scaling in RENAMED:
         raise InputError(f"got scaling {scaling!r}; it is now called {RENAMED[scaling]!r}")
     if scaling not in SCALINGS:
-        raise InputError(f"scaling {scaling!r}; expected one of {list(SCALINGS)}")
+        raise InputError(f"got scaling {scaling!r}; expected one of {list(SCALINGS)}")

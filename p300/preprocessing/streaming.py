@@ -1,36 +1,41 @@
-"""The same epochs from a live stream: chunks in, completed epochs out."""
+"""Preprocess a live stream: chunks of EEG in, completed epochs out."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.errors import InputError
 from p300.preprocessing._engine.memory import Tape
-from p300.preprocessing._engine.sampling import ON_SAMPLE, take_epochs
 from p300.preprocessing._engine.stream_filter import StreamFilter
+from p300.preprocessing._sampling import ON_SAMPLE, take_epochs
 from p300.preprocessing.epochs import Epochs
 from p300.preprocessing.resampling import rational_ratio
 from p300.recording import flash_table
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Iterable, Sequence
 
-#: Seconds from one comparison of clock and sample count to the next; in between, the nominal
-#: rate holds.
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from p300.preprocessing.preprocessor import Preprocessor
+
+#: Seconds between two comparisons of the clock and the sample count. Between them, positions are
+#: interpolated linearly; after the latest one, the nominal rate holds.
 ANCHOR = 0.25
 
 
 class StreamingPreprocessor:
-    """Cut epochs from a stream of EEG as soon as they are complete.
+    """Preprocessor of a live stream, which returns each epoch as soon as it is complete.
 
-    Gives what a fitted causal :class:`~p300.preprocessing.Preprocessor` gives for the whole
-    recording, to 1e-4 of a deviation, however the stream is chopped into chunks. Memory stays
-    bounded.
+    The epochs are those that a fitted causal :class:`~p300.preprocessing.Preprocessor` computes
+    from the whole recording, to within 1e-4 of a standard deviation, for any division of the
+    stream into chunks. Memory stays bounded.
 
     Parameters
     ----------
@@ -39,18 +44,18 @@ class StreamingPreprocessor:
     ch_names : sequence of str or None
         Channels of the chunks, in order; None for ``preprocessor.ch_names_in_``.
     history_s : float
-        How many seconds after the end of its epoch a flash may still be announced.
+        Seconds after the end of its epoch until which a flash may still be announced.
     max_gap_s : float or None
-        Time between two samples beyond which the stream counts as interrupted; None for one and
-        a half samples. A gap, or time that runs backwards, ends a segment: the filter starts
-        anew, and epochs that it cuts through are lost.
+        Time between two samples beyond which the stream counts as interrupted; None for 1.5
+        sampling intervals. A gap, or time that runs backwards, ends a segment: the filter is
+        reset, and epochs across the gap are lost.
 
     Attributes
     ----------
     n_segments : int
-        Segments that have begun.
+        Number of segments so far.
     lost : deque of dict
-        The latest 1000 flashes whose epochs were cut by a gap or announced too late.
+        The latest 1000 flashes whose epoch contains a gap, or that were announced too late.
 
     Examples
     --------
@@ -65,11 +70,18 @@ class StreamingPreprocessor:
     (1, 8, 78)
     """
 
-    def __init__(self, preprocessor, *, ch_names=None, history_s=5.0, max_gap_s=None):
+    def __init__(
+        self,
+        preprocessor: Preprocessor,
+        *,
+        ch_names: Sequence[str] | None = None,
+        history_s: float = 5.0,
+        max_gap_s: float | None = None,
+    ) -> None:
         if preprocessor.phase != "causal":
             raise InputError(
-                f"streaming with phase {preprocessor.phase!r} would need the future; expected "
-                'a preprocessor fitted with phase="causal"'
+                f"got phase {preprocessor.phase!r}, which needs future samples; expected a "
+                'preprocessor fitted with phase="causal"'
             )
         preprocessor.check_is_fitted()
         self.preprocessor = preprocessor
@@ -78,8 +90,9 @@ class StreamingPreprocessor:
         self._chain = chain = preprocessor.resolve(names, where="stream")
         if chain.subsample_first and rational_ratio(chain.sfreq, chain.sfreq_in).numerator != 1:
             raise InputError(
-                f'resample "subsample_first" from {chain.sfreq_in:g} to {chain.sfreq:g} Hz needs '
-                'the future; expected a whole ratio, or "filter_first"'
+                f'got resample="subsample_first" from {chain.sfreq_in:g} to {chain.sfreq:g} Hz, '
+                "which needs future samples; expected a whole ratio, or "
+                'resample="filter_first"'
             )
         self._filter = StreamFilter(chain)
         reach = np.ptp(chain.sampling.span(0.0)) + 2 * chain.sampling.half_width
@@ -92,19 +105,24 @@ class StreamingPreprocessor:
         self._nothing = self._epochs([], [])
         self.lost: deque[dict] = deque(maxlen=1000)
         self.n_segments = 0
-        self._end = None  # time of the newest sample
-        self._anchors: deque[tuple[float, float]] = deque()  # (time, sample) now and then
+        self._end: float | None = None  # time of the newest sample
+        self._anchors: deque[tuple[float, float]] = deque()  # (time, sample) every ANCHOR s
 
-    def push(self, chunk, timestamps, flashes=None) -> Epochs:
-        """Take new samples and flashes, and give the epochs that have become complete.
+    def push(
+        self,
+        chunk: ArrayLike,
+        timestamps: ArrayLike,
+        flashes: pd.DataFrame | Sequence[float] | np.ndarray | None = None,
+    ) -> Epochs:
+        """Add new samples and flashes, and return the epochs that are now complete.
 
         Parameters
         ----------
         chunk : ndarray, shape (n_chans, n_samples)
-            EEG in the unit that the preprocessor was fitted with; any number of samples. What
-            ``pylsl`` gives is its transpose, and quickest to take.
+            EEG in the unit that the preprocessor was fitted with; any number of samples. Pass the
+            transpose of the array from ``pylsl``: this memory layout is the fastest.
         timestamps : array_like, shape (n_samples,)
-            Of the samples, in seconds of any clock, smoothed (as ``pylsl`` does).
+            Times of the samples, in seconds of any clock, smoothed (as ``pylsl`` does).
         flashes : DataFrame, sequence of float, or None
             A flash table, or onsets alone, in seconds of the same clock; they may come before or
             after their samples.
@@ -112,23 +130,23 @@ class StreamingPreprocessor:
         Returns
         -------
         Epochs
-            Often none, in the order of time. The flash table's rows are as they came.
+            Often without any epoch; in order of time. The rows of the flash table are unchanged.
 
         Raises
         ------
         InputError
-            If the chunk has another number of channels, of timestamps, or non-finite samples;
-            nothing of it is taken then.
+            If the number of channels or timestamps is wrong, or a sample, timestamp or onset is
+            not finite; nothing of the chunk is used then.
         """
         chunk, timestamps = np.asarray(chunk), np.asarray(timestamps, np.float64)
         n = chunk.shape[1] if chunk.ndim == 2 else -1
         if len(chunk) != self._n_chans_in or timestamps.shape != (n,):
             raise InputError(
                 f"chunk of shape {chunk.shape} with {timestamps.size} timestamps; expected "
-                f"({self._n_chans_in} channels, n_samples) and as many timestamps"
+                f"({self._n_chans_in} channels, n_samples) and one timestamp per sample"
             )
         if chunk.dtype.kind not in "fiu":
-            raise InputError(f"chunk with samples of type {chunk.dtype}; expected numbers")
+            raise InputError(f"chunk has samples of type {chunk.dtype}; expected real numbers")
         if not np.isfinite(timestamps).all():
             raise InputError(
                 f"{(~np.isfinite(timestamps)).sum()} timestamps are not finite; expected seconds"
@@ -140,7 +158,7 @@ class StreamingPreprocessor:
             )
         done: list = []
         if n and self._end is not None and timestamps[0] < self._end:
-            # the clock was set back: these flashes go by the new one, none by the old one comes
+            # the clock was set back: the new flashes use the new time, so pending ones are lost
             done = self._end_segment()
             self._lose(self._pending)
             self._pending = []
@@ -159,18 +177,18 @@ class StreamingPreprocessor:
         return self._epochs(*zip(*done, strict=True)) if done else self._nothing
 
     def finish(self) -> Epochs:
-        """End the segment, and give the epochs that only waited for a few samples more."""
+        """End the segment, and return the epochs that waited only for the margin of the sinc."""
         done = self._end_segment()
         return self._epochs(*zip(*done, strict=True)) if done else self._nothing
 
     # -- time --------------------------------------------------------------------------------
 
-    def _is_gap(self, time) -> bool:
-        # "not … <=": a time that is no number is a gap too
+    def _is_gap(self, time: float) -> bool:
+        # "not … <=", so that a NaN counts as a gap too
         return self._end is None or not time - self._end <= self._max_gap_s
 
-    def _find_gaps(self, timestamps) -> list[int]:
-        """Cut a chunk where the stream was interrupted."""
+    def _find_gaps(self, timestamps: np.ndarray) -> list[int]:
+        """Find where the stream was interrupted; return the bounds of the parts of a chunk."""
         n = len(timestamps)
         expected = (n - 1) / self._chain.sfreq_in
         if abs(timestamps[-1] - timestamps[0] - expected) < 0.5 / self._chain.sfreq_in:
@@ -179,8 +197,8 @@ class StreamingPreprocessor:
         gaps = np.flatnonzero((steps > self._max_gap_s) | (steps < 0)) + 1
         return [0, *gaps.tolist(), n]
 
-    def _note_time(self, time) -> None:
-        """Remember when the next sample was taken, once in ANCHOR seconds."""
+    def _note_time(self, time: float) -> None:
+        """Store the time of the next sample, once every ANCHOR seconds."""
         sample = self._filter.n_samples
         if not sample:
             self.n_segments += 1
@@ -189,7 +207,7 @@ class StreamingPreprocessor:
         self._anchors.append((time, sample))
 
     def _end_segment(self) -> list:
-        """Take what can still be had of a segment, and forget it: a new one may begin."""
+        """Cut the last epochs of a segment, then clear its samples: a new segment may begin."""
         done = self._take(is_end=True)
         self._filter.restart()
         self._tape.clear()
@@ -198,7 +216,7 @@ class StreamingPreprocessor:
         return done
 
     def _forget(self) -> None:
-        """Drop what is older than any flash that may still be announced."""
+        """Drop samples that no flash announced from now on can need."""
         self._tape.forget(self._tape.stop - self._n_kept)
         oldest = self._tape.start * self._filter.skip
         while len(self._anchors) > 2 and self._anchors[1][1] < oldest:
@@ -206,20 +224,26 @@ class StreamingPreprocessor:
 
     # -- flashes -----------------------------------------------------------------------------
 
-    def _announce(self, flashes) -> None:
+    def _announce(self, flashes: Any) -> None:
         if not hasattr(flashes, "columns"):
             onsets = np.asarray(flashes, np.float64)
             flashes = self._blank.iloc[np.zeros(len(onsets), int)].assign(onset=onsets)
         if "onset" not in flashes.columns:
-            raise InputError(f"flashes have no column onset, only {list(flashes.columns)}")
+            raise InputError(
+                f"flashes have no column onset, only {list(flashes.columns)}; expected onset in "
+                "seconds"
+            )
         onsets = flashes["onset"].to_numpy(np.float64)
         if not np.isfinite(onsets).all():
-            raise InputError(f"{(~np.isfinite(onsets)).sum()} flashes have no onset; expected all")
+            raise InputError(
+                f"{(~np.isfinite(onsets)).sum()} of {len(onsets)} flashes have no finite onset; "
+                "expected seconds"
+            )
         self._pending += [(t, flashes.iloc[i : i + 1]) for i, t in enumerate(onsets.tolist())]
         self._pending.sort(key=itemgetter(0))
 
-    def _take(self, *, is_end=False) -> list:
-        """Take the pending flashes whose epochs are complete; at an end, all that have begun."""
+    def _take(self, *, is_end: bool = False) -> list:
+        """Cut the epochs of pending flashes: the complete ones, or at the end all that began."""
         if self._end is None:
             return []
         half = 0.5 / self._chain.sfreq_in
@@ -236,7 +260,7 @@ class StreamingPreprocessor:
             position += beyond * self._chain.sfreq_in
             start = position / self._filter.skip + self._chain.tmin * self._chain.rate
             data = self._cut(start, is_end)
-            if data is None:  # waits for samples, and those after it with it
+            if data is None:  # it waits for samples, and so do all later flashes
                 self._pending = ready[k:] + self._pending
                 break
             if len(data):
@@ -245,11 +269,11 @@ class StreamingPreprocessor:
                 self._lose([(onset, row)])
         return done
 
-    def _lose(self, flashes) -> None:
+    def _lose(self, flashes: Iterable[tuple[float, pd.DataFrame]]) -> None:
         self.lost.extend(row.iloc[0].to_dict() for _, row in flashes)
 
-    def _cut(self, start, is_end):
-        """Cut one epoch; None if it must wait, an empty array if it is lost."""
+    def _cut(self, start: float, is_end: bool) -> np.ndarray | None:
+        """Cut one epoch; return None if it must wait, or an empty array if it is lost."""
         tape, sampling = self._tape, self._chain.sampling
         begin, stop = (int(v) for v in sampling.span(start))
         last = start + (sampling.n_times - 1) * float(sampling.step)
@@ -265,12 +289,12 @@ class StreamingPreprocessor:
         take_epochs(tape.signal, np.array([start - tape.start]), sampling, epoch)
         return epoch
 
-    def _epochs(self, data, rows) -> Epochs:
+    def _epochs(self, cut: Sequence[np.ndarray], rows: Sequence[pd.DataFrame]) -> Epochs:
         import pandas as pd
 
         fitted = self.preprocessor
         n_chans, n_times = len(fitted.ch_names_), fitted.n_times
-        data = np.concatenate([np.empty((0, n_chans, n_times), np.float32), *data])
+        data = np.concatenate([np.empty((0, n_chans, n_times), np.float32), *cut])
         is_rejected = fitted.finish(data)
         return Epochs(
             data=data,
@@ -280,5 +304,5 @@ class StreamingPreprocessor:
             tmin=float(fitted.tmin),
             unit=fitted.unit_out,
             name="stream",
-            is_rejected=None if fitted.reject_uv is None else is_rejected,
+            is_rejected=is_rejected if isinstance(is_rejected, np.ndarray) else None,
         )

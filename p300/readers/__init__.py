@@ -1,4 +1,4 @@
-"""Readers: one file a format, each with ``read(...) -> Recording``.
+"""Readers: one module per format, each with ``read(...) -> Recording``.
 
 :mod:`~p300.readers.bci3_ii`, :mod:`~p300.readers.bci2_iib`, :mod:`~p300.readers.bnci` and
 :mod:`~p300.readers.muse` read published data sets from a folder; :mod:`~p300.readers.moabb`
@@ -7,13 +7,14 @@ what MNE can read.
 """
 
 import importlib
+from types import ModuleType
 
 _MODULES = ("bci2_iib", "bci3_ii", "bnci", "mne_epochs", "mne_raw", "moabb", "muse")
 
 __all__ = list(_MODULES)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> ModuleType:
     """Import a reader when it is first used."""
     if name not in _MODULES:
         raise AttributeError(f"module 'p300.readers' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Files of a data set: where they must be, and MATLAB variables read from them safely."""
+"""Files of a data set: check that they exist, and read MATLAB variables safely."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from p300.terminal import step
 
 
 def require_file(path: Path, source: str) -> Path:
-    """Return the path if a file stands there.
+    """Return the path if the file exists.
 
     Parameters
     ----------
     path : Path
-        The file wanted.
+        The file.
     source : str
-        Where the data set can be had, for the message.
+        Where to get the data set, for the message.
 
     Raises
     ------
     InputError
-        If the folder or the file is missing; the message says what the folder holds.
+        If the folder or the file is missing; the message lists what the folder contains.
     """
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent}. {source}")
@@ -40,7 +40,7 @@ def require_file(path: Path, source: str) -> Path:
 
 
 def listed(names: Sequence[str], n_most: int = 12) -> str:
-    r"""Write names from a file on one line, whatever characters are in them.
+    r"""Format names from a file on one line; unprintable characters become "?".
 
     Examples
     --------
@@ -53,24 +53,25 @@ def listed(names: Sequence[str], n_most: int = 12) -> str:
 
 
 def require_numbers(path: Path, name: str, values: np.ndarray, *, finite: bool = False) -> None:
-    """Refuse what is no array of real numbers, or where ``finite`` has some that are not.
+    """Raise an error unless an array holds real numbers, all finite if ``finite``.
 
     Raises
     ------
     InputError
-        With the type found, or how many values are NaN or infinite.
+        The message has the type found, or how many values are NaN or infinite.
     """
     if values.dtype.kind not in "fiub":
         raise InputError(f"{path.name}: {name} has type {values.dtype}; expected numbers.")
     n_wrong = int((~np.isfinite(values)).sum()) if finite else 0
     if n_wrong:
         raise InputError(
-            f"{path.name}: {name} has {n_wrong} values that are NaN or infinite; expected numbers."
+            f"{path.name}: {name} has {n_wrong} values that are NaN or infinite; expected "
+            "finite numbers."
         )
 
 
 def to_single(values: np.ndarray) -> np.ndarray:
-    """Copy into single precision, C order; what it cannot hold becomes infinite.
+    """Convert to a float32 copy in C order; values that are too large become infinite.
 
     Examples
     --------
@@ -82,14 +83,14 @@ def to_single(values: np.ndarray) -> np.ndarray:
 
 
 class _CountedFile(io.BufferedReader):
-    """A file that tells how many more bytes were read from it."""
+    """A file that reports how many bytes each read returned."""
 
-    def __init__(self, path: Path, tell: Callable[[int], None]):
+    def __init__(self, path: Path, on_read: Callable[[int], None]):
         super().__init__(io.FileIO(path))
-        self.on_read = tell
+        self.on_read = on_read
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read, and tell it."""
+        """Read bytes and report how many."""
         content = super().read(size)
         self.on_read(len(content))
         return content
@@ -105,8 +106,7 @@ def load_variables(
     path : Path
         The file.
     required, optional : sequence of str
-        Variables to read; others in the file are left alone. Of the optional ones, those that
-        are there.
+        Variables to read; others in the file are not read. Optional ones may be missing.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def load_variables(
     """
     from scipy.io import loadmat, whosmat
 
-    # names given to loadmat also keep it from reading what nobody asked for
+    # loadmat reads only these names
     names = [*required, *optional]
     check_claims(path, names)
     try:
@@ -131,8 +131,8 @@ def load_variables(
         there = [name for name, _, _ in whosmat(path, appendmat=False)] if missing else []
     except MemoryError:
         raise InputError(
-            f"{path} ({path.stat().st_size} bytes) needs more memory than there is; expected "
-            "that its variables fit."
+            f"{path} ({path.stat().st_size} bytes) needs more memory than is available; "
+            "expected that its variables fit into memory."
         ) from None
     except Exception as error:  # SciPy raises a dozen kinds for a damaged file
         raise InputError(

@@ -1,4 +1,4 @@
-"""From code channels to the columns of a flash table: what every speller file needs."""
+"""Functions that convert code channels to columns of a flash table."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from p300.errors import InputError
 from p300.speller import Speller
 
-#: Larger ones are no codes but noise: no trigger has more than 16 bits.
+#: Largest flash code: no trigger has more than 16 bits, so larger values are noise.
 MAX_CODE = 65_535
 
 
 def find_onsets(code: np.ndarray, flashing: np.ndarray | None = None) -> np.ndarray:
     """Find the samples at which a flash begins.
 
-    A flash begins where the code is not 0 and differs from the sample before, and at the very
-    first sample if a code stands there already: a rising edge cannot be seen there.
+    A flash begins where the code is not 0 and differs from the sample before. It also begins at
+    the first sample if the code there is not 0, because no rising edge is visible there.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def find_onsets(code: np.ndarray, flashing: np.ndarray | None = None) -> np.ndar
 
 
 def seconds(samples: np.ndarray, sfreq: float, where: str) -> np.ndarray:
-    """Turn sample numbers into seconds.
+    """Convert sample numbers to seconds.
 
     Raises
     ------
@@ -54,12 +54,12 @@ def seconds(samples: np.ndarray, sfreq: float, where: str) -> np.ndarray:
     [0.0, 0.175]
     """
     if not (np.isfinite(sfreq) and sfreq > 0):
-        raise InputError(f"{where}: sampling rate {sfreq:g} Hz; expected more than 0")
+        raise InputError(f"{where}: got sfreq={sfreq:g} Hz; expected more than 0")
     return samples / sfreq
 
 
 def number_characters(onsets: np.ndarray) -> np.ndarray:
-    """Count the characters of a run, from 1: a long pause stands between two of them.
+    """Count the characters of a run, from 1; a long pause separates two of them.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def number_characters(onsets: np.ndarray) -> np.ndarray:
 
 
 def number_repetitions(codes: np.ndarray, characters: np.ndarray) -> np.ndarray:
-    """Count how often each flash's code was lit before in its character, from 0.
+    """Count the earlier flashes of each flash's code in its character, from 0.
 
     Parameters
     ----------
@@ -107,14 +107,14 @@ def number_repetitions(codes: np.ndarray, characters: np.ndarray) -> np.ndarray:
 def label_flashes(
     codes: np.ndarray, characters: np.ndarray, text: Sequence[str], speller: Speller, where: str
 ) -> np.ndarray:
-    """Tell the target flashes of a known text: those that light the wanted symbol.
+    """Find the target flashes of a known text: those that light the wanted symbol.
 
     Parameters
     ----------
     codes, characters : ndarray, shape (n_flashes,)
         Characters are numbered from 1.
     text : sequence of str
-        The wanted symbols, one a character.
+        The wanted symbols, one per character.
     speller : Speller
         The screen.
     where : str
@@ -138,8 +138,8 @@ def label_flashes(
     n_characters = int(characters.max(initial=0))
     if len(text) != n_characters:
         raise InputError(
-            f"{where}: a text of {len(text)} symbols is given for {n_characters} recorded "
-            "characters; expected one symbol each."
+            f"{where}: got a text of {len(text)} symbols for {n_characters} recorded characters; "
+            "expected one symbol per character."
         )
     wanted = {(k, code) for k, s in enumerate(text, start=1) for code in speller.codes_of(s)}
     return np.array(
@@ -153,7 +153,7 @@ def whole_codes(code: np.ndarray, where: str) -> np.ndarray:
     Raises
     ------
     InputError
-        If some values are no whole numbers of at least 0.
+        If some values are not whole numbers from 0 to :data:`MAX_CODE`.
     """
     wrong = ~((code >= 0) & (code <= MAX_CODE) & (code == np.round(code)))
     if wrong.any():

@@ -1,8 +1,8 @@
-"""What a MATLAB file claims to hold, checked before anything is allocated for it.
+"""Checks of what a MATLAB file claims to contain, before memory is allocated for it.
 
-SciPy believes a file: it allocates what a header claims and calls itself for every cell within a
-cell, so that a few bytes ask for terabytes and a few thousand cells overflow the stack, which
-ends Python without an error.
+SciPy trusts a file. It allocates the size that a header claims, so a few bytes can ask for
+terabytes. It calls itself for every cell within a cell, so a few thousand nested cells overflow
+the stack, which ends Python without an error.
 
 Source: MathWorks, MAT-File Format, versions 5 to 7.2: tags, data elements, array subelements.
 """
@@ -17,53 +17,53 @@ from typing import BinaryIO
 
 from p300.errors import InputError
 
-#: Bytes of one array, beyond which MATLAB itself does not write these versions.
+#: Largest array in bytes that MATLAB itself writes in these versions.
 MAX_BYTES = 2**31
 
-#: Cells within cells, and arrays of one variable all told, that a recording could need.
+#: Most levels of nested cells, and most arrays in one variable, that a recording could need.
 MAX_DEPTH, MAX_ARRAYS = 8, 100_000
 
-#: Most that zlib makes of one byte.
+#: Largest number of bytes that zlib unpacks from one byte.
 MAX_RATIO = 1032
 
-#: Enough of a variable to know its kind, size and name.
+#: Bytes at the start of a variable that contain its kind, size and name.
 N_HEAD = 512
 
 MATRIX, COMPRESSED = 14, 15
 CELL, STRUCT = 1, 2
 
-#: Bytes of one value in memory by the format's number of its class: letters and numbers.
+#: Bytes per value in memory, by the format's class number: letters and numbers.
 ITEM_BYTES = {4: 4, 6: 8, 7: 4, 8: 1, 9: 1, 10: 2, 11: 2, 12: 4, 13: 4, 14: 8, 15: 8}
 
-#: Bytes of one value in the file by the format's number of its type; SciPy trusts that number.
+#: Bytes per value in the file, by the format's type number; SciPy trusts that number.
 STORED_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 1, 18: 1}
 
 LETTERS, COMPLEX = 4, 0x800
 
-#: Kinds that hold programs, or what MATLAB alone can read.
+#: Classes that hold programs, or data that only MATLAB can read.
 KINDS = {3: "an object", 5: "a sparse matrix", 16: "a function handle", 17: "an opaque object"}
 
 
 class _Claim(Exception):
-    """A claim that cannot be believed, as the end of a sentence."""
+    """A claim that cannot be true; its text is the end of a sentence."""
 
 
 def check_claims(path: Path, names: Sequence[str]) -> None:
-    """Refuse a MATLAB file that claims what it cannot hold; nothing large is read or allocated.
+    """Check that a MATLAB file can contain what it claims; nothing large is read or allocated.
 
     Parameters
     ----------
     path : Path
         A file of version 5 to 7.2.
     names : sequence of str
-        The variables that will be read; others are passed over.
+        The variables that will be read; others are skipped.
 
     Raises
     ------
     InputError
         If the file is of another version or shorter than its parts claim, or a variable claims
         more values than its bytes can hold, more than :data:`MAX_BYTES`, cells nested deeper
-        than :data:`MAX_DEPTH`, or is no plain data.
+        than :data:`MAX_DEPTH`, or is not plain data.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -75,7 +75,7 @@ def check_claims(path: Path, names: Sequence[str]) -> None:
                 f"{path} is a MATLAB 7.3 (HDF5) file; expected version 5 to 7.2: save it again "
                 "in MATLAB with save(..., '-v7')."
             )
-        if version != 1:
+        if order is None or version != 1:
             raise InputError(
                 f"{path} ({size} bytes) is no MATLAB file of version 5 to 7.2: its first 128 "
                 "bytes say another version, or it is truncated or damaged."
@@ -98,8 +98,10 @@ def check_claims(path: Path, names: Sequence[str]) -> None:
             at += n_bytes
 
 
-def _check_variable(file: BinaryIO, kind: int, n_bytes: int, order: str, names) -> None:
-    """Check one variable, of which no more than its head is read if it holds numbers."""
+def _check_variable(
+    file: BinaryIO, kind: int, n_bytes: int, order: str, names: Sequence[str]
+) -> None:
+    """Check one variable; if it holds numbers, only its head is read."""
     if kind == COMPRESSED:
         unpack = zlib.decompressobj()
         head = unpack.decompress(file.read(min(n_bytes, N_HEAD)), N_HEAD)
@@ -110,12 +112,12 @@ def _check_variable(file: BinaryIO, kind: int, n_bytes: int, order: str, names) 
         unpack, claimed, start = None, n_bytes, 0
         head = file.read(min(n_bytes, N_HEAD))
     if kind != MATRIX:
-        raise _Claim(f"is of the kind {kind}, expected {MATRIX}, an array")
+        raise _Claim(f"is of kind {kind}; expected {MATRIX}, an array")
     number, _, name, _ = _array_head(head, start, order)
     if name not in names:
         return
     if claimed > MAX_BYTES:
-        raise _Claim(f"claims {claimed} bytes, expected at most {MAX_BYTES}")
+        raise _Claim(f"claims {claimed} bytes; expected at most {MAX_BYTES}")
     content = memoryview(head)
     if number in (CELL, STRUCT):
         rest = file.read(n_bytes - min(n_bytes, N_HEAD))
@@ -127,11 +129,11 @@ def _check_variable(file: BinaryIO, kind: int, n_bytes: int, order: str, names) 
         if n >= MAX_ARRAYS:
             raise _Claim(f"{name} holds more than {MAX_ARRAYS} arrays")
         if found in KINDS:
-            raise _Claim(f"{name} holds {KINDS[found]}, expected numbers or letters")
+            raise _Claim(f"{name} holds {KINDS[found]}; expected numbers or letters")
 
 
 def _arrays(content: memoryview, at: int, n_bytes: int, order: str, depth: int = 0) -> Iterator:
-    """Check an array and those within it, and give the class of each."""
+    """Check an array and those within it, and yield the class of each."""
     number, sizes, _, after = _array_head(content, at, order)
     yield number
     if number in KINDS:
@@ -174,12 +176,12 @@ def _arrays(content: memoryview, at: int, n_bytes: int, order: str, depth: int =
 
 
 def _array_head(content, at: int, order: str) -> tuple[int, tuple[int, ...], str, int]:
-    """Read an array's class, its size and name, and where its content begins."""
+    """Read an array's class, size and name, and the byte at which its content begins."""
     (flags,) = struct.unpack_from(f"{order}I", content, at + 8)
     at += 16
     if flags & COMPLEX:
-        raise _Claim("holds complex numbers, expected EEG")
-    if flags & 0xFF == 17:  # opaque: strings only, which tell no size
+        raise _Claim("holds complex numbers; expected real numbers")
+    if flags & 0xFF == 17:  # opaque: has strings only, no size
         return 17, (), _text(content, at, order)[0], at
     _, n_bytes, start = _tag(content, at, order)
     if not 8 <= n_bytes <= 4 * 32:
@@ -199,13 +201,13 @@ def _text(content, at: int, order: str) -> tuple[str, int]:
 
 
 def _tag(content, at: int, order: str) -> tuple[int, int, int]:
-    """Read a tag: the kind of what follows, its bytes, and how far after the tag's start."""
+    """Read a tag: the kind of its content, the bytes, and the start, counted from the tag."""
     (first,) = struct.unpack_from(f"{order}I", content, at)
-    if first >> 16:  # four bytes or less stand in the tag itself
+    if first >> 16:  # content of four bytes or less is in the tag itself
         return first & 0xFFFF, first >> 16, 4
     return first, struct.unpack_from(f"{order}I", content, at + 4)[0], 8
 
 
 def _whole(start: int, n_bytes: int) -> int:
-    """Bytes from a tag's start to the next tag, which begins at a multiple of eight."""
+    """Return the bytes from a tag to the next tag, which begins at a multiple of eight."""
     return 8 if start == 4 else start + n_bytes + -n_bytes % 8

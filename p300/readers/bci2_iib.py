@@ -1,7 +1,7 @@
 """BCI Competition II data set IIb: continuous runs of the Wadsworth speller.
 
-Files are called ``AAS010R01.mat``: subject AA, session 10, run 1. Sessions 10 and 11 are for
-training and labelled; session 12 is the competition's test, labelled from its published words.
+The file ``AAS010R01.mat`` means subject AA, session 10, run 1. Sessions 10 and 11 are labelled,
+for training. Session 12 is the competition's test, labelled from its published words.
 
 Source: Blankertz et al. (2004), IEEE Trans Biomed Eng 51(6):1044; Schalk et al. (2004), ibid.
 51(6):1034.
@@ -50,14 +50,14 @@ def read(
     root : path
         Folder of the ``.mat`` files.
     runs : sequence of str or None
-        Such as "AAS010R01"; None for all that are there.
+        Such as "AAS010R01"; None for all runs in the folder.
     words : mapping of str to str or None
-        The word spelled in a run without labels, beside those of :data:`TEST_WORDS`.
+        The words of runs without labels, in addition to :data:`TEST_WORDS`.
 
     Returns
     -------
     Recording
-        In A/D steps, one segment a run; ``session`` is "10", "11" or "12", and ``is_target`` is
+        In A/D steps, one segment per run; ``session`` is "10", "11" or "12", and ``is_target`` is
         <NA> in runs that have neither labels nor a known word.
 
     Raises
@@ -77,7 +77,9 @@ def read(
 def _read_run(root: Path, run: str, word: str | None) -> Recording:
     name = re.fullmatch(r"([A-Z]{2})S(\d{3})R(\d{2})", run)
     if not name:
-        raise InputError(f"Run {run!r} is no name of this data set; expected such as 'AAS010R01'.")
+        raise InputError(
+            f"Run {run!r} is no name of this data set; expected a name such as 'AAS010R01'."
+        )
     path = require_file(root / f"{run}.mat", SOURCE)
     variables = load_variables(path, ["signal", "StimulusCode"], ["Flashing", "StimulusType"])
     signal = variables.pop("signal")
@@ -111,6 +113,6 @@ def _read_run(root: Path, run: str, word: str | None) -> Recording:
         )
     subject, session, number = name.groups()
     flashes = flash_table(**columns, subject=subject, session=str(int(session)), run=int(number))
-    # (n_samples, n_chans) → (n_chans, n_samples); MATLAB's order makes this one block a channel
+    # (n_samples, n_chans) → (n_chans, n_samples); MATLAB's order makes this one block per channel
     segment = to_single(signal.T)
     return Recording([segment], flashes, CH_NAMES, SFREQ, "AD", WADSWORTH, "bci2_iib")

@@ -1,7 +1,7 @@
 """BCI Competition III data set II (Wadsworth speller), and files of the same layout.
 
-Each character is a segment of its own: the file's character epochs are scrambled, so that
-neighbours are not continuous in time, and each begins exactly at its first flash.
+Each character is a segment. The character epochs of a file are in random order, so two
+neighbours are not continuous in time. Each begins exactly at its first flash.
 
 Source: Krusienski & Schalk (2004), Documentation Wadsworth BCI Dataset (P300 Evoked Potentials),
 BCI Competition III Challenge. True test characters as published by the organisers after the
@@ -41,7 +41,7 @@ TRAIN_TEXT = {
     "B": "VGREAAH8TVRHBYN_UGCOLO4EUERDOOHCIFOMDNU6LQCPKEIREKOYRQIDJXPBKOJDWZEUEWWFOEBHXTQTTZUMO",
 }
 
-#: The characters of the test files, in file order; the files themselves do not tell.
+#: The characters of the test files, in file order; the files do not contain them.
 TRUE_TEST_TEXT = {
     "A": "WQXPLZCOMRKO97YFZDEZ1DPI9NNVGRQDJCUVRMEUOOOJD2UFYP"
     "OO6J7LDGYEGOA5VHNEHBTXOO1TDOILUEE5BFAEEXAW_K4R3MRU",
@@ -69,21 +69,22 @@ def read(
 ) -> Recording:
     """Read one subject of BCI Competition III data set II, or of files with the same layout.
 
-    ``Signal`` is (characters, samples, channels), ``StimulusCode`` and, where they are there,
-    ``Flashing`` and ``StimulusType`` are (characters, samples), ``TargetChar`` has one symbol a
-    character. The flash table's ``session`` is the part and ``character`` counts from 1 in file
-    order, which is not the order of recording.
+    ``Signal`` is (characters, samples, channels). ``StimulusCode`` and, if present, ``Flashing``
+    and ``StimulusType`` are (characters, samples). ``TargetChar`` has one symbol per character.
+    In the flash table, ``session`` is the part. ``character`` counts from 1 in file order, which
+    is not the order of recording.
 
-    Labels come from ``StimulusType``. Where a file has none (the competition's test files),
-    they follow from the text: ``test_text``, else ``TargetChar``, else the published one, unless
-    a training file next to it spells something else. Without any they are <NA>.
+    Labels come from ``StimulusType``. If a file has none (the competition's test files), they
+    come from the text: ``test_text``, else ``TargetChar``, else the published text. The published
+    text is not used if the training file in the folder has another text. Without a text, labels
+    are <NA>.
 
     Parameters
     ----------
     root : path
         Folder of the ``.mat`` files.
     subject : str
-        "A" or "B", or whatever stands in the file names.
+        "A" or "B", or the name in other file names.
     parts : sequence of str
         Which of "train" and "test" to read.
     ch_names : sequence of str
@@ -93,16 +94,16 @@ def read(
     speller : Speller or None
         The screen; None for a plain oddball.
     unit : {"AD", "uV", "mV", "V"}
-        Of ``Signal``; the competition's is in amplifier steps of unpublished size.
+        Unit of ``Signal``; the competition's files are in amplifier steps of unpublished size.
     test_text : sequence of str or None
-        The symbols wanted in the test file, one a character.
+        The wanted symbols of the test file, one per character.
     file_pattern : str
         File names, with ``{subject}`` and ``{part}`` ("train") or ``{Part}`` ("Train").
 
     Returns
     -------
     Recording
-        One segment a character, each contiguous, (n_chans, n_samples) in single precision.
+        One segment per character: contiguous float32, shape (n_chans, n_samples).
 
     Raises
     ------
@@ -113,11 +114,11 @@ def read(
     Warns
     -----
     UserWarning
-        If the published test text is not used because the training file is another one.
+        If the published test text is not used because the training file has another text.
     """
     unknown = [part for part in parts if part not in ("train", "test")]
     if unknown or not parts:
-        raise InputError(f"parts {list(parts)}; expected some of 'train' and 'test'.")
+        raise InputError(f"got parts {list(parts)}; expected some of 'train' and 'test'.")
 
     paths = {
         part: Path(root) / file_pattern.format(subject=subject, part=part, Part=part.capitalize())
@@ -138,7 +139,7 @@ def read(
                 warnings.warn(
                     f"{paths['train']} does not spell the competition's training text, so the "
                     f"published test text of subject {subject} is not used and the test flashes "
-                    "have no labels; give test_text.",
+                    "have no labels; set test_text.",
                     UserWarning,
                     stacklevel=2,
                 )
@@ -192,7 +193,7 @@ def _read_part(path, ch_names, sfreq, speller, text) -> tuple[list[np.ndarray], 
                 f"{path.name}: StimulusType contradicts the text in {len(contradicted)} of "
                 f"{len(code)} characters: the first, character {k + 1}, is {text[k]!r}, lit by "
                 f"codes {list(speller.codes_of(text[k]))}, but codes {codes} are marked; "
-                "expected the same (is it the right speller?)."
+                "expected the same; check speller."
             )
         columns["is_target"] = marked
     if speller is None:
@@ -215,16 +216,16 @@ def _check_shapes(path, signal, variables, ch_names):
         require_numbers(path, name, variables[name], finite=name != "StimulusCode")
     if signal.shape[2] != len(ch_names):
         raise InputError(
-            f"{path.name}: Signal has {signal.shape[2]} channels, and {len(ch_names)} names are "
-            f"expected ({', '.join(ch_names[:3])} …); name the {signal.shape[2]} in ch_names."
+            f"{path.name}: Signal has {signal.shape[2]} channels; expected {len(ch_names)}, as "
+            f"ch_names ({', '.join(ch_names[:3])} …); name the {signal.shape[2]} in ch_names."
         )
 
 
 def _by_character(signal: np.ndarray) -> np.ndarray:
-    """Bring MATLAB's order in memory, channel by channel, into one block a character.
+    """Copy MATLAB's order in memory, channel by channel, to one block per character.
 
-    (n_characters, n_samples, n_chans) → (n_characters, n_chans, n_samples), C order. Channel by
-    channel keeps the copy in the processor's cache: 0.1 s for 85 x 7794 x 64, not 0.6 s.
+    (n_characters, n_samples, n_chans) → (n_characters, n_chans, n_samples), C order. A copy
+    of one channel at a time stays in the processor's cache: 0.1 s for 85 x 7794 x 64, not 0.6 s.
     """
     n_characters, n_samples, n_chans = signal.shape
     segments = np.empty((n_characters, n_chans, n_samples), np.float32)
@@ -240,7 +241,7 @@ def _symbols(target_char: np.ndarray) -> list[str]:
 
 
 def _spells(path: Path, text: str) -> bool:
-    """Tell whether a training file's TargetChar is this text; one that is not there may be."""
+    """Check whether a training file's TargetChar is this text; True if there is no file."""
     if not path.is_file():
         return True
     variables = load_variables(path, [], ["TargetChar"])

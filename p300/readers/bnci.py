@@ -1,8 +1,8 @@
 """BNCI Horizon 2020 data set 003-2015: a 6 x 6 speller with eight electrodes.
 
-The rate is uncertain. The file's time row says 256 Hz and a notch lies at 50 Hz by that rate,
-but flashes stand 20 samples apart (78 ms) where the paper says 160 ms, which would be 128 Hz.
-Neither latencies nor bits per minute should be reported before this is settled.
+The sampling rate is uncertain. The file's time row says 256 Hz, and at that rate a notch is at
+50 Hz. But flashes are 20 samples apart (78 ms), and the paper says 160 ms, which would be 128 Hz.
+Do not report latencies or bits per minute until this is resolved.
 
 Source: Guger et al. (2009), How many people are able to control a P300-based brain-computer
 interface (BCI)?, Neurosci Lett 462:94.
@@ -11,7 +11,7 @@ interface (BCI)?, Neurosci Lett 462:94.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +28,10 @@ from p300.readers._flashes import (
 from p300.recording import Recording, concatenate_recordings, flash_table
 from p300.speller import WADSWORTH
 
-#: The electrodes in the order said to be that of the files; not verified.
+#: The electrodes in the reported order of the files; not verified.
 CH_NAMES = ("Fz", "Cz", "P3", "Pz", "P4", "PO7", "Oz", "PO8")
 
-#: Seconds from flash to flash, by the paper.
+#: Seconds from flash to flash, from the paper.
 SOA_S = 0.160
 
 SOURCE = (
@@ -57,9 +57,9 @@ def read(
     root : path
         Folder of the files ``s6.mat`` …
     subject : int, sequence of int, or "all"
-        By the number in the file name; "all" for those that are there.
+        Numbers in the file names; "all" for all files in the folder.
     sfreq : float
-        Sampling rate in Hz, see the module's text.
+        Sampling rate in Hz; see the top of this module.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def read(
     Warns
     -----
     RateWarning
-        If, at ``sfreq``, flashes do not stand 160 ms apart (to a tenth).
+        If, at ``sfreq``, flashes are not 160 ms apart (within 10%).
     """
     root = Path(root)
     if subject == "all":
@@ -90,9 +90,9 @@ def read(
     spacing = float(onsets.diff().median())
     if abs(spacing - SOA_S) > 0.1 * SOA_S:
         warnings.warn(
-            f"{recording.name}: at {sfreq:g} Hz the flashes stand {spacing * 1e3:.0f} ms apart, "
-            f"the paper says {SOA_S * 1e3:.0f} ms; the rate of these files is uncertain, so "
-            "report no latencies.",
+            f"{recording.name}: at {sfreq:g} Hz the flashes are {spacing * 1e3:.0f} ms apart; "
+            f"expected {SOA_S * 1e3:.0f} ms, as in the paper; the rate of these files is "
+            "uncertain, so do not report latencies.",
             RateWarning,
             stacklevel=2,
         )
@@ -102,12 +102,13 @@ def read(
 def _number(subject) -> int:
     if not str(subject).isdecimal():
         raise InputError(
-            f"subject {str(subject)!r}; expected the number in a file name, such as 6, or 'all'."
+            f"got subject {str(subject)!r}; expected the number in a file name, such as 6, or "
+            "'all'."
         )
     return int(subject)
 
 
-def _read_subject(root: Path, number: int, sfreq: float):
+def _read_subject(root: Path, number: int, sfreq: float) -> Iterator[Recording]:
     """Yield the recording of each part of a subject."""
     path = require_file(root / f"s{number}.mat", SOURCE)
     struct = load_variables(path, [f"s{number}"])[f"s{number}"]
@@ -119,7 +120,7 @@ def _read_subject(root: Path, number: int, sfreq: float):
             )
         if struct.shape != (1, 1):
             raise InputError(
-                f"{path.name}: s{number} is {struct.shape} structs; expected one of them."
+                f"{path.name}: s{number} is an array of {struct.shape} structs; expected one."
             )
         rows = struct[part][0, 0]
         if rows.ndim != 2 or len(rows) != len(CH_NAMES) + 3 or not rows.size:

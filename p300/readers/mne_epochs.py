@@ -1,6 +1,6 @@
-"""MNE Epochs in and out as plain arrays and a flash table, and what Raw shares with them.
+"""Conversion of MNE Epochs to and from plain arrays and a flash table; helpers for Raw.
 
-MNE keeps EEG in volts and marks flashes by events; here EEG is in µV and the flash table holds
+MNE keeps EEG in volts and marks flashes by events. Here EEG is in µV and the flash table holds
 the rest. MNE is imported when one of the functions is called.
 """
 
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: Event numbers of epochs handed to MNE; "flash" where the label is not known.
+#: Event numbers of epochs converted to MNE; "flash" where the label is not known.
 EVENT_ID = {"nontarget": 1, "target": 2, "flash": 3}
 
 LABELS = {"target": True, "nontarget": False, "non-target": False, "non_target": False}
 
 
 def read_epochs(epochs: mne.BaseEpochs) -> dict:
-    """Take epochs that MNE has cut, as plain arrays.
+    """Convert MNE Epochs to plain arrays and a flash table.
 
-    The flash table comes from ``metadata``; columns that it lacks are <NA>. ``is_target`` and
-    ``code`` then come from the events' names, such as ``"target/7"`` or ``"NonTarget"``.
+    The flash table comes from ``metadata``; missing columns are <NA>. If ``is_target`` and
+    ``code`` are missing, they come from the events' names, such as ``"target/7"`` or
+    ``"NonTarget"``.
 
     Parameters
     ----------
     epochs : mne.BaseEpochs
-        In volts; EEG channels that are not marked bad are taken.
+        In volts; EEG channels that are not marked bad are read.
 
     Returns
     -------
@@ -78,24 +79,24 @@ def to_epochs(
     *,
     volts_per_unit: float | None = None,
 ) -> mne.EpochsArray:
-    """Hand epochs to MNE, in volts, with the flash table as ``metadata``.
+    """Convert epochs to MNE, in volts, with the flash table as ``metadata``.
 
     Parameters
     ----------
     data : ndarray, shape (n_flashes, n_chans, n_times)
         In ``unit``.
     flashes : DataFrame
-        The flash table, one row an epoch.
+        The flash table, one row per epoch.
     ch_names : sequence of str
-        The channels in order; those that the 10-05 system knows get their places.
+        The channels in order; names of the 10-05 system get their positions.
     sfreq : float
         Samples per second.
     tmin : float
         Seconds from the flash to the first sample.
     unit : str
-        Of ``data``.
+        Unit of ``data``.
     volts_per_unit : float or None
-        What one unit of ``data`` is; needed where the unit has no volts ("AD", "sd").
+        Volts per unit of ``data``; required for units of unknown size in volts ("AD", "sd").
 
     Returns
     -------
@@ -105,7 +106,7 @@ def to_epochs(
     Raises
     ------
     InputError
-        If the unit has no volts.
+        If the size of the unit in volts is unknown.
 
     Examples
     --------
@@ -117,7 +118,7 @@ def to_epochs(
 
     volts = volts_per(unit, volts_per_unit, "epochs")
     numbers = np.array([EVENT_ID[kind] for kind in kinds(flashes["is_target"])], int)
-    # MNE wants event samples to differ, so they count epochs; the true onset is in the metadata
+    # MNE requires distinct event samples, so they count epochs; metadata has the true onset
     events = np.column_stack([np.arange(len(numbers)), np.zeros_like(numbers), numbers])
     return mne.EpochsArray(
         data * volts,
@@ -131,17 +132,18 @@ def to_epochs(
 
 
 def volts_per(unit: str, volts_per_unit: float | None, where: str) -> float:
-    """Return the volts of one unit; InputError where the unit has none and none are given."""
+    """Return the volts per unit; InputError if they are unknown and not given."""
     volts = volts_per_unit or UNITS.get(unit)
     if volts is None:
         raise InputError(
-            f"{where}: the unit {unit!r} has no volts, which MNE wants; give volts_per_unit."
+            f"{where}: got unit {unit!r}; expected one of known size in volts, for MNE; set "
+            "volts_per_unit."
         )
     return volts
 
 
-def eeg_picks(inst, picks, name: str) -> np.ndarray:
-    """Find the channels to take; the types say which are EEG."""
+def eeg_picks(inst, picks: str | Sequence[str], name: str) -> np.ndarray:
+    """Find the indices of the picked EEG channels, by channel type."""
     import mne
 
     eeg = mne.pick_types(inst.info, eeg=True, exclude=())
@@ -152,22 +154,23 @@ def eeg_picks(inst, picks, name: str) -> np.ndarray:
         other = [c for c in picks if c not in missing and inst.ch_names.index(c) not in eeg]
         if missing or other:
             raise InputError(
-                f"{name}: channels {missing} are not there and {other} are of another type than "
-                f"EEG; the {len(eeg)} EEG channels are "
+                f"{name}: channels {missing} do not exist and {other} are not EEG; expected some "
+                f"of the {len(eeg)} EEG channels "
                 f"{', '.join(inst.ch_names[k] for k in eeg)}."
             )
         chosen = np.array([inst.ch_names.index(c) for c in picks], int)
     if not len(chosen):
         kinds = sorted(set(inst.get_channel_types()))
         raise InputError(
-            f"{name}: no usable EEG channel among {len(inst.ch_names)} (types: "
-            f"{', '.join(kinds)}; bad: {', '.join(inst.info['bads']) or 'none'})."
+            f"{name}: got no usable EEG channel among {len(inst.ch_names)} (types: "
+            f"{', '.join(kinds)}; bad: {', '.join(inst.info['bads']) or 'none'}); expected at "
+            "least one."
         )
     return chosen
 
 
 def code_of(label: Hashable, codes: Mapping | None) -> int | None:
-    """Return the flash code that an event's name tells, or None."""
+    """Return the flash code in an event's name, or None if there is none."""
     if codes is not None:
         return codes.get(label)
     if isinstance(label, int):
@@ -176,7 +179,7 @@ def code_of(label: Hashable, codes: Mapping | None) -> int | None:
 
 
 def is_target_of(label: Hashable, targets: Mapping | None) -> bool | None:
-    """Tell from an event's name whether it is a target; None where it does not say."""
+    """Return whether an event's name means a target; None if the name has no class."""
     if targets is not None:
         return targets.get(label)
     parts = str(label).lower().split("/")
@@ -184,13 +187,13 @@ def is_target_of(label: Hashable, targets: Mapping | None) -> bool | None:
 
 
 def kinds(is_target: pd.Series) -> list[str]:
-    """Name each flash's event: target, nontarget, or flash where unlabelled."""
+    """Return the name of each flash's event: target, nontarget, or flash if unlabelled."""
     names = {None: "flash", True: "target", False: "nontarget"}
     return [names[label] for label in plain(is_target)]
 
 
 def plain(column: pd.Series) -> list:
-    """List a column's values as Python's own, None for <NA>."""
+    """List a column's values as Python objects, None for <NA>."""
     return [
         None if missing else value
         for value, missing in zip(column.to_list(), column.isna(), strict=True)

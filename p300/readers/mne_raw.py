@@ -1,6 +1,6 @@
-"""MNE Raw in and out: to a Recording and back.
+"""Conversion of MNE Raw to a Recording and back.
 
-MNE keeps EEG in volts and marks flashes by annotations or events; here EEG is in µV and the
+MNE keeps EEG in volts and marks flashes by annotations or events. Here EEG is in µV and the
 flash table holds the rest. MNE is imported when one of the functions is called.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Annotations at which the signal is not continuous in time, as in MNE's own filters.
 BREAK = re.compile(r"edge|bad[ _]boundary|bad_acq_skip", re.IGNORECASE)
 
-#: Columns of the flash table that travel in the ``extras`` of annotations.
+#: Columns of the flash table that are stored in the ``extras`` of annotations.
 EXTRAS = ("subject", "session", "run", "character", "repetition")
 
 
@@ -36,8 +36,8 @@ def read_raw(
     *,
     events: np.ndarray | None = None,
     event_id: Mapping[str, int] | None = None,
-    targets: Mapping[Hashable, bool] | None = None,
-    codes: Mapping[Hashable, int] | None = None,
+    targets: Mapping[Any, bool] | None = None,
+    codes: Mapping[Any, int] | None = None,
     picks: str | Sequence[str] = "eeg",
     speller: Speller | None = None,
     subject: str = "1",
@@ -45,24 +45,24 @@ def read_raw(
     run: int = 1,
     name: str = "mne raw",
 ) -> Recording:
-    """Take the EEG and the flashes of an MNE Raw.
+    """Convert the EEG and the flashes of an MNE Raw to a Recording.
 
     Flashes come from ``events``, else from annotations, else from the stimulus channel. Each has
-    a *label*: an annotation's description, or an event's name by ``event_id``, or its number.
-    ``codes`` and ``targets`` say what a label means. Where they do not, a number is the flash
-    code, and a description is read by its parts: ``"target/7"``, ``"NonTarget"``. Labels that
-    tell neither are no flashes. Characters are told apart by the pauses between them.
+    a *label*: an annotation's description, or an event's name in ``event_id``, or its number.
+    ``codes`` and ``targets`` define what a label means. Without them, a number is the flash code,
+    and a description is split into its parts: ``"target/7"``, ``"NonTarget"``. Labels with
+    neither a code nor a class are not flashes. Pauses separate the characters.
 
-    The recording is cut where MNE says that time is not continuous (``EDGE boundary``, ``BAD
-    boundary``, ``BAD_ACQ_SKIP``). Flashes that begin in any other ``BAD_...`` stretch are left
-    out, the signal there is kept.
+    The recording is cut where MNE marks that time is not continuous (``EDGE boundary``, ``BAD
+    boundary``, ``BAD_ACQ_SKIP``). Flashes that begin in any other ``BAD_...`` interval are left
+    out; the signal there is kept.
 
     Parameters
     ----------
     raw : mne.io.BaseRaw
         EEG in volts.
     events : ndarray of int, shape (n_events, 3), or None
-        As MNE makes them.
+        MNE's event array.
     event_id : mapping of str to int, or None
         Names of event numbers; events without one are left out.
     targets : mapping of label to bool, or None
@@ -70,30 +70,30 @@ def read_raw(
     codes : mapping of label to int, or None
         Which group each label lit.
     picks : "eeg" or sequence of str
-        Channels; "eeg" takes all of that type that are not marked bad.
+        Channels; "eeg" means all EEG channels that are not marked bad.
     speller : Speller or None
         The screen; None for a plain oddball, whose codes are then 1 (nontarget) and 2 (target)
         where the labels have none.
     subject, session, run : str, str, int
-        For the flash table, where the annotations' extras do not tell.
+        For the flash table, where the annotations' extras have none.
     name : str
-        For messages and reports.
+        Name of the recording, for messages and reports.
 
     Returns
     -------
     Recording
-        In µV, one segment for each continuous stretch.
+        In µV, one segment per interval of continuous time.
 
     Raises
     ------
     InputError
-        If there is no EEG channel or no flash, a picked channel is no EEG, or the screen needs
-        codes that the labels do not have.
+        If there is no EEG channel or no flash, a picked channel is not EEG, or the labels lack
+        codes of the screen.
 
     Warns
     -----
     UserWarning
-        If flashes are left out because they begin in a bad or missing stretch.
+        If flashes are left out because they begin in a bad interval or outside the signal.
     """
     picked = eeg_picks(raw, picks, name)
     seconds, labels, extras = _labelled_events(raw, events, event_id)
@@ -110,19 +110,19 @@ def read_raw(
     if not is_flash.any():
         found = ", ".join(sorted({str(label) for label in labels})[:10]) or "none at all"
         raise InputError(
-            f"{name}: no flash among {len(labels)} events (labels: {found}); expected such as "
-            "'target/7', or give targets= or codes= for these labels."
+            f"{name}: got no flash among {len(labels)} events (labels: {found}); expected labels "
+            "such as 'target/7'; set targets or codes for these labels."
         )
     spans = _continuous_spans(raw)
     starts = np.array([start for start, _ in spans]) / raw.info["sfreq"]
     stops = np.array([stop for _, stop in spans]) / raw.info["sfreq"]
     segment = np.searchsorted(starts, seconds + 1e-9, side="right") - 1
-    is_usable = (segment >= 0) & (seconds < stops[segment]) & ~_in_bad_stretch(raw, seconds)
+    is_usable = (segment >= 0) & (seconds < stops[segment]) & ~_in_bad_interval(raw, seconds)
     n_left_out = int((is_flash & ~is_usable).sum())
     if n_left_out:
         warnings.warn(
-            f"{name}: {n_left_out} of {is_flash.sum()} flashes begin in a stretch annotated as "
-            "bad, or where there is no signal, and are left out.",
+            f"{name}: {n_left_out} of {is_flash.sum()} flashes are left out; expected each "
+            "to begin inside the signal and outside intervals annotated as bad.",
             UserWarning,
             stacklevel=2,
         )
@@ -151,18 +151,17 @@ def read_raw(
 
 
 def to_raw(recording: Recording, *, volts_per_unit: float | None = None) -> list[mne.io.RawArray]:
-    """Hand a recording to MNE, one Raw a segment.
+    """Convert a recording to MNE, one Raw per segment.
 
-    Every flash is an annotation such as ``"target/7"`` (or ``"flash/7"`` without a label); its
-    ``extras`` hold the rest of its row. Channels whose names the 10-05 system knows get their
-    places.
+    Every flash is an annotation such as ``"target/7"`` (or ``"flash/7"`` without a label). Its
+    ``extras`` hold the rest of its row. Channel names of the 10-05 system get their positions.
 
     Parameters
     ----------
     recording : Recording
         In a physical unit, or with ``volts_per_unit``.
     volts_per_unit : float or None
-        What one unit of the samples is; needed where the unit is "AD".
+        Volts per unit of the samples; required if the unit is "AD".
 
     Returns
     -------
@@ -171,7 +170,7 @@ def to_raw(recording: Recording, *, volts_per_unit: float | None = None) -> list
     Raises
     ------
     InputError
-        If the unit has no volts.
+        If the size of the unit in volts is unknown.
     """
     import mne
 
@@ -197,7 +196,7 @@ def to_raw(recording: Recording, *, volts_per_unit: float | None = None) -> list
 
 
 def _labelled_events(raw, events, event_id) -> tuple[np.ndarray, list, list[dict]]:
-    """Collect seconds from the first sample, labels and extras of whatever marks flashes."""
+    """Return seconds from the first sample, labels and extras of all events."""
     import mne
 
     marks = [k for k, d in enumerate(raw.annotations.description) if not _is_bad(d)]
@@ -218,7 +217,7 @@ def _labelled_events(raw, events, event_id) -> tuple[np.ndarray, list, list[dict
 
 
 def _complete_codes(columns: dict, seconds: np.ndarray, speller, name: str) -> None:
-    """Fill in codes of an oddball, or characters and repetitions of a speller."""
+    """Add codes of an oddball, or characters and repetitions of a speller."""
     code, is_target = columns["code"], columns["is_target"]
     if speller is None:
         columns["code"] = [
@@ -230,15 +229,15 @@ def _complete_codes(columns: dict, seconds: np.ndarray, speller, name: str) -> N
     if unknown:
         raise InputError(
             f"{name}: {len(unknown)} of {len(code)} flashes have no code of the screen "
-            f"{speller.name!r} (the first: {unknown[0]}); expected one of {list(speller.codes)}: "
-            "give codes=."
+            f"{speller.name!r} (the first: {unknown[0]}); expected one of {list(speller.codes)}; "
+            "set codes."
         )
     characters = columns.setdefault("character", number_characters(seconds))
     columns.setdefault("repetition", number_repetitions(np.asarray(code), np.asarray(characters)))
 
 
 def _continuous_spans(raw) -> list[tuple[int, int]]:
-    """List the stretches [start, stop), in samples, over which time is continuous."""
+    """List the intervals [start, stop) of continuous time, in samples."""
     breaks = []
     for onset, duration, description in zip(
         raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
@@ -260,8 +259,8 @@ def _is_bad(description: str) -> bool:
     return description.lower().startswith("bad") or bool(BREAK.match(description))
 
 
-def _in_bad_stretch(raw, seconds: np.ndarray) -> np.ndarray:
-    """Tell which times lie in a stretch annotated as bad."""
+def _in_bad_interval(raw, seconds: np.ndarray) -> np.ndarray:
+    """Find the times that lie in an interval annotated as bad."""
     is_bad = np.zeros(len(seconds), bool)
     for onset, duration, description in zip(
         raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True

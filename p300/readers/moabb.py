@@ -1,7 +1,7 @@
 """Any P300 data set that MOABB knows, by name (extra ``moabb``).
 
-MOABB labels flashes as target or nontarget and does not keep which symbol was wanted, so there
-are no characters to spell. Cite MOABB and the data set's own paper.
+MOABB labels flashes as target or nontarget. It does not keep which symbol was wanted, so there
+are no characters to spell. Cite MOABB and the paper of the data set.
 
 Source: https://moabb.neurotechx.com.
 """
@@ -26,29 +26,29 @@ def read(
     *,
     picks: str | Sequence[str] = "eeg",
 ) -> Recording:
-    """Read subjects of a P300 data set through MOABB, which downloads what is not there.
+    """Read subjects of a P300 data set through MOABB, which downloads missing files.
 
     Parameters
     ----------
     dataset : str or moabb dataset
         A class name such as "BNCI2015_003", or an instance.
     subject : int, sequence of int, or "all"
-        By MOABB's numbers.
+        Subject numbers of MOABB.
     picks : "eeg" or sequence of str
         Channels.
 
     Returns
     -------
     Recording
-        In µV. ``session`` is MOABB's, ``run`` the number its run's name begins with ("0train" is
-        0); one segment a run, or more where time is not continuous. Codes are 1 (nontarget) and
-        2 (target); character and repetition are <NA>.
+        In µV. ``session`` is MOABB's name, ``run`` the number at the start of MOABB's run name
+        ("0train" is 0). One segment per run, or more if time is not continuous. Codes
+        are 1 (nontarget) and 2 (target); character and repetition are <NA>.
 
     Raises
     ------
     InputError
         If MOABB is not installed, does not know the data set or the subject, or the data set is
-        no P300 one.
+        not a P300 data set.
     """
     dataset = _find_dataset(dataset) if isinstance(dataset, str) else dataset
     targets = _targets(dataset)
@@ -59,14 +59,15 @@ def read(
     unknown = [s for s in subjects if s not in dataset.subject_list]
     if unknown or not subjects:
         raise InputError(
-            f"{dataset.code} has no subjects {unknown}; it has {list(dataset.subject_list)}."
+            f"{dataset.code} has no subjects {unknown}; expected some of "
+            f"{list(dataset.subject_list)}."
         )
     try:
         data = dataset.get_data(subjects)
     except OSError as error:  # requests and pooch raise kinds of it
         raise InputError(
-            f"MOABB could not get {dataset.code}, subjects {subjects}: {error}. Is there a "
-            "network? Files that are there already are looked for in the folder MNE_DATA."
+            f"MOABB could not get {dataset.code}, subjects {subjects}: {error}. Check the "
+            "network; files on disk are expected in the folder MNE_DATA."
         ) from error
     recordings = []
     for number, sessions in data.items():
@@ -81,11 +82,18 @@ def read(
                         picks=picks,
                         subject=str(number),
                         session=str(session),
-                        run=int(re.match(r"\d+", str(run)).group()),
+                        run=_run_number(run),
                         name=f"{dataset.code}, subject {number}, session {session}, run {run}",
                     )
                 )
     return concatenate_recordings(recordings, name=dataset.code)
+
+
+def _run_number(name: Any) -> int:
+    found = re.match(r"\d+", str(name))
+    if not found:
+        raise InputError(f"got run {name!r}; expected a name that begins with a number.")
+    return int(found.group())
 
 
 def _find_dataset(name: str) -> Any:
@@ -99,14 +107,14 @@ def _find_dataset(name: str) -> Any:
     if not isinstance(kind, type):
         like = difflib.get_close_matches(name, dir(known), n=3, cutoff=0.5)
         raise InputError(
-            f"MOABB has no data set {name!r}; close to it: {', '.join(like) or 'none'}. All are "
-            "listed at https://moabb.neurotechx.com/docs/dataset_summary.html."
+            f"MOABB has no data set {name!r}; similar names: {', '.join(like) or 'none'}. All "
+            "are listed at https://moabb.neurotechx.com/docs/dataset_summary.html."
         )
     return kind()
 
 
 def _targets(dataset: Any) -> dict[int, bool]:
-    """Find which event numbers are target flashes; a data set may have several of a kind."""
+    """Map event numbers to whether they are targets; a class may have several numbers."""
     kinds = {"target": True, "nontarget": False}
     targets = {
         int(number): kinds[name.lower().replace("-", "")]

@@ -1,8 +1,8 @@
 """Oddball recordings with a Muse headband: a plain oddball, no speller.
 
-Folders are ``visual/P300/subject1/session1/data_2017-02-04-15_45_13.csv`` and the like, one
-file a run. The samples are evenly spaced; their time stamps are not: they jitter by up to
-47 ms and, in the auditory files, step backwards. Onsets are therefore counted in samples.
+A file is, for example, ``visual/P300/subject1/session1/data_2017-02-04-15_45_13.csv``. There is
+one file per run. The samples are evenly spaced, but their time stamps are not. They jitter by up
+to 47 ms and, in the auditory files, step backwards. Onsets are therefore counted in samples.
 
 Source: https://github.com/alexandrebarachant/muse-lsl (BSD-3-Clause), folder data at commit
 2ba1e4c.
@@ -27,10 +27,10 @@ EXPERIMENTS = ("visual", "auditory")
 
 CH_NAMES = ("TP9", "AF7", "AF8", "TP10")
 
-#: An input that is open on the headband; some runs have an extra electrode on it.
+#: An unconnected input of the headband; in some runs it has an extra electrode.
 AUX = "Right AUX"
 
-#: Longer holes in the time stamps are lost samples, shorter ones are jitter of the clock.
+#: Longer gaps in the time stamps are lost samples, shorter ones are jitter of the clock.
 MAX_GAP_S = 0.1
 
 #: Values of the marker column.
@@ -56,30 +56,30 @@ def read(
     root : path
         Folder that holds ``visual`` and ``auditory``.
     experiment : {"visual", "auditory"}
-        Which oddball.
+        Which oddball experiment.
     subject : int, sequence of int, or "all"
-        By the number in the folder name; "all" for those that are there.
+        Numbers in the folder names; "all" for all folders.
     aux : bool
-        Whether to take the channel "Right AUX" too.
+        Whether to include the channel "Right AUX".
 
     Returns
     -------
     Recording
-        In µV, without a speller; ``session`` from the folder, ``run`` by the time in the file
-        name, from 1. One segment a run, or more where samples were lost.
+        In µV, without a speller. ``session`` is from the folder name; ``run`` counts from 1, in
+        order of the time in the file name. One segment per run, or more if samples were lost.
 
     Raises
     ------
     InputError
-        If a folder is missing or a file damaged or of another layout.
+        If a folder is missing, or a file is damaged or of another layout.
 
     Warns
     -----
     UserWarning
-        If samples were lost within a run, which is cut there.
+        If samples were lost within a run; the run is cut there.
     """
     if experiment not in EXPERIMENTS:
-        raise InputError(f"experiment {experiment!r}; expected {' or '.join(EXPERIMENTS)}.")
+        raise InputError(f"got experiment {experiment!r}; expected {' or '.join(EXPERIMENTS)}.")
     folder = Path(root) / experiment / "P300"
     if subject == "all":
         subjects = sorted(p.name[7:] for p in folder.glob("subject*"))
@@ -120,15 +120,15 @@ def _read_run(path: Path, ch_names: Sequence[str], **labels) -> Recording:
     text = [c for c in ("timestamps", *ch_names) if table[c].dtype.kind not in "fiu"]
     if odd.any() or text:
         raise InputError(
-            f"{path}: {odd.sum()} of {len(table)} markers are none of 0, {NONTARGET} (nontarget), "
-            f"{TARGET} (target), and the columns {text} are no numbers; is the file cut short?"
+            f"{path}: {odd.sum()} of {len(table)} markers are not 0, {NONTARGET} (nontarget) or "
+            f"{TARGET} (target), and the columns {text} are not numbers; is the file truncated?"
         )
     timestamps = table["timestamps"].to_numpy(float)
     lost = int((~np.isfinite(timestamps)).sum())
     if lost or not len(table):
         raise InputError(
-            f"{path}: {lost} of {len(table)} time stamps are NaN or infinite; expected one for "
-            "each sample, at least one."
+            f"{path}: {lost} of {len(table)} time stamps are NaN or infinite; expected a "
+            "finite one per sample, and at least one sample."
         )
     code = table[marker].to_numpy(int)
     sample = np.flatnonzero(code)
@@ -155,10 +155,10 @@ def _read_run(path: Path, ch_names: Sequence[str], **labels) -> Recording:
 
 
 def _continuous_from(timestamps: np.ndarray) -> np.ndarray:
-    """Find the samples, 0 among them, at which a stretch without lost samples begins.
+    """Find the samples, including 0, at which an interval without lost samples begins.
 
-    Jitter that is taken back later is none: a hole counts from the latest time before it to the
-    earliest after it.
+    Temporary jitter does not count as a gap: a gap is measured from the latest time before it to
+    the earliest time after it.
     """
     latest_before = np.maximum.accumulate(timestamps)[:-1]
     earliest_after = np.minimum.accumulate(timestamps[::-1])[::-1][1:]

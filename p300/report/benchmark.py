@@ -1,27 +1,39 @@
-"""The page of a benchmark: the tables, sentences and figures that it writes, and their cells."""
+"""The page of a benchmark: its tables, sentences and figures, and every run."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from p300.figures.style import count
 from p300.report.integrity import integrity_tables
-from p300.report.page import Numbers, Section, Table, Text, try_picture
-from p300.report.repeat import command, configuration, repeat_section, typed, versions_section
+from p300.report.page import Numbers, Picture, Section, Table, Text, try_picture
+from p300.report.repeat import (
+    command,
+    configuration,
+    read_yaml,
+    repeat_section,
+    typed,
+    versions_section,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: AUCs that are nearer than this are ties.
+#: AUCs that differ by less than this are ties.
 TIE = 0.01
+
+SINGLE_PAGES = (
+    "Each run of a benchmark is a run of `p300 train` and has its own page, which shows the EEG "
+    "and what the detector learned: call `p300 report` with the folder of the run."
+)
 
 
 def describe(folder: Path) -> tuple[str, str, list[Section]]:
-    """Say what stands on the page: its title, what was run, and its sections."""
+    """Return the title of the page, what was run, and the sections."""
     import pandas as pd
-    from omegaconf import OmegaConf
 
     summary = pd.read_csv(folder / "summary.csv")
     cells = pd.read_csv(folder / "cells.csv", dtype={"subjects": str, "cell": str})
@@ -31,14 +43,16 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
     config = Section("Configuration")
     path = folder / ".hydra" / "config.yaml"
     if path.exists():
-        config.blocks.append(configuration(OmegaConf.to_container(OmegaConf.load(path))))
+        config.blocks.append(configuration(read_yaml(path)))
     else:
-        config.blocks.append(Text("The benchmark's own configuration was not kept.", is_note=True))
+        config.blocks.append(
+            Text("The configuration of the benchmark was not saved.", is_note=True)
+        )
     runs = sorted(path.parent for path in folder.rglob("results.json"))
     sections = [
         results,
         Section("The recordings", integrity_tables(runs)),
-        Section("What they learned", [Text(_single_pages())]),
+        Section("What they learned", [Text(SINGLE_PAGES)]),
         config,
         versions_section(),
         _repeat(folder),
@@ -48,18 +62,18 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
 
 
 def lead(summary: pd.DataFrame, cells: pd.DataFrame) -> str:
-    """Say in one sentence what was run."""
+    """Return one sentence on what was run."""
     names = ", ".join(cells["experiment"].unique())
     n_tasks = summary["task"].nunique() if len(summary) else 0
     return (
-        f"{_plural(cells['experiment'].nunique(), 'detector')} ({names}) on "
-        f"{_plural(n_tasks, 'task')} with {_plural(cells['seed'].nunique(), 'seed')}: "
-        f"{_plural(len(cells), 'run')}."
+        f"{count(cells['experiment'].nunique(), 'detector')} ({names}) on "
+        f"{count(n_tasks, 'task')} with {count(cells['seed'].nunique(), 'seed')}: "
+        f"{count(len(cells), 'run')}."
     )
 
 
 def headline(summary: pd.DataFrame) -> Numbers:
-    """Give the largest AUC of every task, and how many detectors tie with it."""
+    """Return the largest AUC of every task, and how many detectors tie with it."""
     from p300.experiments.benchmark.tables import panels
 
     items = []
@@ -67,24 +81,24 @@ def headline(summary: pd.DataFrame) -> Numbers:
         best = part.iloc[0]
         ties = int((part["auc"] > best["auc"] - TIE).sum()) - 1
         tied = f"; {ties} more within {TIE:g}" if ties else ""
-        sure = f"{best['experiment']}, 95 %: {best['low']:.3f} to {best['high']:.3f}{tied}"
-        items.append((f"{best['auc']:.3f}", f"largest AUC, {title}", sure))
+        interval = f"{best['experiment']}, 95 %: {best['low']:.3f} to {best['high']:.3f}{tied}"
+        items.append((f"{best['auc']:.3f}", f"largest AUC, {title}", interval))
     return Numbers(items)
 
 
-def figures(summary: pd.DataFrame) -> list:
-    """Draw every detector's AUC and accuracy, and learning curves where there are any."""
+def figures(summary: pd.DataFrame) -> list[Picture | Text]:
+    """Draw every detector's AUC and accuracy, and learning curves if there are any."""
     from p300.experiments.benchmark.tables import accuracy_figure, auc_figure
     from p300.figures import draw_learning_curves
 
     if not len(summary):
         return [Text("No task has a complete result yet.", is_note=True)]
-    drawn = [
+    drawn: list[Picture | Text] = [
         try_picture(
             "AUC",
             lambda: auc_figure(summary),
-            "AUC of single flashes with 95 % intervals over characters. Intervals speak of these "
-            "people, not of new ones.",
+            "AUC of single flashes with 95 % intervals over characters. The intervals are valid "
+            "for these subjects, not for new ones.",
         )
     ]
     if "accuracy_01" in summary and summary["accuracy_01"].notna().any():
@@ -92,7 +106,8 @@ def figures(summary: pd.DataFrame) -> list:
             try_picture(
                 "Accuracy",
                 lambda: accuracy_figure(summary),
-                "Characters read rightly by number of repetitions, mean over people and seeds.",
+                "Characters read correctly by number of repetitions, mean over subjects and "
+                "seeds.",
             )
         )
     if summary["n_characters"].notna().any():
@@ -116,21 +131,20 @@ def read_markdown(text: str) -> list[Section]:
     >>> first.blocks[0].text, second.title, second.blocks[0].rows
     ('Text.', 'One', [['1']])
     """
-    sections, said = [], ""
+    sections: list[Section] = []
     for kind, content in _parts(text):
         if kind == "heading":
             sections.append(Section(content))
-            said = content
         elif kind == "table":
             head, _, *rows = content
-            sections[-1].blocks.append(Table(f"{said}: {_about(head)}", head, rows))
+            sections[-1].blocks.append(Table(f"{sections[-1].title}: {_about(head)}", head, rows))
         else:
             sections[-1].blocks.append(Text(content))
     return sections
 
 
-def _parts(text: str) -> Iterator[tuple[str, str | list]]:
-    """Yield headings, tables (lists of rows) and paragraphs; a list is one paragraph an item."""
+def _parts(text: str) -> Iterator[tuple[str, Any]]:
+    """Yield headings, tables (lists of rows) and paragraphs; each list item is a paragraph."""
     for block in re.split(r"\n{2,}", text.strip()):
         if block.startswith("#"):
             yield "heading", block.lstrip("# ")
@@ -164,26 +178,15 @@ def _cells(cells: pd.DataFrame) -> Section:
         for row in cells.to_dict("records")
     ]
     head = (*names, *(n.replace("_", " ") for n in numbers))
-    return Section("Every run", [Table("One row a run", head, rows, is_folded=True)])
+    return Section("Every run", [Table("One row per run", head, rows, is_folded=True)])
 
 
 def _repeat(folder: Path) -> Section:
     overrides = typed(folder)
     if overrides is None:
         section = Section("How to repeat it")
-        section.blocks.append(Text("What was typed was not kept.", is_note=True))
+        section.blocks.append(Text("The command was not saved.", is_note=True))
         return section
     shown = [override for override in overrides if not override.startswith("folder=")]
     line = command("benchmark", [*shown, f"folder={folder.name}"])
-    return repeat_section(line, "Finished runs found in that folder are not run again.")
-
-
-def _plural(n: int, noun: str) -> str:
-    return f"{n} {noun}{'s' * (n != 1)}"
-
-
-def _single_pages() -> str:
-    return (
-        "Each run of a benchmark is a run of `p300 train` and has a page of its own, which shows "
-        "the EEG and what the detector learned: `p300 report` with the folder of the run."
-    )
+    return repeat_section(line, "Finished runs in that folder are not run again.")

@@ -1,4 +1,4 @@
-"""What the checks of a recording said before anything was trained, as one table."""
+"""The integrity reports of the recordings, as one table."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from p300.report.page import Listing, Table, Text
 #: A line of :class:`p300.integrity.IntegrityReport`.
 FINDING = re.compile(r"(refuse|warn\w*|note)\s{2,}(\S.*?)\s{2,}(\d+)\s{2,}(.+)")
 
-#: More findings than this are folded away.
+#: With more findings than this, the table is collapsed.
 MANY = 24
 
 
 def integrity_tables(folders: Iterable[str | Path]) -> list[Table | Listing | Text]:
-    """Show the integrity report of each recording among some runs once.
+    """Build the table of the integrity reports of some runs, with each report once.
 
     Parameters
     ----------
@@ -29,23 +29,26 @@ def integrity_tables(folders: Iterable[str | Path]) -> list[Table | Listing | Te
         if path.exists()
     )
     if not found:
-        return [Text("No integrity report was kept.", is_note=True)]
-    rows, listings = [], []
+        return [Text("No integrity report was saved.", is_note=True)]
+    rows: list[tuple[str, ...]] = []
+    blocks: list[Table | Listing | Text] = []
     for text in found:
         findings = _findings(text)
         if findings:
             rows += findings
-        else:  # written otherwise, and shown as it is
-            listings.append(Listing(text))
-    caption = "What was checked before anything was trained"
-    head = ("recording", "level", "check", "count", "finding")
-    return [Table(caption, head, rows, is_folded=len(rows) > MANY)] * bool(rows) + listings
+        else:  # in another format, shown as it is
+            blocks.append(Listing(text))
+    if rows:
+        caption = "Checks of the recording before training"
+        head = ("recording", "level", "check", "count", "finding")
+        blocks.insert(0, Table(caption, head, rows, is_folded=len(rows) > MANY))
+    return blocks
 
 
 def _findings(text: str) -> list[tuple[str, ...]]:
-    """Take the lines of a report apart; none if one of them is written otherwise."""
+    """Split the lines of a report into cells; return none if one has another format."""
     first, _, rest = text.partition("\n")
     lines = [line.strip() for line in rest.splitlines() if line.strip()][2:]
-    found = [FINDING.fullmatch(line) for line in lines]
+    cells = [found.groups() for found in map(FINDING.fullmatch, lines) if found]
     recording = first.strip().removeprefix("<Recording ").removesuffix(">")
-    return [(recording, *line.groups()) for line in found] if all(found) else []
+    return [(recording, *row) for row in cells] if len(cells) == len(lines) else []

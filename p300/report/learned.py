@@ -1,4 +1,4 @@
-"""What a run's detector learned, as far as its kind lets one look."""
+"""What a run's detector learned, as far as its kind can be inspected."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.report.page import Section, Text, try_picture
+from p300.report.page import Picture, Section, Text, try_picture
 from p300.report.signals import take
 from p300.splits import PARTS
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from p300.experiments.finished import Run
     from p300.preprocessing import Epochs
 
-#: Flashes that are scored again and again without an electrode or window; enough for their order.
+#: Most flashes for occlusion, which scores them once per electrode and window; enough to rank.
 MAX_OCCLUDED = 2000
 
-#: Targets whose score is shared out among electrodes and samples.
+#: Most targets for integrated gradients.
 MAX_ATTRIBUTED = 400
 
-#: Filters that are drawn.
+#: Most filters drawn.
 MAX_FILTERS = 12
 
 
@@ -33,7 +33,7 @@ def learned_section(run: Run, epochs: Epochs | None) -> Section:
     drawn, absent = _weights(run)
     section = Section("What it learned", [Text(_members(run)), *drawn])
     if absent:
-        text = f"There are no {' and no '.join(absent)} to draw: {run.name} has none by its kind."
+        text = f"There are no {' and no '.join(absent)} to draw: {run.name} has none."
         section.blocks.append(Text(text, is_note=True))
     if epochs is not None:
         section.blocks += _with_epochs(run, epochs, has_filters="spatial filters" not in absent)
@@ -43,27 +43,28 @@ def learned_section(run: Run, epochs: Epochs | None) -> Section:
     return section
 
 
-def _weights(run: Run) -> tuple[list, list[str]]:
-    """Draw what the weights alone show, and name what the detector has not got."""
+def _weights(run: Run) -> tuple[list[Picture | Text], list[str]]:
+    """Draw what the weights alone show, and name what the detector does not have."""
     from p300.explain.filters import electrode_power, temporal_kernels
     from p300.figures.learned import draw_electrode_power, draw_temporal_kernels
 
     steps, names = run.detector.preprocessor, list(run.results["ch_names"])
-    drawn, absent = [], []
+    drawn: list[Picture | Text] = []
+    absent: list[str] = []
     for look, what, draw, caption in (
         (
             electrode_power,
             "spatial filters",
             lambda power: draw_electrode_power(power, names),
             "How much weight the spatial filters give each electrode, in units of the mean: "
-            "Ω of Cecotti & Gräser 2011, equation 12. A large weight may also serve to take "
-            "noise away.",
+            "Ω of Cecotti & Gräser 2011, equation 12. A large weight may also serve to remove "
+            "noise.",
         ),
         (
             temporal_kernels,
             "temporal kernels",
             lambda kernels: draw_temporal_kernels(kernels, steps.sfreq, h_freq=steps.h_freq),
-            "Filters in time, and how strongly each passes each frequency.",
+            "Temporal kernels, and their gain at each frequency.",
         ),
     ):
         try:
@@ -77,46 +78,46 @@ def _weights(run: Run) -> tuple[list, list[str]]:
     return drawn, absent
 
 
-def _with_epochs(run: Run, epochs: Epochs, *, has_filters: bool) -> list:
-    """Draw what needs the epochs: patterns of the training part, occlusion of the held-out."""
+def _with_epochs(run: Run, epochs: Epochs, *, has_filters: bool) -> list[Picture | Text]:
+    """Draw what needs the epochs: patterns of the training part, occlusion of a held-out part."""
     part = run.scores["part"].to_numpy()
     labelled = run.scores["is_target"].notna().to_numpy()
     train = take(epochs, (part == "train") & labelled)
-    told = next((p for p in PARTS[:0:-1] if "detection" in run.results.get(p, {})), "test")
-    held_out = take(epochs, (part == told) & labelled)
-    drawn = []
+    shown = next((p for p in PARTS[:0:-1] if "detection" in run.results.get(p, {})), "test")
+    held_out = take(epochs, (part == shown) & labelled)
+    drawn: list[Picture | Text] = []
     if has_filters:
         drawn.append(
             try_picture(
                 "Spatial filters and patterns",
                 lambda: _filters(run, train),
-                "Filters are the weights with which electrodes are added up; patterns (Haufe et "
-                "al. 2014) show where on the head that sum is picked up, and only they may be "
-                "read as places. The sign of a filter means nothing by itself.",
+                "Filters are the weights that combine the electrodes. Patterns (Haufe et al. "
+                "2014) show where on the head the signal of a filter appears; only patterns may "
+                "be read as places. The sign of a filter has no meaning.",
                 as_pixels=True,
             )
         )
     drawn += [
         try_picture(
-            "What goes along with the score",
+            "Pattern of the score",
             lambda: _score_pattern(run, train),
-            "How the EEG of the training part changes with the score, whatever the detector's "
-            "kind; for a linear one its weights stand above.",
+            "How the EEG of the training part varies with the score. This exists for every kind "
+            "of detector; for a linear one its weights are shown above.",
             as_pixels=True,
         ),
         try_picture(
             "Occlusion",
             lambda: _occlusion(run, held_out),
-            f"How much worse {told} flashes are told apart when an electrode, or a window "
-            "of time, is replaced by its mean. Neighbours carry much the same, so an electrode "
-            "that costs nothing may still be read.",
+            f"Loss of AUC on the {shown} part when an electrode, or a time window, is replaced "
+            "by its mean. Neighbouring electrodes carry similar signals: a detector may use an "
+            "electrode although its loss is zero.",
             as_pixels=True,
         ),
         try_picture(
             "Integrated gradients",
             lambda: _attribution(run, held_out),
-            "What each electrode and sample adds to the mean score of a target, compared with "
-            "the mean nontarget.",
+            "Contribution of each electrode and sample to the mean score of a target, compared "
+            "with the mean nontarget epoch.",
             as_pixels=True,
         ),
     ]
@@ -125,12 +126,12 @@ def _with_epochs(run: Run, epochs: Epochs, *, has_filters: bool) -> list:
 
 def _members(run: Run) -> str:
     kinds = [type(m.detector).__name__ for m in run.detector.members]
-    told = ", ".join(
+    members = ", ".join(
         f"{kinds.count(k)} {k}" if kinds.count(k) > 1 else k for k in dict.fromkeys(kinds)
     )
-    several = " Where members differ, the first that can be looked into is drawn, unless a mean "
-    several += "over them is."
-    return f"The detector is made of: {told}.{several if len(kinds) > 1 else ''}"
+    several = " If members differ, the mean over them is drawn, or else the first that has what "
+    several += "is drawn."
+    return f"Members of the detector: {members}.{several if len(kinds) > 1 else ''}"
 
 
 def _filters(run: Run, train: Epochs) -> Figure:
@@ -183,7 +184,7 @@ def _attribution(run: Run, held_out: Epochs) -> Figure:
 
 
 def _some_characters(epochs: Epochs, n_flashes: int) -> Epochs:
-    """Take as many whole characters, or blocks of 30 s, as have at most so many flashes."""
+    """Return as many whole characters, or blocks of 30 s, as fit into ``n_flashes``."""
     from p300.metrics import resampling_units
 
     if len(epochs.flashes) <= n_flashes:

@@ -1,4 +1,4 @@
-"""One HTML page from plain blocks: everything inside it, nothing loaded, all text escaped."""
+"""One self-contained HTML page from plain blocks: nothing is loaded, all text is escaped."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from p300.storage.files import atomic_write
 from p300.storage.privacy import without_paths
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from matplotlib.figure import Figure
 
-#: Dots an inch of figures that are stored as pixels; two for each dot of a usual screen.
+#: Dots per inch of figures stored as pixels, twice those of a usual screen.
 PIXELS = 192
 
-#: A column with a longer cell breaks its lines.
+#: Columns with a longer cell wrap their lines.
 LONG = 48
 
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `words` between backticks are code, a note says what is missing and why."""
+    """A paragraph; `words` between backticks are code, a note explains what is missing."""
 
     text: str
     is_note: bool = False
@@ -36,13 +37,13 @@ class Text:
 
     @property
     def parts(self) -> list[tuple[str, bool]]:
-        """Each stretch of text, and whether it is code."""
+        """Pieces of the text, each with whether it is code."""
         return [(part, k % 2 == 1) for k, part in enumerate(self.text.split("`")) if part]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Text with its own line ends, such as a file or a command; with ``title``, folded away."""
+    """Text with its own line ends, such as a file or a command; with ``title``, collapsed."""
 
     text: str
     title: str = ""
@@ -52,9 +53,9 @@ class Listing:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells, text or :class:`Spelled`; with ``is_folded``, folded away.
+    """Rows of cells, text or :class:`Spelled`; with ``is_folded``, collapsed.
 
-    Columns of numbers stand right, in figures of equal width.
+    Columns of numbers are right-aligned, with digits of equal width.
     """
 
     caption: str
@@ -65,21 +66,21 @@ class Table:
 
     @property
     def looks(self) -> list[str]:
-        """The class of each column: "number", "text", "long" or "spelled"."""
+        """Class of each column: "number", "text", "long" or "spelled"."""
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.head)
         return [_look(column) for column in columns]
 
 
 @dataclass(frozen=True)
 class Spelled:
-    """A text that was read, of which wrong symbols are marked."""
+    """A text that was read, with wrong symbols marked."""
 
     text: str
     wanted: str = ""
 
     @property
     def symbols(self) -> list[tuple[str, bool]]:
-        """Each symbol, and whether it is known to be wrong."""
+        """Symbols, each with whether it is known to be wrong."""
         same = len(self.text) == len(self.wanted)
         wanted = self.wanted if same else self.text
         return [(s, w not in (s, "?")) for s, w in zip(self.text, wanted, strict=True)]
@@ -87,7 +88,7 @@ class Spelled:
 
 @dataclass(frozen=True)
 class Numbers:
-    """The few numbers one looks at first: value, what it is, and how sure."""
+    """The main numbers of a page: value, name, and uncertainty."""
 
     items: Sequence[tuple[str, str, str]]
     kind: str = "numbers"
@@ -95,7 +96,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its address holds the whole of it, ``alt`` says what it shows."""
+    """A figure: its address is a data URL with the whole image, ``alt`` describes it."""
 
     address: str
     alt: str
@@ -107,7 +108,7 @@ class Picture:
 
 @dataclass
 class Section:
-    """A heading with what stands below it; sections inside it have the next lower heading."""
+    """A heading and its blocks; sections inside it have the next lower heading."""
 
     title: str
     blocks: list[Any] = field(default_factory=list)
@@ -115,19 +116,19 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """Its name in an address."""
+        """Identifier of the section in a link."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "section"
 
 
 def picture(figure: Figure, caption: str, *, as_pixels: bool = False) -> Picture:
-    """Store a figure as an address of its own.
+    """Convert a figure to a data URL.
 
     Parameters
     ----------
     figure : Figure
-        Of :mod:`p300.figures`; its label becomes the alternative text.
+        From :mod:`p300.figures`; its label becomes the alternative text.
     caption : str
-        What it is and how to read it.
+        What the figure is and how to read it.
     as_pixels : bool
         PNG, smaller for scalp maps; otherwise SVG, sharp at any size.
     """
@@ -142,11 +143,15 @@ def picture(figure: Figure, caption: str, *, as_pixels: bool = False) -> Picture
             figure.savefig(file, format="svg", dpi=PIXELS, metadata={"Date": None})
     code = base64.b64encode(file.getvalue()).decode("ascii")
     width, height = (math.ceil(96 * inches) for inches in figure.get_size_inches())
-    return Picture(f"data:image/{kind};base64,{code}", figure.get_label(), caption, width, height)
+    return Picture(
+        f"data:image/{kind};base64,{code}", str(figure.get_label()), caption, width, height
+    )
 
 
-def try_picture(what: str, draw: Callable[[], Figure], caption: str, **kwargs) -> Picture | Text:
-    """Draw a figure, or say why there is none."""
+def try_picture(
+    what: str, draw: Callable[[], Figure], caption: str, **kwargs: Any
+) -> Picture | Text:
+    """Draw a figure, or return a note with the reason why there is none."""
     try:
         return picture(draw(), caption, **kwargs)
     except InputError as error:
@@ -154,7 +159,7 @@ def try_picture(what: str, draw: Callable[[], Figure], caption: str, **kwargs) -
 
 
 def sentence(error: Exception | str) -> str:
-    """Write a message as a sentence, with a capital and a full stop.
+    """Format a message as a sentence, with a capital and a full stop.
 
     Examples
     --------
@@ -166,7 +171,7 @@ def sentence(error: Exception | str) -> str:
 
 
 def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
-    """Write a page in one step: the file is whole or not there.
+    """Write a page atomically: the file is complete or not there.
 
     Parameters
     ----------
@@ -187,7 +192,7 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
 
 
 @functools.cache
-def _environment():
+def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
@@ -201,7 +206,7 @@ def _environment():
 
 
 def _in_few_colours(file: io.BytesIO) -> io.BytesIO:
-    """Store a PNG with a palette of 256 colours, a third of its size; no eye sees it."""
+    """Convert a PNG to 256 colours: a third of the size, without a visible difference."""
     from PIL import Image
 
     smaller = io.BytesIO()

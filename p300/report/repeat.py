@@ -1,4 +1,4 @@
-"""How to do it again: configuration, command and versions, without what tells of a person."""
+"""How to repeat a run: configuration, command and versions, without private values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from p300.errors import InputError
 from p300.experiments.overrides import flatten, overrides_of
@@ -30,21 +30,26 @@ PACKAGES = (
 )
 
 
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a configuration from a YAML file."""
+    from omegaconf import OmegaConf
+
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path)))
+
+
 def configuration(config: Mapping[str, Any], title: str = "Every value") -> Listing:
-    """Show a configuration as YAML, folded away."""
+    """Return a configuration as YAML, collapsed."""
     from omegaconf import OmegaConf
 
     return Listing(OmegaConf.to_yaml(OmegaConf.create(public(dict(config)))), title)
 
 
 def shared_configuration(folders: Iterable[str | Path]) -> tuple[dict[str, Any], Table | Text]:
-    """Part the runs' configurations into what all share and what differs."""
-    from omegaconf import OmegaConf
-
+    """Split the runs' configurations into values that all share and values that differ."""
     configs = []
     for folder in map(Path, folders):
         path = folder / "config.yaml"
-        config = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
+        config = read_yaml(path) if path.exists() else {}
         configs.append(flatten({k: v for k, v in config.items() if k != "choices"}))
     keys = list(dict.fromkeys(key for config in configs for key in config))
     missing = object()
@@ -57,12 +62,12 @@ def shared_configuration(folders: Iterable[str | Path]) -> tuple[dict[str, Any],
     ]
     if not differing:
         return shared, Text("All runs have the same configuration.")
-    table = Table("Values that differ", ("value", "as"), differing, is_folded=len(differing) > 8)
+    table = Table("Values that differ", ("key", "values"), differing, is_folded=len(differing) > 8)
     return shared, table
 
 
 def typed(folder: Path) -> list[str] | None:
-    """Give what was typed after the command into whose folder Hydra wrote; None if it did not."""
+    """Return the overrides that were typed, as Hydra saved them; None if it did not."""
     from omegaconf import OmegaConf
 
     several, one = folder / "multirun.yaml", folder / ".hydra" / "overrides.yaml"
@@ -76,7 +81,7 @@ def typed(folder: Path) -> list[str] | None:
 
 
 def training_command(folder: Path, config: Mapping[str, Any]) -> str:
-    """Give the command that trains a run again: as typed, or from its configuration."""
+    """Return the command that trains a run again: as typed, or from its configuration."""
     overrides = typed(folder)
     if overrides is None:
         overrides = overrides_of(config)
@@ -84,7 +89,7 @@ def training_command(folder: Path, config: Mapping[str, Any]) -> str:
 
 
 def command(name: str, overrides: list[str]) -> str:
-    """Write a command as one would type it.
+    """Format a command for a shell.
 
     Examples
     --------
@@ -95,31 +100,31 @@ def command(name: str, overrides: list[str]) -> str:
 
 
 def repeat_section(line: str, others: str = "") -> Section:
-    """Tell how to do it again."""
-    blocks = [Listing(line, is_command=True)]
+    """Build the section with the command that repeats a run."""
+    blocks: list[Listing | Text] = [Listing(line, is_command=True)]
     if others:
         blocks.append(Text(others))
     blocks.append(
         Text(
-            "Real recordings are found below the folder that P300_DATA_ROOT names. Seeds fix "
-            "the weights, the order of the flashes and the validation part; another processor "
-            "or version can still change the last digits of a network's result."
+            "Real recordings are read from the folder that P300_DATA_ROOT names. Random seeds fix "
+            "the initial weights, the order of the flashes and the validation part. Another "
+            "processor or version can still change the last digits of a network's result."
         )
     )
     return Section("How to repeat it", blocks)
 
 
 def versions_section(trained_with: str = "") -> Section:
-    """List the versions that this page was made with."""
+    """List the versions with which this page was written."""
     rows = [("Python", platform.python_version())]
     for package in PACKAGES:
         try:
             rows.append((package, version(package)))
         except PackageNotFoundError:
             rows.append((package, "not installed"))
-    caption = "Where this page was made"
+    caption = "Versions with which this page was written"
     written = f"The checkpoint was written by p300 {trained_with}. " if trained_with else ""
-    system = f"{written}The page was made on {platform.system()}, {platform.machine()}."
+    system = f"{written}The page was written on {platform.system()}, {platform.machine()}."
     return Section("Versions", [Table(caption, ("package", "version"), rows), Text(system)])
 
 
@@ -136,9 +141,9 @@ def checkpoint_version(folder: Path) -> str:
     return str(content.get("p300_version", "of unknown version"))
 
 
-def _listed(values, n_most: int = 6) -> str:
-    told = list(dict.fromkeys(map(str, values)))
-    return ", ".join(told[:n_most]) + (f" … ({len(told)})" if len(told) > n_most else "")
+def _listed(values: Iterable[Any], n_most: int = 6) -> str:
+    texts = list(dict.fromkeys(map(str, values)))
+    return ", ".join(texts[:n_most]) + (f" … ({len(texts)})" if len(texts) > n_most else "")
 
 
 def _public_overrides(overrides: list[str]) -> list[str]:

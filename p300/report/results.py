@@ -1,16 +1,21 @@
-"""The results of one run: how well single flashes were told apart and text was read."""
+"""The results of one run: detection of single flashes, and the text that was read."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.experiments.finished import Run
 from p300.report.page import Numbers, Picture, Section, Spelled, Table, Text, try_picture
 
-#: Measures of single flashes by what the page calls them.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from p300.speller import Speller
+
+#: Names of the measures of single flashes on the page.
 MEASURES = {
     "auc": "AUC",
     "balanced_accuracy": "balanced accuracy",
@@ -23,44 +28,46 @@ N_DRAWS = 2000
 
 
 def results_section(run: Run) -> Section:
-    """Tell how well single flashes were told apart and text was read."""
-    section = Section("Results")
-    if run.shown is None:
+    """Build the section on detection of single flashes and on the text that was read."""
+    section, shown = Section("Results"), run.shown
+    if shown is None:
         section.blocks.append(
             Text("No flash was held out, so nothing was measured.", is_note=True)
         )
         return section
-    section.blocks.append(headline(run))
-    if run.shown != "test":
+    section.blocks.append(headline(run, shown))
+    if shown != "test":
         note = "There is no test part: all numbers are of the validation part."
         section.blocks.append(Text(note, is_note=True))
     for part in ("test", "validation"):
         if "spelling" in run.results.get(part, {}):
             section.blocks.append(spelling_table(run.results[part], part))
     section.blocks += detection_tables(run)
-    section.sections = [Section("Figures of the results", figures(run))]
+    section.sections = [Section("Figures of the results", figures(run, shown))]
     return section
 
 
-def headline(run: Run) -> Numbers:
-    """Pick the few numbers that one looks at first."""
-    summary = run.results[run.shown]
+def headline(run: Run, part: str) -> Numbers:
+    """Return the main numbers of a part."""
+    summary = run.results[part]
     items = []
     if "detection" in summary:
-        low, high = auc_interval_of(run, run.shown)
-        sure = f"95 %: {low:.3f} to {high:.3f}" if not math.isnan(low) else "mean over subjects"
-        items.append((f"{summary['detection']['auc']:.3f}", "AUC of single flashes", sure))
+        low, high = auc_interval_of(run, part)
+        interval = (
+            f"95 %: {low:.3f} to {high:.3f}" if not math.isnan(low) else "mean over subjects"
+        )
+        items.append((f"{summary['detection']['auc']:.3f}", "AUC of single flashes", interval))
     rows = [r for r in summary.get("spelling", []) if r["n_characters"]]
     for n in sorted({1, 5, len(rows)} & {r["n_repetitions"] for r in rows}):
         row = next(r for r in rows if r["n_repetitions"] == n)
         name = f"characters right after {n} repetition{'s' * (n > 1)}"
-        sure = f"{row['n_right']} of {row['n_characters']}; 95\xa0%: {percent_interval(row)}"
-        items.append((f"{100 * row['accuracy']:.0f}\xa0%", name, sure))
+        interval = f"{row['n_right']} of {row['n_characters']}; 95\xa0%: {percent_interval(row)}"
+        items.append((f"{100 * row['accuracy']:.0f}\xa0%", name, interval))
     return Numbers(items)
 
 
 def percent_interval(row: dict[str, Any]) -> str:
-    r"""Write an interval of shares in percent.
+    r"""Format an interval of fractions in percent.
 
     Examples
     --------
@@ -71,10 +78,10 @@ def percent_interval(row: dict[str, Any]) -> str:
 
 
 def spelling_table(summary: dict[str, Any], part: str) -> Table:
-    """Tabulate what was read after each number of repetitions; wrong symbols are marked."""
+    """Build the table of the text read by number of repetitions; wrong symbols are marked."""
     rows = []
     for row in summary["spelling"]:
-        measured = ("–",) * 4
+        measured: tuple[str, ...] = ("–",) * 4
         if row["n_characters"]:
             measured = (
                 f"{row['n_right']}/{row['n_characters']}",
@@ -91,48 +98,57 @@ def spelling_table(summary: dict[str, Any], part: str) -> Table:
     return Table(caption, head, rows, is_folded=part != "test")
 
 
-def detection_tables(run: Run) -> list:
-    """Tabulate how well single flashes were told apart, by part and by subject."""
+def detection_tables(run: Run) -> list[Table | Text]:
+    """Build the table of the detection of single flashes, by part and by subject."""
     rows = []
     for part in ("test", "validation"):
-        people = run.results.get(part, {}).get("by_subject", {})
-        for subject, measured in people.items():
+        subjects = run.results.get(part, {}).get("by_subject", {})
+        for subject, measured in subjects.items():
             who = f"{part}, subject {subject}"
             rows.append(_detection_row(who, measured, auc_interval_of(run, part, subject)))
-        if len(people) > 1:
+        if len(subjects) > 1:
             mean = run.results[part]["detection"]
             rows.append(_detection_row(f"{part}, mean", mean, (math.nan, math.nan)))
     if not rows:
         return [Text("The flashes are without labels, so detection was not measured.", True)]
-    head = ("part", "AUC", "95 % interval", *list(MEASURES.values())[1:], "found", "false alarms")
+    head = (
+        "part",
+        "AUC",
+        "95 % interval",
+        *list(MEASURES.values())[1:],
+        "targets found",
+        "false alarms",
+    )
     caption = (
-        "Single flashes: what the detector calls a target at threshold 0. Intervals of the AUC "
-        "resample characters, or blocks of 30 s where there are none"
+        "Detection of single flashes at the threshold 0. Intervals of the AUC resample "
+        "characters, or blocks of 30 s where there are none"
     )
     return [Table(caption, head, rows)]
 
 
 def auc_interval_of(run: Run, part: str, subject: str | None = None) -> tuple[float, float]:
-    """Compute the 95 % interval of one subject's AUC; ``nan`` where it cannot be had."""
+    """Compute the 95 % interval of one subject's AUC; ``nan`` if it is undefined."""
     from p300.figures.tables import auc_interval
 
     table = run.scores[run.scores["part"].eq(part) & run.scores["is_target"].notna()]
-    people = table["subject"].astype(str)
-    if subject is None and people.nunique() > 1:
+    subjects = table["subject"].astype(str)
+    if subject is None and subjects.nunique() > 1:
         return math.nan, math.nan
-    table = table if subject is None else table[people.eq(subject)]
+    table = table if subject is None else table[subjects.eq(subject)]
     truth = table["is_target"].astype(bool)
     if truth.all() or not truth.any():
         return math.nan, math.nan
     return auc_interval(table.assign(is_target=truth).reset_index(drop=True), N_DRAWS)
 
 
-def figures(run: Run) -> list[Picture | Text]:
-    """Draw what the results alone show."""
+def figures(run: Run, part: str) -> list[Picture | Text]:
+    """Draw the figures that need only the results."""
     from p300.figures import draw_roc, draw_scores, draw_training, read_training
 
-    scores, part = {run.name: run.scores}, run.shown
-    drawn = _text_figures(run) if "spelling" in run.results[part] else []
+    scores, speller = {run.name: run.scores}, run.detector.speller
+    drawn: list[Picture | Text] = []
+    if "spelling" in run.results[part] and speller is not None:
+        drawn += _text_figures(run, part, speller)
     if "detection" in run.results[part]:
         drawn += [
             try_picture(
@@ -144,13 +160,13 @@ def figures(run: Run) -> list[Picture | Text]:
             try_picture(
                 "Scores",
                 lambda: draw_scores(scores, part=part),
-                "How the scores of targets and of nontargets are distributed.",
+                "Distributions of the scores of targets and of nontargets.",
             ),
             try_picture(
                 "Reliability",
-                lambda: _reliability(run),
-                "How often a flash is a target, over how probable the detector calls it. On the "
-                "diagonal, probabilities can be taken at their word.",
+                lambda: _reliability(run, part),
+                "Fraction of targets over the predicted probability. On the diagonal, the "
+                "probabilities are calibrated.",
             ),
         ]
     if (run.folder / "networks").is_dir():
@@ -159,60 +175,64 @@ def figures(run: Run) -> list[Picture | Text]:
             try_picture(
                 "Training",
                 lambda: draw_training(read_training(run.folder), monitor=monitor),
-                f"Losses and validation AUC after every pass; the best pass by {monitor} was "
-                "kept, whatever the test part says.",
+                "Losses and validation AUC after every training epoch. The best epoch by "
+                f"{monitor} was kept; the test part was not used.",
             )
         )
     return drawn
 
 
-def _text_figures(run: Run) -> list:
+def _text_figures(run: Run, part: str, speller: Speller) -> list[Picture | Text]:
     from p300.figures import draw_accuracy, draw_confusion
     from p300.metrics.published import CHARACTERS
     from p300.spelling import spell
 
-    speller, spelling = run.detector.speller, run.results[run.shown]["spelling"]
-    people = run.scores["subject"].astype(str).unique()
-    subject = people[0] if len(people) == 1 else None
-    is_printed = run.data == "bci3_ii" and (run.name, subject) in CHARACTERS
-    held_out = run.scores[run.scores["part"].eq(run.shown)].reset_index(drop=True)
+    spelling = run.results[part]["spelling"]
+    subjects = run.scores["subject"].astype(str).unique()
+    subject = subjects[0] if len(subjects) == 1 else None
+    is_published = run.data == "bci3_ii" and (run.name, subject) in CHARACTERS
+    held_out = run.scores[run.scores["part"].eq(part)].reset_index(drop=True)
     return [
         try_picture(
             "Accuracy",
             lambda: draw_accuracy(
                 {run.name: spelling},
-                published=[run.name] if is_printed else [],
-                subject=subject if is_printed else None,
+                published=[run.name] if is_published else [],
+                subject=subject if is_published else None,
                 n_symbols=len(speller.symbols),
             ),
-            f"Characters of the {run.shown} part read rightly, and bits per minute, by number "
-            "of repetitions.",
+            f"Characters of the {part} part read correctly, and bits per minute, by number of "
+            "repetitions.",
         ),
         try_picture(
             "Confusion",
             lambda: draw_confusion(spell(held_out["score"], held_out, speller), speller),
-            "Which symbols were taken for which after all repetitions.",
+            "Symbols that were read, by the symbols that were wanted, after all repetitions.",
         ),
     ]
 
 
-def _reliability(run: Run):
+def _reliability(run: Run, part: str) -> Figure:
     from p300.experiments.benchmark.findings import prior_log_odds
     from p300.figures import draw_reliability
 
-    share = float(run.scores.loc[run.scores["part"].eq("train"), "is_target"].mean())
-    added = {run.name: prior_log_odds(run.detector, share)}
-    return draw_reliability({run.name: run.scores}, part=run.shown, added_log_odds=added)
+    fraction = float(run.scores.loc[run.scores["part"].eq("train"), "is_target"].mean())
+    added = {run.name: prior_log_odds(run.detector, fraction)}
+    return draw_reliability({run.name: run.scores}, part=part, added_log_odds=added)
 
 
-def _detection_row(who: str, measured: dict[str, Any], interval: tuple[float, float]) -> tuple:
+def _detection_row(
+    who: str, measured: dict[str, Any], interval: tuple[float, float]
+) -> tuple[str, ...]:
     low, high = interval
-    sure = "–" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+    interval_text = "–" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
     numbers = [_number(measured.get(name)) for name in MEASURES]
-    tp, fn, fp, tn = (measured.get(k) for k in ("tp", "fn", "fp", "tn"))
-    counted = tp is not None and float(tp + fn).is_integer()
-    found = (f"{tp:.0f}/{tp + fn:.0f}", f"{fp:.0f}/{fp + tn:.0f}") if counted else ("–", "–")
-    return (who, numbers[0], sure, *numbers[1:], *found)
+    found = ("–", "–")
+    if measured.get("tp") is not None:
+        tp, fn, fp, tn = (float(measured[k]) for k in ("tp", "fn", "fp", "tn"))
+        if (tp + fn).is_integer():  # counts, not means over subjects
+            found = (f"{tp:.0f}/{tp + fn:.0f}", f"{fp:.0f}/{fp + tn:.0f}")
+    return (who, numbers[0], interval_text, *numbers[1:], *found)
 
 
 def _number(value: float | None) -> str:

@@ -21,7 +21,7 @@ from p300.report.signals import signal_section
 
 
 def describe(folder: Path) -> tuple[str, str, list[Section]]:
-    """Say what stands on the page: its title, what was run, and its sections.
+    """Return the title of the page, what was run, and the sections.
 
     Raises
     ------
@@ -50,21 +50,24 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
 
 
 def lead(run: Run) -> str:
-    """Say in one sentence what was run."""
+    """Return one sentence on what was run."""
     n_parameters, n_members = run.results["n_parameters"], len(run.detector.members)
     members = f", {n_members} members" if n_members > 1 else ""
     tested = "and nothing was held out"
     if run.shown:
         n = run.results[run.shown]["n_flashes"]
-        unseen = "kept apart" if run.shown == "test" else "of its validation part, by which it"
-        unseen += "" if run.shown == "test" else " may have been chosen"
-        tested = f"and tried on {n:,} flashes {unseen}"
+        tested = f"and tested on {n:,} held-out flashes"
+        if run.shown != "test":
+            tested = (
+                f"and evaluated on {n:,} flashes of its validation part, by which it may have "
+            )
+            tested += "been chosen"
     return (
-        f"The detector {run.name} ({n_parameters:,} numbers learned{members}) was trained on "
+        f"The detector {run.name} ({n_parameters:,} parameters{members}) was trained on "
         f"{run.data} with seed {run.results['seed']} in {run.results['fit_s']:.1f} s, {tested}."
     )
 
 
 def _choices(run: Run) -> str:
     chosen = ", ".join(f"{k} {v}" for k, v in run.results["choices"].items() if v is not None)
-    return f"Chosen of each group: {chosen}."
+    return f"Choice of each configuration group: {chosen}."

@@ -1,4 +1,4 @@
-"""The recording behind a run, read and preprocessed again, and what its EEG looks like."""
+"""The EEG of a run's recording, which is read and preprocessed again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def take(epochs: Epochs, rows: np.ndarray) -> Epochs:
-    """Take some of the flashes; ``rows`` is a mask or numbers."""
+    """Return some of the flashes; ``rows`` is a mask or row numbers."""
     rejected = epochs.is_rejected
     return dataclasses.replace(
         epochs,
@@ -25,10 +25,10 @@ def take(epochs: Epochs, rows: np.ndarray) -> Epochs:
 
 
 def signal_section(epochs: Epochs | None, why_not: str) -> Section:
-    """Draw what the EEG does after a flash, or say why that cannot be drawn."""
+    """Draw the EEG after a flash, or note why it cannot be drawn."""
     from p300.figures import draw_averages, draw_difference_image, draw_scalp_series
 
-    section = Section("What the EEG does after a flash")
+    section = Section("The EEG after a flash")
     if epochs is None:
         section.blocks.append(Text(f"The signal is not shown. {sentence(why_not)}", is_note=True))
         return section
@@ -42,14 +42,14 @@ def signal_section(epochs: Epochs | None, why_not: str) -> Section:
         try_picture(
             "Averages",
             lambda: draw_averages(epochs),
-            "Average EEG after target and nontarget flashes. Where the bands part, the two can "
-            "be told apart. Bands resample characters, or blocks of 30 s where there are none.",
+            "Average EEG after target and nontarget flashes. Where the bands do not overlap, the "
+            "two differ. Bands resample characters, or blocks of 30 s where there are none.",
         ),
         try_picture(
             "Scalp maps",
             lambda: draw_scalp_series(epochs),
-            "The same averages on the head, seen from above with the nose upwards, in windows "
-            "of time after the flash. All maps share one scale.",
+            "The same averages on the head, seen from above with the nose upwards, in time "
+            "windows after the flash. All maps share one scale.",
             as_pixels=True,
         ),
         try_picture(

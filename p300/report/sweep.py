@@ -1,18 +1,21 @@
-"""The page of a sweep: many runs side by side, the best of them named by validation alone."""
+"""The page of a sweep: many runs side by side; only validation chooses the best."""
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.experiments.compare import REPETITIONS, collect_runs
+from p300.figures.style import count
 from p300.report.integrity import integrity_tables
-from p300.report.page import Numbers, Section, Table, Text, try_picture
+from p300.report.page import Numbers, Picture, Section, Table, Text, try_picture
 from p300.report.repeat import (
     command,
     configuration,
+    read_yaml,
     repeat_section,
     shared_configuration,
     training_command,
@@ -26,21 +29,21 @@ if TYPE_CHECKING:
 
 NO_VALIDATION = "–"
 
-#: Overrides that make no other configuration; the recording has a column of its own.
+#: Overrides that do not define a configuration; the recording has its own column.
 NO_KIND = r"[+~]*(seed|data|logger|trainer|progress|cache|quiet)[.=]"
 
-#: A longer name is cut where it labels an axis.
+#: Longer names are cut on an axis.
 LONGEST = 32
 
 
 def describe(folder: Path) -> tuple[str, str, list[Section]]:
-    """Say what stands on the page: its title, what was run, and its sections."""
+    """Return the title of the page, what was run, and the sections."""
     runs = collect_sweep(folder)
     kinds = runs["configuration"].nunique()
     data = sorted(runs["data"].unique())
     n_seeds = runs["seed"].nunique()
     lead = (
-        f"{len(runs)} runs of {_plural(kinds, 'configuration')} with {_plural(n_seeds, 'seed')} "
+        f"{len(runs)} runs of {count(kinds, 'configuration')} with {count(n_seeds, 'seed')} "
         f"were trained on {', '.join(data)}."
     )
     config, differing = shared_configuration(runs["folder"])
@@ -56,20 +59,20 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
 
 
 def collect_sweep(folder: Path) -> pd.DataFrame:
-    """Gather the finished runs below a folder.
+    """Collect the finished runs below a folder.
 
     Returns
     -------
     DataFrame
         That of :func:`p300.experiments.compare.collect_runs` with ``validation_auc`` (``nan``
-        where there is no validation part) and ``configuration``, what was chosen of whatever
-        differs between runs, seeds aside.
+        if there is no validation part) and ``configuration``, the choices that differ between
+        runs, without the seed.
     """
     runs = collect_runs([folder])
     groups = [
         c for c in ("experiment", "protocol", "split") if runs.get(c, runs["data"]).nunique() > 1
     ]
-    groups += ["subjects"] * ("subjects" in runs)  # a person is no seed
+    groups += ["subjects"] * ("subjects" in runs)  # subjects are not repetitions, as seeds are
     validation, chosen = [], []
     for row in runs.to_dict("records"):
         results = json.loads((Path(row["folder"]) / "results.json").read_text("utf-8"))
@@ -86,31 +89,31 @@ def collect_sweep(folder: Path) -> pd.DataFrame:
 
 
 def results_section(folder: Path, runs: pd.DataFrame) -> Section:
-    """Tabulate and draw the runs, and say which configuration validation chooses."""
+    """Build the tables and figures of the runs, and name what validation chooses."""
     section = Section("Results", [headline(runs), Text(best_by_validation(runs))])
     unfinished = unfinished_runs(folder)
     if unfinished:
-        text = f"{_plural(len(unfinished), 'run')} did not finish and are left out: "
-        section.blocks.append(Text(f"{text}{', '.join(unfinished)}.", is_note=True))
+        text = f"{count(len(unfinished), 'unfinished run')} left out: {', '.join(unfinished)}."
+        section.blocks.append(Text(text, is_note=True))
     section.blocks += [summary_table(runs), runs_table(runs)]
     section.sections.append(Section("Figures of the results", figures(runs)))
     return section
 
 
-def figures(runs: pd.DataFrame) -> list:
+def figures(runs: pd.DataFrame) -> list[Picture | Text]:
     """Draw every run as a dot: validation AUC, test AUC, and characters right."""
-    drawn = []
+    drawn: list[Picture | Text] = []
     for value, part, what in (
-        ("validation_auc", "validation", "by which one may choose"),
-        ("auc", "test", "by which nothing was or may be chosen"),
-        (_accuracy_shown(runs), "test", "characters read rightly"),
+        ("validation_auc", "validation", "by which a configuration may be chosen"),
+        ("auc", "test", "by which nothing was chosen, nor may be"),
+        (_accuracy_shown(runs), "test", "characters read correctly"),
     ):
         if value in runs and runs[value].notna().any():
             drawn.append(
                 try_picture(
                     "Runs",
-                    lambda value=value, part=part: _dots(runs, value, part),
-                    f"Every run as a dot, measured on the {part} part, {what}. Configurations "
+                    functools.partial(_dots, runs, value, part),
+                    f"One dot per run, measured on the {part} part, {what}. Configurations "
                     "are sorted by their mean; grey lines join runs of one seed.",
                 )
             )
@@ -141,22 +144,26 @@ def _labels(names: pd.Series) -> pd.Series:
 
 
 def headline(runs: pd.DataFrame) -> Numbers:
-    """Give the numbers of the configuration that validation chooses; else only counts."""
+    """Return the numbers of the configuration that validation chooses, or only counts."""
     kinds = runs["configuration"].nunique()
-    items = [(str(len(runs)), "finished runs", _plural(kinds, "configuration"))]
+    items = [(str(len(runs)), "finished runs", count(kinds, "configuration"))]
     best = chosen_by_validation(runs)
     for data, name in best.items():
         part = runs[(runs["data"] == data) & (runs["configuration"] == name)]
         where = f" on {data}" if len(best) > 1 else ""
         items += [
-            (name, f"chosen by validation AUC{where}", _spread(part["validation_auc"], "{:.3f}")),
-            (f"{part['auc'].mean():.3f}", "its AUC on the test part", _plural(len(part), "seed")),
+            (
+                name,
+                f"chosen by validation AUC{where}",
+                _mean_and_std(part["validation_auc"], "{:.3f}"),
+            ),
+            (f"{part['auc'].mean():.3f}", "its AUC on the test part", count(len(part), "seed")),
         ]
     return Numbers(items)
 
 
 def chosen_by_validation(runs: pd.DataFrame) -> dict[str, str]:
-    """Name, for each recording, the configuration with the largest mean validation AUC."""
+    """Find, for each recording, the configuration with the largest mean validation AUC."""
     known = runs[runs["validation_auc"].notna()]
     best = {}
     for data, part in known.groupby("data", sort=False):
@@ -165,23 +172,23 @@ def chosen_by_validation(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def best_by_validation(runs: pd.DataFrame) -> str:
-    """Say which configuration validation chooses, and of which it can say nothing."""
+    """Return a text on what validation chooses, and on what has no validation part."""
     best = chosen_by_validation(runs)
     none = runs.loc[runs["validation_auc"].isna(), "configuration"].unique()
-    text = "By validation AUC, and by it alone, one would choose "
+    text = "Validation AUC alone chooses "
     text += "; ".join(f"{name} for {data}" for data, name in best.items()) + ". "
     if not best:
         text = "No run has a validation part, so nothing can be chosen here. "
     elif len(none):
-        text += f"Without a validation part, and so not to be chosen: {'; '.join(none)}. "
+        text += f"These have no validation part and cannot be chosen: {'; '.join(none)}. "
     return text + (
-        "Test results are shown to be read: whoever chooses by them needs another test part. "
-        "Differences of AUC under 0.01 are ties."
+        "Do not choose by the test results; a choice by them needs another test part. "
+        "Differences of AUC below 0.01 are ties."
     )
 
 
 def summary_table(runs: pd.DataFrame) -> Table:
-    """Tabulate mean and spread of every configuration, sorted by validation AUC."""
+    """Build the table of mean and standard deviation of every configuration."""
     shown = [n for n in REPETITIONS if f"accuracy_{n:02d}" in runs]
     several = runs["data"].nunique() > 1
     head = ("configuration", *["recording"] * several, "runs", "validation AUC", "test AUC")
@@ -189,20 +196,20 @@ def summary_table(runs: pd.DataFrame) -> Table:
     rows = []
     for (data, name), part in runs.groupby(["data", "configuration"], sort=False):
         cells = [name, *[data] * several, str(len(part))]
-        cells += [_spread(part[c], "{:.3f}") for c in ("validation_auc", "auc")]
-        cells += [_spread(100 * part[f"accuracy_{n:02d}"], "{:.0f}") for n in shown]
+        cells += [_mean_and_std(part[c], "{:.3f}") for c in ("validation_auc", "auc")]
+        cells += [_mean_and_std(100 * part[f"accuracy_{n:02d}"], "{:.0f}") for n in shown]
         cells += [f"{part['n_parameters'].iloc[0]:,}", f"{part['fit_s'].median():.1f}"]
         order = part["validation_auc"].mean()
         rows.append((str(data), -order if order == order else 1.0, cells))
     caption = (
         "Mean ± standard deviation over runs, best validation AUC first; characters right "
-        "after n repetitions of the test part. The spread is that of seeds, not of people"
+        "after n repetitions of the test part. The deviation is over seeds, not over subjects"
     )
     return Table(caption, head, [cells for _, _, cells in sorted(rows, key=lambda r: r[:2])])
 
 
 def runs_table(runs: pd.DataFrame) -> Table:
-    """Tabulate every run, folded away."""
+    """Build the table of every run, collapsed."""
     names = ("validation_auc", "auc", "balanced_accuracy", "recall", "precision")
     head = ("run", "configuration", "recording", "seed", *(n.replace("_", " ") for n in names))
     rows = []
@@ -224,17 +231,13 @@ def unfinished_runs(folder: Path) -> list[str]:
 
 
 def how_to_repeat(folder: Path, runs: pd.DataFrame) -> tuple[str, str]:
-    """Give the command that makes the sweep again, or one a run."""
-    from omegaconf import OmegaConf
-
+    """Return the command that repeats the sweep, or one command per run."""
     overrides = typed(folder)
     if overrides is not None:
         return command("train", ["-m", *overrides]), ""
     lines = []
     for run in map(Path, runs["folder"]):
-        lines.append(
-            training_command(run, OmegaConf.to_container(OmegaConf.load(run / "config.yaml")))
-        )
+        lines.append(training_command(run, read_yaml(run / "config.yaml")))
     return "\n".join(dict.fromkeys(lines)), "The runs were started one by one."
 
 
@@ -243,25 +246,21 @@ def _short(override: str) -> str:
 
 
 def _accuracy_shown(runs: pd.DataFrame) -> str:
-    """Name the accuracy in the middle of those that were measured; "" where there is none."""
+    """Return the name of the middle one of the accuracies measured; "" if there is none."""
     names = [f"accuracy_{n:02d}" for n in REPETITIONS if f"accuracy_{n:02d}" in runs]
     return names[len(names) // 2] if names else ""
 
 
-def _spread(values: pd.Series, form: str, unit: str = "") -> str:
+def _mean_and_std(values: pd.Series, form: str) -> str:
     known = values.dropna().astype(float)
     if not len(known):
         return NO_VALIDATION
-    spread = f" ± {form.format(known.std())}" if len(known) > 1 else ""
-    return f"{form.format(known.mean())}{spread}{unit}"
-
-
-def _plural(n: int, noun: str) -> str:
-    return f"{n} {noun}{'s' * (n != 1)}"
+    std = f" ± {form.format(known.std())}" if len(known) > 1 else ""
+    return f"{form.format(known.mean())}{std}"
 
 
 def _single_pages(runs: pd.DataFrame) -> str:
     return (
-        f"Each of the {len(runs)} runs has a page of its own, which shows the EEG and what the "
-        "detector learned: `p300 report` with the folder of the run."
+        f"Each of the {len(runs)} runs has its own page, which shows the EEG and what the "
+        "detector learned: call `p300 report` with the folder of the run."
     )

@@ -1,4 +1,4 @@
-"""Write the page of a folder, whichever of run, sweep and benchmark it is."""
+"""Write the page of a folder, which is a run, a sweep or a benchmark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from p300.errors import InputError
 
-#: How the command is called.
+#: Usage of the command.
 USAGE = "expected `p300 report RUN|SWEEP|BENCHMARK [out=FILE]`"
 
 
@@ -17,7 +17,7 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
     Parameters
     ----------
     folder : path
-        Of ``p300 train`` (one run or, with ``-m``, several) or ``p300 benchmark``.
+        Written by ``p300 train`` (one run or, with ``-m``, several) or ``p300 benchmark``.
     out : path or None
         The file; None for ``report.html`` in the folder. An existing file is replaced in one
         step.
@@ -38,7 +38,7 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
     out = folder / "report.html" if out is None else Path(out)
     kind = kind_of(folder)
     if out.is_dir() or not out.parent.is_dir():
-        raise InputError(f"{out}: expected a file in a folder that is there")
+        raise InputError(f"got out={out}; expected a file in an existing folder")
     if kind == "run":
         from p300.report.run import describe
     elif kind == "sweep":
@@ -50,7 +50,7 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
 
 
 def kind_of(folder: Path) -> str:
-    """Tell what a folder is.
+    """Find whether a folder is a run, a sweep or a benchmark.
 
     Returns
     -------

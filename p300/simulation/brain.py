@@ -1,4 +1,4 @@
-"""A simulated head: what a person's brain, eyes and surroundings put on the electrodes."""
+"""A simulated head: signals of the brain, the eyes and the surroundings at the electrodes."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import numpy as np
 
 from p300.errors import InputError
 
-_PZ, _OZ, _FPZ = "Pz", "Oz", "Fpz"  # centres of the P300, of vision and alpha, of blinks
+_PZ, _OZ, _FPZ = "Pz", "Oz", "Fpz"  # centres of the P300, the visual response and alpha, blinks
 
 
 @dataclass(frozen=True)
 class Brain:
-    """What the simulated person's head produces; sizes in µV, times in seconds.
+    """Parameters of the simulated signals; amplitudes in µV, times in seconds.
 
     Parameters
     ----------
     p300_uv, latency_s, width_s : float
-        Peak at Pz, time of the peak after the flash, and standard deviation of the wave.
+        Peak amplitude at Pz, latency of the peak, and standard deviation of the P300 wave.
     jitter_s : float
         Standard deviation of the latency from flash to flash.
     habituation : float
-        Share of the P300 lost from the first repetition of a character to the last.
+        Fraction of the P300 lost from the first repetition of a character to the last.
     visual_uv : float
-        Size of the P1/N1 that every flash evokes over the occipital cortex, wanted or not.
+        Amplitude of the P1/N1 that every flash, target or not, evokes over the occipital cortex.
     noise_uv, noise_reach : float
-        Standard deviation of the 1/f background, and the distance on a head of radius 1 over
-        which neighbouring electrodes share it.
+        Standard deviation of the 1/f noise, and the distance on a head of radius 1 over which it
+        is correlated between electrodes.
     alpha_uv, alpha_hz : float
-        Waxing and waning occipital rhythm.
+        Amplitude and frequency of the occipital rhythm, whose amplitude varies over time.
     blink_uv, blinks_per_minute : float
-        Size of a blink at Fpz and how often one comes.
+        Amplitude of a blink at Fpz, and the rate of blinks.
     line_uv, line_hz : float
-        Mains hum, the same on every electrode.
+        Line noise, the same on every electrode.
     """
 
     p300_uv: float = 10.0
@@ -62,7 +62,7 @@ def head_signal(
     brain: Brain,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Sum everything the electrodes pick up in one run.
+    """Compute the EEG of one run: evoked responses, noise, alpha, blinks and line noise.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def head_signal(
     ch_names : sequence of str
         Electrodes of the 10-05 system.
     brain : Brain
-        What the head produces.
+        Parameters of the signals.
     rng : numpy.random.Generator
-        Draws noise and jitter.
+        Random generator of noise and jitter.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def head_signal(
     signal += brain.noise_uv * mixing.astype(np.float32) @ pink
 
     seconds = np.arange(n_samples) / sfreq
-    waxing = np.abs(_pink_noise(1, n_samples, sfreq, rng)[0])
-    alpha = waxing * np.sin(2 * np.pi * (brain.alpha_hz * seconds + rng.uniform()))
+    envelope = np.abs(_pink_noise(1, n_samples, sfreq, rng)[0])
+    alpha = envelope * np.sin(2 * np.pi * (brain.alpha_hz * seconds + rng.uniform()))
     signal += np.outer(brain.alpha_uv * scalp_map(position, _OZ, reach=0.7), alpha)
 
     blink = np.zeros(n_samples)
@@ -109,7 +109,7 @@ def head_signal(
 
 
 def _evoked(flashes, n_samples, sfreq, brain, rng) -> np.ndarray:
-    """Superpose the responses to all flashes: P300 source and visual source, in µV."""
+    """Sum the responses to all flashes: P300 source and visual source, in µV."""
     is_target = np.asarray(flashes["is_target"], bool)
     onset = np.asarray(flashes["onset"], float)
     repetition = np.asarray(flashes.get("repetition", np.zeros(len(onset))), float)
@@ -146,16 +146,16 @@ def _pink_noise(n_chans, n_samples, sfreq, rng) -> np.ndarray:
 
 
 def scalp_map(position: np.ndarray, centre: str, reach: float = 0.6) -> np.ndarray:
-    """Weigh electrodes by their distance from a centre: 1 there, falling as a Gaussian.
+    """Compute a weight per electrode: a Gaussian of its distance from a centre, 1 there.
 
     Parameters
     ----------
     position : ndarray, shape (n_chans, 3)
-        On a head of radius 1.
+        Positions on a head of radius 1.
     centre : str
-        An electrode's name.
+        Name of an electrode.
     reach : float
-        Standard deviation of the fall on that head.
+        Standard deviation of the Gaussian on that head.
     """
     distance = np.linalg.norm(position - head_positions((centre,)), axis=1)
     return np.exp(-((distance / reach) ** 2) / 2)
@@ -163,12 +163,12 @@ def scalp_map(position: np.ndarray, centre: str, reach: float = 0.6) -> np.ndarr
 
 @cache
 def head_positions(ch_names: tuple[str, ...]) -> np.ndarray:
-    """Look up electrodes of the 10-05 system on a head of radius 1: shape (n_chans, 3).
+    """Return positions of 10-05 electrodes on a head of radius 1: shape (n_chans, 3).
 
     Raises
     ------
     InputError
-        If a name is not in the system.
+        If a name is not in the 10-05 system.
     """
     from p300.electrodes import standard_montage
 
@@ -176,6 +176,8 @@ def head_positions(ch_names: tuple[str, ...]) -> np.ndarray:
     table = {name.lower(): p for name, p in positions.items()}
     missing = [c for c in ch_names if c.lower() not in table]
     if missing:
-        raise InputError(f"electrodes {missing} are not in the 10-05 system")
+        raise InputError(
+            f"electrodes {missing} are not in the 10-05 system; expected names such as 'Cz'"
+        )
     position = np.array([table[c.lower()] for c in ch_names])
     return position / np.linalg.norm(position, axis=1, keepdims=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,30 +21,30 @@ def write_bci3_ii(
     n_samples: int = 7794,
     ad_per_uv: float = 10.0,
     seed: int = 0,
-    **recording_arguments,
+    **recording_arguments: Any,
 ) -> dict[str, str]:
     """Write simulated files in the exact layout of BCI Competition III data set II.
 
-    Both parts are single precision in amplifier steps, each character epoch begins at its
-    first flash, the epochs are scrambled, and the test file has no labels. Subjects A and B
-    spell the competition's own characters, which its reader knows; others random ones.
+    Both parts are in amplifier steps and single precision. Each character epoch begins at its
+    first flash. The epochs are in random order, and the test file has no labels. Subjects A and B
+    spell the competition's characters, which its reader knows; others spell random ones.
 
     Parameters
     ----------
     root : path
         Folder for ``Subject_{subject}_Train.mat`` and ``…_Test.mat``.
     subject : str
-        Letter in the file names.
+        Subject in the file names.
     n_train, n_test : int
         Characters in each file.
     n_samples : int
-        Samples a character epoch.
+        Samples per character epoch.
     ad_per_uv : float
-        Amplifier steps a µV.
+        Amplifier steps per µV.
     seed : int
-        Of everything.
+        Random seed.
     **recording_arguments
-        Further arguments of :func:`simulate_recording`, ``n_repetitions`` (15) among them.
+        Further arguments of :func:`simulate_recording`, such as ``n_repetitions`` (15).
 
     Returns
     -------
@@ -82,8 +83,8 @@ def write_bci3_ii(
     return texts
 
 
-def _character_epochs(recording, order, n_samples, ad_per_uv) -> dict[str, np.ndarray]:
-    """Cut a recording into the competition's scrambled character epochs."""
+def _character_epochs(recording, order, n_samples, ad_per_uv) -> dict[str, Any]:
+    """Cut a recording into the competition's character epochs, in the order of the file."""
     sfreq, shape = recording.sfreq, (len(order), n_samples)
     content = {
         "Signal": np.zeros((*shape, recording.n_chans), np.float32),

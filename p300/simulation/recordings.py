@@ -1,13 +1,14 @@
 """Simulated recordings with a known P300, for tests, tutorials and the first run.
 
-What is put in is known: the latency, size, jitter and scalp map of the P300, the noise around
-it and the text that was spelled. The same seed gives the same recording, sample by sample.
+The ground truth is known: the latency, amplitude, jitter and scalp map of the P300, the noise
+and the spelled text. The same seed gives the same recording, sample by sample.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from p300.recording import Recording, concatenate_recordings, flash_table
 from p300.simulation.brain import Brain, head_signal
 from p300.speller import WADSWORTH, Speller
 
-#: Eight electrodes of many spellers, those of CNN-2a.
+#: Eight electrodes that many spellers use, those of CNN-2a.
 EIGHT_CHANNELS = ("Fz", "Cz", "Pz", "P3", "P4", "PO7", "PO8", "Oz")
 
 
@@ -32,43 +33,43 @@ def simulate_recording(
     n_runs: int = 1,
     n_flashes: int = 200,
     target_ratio: float = 1 / 6,
-    brain: Brain | Mapping | None = None,
+    brain: Brain | Mapping[str, float] | None = None,
     subject: str = "1",
     session: str = "1",
     seed: int = 0,
 ) -> Recording:
-    """Simulate a person who spells a text, or who counts the rare flash of a plain oddball.
+    """Simulate a person who spells a text, or who counts the targets of a plain oddball.
 
     Parameters
     ----------
     text : str or sequence of str, or None
         The wanted symbols; not used without a speller.
     speller : Speller or None
-        The screen; None for an oddball of ``n_flashes`` flashes a run with codes 1 (nontarget)
-        and 2 (target).
+        The screen; None for an oddball of ``n_flashes`` flashes per run, with codes 1
+        (nontarget) and 2 (target).
     n_repetitions : int
-        Passes over all codes for each character, in a new random order each.
+        Repetitions per character; each lights all codes in a new random order.
     ch_names : sequence of str
-        Names of the international 10-05 system, which give the positions on the head.
+        Electrodes of the international 10-05 system, which defines their positions.
     sfreq : float
         Sampling rate in Hz.
     soa_s, pause_s : float
         Seconds from flash to flash, and between two characters.
     n_runs : int
-        Segments the characters are spread over.
+        Number of runs, one segment each; the characters are divided among them.
     n_flashes, target_ratio : int, float
-        Of the oddball.
+        Flashes per run of the oddball, and the fraction of targets.
     brain : Brain, mapping of its fields, or None
-        What the head produces.
+        Parameters of the simulated signals.
     subject, session : str
-        Written into the flash table.
+        Values of these columns of the flash table.
     seed : int
-        The same seed gives the same recording.
+        Random seed.
 
     Returns
     -------
     Recording
-        In µV; one segment a run.
+        In µV; one segment per run.
 
     Examples
     --------
@@ -82,7 +83,9 @@ def simulate_recording(
     else:
         parts = [part.tolist() for part in np.array_split(list(text or ""), n_runs)]
         if not all(parts):
-            raise InputError(f"{len(text or '')} characters for {n_runs} runs; expected one each")
+            raise InputError(
+                f"got {len(text or '')} characters for {n_runs} runs; expected one per run or more"
+            )
         runs = [_spelling_flashes(p, speller, n_repetitions, soa_s, pause_s, rng) for p in parts]
     import pandas as pd
 
@@ -116,20 +119,20 @@ def simulate_data_set(
     ch_names: Sequence[str] | None = None,
     n_runs: int = 2,
     seed: int = 0,
-    brain: Mapping | None = None,
-    **recording_arguments,
+    brain: Mapping[str, float] | None = None,
+    **recording_arguments: Any,
 ) -> Recording:
     """Simulate a session "train" and a session "test" of one or more subjects.
 
     Parameters
     ----------
     train_text, test_text : str
-        What is spelled.
+        The spelled texts.
     subjects : int or sequence of str
-        How many, or their codes.
+        Number of subjects, or their codes.
     subject_spread : float
-        How much people differ: standard deviation of each one's P300 latency in units of
-        0.1 s, and of its size in units of the size itself.
+        Standard deviation between subjects: of the P300 latency in units of 0.1 s, and of its
+        amplitude relative to the mean amplitude.
     ch_names : sequence of str or None
         None for the 64 electrodes of the Wadsworth recordings.
     n_runs : int
@@ -169,7 +172,7 @@ def simulate_data_set(
 
 
 def _spelling_flashes(symbols, speller, n_repetitions, soa_s, pause_s, rng) -> dict:
-    """Lay out the flashes of one run: columns of a flash table."""
+    """Build the columns of the flash table of one run."""
     codes = np.array(speller.codes)
     character_s = n_repetitions * len(codes) * soa_s
     flashes: dict[str, list] = {

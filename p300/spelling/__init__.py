@@ -1,4 +1,4 @@
-"""From the scores of flashes to a symbol, and when it is sure enough."""
+"""From the scores of flashes to a symbol: sums, posterior probabilities, stopping rules."""
 
 from p300.spelling.calibration import (
     fit_platt,

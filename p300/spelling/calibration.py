@@ -1,25 +1,26 @@
-"""Scores to log odds that can be believed: Platt scaling, fitted on validation flashes.
+"""Calibrate scores to log odds: Platt scaling, fitted on validation flashes.
 
-The slope and offset never change which flash scores higher within a detector, so AUC and text
-stay; they make scores of different detectors, and their sum over repetitions, comparable.
+Slope and offset never change which flash of a detector scores higher, so AUC and text stay the
+same. They make the scores of different detectors, and their sums over repetitions, comparable.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
+from numpy.typing import ArrayLike
 
 from p300.errors import InputError
 
 
-def fit_platt(scores, is_target, *, temperature_only: bool = False) -> tuple[float, float]:
-    """Find the slope and offset that make scores the log odds of a target.
+def fit_platt(
+    scores: ArrayLike, is_target: ArrayLike, *, temperature_only: bool = False
+) -> tuple[float, float]:
+    """Fit the slope and offset that turn scores into the log odds of a target.
 
     Parameters
     ----------
     scores : array-like of float, shape (n_flashes,)
-        Of flashes that the detector was not trained on.
+        Scores of flashes that the detector was not trained on.
     is_target : array-like of bool, shape (n_flashes,)
         Their labels.
     temperature_only : bool
@@ -46,24 +47,28 @@ def fit_platt(scores, is_target, *, temperature_only: bool = False) -> tuple[flo
     >>> round(offset, 3)
     0.0
     """
+    from scipy.optimize import minimize  # deciding live needs none of this
+    from scipy.special import expit
+
     scores, is_target = np.asarray(scores, float), np.asarray(is_target, bool)
     n_targets, n_flashes = int(is_target.sum()), len(is_target)
     if not 0 < n_targets < n_flashes:
         raise InputError(
-            f"calibration on {n_targets} targets among {n_flashes} flashes; expected both classes"
+            f"got {n_targets} targets among {n_flashes} flashes for calibration; expected both "
+            f"classes"
         )
     n_nontargets = n_flashes - n_targets
     wanted = np.where(is_target, (n_targets + 1) / (n_targets + 2), 1 / (n_nontargets + 2))
-    size = scores.std() or 1.0  # so that the optimizer sees numbers near 1
+    scale = scores.std() or 1.0  # so that the optimizer sees numbers near 1
 
-    def loss(parameters):
-        logits = parameters[0] * scores / size + parameters[1]
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = parameters[0] * scores / scale + parameters[1]
         error = expit(logits) - wanted
         value = np.mean(np.logaddexp(0, logits) - wanted * logits)
-        slope = np.mean(error * scores) / size
+        slope = np.mean(error * scores) / scale
         return value, np.array([slope, 0.0 if temperature_only else error.mean()])
 
     found = minimize(
         loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]
     )
-    return float(found.x[0] / size), float(found.x[1])
+    return float(found.x[0] / scale), float(found.x[1])

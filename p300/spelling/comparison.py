@@ -1,8 +1,8 @@
-"""What stopping early gains: every rule beside fixed numbers of repetitions, with intervals."""
+"""Compare stopping rules with fixed numbers of repetitions, with confidence intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
     from p300.speller import Speller
     from p300.spelling.language import CharacterModel
+    from p300.spelling.rules import StoppingRule
 
-#: Bootstrap samples of the intervals.
+#: Number of bootstrap samples of the intervals.
 N_DRAWS = 2000
 
 
 def read_with_rules(
     characters: Sequence[Character],
     speller: Speller,
-    rules: Mapping[str, Any],
+    rules: Mapping[str, StoppingRule],
     *,
     idle_prior: float = 0.0,
     model: CharacterModel | None = None,
 ) -> pd.DataFrame:
-    """Read characters under each rule, as it would have gone live.
+    """Read characters with each stopping rule, as in a live session.
 
     Parameters
     ----------
@@ -38,27 +39,28 @@ def read_with_rules(
         In order of time.
     speller : Speller
         The screen.
-    rules : mapping of str to rule
-        By any name.
+    rules : mapping of str to StoppingRule
+        The rules, under any names.
     idle_prior : float
         Probability that no symbol is wanted.
     model : CharacterModel or None
-        The prior of each symbol, given what this rule has read before in the same run.
+        The prior of each symbol, given the text that this rule has read before in the same run.
 
     Returns
     -------
     DataFrame
-        One row a rule and character: ``rule``, the character's key, ``n_flashes``, ``symbol``
+        One row per rule and character: ``rule``, the character's key, ``n_flashes``, ``symbol``
         ("" where none is read), ``wanted`` and ``is_right`` (<NA> where unlabelled).
     """
     import pandas as pd
 
-    # without a language the belief is the same under every rule
-    traces = trace(characters, speller, idle_prior=idle_prior) if model is None else None
+    if model is None:  # the posterior is then the same under every rule
+        traces = trace(characters, speller, idle_prior=idle_prior)
     names = np.array([*speller.symbols, ""], object)  # the last is index -1, none
     rows = []
     for name, rule in rules.items():
-        if traces is not None:
+        found: Iterable[tuple[int, int]]
+        if model is None:
             found = zip(*traces.stop(rule), strict=True)
         else:
             found = _read_in_turn(characters, speller, rule, idle_prior, model)
@@ -71,8 +73,14 @@ def read_with_rules(
     return pd.DataFrame(rows, columns=columns).astype({"is_right": "boolean"})
 
 
-def _read_in_turn(characters, speller, rule, idle_prior, model):
-    """Read one character after the other, each with the prior that the text before it gives."""
+def _read_in_turn(
+    characters: Sequence[Character],
+    speller: Speller,
+    rule: StoppingRule,
+    idle_prior: float,
+    model: CharacterModel,
+) -> Iterator[tuple[int, int]]:
+    """Read the characters in order; the prior of each follows from the text read before it."""
     text, run = "", None
     for character in characters:
         if character.key[:-1] != run:
@@ -84,21 +92,21 @@ def _read_in_turn(characters, speller, rule, idle_prior, model):
 
 
 def read_fixed(spelled: pd.DataFrame, n_codes: int, numbers: Mapping[str, int]) -> pd.DataFrame:
-    """Take what fixed numbers of repetitions read from what :func:`p300.spelling.spell` found.
+    """Select the symbols that are read after fixed numbers of repetitions.
 
     Parameters
     ----------
     spelled : DataFrame
-        Of :func:`p300.spelling.spell`: sums of scores, without a likelihood.
+        Output of :func:`p300.spelling.spell`: sums of scores, without a likelihood.
     n_codes : int
-        Flashes in a repetition.
+        Flashes per repetition.
     numbers : mapping of str to int
-        Repetitions by any name; a character with fewer is read after its last.
+        Numbers of repetitions, under any names. A character with fewer is read after its last.
 
     Returns
     -------
     DataFrame
-        As of :func:`read_with_rules`.
+        As returned by :func:`read_with_rules`.
     """
     import pandas as pd
 
@@ -113,12 +121,12 @@ def read_fixed(spelled: pd.DataFrame, n_codes: int, numbers: Mapping[str, int]) 
 def best_fixed(
     spelled: pd.DataFrame, speller: Speller, *, repetition_s: float, pause_s: float
 ) -> int | None:
-    """Find the fixed number of repetitions of most bits per minute on these characters.
+    """Find the fixed number of repetitions with most bits per minute on these characters.
 
     Returns
     -------
     int or None
-        None where no wanted symbol is known.
+        None if no wanted symbol is known.
     """
     table = accuracy_by_repetition(spelled, speller, repetition_s=repetition_s, pause_s=pause_s)
     rates = table.set_index("n_repetitions")["bits_per_minute"].dropna()
@@ -134,29 +142,29 @@ def compare_readings(
     rivals: Sequence[str] = (),
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Measure each rule and how far it is ahead of its rivals.
+    """Compute accuracy and bits per minute of each rule, and compare them with other rules.
 
     Parameters
     ----------
     readings : DataFrame
-        Of :func:`read_with_rules` and :func:`read_fixed`, the same characters under every rule
-        in one order; unlabelled ones do not count.
+        Output of :func:`read_with_rules` and :func:`read_fixed`, with the same characters in the
+        same order under every rule. Unlabelled characters do not count.
     speller : Speller
         The screen.
     repetition_s, pause_s : float
-        Seconds a repetition takes, and between two characters (eq. 20 of the paper).
+        Seconds per repetition, and between two characters (eq. 20 of the paper).
     rivals : sequence of str
-        Rules that every other is measured against.
+        Names of the rules that every rule is compared with.
     seed : int
-        Of the bootstrap over characters, the same characters drawn for every rule.
+        Random seed of the bootstrap over characters; every rule gets the same draws.
 
     Returns
     -------
     list of dict
-        One a rule: ``rule, n_right, n_characters, accuracy, low, high`` (Wilson), means over
+        One per rule: ``rule, n_right, n_characters, accuracy, low, high`` (Wilson), means over
         characters ``n_repetitions`` and ``seconds`` (the pause included), ``bits_per_minute``
         with ``bits_low, bits_high``, ``text``, and ``over``: for each rival the ratio of the
-        bits per minute with ``low`` and ``high``. All intervals are of 95 %.
+        bits per minute with ``low`` and ``high``. All intervals are 95 % intervals.
     """
     n_codes, n_symbols = len(speller.codes), len(speller.symbols)
     seconds = {"repetition_s": repetition_s, "pause_s": pause_s}
@@ -207,21 +215,24 @@ def _ratio(rates: np.ndarray, rival: np.ndarray) -> dict[str, float]:
 
 
 def idle_readings(
-    characters: Sequence[Character], speller: Speller, rules: Mapping[str, Any], idle_prior: float
+    characters: Sequence[Character],
+    speller: Speller,
+    rules: Mapping[str, StoppingRule],
+    idle_prior: float,
 ) -> dict[str, float]:
-    """Measure how often each rule reads a symbol where none is wanted.
+    """Compute how often each rule reads a symbol where none is wanted.
 
     Parameters
     ----------
     characters : sequence of Character
         Labelled; their idle twins (:func:`p300.spelling.traces.idle_twins`) are read.
     speller, rules, idle_prior
-        As of :func:`read_with_rules`.
+        As in :func:`read_with_rules`.
 
     Returns
     -------
     dict
-        Rule to share of idle characters in which it read a symbol.
+        Per rule, the fraction of idle characters in which it read a symbol.
     """
     twins = idle_twins(characters, speller, np.random.default_rng(0))
     traces = trace(twins, speller, idle_prior=idle_prior)

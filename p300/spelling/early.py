@@ -1,4 +1,4 @@
-"""What stopping early gains: rules chosen on held-out characters, tried on others."""
+"""Stopping early: rules are chosen on held-out characters and tested on others."""
 
 from __future__ import annotations
 
@@ -17,27 +17,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.commands.evaluate")
 
-#: Fixed numbers of repetitions that stopping early is measured against: all that were shown, and
-#: the one of most bits per minute on these very characters, which nobody could have known.
+#: Fixed numbers of repetitions that stopping early is compared with: all that were shown, and the
+#: one with most bits per minute on the tested characters, which cannot be known beforehand.
 ALL, HINDSIGHT = "all", "hindsight"
 
 
 def find_held_out(run: str, *, seen: bool, same_screen: bool) -> pd.DataFrame | None:
-    """Read the run's held-out flashes, if rules chosen on them can be judged; else say why not.
+    """Read the run's held-out flashes, if rules that are chosen on them can be tested.
+
+    Otherwise the reason is logged and None is returned.
 
     Parameters
     ----------
     run : str
         Run folder or checkpoint.
     seen : bool
-        Whether the flashes to read are the run's own and not its test part.
+        Whether the flashes to read are from the run's own recording, but not its test part.
     same_screen : bool
-        Whether both have one screen.
+        Whether the recording to read has the screen of the run.
     """
     from p300.spelling.thresholds import read_held_out
 
     if seen:
-        log.warning("no stopping rules: they were chosen on these very characters")
+        log.warning(
+            "no stopping rules: they were chosen on the characters to read; expected the test "
+            "part or another recording"
+        )
         return None
     if not same_screen:
         log.warning("no stopping rules: the recording has another screen than the run")
@@ -66,11 +71,11 @@ def stop_early(
     Parameters
     ----------
     scores : ndarray, shape (n_flashes,)
-        Of the flashes to read.
+        Scores of the flashes to read.
     flashes : DataFrame
         Their flash table.
     speller : Speller
-        The screen of both.
+        The screen of both tables.
     held_out : DataFrame
         Flash table with ``score``, from :func:`p300.spelling.thresholds.read_held_out`.
     goals, idle_prior, text, repetition_s, pause_s
@@ -79,10 +84,10 @@ def stop_early(
     Returns
     -------
     rows : list of dict
-        Of :func:`p300.spelling.comparison.compare_readings`, with ``limit`` (threshold or number
-        of repetitions) and, where ``idle_prior`` is not 0, ``idle_read``.
+        Output of :func:`p300.spelling.comparison.compare_readings`, with ``limit`` (threshold or
+        number of repetitions) and, if ``idle_prior`` is not 0, ``idle_read``.
     readings : DataFrame
-        One row a rule and character.
+        One row per rule and character.
     """
     import pandas as pd
 
@@ -99,14 +104,14 @@ def stop_early(
     from p300.spelling.traces import characters_of
 
     measured_s, _ = timing(flashes, len(speller.codes))
-    seconds = {"repetition_s": repetition_s or measured_s, "pause_s": pause_s}
+    seconds: dict[str, Any] = {"repetition_s": repetition_s or measured_s, "pause_s": pause_s}
     likelihood = fit_likelihood(held_out, speller)
     characters = characters_of(scores, flashes, speller, likelihood)
     model = None if text is None else CharacterModel.read(text, speller.symbols)
 
     spelled = spell(scores, flashes, speller)
     numbers = {ALL: int(spelled["n_repetitions"].max())}
-    rules = {}
+    rules: dict[str, Any] = {}
     for goal in goals:
         chosen = choose_rules(
             held_out,

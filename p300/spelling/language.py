@@ -1,8 +1,8 @@
-"""Which symbol comes next: a character model counted from plain text, as a prior for spelling.
+"""Which symbol comes next: an n-gram model of characters, as a prior for spelling.
 
-Interpolated Witten-Bell: the model of a longer history is trusted the more, the more often that
-history was seen and the fewer different symbols followed it; the rest is that of the history
-without its first symbol, and last of all every symbol alike.
+It is smoothed by interpolation (Witten-Bell). The model of a longer history gets more weight if
+that history was seen more often, and if fewer different symbols followed it. The rest of the
+weight goes to the history without its first symbol, and at the end to the uniform distribution.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from p300.errors import InputError
 #: Symbols that stand for a space, where the screen has no space itself.
 SPACES = (" ", "_", "␣")
 
-#: What every symbol keeps of an even share, so that text of another kind (names, random letters)
-#: is not read as the words it is not; English loses at most a third of a bit a symbol by it.
+#: Weight of the uniform distribution in the prior, so that text of another kind (names, random
+#: letters) is not read as common words. English loses at most a third of a bit per symbol.
 EVEN_SHARE = 0.2
 
 
@@ -30,16 +30,16 @@ class CharacterModel:
     Parameters
     ----------
     text : str
-        What people write; it is mapped to the screen by :meth:`on_screen`.
+        Text to count; :meth:`on_screen` converts it to the symbols of the screen.
     symbols : sequence of str
         The symbols of the screen; those of more than one sign are never predicted.
     order : int
-        Symbols looked at, the predicted one included.
+        Length of the n-grams in symbols, the predicted one included.
 
     Raises
     ------
     InputError
-        If the text has no symbol of the screen or the order is less than 1.
+        If the text has no symbol of the screen, or the order is less than 1.
 
     Notes
     -----
@@ -54,7 +54,7 @@ class CharacterModel:
 
     def __init__(self, text: str, symbols: Sequence[str], order: int = 5):
         if order < 1:
-            raise InputError(f"a character model of order {order}; expected at least 1")
+            raise InputError(f"got order={order} for the character model; expected at least 1")
         self.symbols = tuple(symbols)
         self.order = order
         self._index = {symbol: k for k, symbol in enumerate(self.symbols)}
@@ -63,7 +63,7 @@ class CharacterModel:
         if not read:
             raise InputError(
                 f"the text of {len(text)} signs holds none of the {len(self.symbols)} symbols on "
-                f"the screen; expected text to count"
+                f"the screen; expected text that can be spelled with them"
             )
         self._counts: list[dict[str, Counter]] = [defaultdict(Counter) for _ in range(order)]
         for k, symbol in enumerate(read):
@@ -72,12 +72,12 @@ class CharacterModel:
 
     @classmethod
     def read(cls, path: str | Path, symbols: Sequence[str], order: int = 5) -> CharacterModel:
-        """Count a text file, UTF-8.
+        """Build the model from a UTF-8 text file.
 
         Raises
         ------
         InputError
-            If it is not there, is not UTF-8, or holds no symbol of the screen.
+            If the file is not there, is not UTF-8, or holds no symbol of the screen.
         """
         try:
             text = Path(path).read_text("utf-8")
@@ -90,11 +90,11 @@ class CharacterModel:
         return cls(text, symbols, order)
 
     def on_screen(self, text: str) -> str:
-        """Write a text with the symbols of the screen.
+        """Convert a text to the symbols of the screen.
 
-        A sign that is on the screen stays; others are tried in capitals, in small letters and
-        without their accents. White space, however much, becomes the screen's space; what is
-        left is dropped.
+        A sign that is on the screen stays. Others are tried in capitals, in small letters and
+        without their accents. Any amount of white space becomes the screen's space. All other
+        signs are dropped.
 
         Examples
         --------
@@ -120,13 +120,13 @@ class CharacterModel:
         Parameters
         ----------
         previous_text : str
-            What has been spelled; before the first symbol a space is assumed, if the screen has
-            one.
+            The text spelled so far. A space is assumed before the first symbol, if the screen
+            has one.
 
         Returns
         -------
         ndarray, shape (n_symbols,)
-            Finite, and adding up to 1 as probabilities.
+            All finite; the probabilities sum to 1.
         """
         history = (self._space or "") + self.on_screen(previous_text)
         even = np.full(len(self.symbols), 1 / len(self.symbols))

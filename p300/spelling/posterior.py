@@ -1,14 +1,13 @@
-"""From the score of one flash to what is known of the wanted symbol: Bayes' rule, flash by flash.
+"""Posterior probability of each symbol, updated with Bayes' rule after every flash.
 
-A flash says that the symbols it lights are more, or less, likely to be wanted than before: by
-the ratio of the likelihoods of its score after a target and after a nontarget. What has been
-gathered for a symbol is the sum of the log ratios of its flashes. Measured against "all flashes
-were nontargets" that sum is the whole evidence, and so the hypothesis that nobody wants
-anything (an idle user) has the evidence 0.
+A flash makes the symbols that it lights more or less likely to be wanted, by the likelihood
+ratio of its score: target against nontarget. The evidence for a symbol is the sum of the log
+ratios of its flashes. It is measured against the hypothesis that all flashes were nontargets.
+That hypothesis is the idle user, who wants no symbol; so the idle user has the evidence 0.
 
-Where every symbol is lit by equally many codes, every code has flashed equally often and all
-symbols are equally likely beforehand, the most probable symbol is the one with the largest sum
-of scores (:mod:`p300.spelling`), since the log ratio is a straight line between its clips.
+The most probable symbol is the one with the largest sum of scores (:mod:`p300.spelling`) if
+every symbol is lit by the same number of codes, every code has flashed equally often and all
+symbols have the same prior. The reason: the log ratio is a straight line between its clips.
 """
 
 from __future__ import annotations
@@ -19,30 +18,30 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from p300.errors import InputError
 
 if TYPE_CHECKING:
     from p300.speller import Speller
 
-#: Scores of one class seen in fitting at least this often beyond a clip, so that no ratio is
-#: believed that rests on fewer flashes.
+#: Number of fitted scores of one class beyond each clip, so that no ratio rests on fewer flashes.
 N_BEYOND = 3
 
 
 @dataclass(frozen=True)
 class ScoreLikelihood:
-    """How much likelier a score is after a target than after a nontarget.
+    """Log likelihood ratio of a score, target against nontarget.
 
-    The log ratio is a straight line, as two Gaussians of one variance have it, with scores
-    clipped first.
+    Scores are clipped first. The log ratio is then a straight line, as for two Gaussians of
+    equal variance.
 
     Parameters
     ----------
     slope, offset : float
         The line; the slope is not negative.
     low, high : float
-        Scores beyond are taken for these.
+        Scores are clipped to this range.
 
     Examples
     --------
@@ -56,8 +55,8 @@ class ScoreLikelihood:
     high: float = math.inf
 
     @classmethod
-    def fit(cls, scores, is_target) -> ScoreLikelihood:
-        """Fit to flashes that the detector was not trained on.
+    def fit(cls, scores: ArrayLike, is_target: ArrayLike) -> ScoreLikelihood:
+        """Fit the likelihood to flashes that the detector was not trained on.
 
         Parameters
         ----------
@@ -69,9 +68,9 @@ class ScoreLikelihood:
         Returns
         -------
         ScoreLikelihood
-            Slope and offset by logistic regression (:func:`p300.spelling.fit_platt`) less
-            the log odds of the fitted flashes; the clips leave :data:`N_BEYOND` nontargets
-            below and targets above.
+            Slope and offset by logistic regression (:func:`p300.spelling.fit_platt`), minus
+            the log odds of a target among the fitted flashes. The clips leave
+            :data:`N_BEYOND` nontargets below and targets above.
 
         Raises
         ------
@@ -91,8 +90,8 @@ class ScoreLikelihood:
         scores, is_target = np.asarray(scores, float), np.asarray(is_target, bool)
         if not np.isfinite(scores).all():
             raise InputError(
-                f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores to fit a likelihood to "
-                f"are not finite numbers"
+                f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite; expected "
+                f"finite scores to fit a likelihood to"
             )
         slope, offset = fit_platt(scores, is_target)
         targets, nontargets = np.sort(scores[is_target]), np.sort(scores[~is_target])
@@ -103,28 +102,28 @@ class ScoreLikelihood:
             high=float(targets[max(len(targets) - 1 - N_BEYOND, 0)]),
         )
 
-    def log_ratio(self, scores) -> np.ndarray:
+    def log_ratio(self, scores: ArrayLike) -> np.ndarray:
         """Compute log p(score | target) - log p(score | nontarget) of each score."""
         # np.clip takes ten times as long for a single score
         return self.slope * np.minimum(np.maximum(scores, self.low), self.high) + self.offset
 
     def tempered(self, factor: float) -> ScoreLikelihood:
-        """Believe every flash by this factor, since flashes that overlap repeat one another."""
+        """Multiply the log ratio by a factor, since flashes that overlap are not independent."""
         return ScoreLikelihood(self.slope * factor, self.offset * factor, self.low, self.high)
 
     def to_dict(self) -> dict[str, float]:
-        """Return plain numbers; :meth:`from_dict` is the way back."""
+        """Return plain numbers; :meth:`from_dict` reads them."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> ScoreLikelihood:
-        """Rebuild the likelihood that :meth:`to_dict` described."""
+        """Build a likelihood from the output of :meth:`to_dict`."""
         return cls(**{name: float(value) for name, value in state.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """What a stopping rule looks at: of one moment, or arrays over many moments.
+    """Summary of the posterior for a stopping rule: of one moment, or arrays over many moments.
 
     Parameters
     ----------
@@ -141,28 +140,28 @@ class Belief:
     log_second: Any
     idle: Any
 
-    def at(self, moment) -> Belief:
-        """Take one or several of many moments: an index of the arrays."""
+    def at(self, moment: Any) -> Belief:
+        """Select one or several of many moments, by an index of the arrays."""
         return Belief(*(getattr(self, name)[moment] for name in self.__slots__))
 
 
 class SymbolPosterior:
-    """What is known of one character, after every flash.
+    """Posterior probability of the symbols for one character, updated after every flash.
 
     Parameters
     ----------
     speller : Speller
         The screen.
     log_prior : array-like of float, shape (n_symbols,), or None
-        Log probability of each symbol before the first flash, up to a constant; None for all
-        the same. See :class:`p300.spelling.CharacterModel`.
+        Log probability of each symbol before the first flash, up to a constant; None for equal
+        probabilities. See :class:`p300.spelling.CharacterModel`.
     idle_prior : float
-        Probability before the first flash that no symbol is wanted; with 0 one always is.
+        Probability before the first flash that no symbol is wanted; 0 if one always is.
 
     Raises
     ------
     InputError
-        If the prior has another length or allows no symbol, or ``idle_prior`` is not in [0, 1).
+        If the prior has the wrong length or allows no symbol, or ``idle_prior`` is not in [0, 1).
 
     Examples
     --------
@@ -173,7 +172,9 @@ class SymbolPosterior:
     ('A', 0.75)
     """
 
-    def __init__(self, speller: Speller, log_prior=None, idle_prior: float = 0.0):
+    def __init__(
+        self, speller: Speller, log_prior: ArrayLike | None = None, idle_prior: float = 0.0
+    ) -> None:
         self.speller = speller
         self.idle_prior = idle_prior
         self._lit = {
@@ -183,8 +184,8 @@ class SymbolPosterior:
         self._start = prior_weights(len(speller.symbols), log_prior, idle_prior)
         self.reset()
 
-    def reset(self, log_prior=None) -> None:
-        """Forget the flashes, for the next character; a new prior replaces the old one."""
+    def reset(self, log_prior: ArrayLike | None = None) -> None:
+        """Remove all flashes, for the next character; a new prior replaces the old one."""
         if log_prior is not None:
             self._start = prior_weights(len(self._start) - 1, log_prior, self.idle_prior)
         self._log_weights = self._start.copy()  # the symbols, and last the idle user
@@ -193,14 +194,14 @@ class SymbolPosterior:
         self.n_flashes = 0
 
     def update(self, code: int, log_ratio: float) -> None:
-        """Take in one flash.
+        """Update the posterior with one flash.
 
         Parameters
         ----------
         code : int
-            What flashed.
+            Code of the flash.
         log_ratio : float
-            Of its score, from :meth:`ScoreLikelihood.log_ratio`.
+            Log ratio of its score, from :meth:`ScoreLikelihood.log_ratio`.
 
         Raises
         ------
@@ -215,7 +216,9 @@ class SymbolPosterior:
             )
         log_ratio = float(log_ratio)
         if not math.isfinite(log_ratio):
-            raise InputError(f"flash code {code} has the log ratio {log_ratio}; expected a number")
+            raise InputError(
+                f"flash code {code} has the log ratio {log_ratio}; expected a finite number"
+            )
         self._symbols += log_ratio * lit
         self.n_flashes += 1
         self._n_by_code[code] += 1
@@ -227,7 +230,7 @@ class SymbolPosterior:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """Probability of each symbol, shape (n_symbols,); they add up to 1 less the idle one."""
+        """Probability of each symbol, shape (n_symbols,); they sum to 1 - idle_probability."""
         return np.exp(self.log_probabilities)
 
     @property
@@ -248,17 +251,18 @@ class SymbolPosterior:
 
     @property
     def n_repetitions(self) -> int:
-        """How often every code has flashed at least."""
+        """Number of times that every code has flashed at least."""
         return min(self._n_by_code.values())
 
 
 def belief_of(log_weights: np.ndarray) -> Belief:
-    """Sum up log probabilities of the symbols and, last, of the idle user.
+    """Compute the two most probable symbols and the probability of the idle user.
 
     Parameters
     ----------
     log_weights : ndarray, shape (..., n_symbols + 1)
-        Up to a constant of the last axis.
+        Log probabilities of the symbols and, last, of the idle user, up to a constant along the
+        last axis.
 
     Returns
     -------
@@ -267,7 +271,7 @@ def belief_of(log_weights: np.ndarray) -> Belief:
     log_p = _normalized(log_weights)
     symbols = log_p[..., :-1]
     best = symbols.argmax(axis=-1)
-    if symbols.ndim == 1:  # one moment, live: half the time of the general way
+    if symbols.ndim == 1:  # one moment, live: half the time of the general case
         second = np.partition(symbols, -2)[-2] if len(symbols) > 1 else -math.inf
         return Belief(int(best), float(symbols[best]), float(second), math.exp(log_p[-1]))
     if symbols.shape[-1] > 1:
@@ -278,15 +282,17 @@ def belief_of(log_weights: np.ndarray) -> Belief:
     return Belief(best, first, second, np.exp(log_p[..., -1]))
 
 
-def prior_weights(n_symbols: int, log_prior=None, idle_prior: float = 0.0) -> np.ndarray:
-    """Put together what is believed before the first flash.
+def prior_weights(
+    n_symbols: int, log_prior: ArrayLike | None = None, idle_prior: float = 0.0
+) -> np.ndarray:
+    """Compute the log prior of the symbols and of the idle user.
 
     Parameters
     ----------
     n_symbols : int
         Symbols on the screen.
     log_prior : array-like of float, shape (n_symbols,), or None
-        Up to a constant; -inf for a symbol that cannot be.
+        Up to a constant; -inf for a symbol that is impossible.
     idle_prior : float
         Probability that no symbol is wanted.
 
@@ -298,7 +304,7 @@ def prior_weights(n_symbols: int, log_prior=None, idle_prior: float = 0.0) -> np
     Raises
     ------
     InputError
-        If the prior has another length or allows no symbol, or ``idle_prior`` is not in [0, 1).
+        If the prior has the wrong length or allows no symbol, or ``idle_prior`` is not in [0, 1).
 
     Examples
     --------
@@ -309,10 +315,11 @@ def prior_weights(n_symbols: int, log_prior=None, idle_prior: float = 0.0) -> np
         raise InputError(f"idle_prior {idle_prior}; expected at least 0 and less than 1")
     log_prior = np.zeros(n_symbols) if log_prior is None else np.asarray(log_prior, float)
     if log_prior.shape != (n_symbols,):
-        raise InputError(f"a prior of shape {log_prior.shape}; expected ({n_symbols},)")
+        raise InputError(f"log_prior has the shape {log_prior.shape}; expected ({n_symbols},)")
     if not math.isfinite(log_prior.max()):  # nan too
         raise InputError(
-            f"a prior whose largest log probability is {log_prior.max()}; expected a number"
+            f"log_prior: the largest log probability is {log_prior.max()}; expected a finite "
+            f"number"
         )
     log_idle = math.log(idle_prior) if idle_prior else -math.inf
     return np.append(_normalized(log_prior) + math.log1p(-idle_prior), log_idle)

@@ -1,11 +1,11 @@
-"""When is a symbol sure enough? Rules that end a character before all repetitions are shown.
+"""Stopping rules: they end a character before all repetitions are shown.
 
-A rule is a few numbers. It looks at a :class:`~p300.spelling.SymbolPosterior` after **every
-flash**, not only at the end of a repetition: the posterior is valid after any flash, whatever
-has flashed how often, and to wait for the end of a repetition costs half of one on average. Only
-:class:`FixedRepetitions` waits, by its nature. All rules end at ``max_repetitions``.
+A rule is a few numbers. It reads a :class:`~p300.spelling.SymbolPosterior` after **every flash**,
+not only at the end of a repetition. The posterior is valid after any flash, even if some codes
+have flashed more often than others. Waiting for the end of a repetition costs half a repetition
+on average. Only :class:`FixedRepetitions` waits for it. All rules end at ``max_repetitions``.
 
-Its thresholds are chosen on training characters (:mod:`p300.spelling.thresholds`).
+Thresholds are chosen on training characters (:mod:`p300.spelling.thresholds`).
 """
 
 from __future__ import annotations
@@ -21,40 +21,42 @@ from p300.errors import InputError
 from p300.spelling.posterior import Belief, SymbolPosterior
 
 #: The decision that no symbol is wanted. It is the empty text, so a decision that is not None
-#: can be added to the text as it is.
+#: can be appended to the text as it is.
 NO_SYMBOL = ""
 
-#: Probability of the idle user at which a character is given up before the cap. It is no
-#: threshold of a rule: a rule may be content with a likely symbol, since a wrong one can be
-#: deleted, but giving up early loses what was gathered for a slow one.
+#: Probability of the idle user at which a character ends without a symbol before
+#: ``max_repetitions``. It does not depend on a rule's threshold. A rule may read a symbol that is
+#: only likely, since a wrong one can be deleted. But ending without a symbol too early loses the
+#: evidence for a symbol whose probability rises slowly.
 IDLE_SURE = 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Rule:
-    """What all rules share: the cap and the decision."""
+class StoppingRule:
+    """Base class of the rules: the maximum number of repetitions and the decision."""
 
     max_repetitions: int
+    name: ClassVar[str]
 
     def decide(
         self, posterior: SymbolPosterior, n_repetitions: int, is_repetition_end: bool
     ) -> str | None:
-        """Decide after a flash.
+        """Decide after a flash whether to end the character, and with which symbol.
 
         Parameters
         ----------
         posterior : SymbolPosterior
-            With that flash taken in.
+            The posterior, updated with that flash.
         n_repetitions : int
-            Repetitions that are complete, this one included if the flash was its last.
+            Complete repetitions, this one included if the flash was its last.
         is_repetition_end : bool
             Whether the flash was the last of a repetition.
 
         Returns
         -------
         str or None
-            The symbol; None to go on; :data:`NO_SYMBOL` if no symbol is wanted, for all that
-            is known at the cap or with :data:`IDLE_SURE`.
+            The symbol; None to continue; :data:`NO_SYMBOL` if the idle user is more probable
+            than every symbol, at ``max_repetitions`` or with at least :data:`IDLE_SURE`.
         """
         belief = posterior.belief
         at_end = n_repetitions if is_repetition_end else 0
@@ -64,10 +66,12 @@ class _Rule:
             return NO_SYMBOL
         return posterior.speller.symbols[belief.best]
 
-    def is_over(self, belief: Belief, n_flashes, at_end):
-        """Tell whether the character is decided: a symbol is sure, nobody is there, or the cap.
+    def is_over(
+        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
+    ) -> bool | np.ndarray:
+        """Return whether the character ends: sure symbol, idle user or ``max_repetitions``.
 
-        Parameters and what is returned are those of :meth:`is_enough`.
+        Parameters and return value are those of :meth:`is_enough`.
         """
         is_wanted = np.exp(belief.log_best) > belief.idle
         decided = (self.is_enough(belief, n_flashes, at_end) & is_wanted) | (
@@ -75,8 +79,10 @@ class _Rule:
         )
         return decided | (at_end >= self.max_repetitions)
 
-    def is_enough(self, belief: Belief, n_flashes, at_end):
-        """Tell whether the best symbol is sure enough.
+    def is_enough(
+        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
+    ) -> bool | np.ndarray:
+        """Return whether the best symbol is sure enough.
 
         Parameters
         ----------
@@ -94,31 +100,33 @@ class _Rule:
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the rule's name and numbers; :func:`rule_from_dict` is the way back."""
+        """Return the rule's name and numbers; :func:`rule_from_dict` reads them."""
         return {"rule": self.name} | asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixedRepetitions(_Rule):
-    """Always the same number of repetitions, ``max_repetitions``: what every rule must beat."""
+class FixedRepetitions(StoppingRule):
+    """Rule that always shows ``max_repetitions`` repetitions: the reference for other rules."""
 
     name: ClassVar[str] = "fixed"
 
-    def is_over(self, belief, n_flashes, at_end):
-        """Tell whether it is the cap."""
+    def is_over(
+        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
+    ) -> bool | np.ndarray:
+        """Return whether ``max_repetitions`` is reached."""
         return at_end >= self.max_repetitions
 
 
 @dataclass(frozen=True, kw_only=True)
-class PosteriorThreshold(_Rule):
-    """Decide once the best symbol is that probable.
+class PosteriorThreshold(StoppingRule):
+    """Rule that decides once the probability of the best symbol reaches a threshold.
 
     Parameters
     ----------
     threshold : float
         Probability.
     max_repetitions : int
-        The cap.
+        Maximum number of repetitions.
 
     Examples
     --------
@@ -135,54 +143,58 @@ class PosteriorThreshold(_Rule):
     threshold: float
     name: ClassVar[str] = "posterior"
 
-    def is_enough(self, belief, n_flashes, at_end):
-        """Tell whether the best symbol has the threshold."""
+    def is_enough(
+        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
+    ) -> bool | np.ndarray:
+        """Return whether the best symbol reaches the threshold."""
         return belief.log_best >= math.log(self.threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PosteriorMargin(_Rule):
-    """Decide once the best symbol is that many times as probable as the second.
+class PosteriorMargin(StoppingRule):
+    """Rule that decides once the ratio of the two highest probabilities reaches a threshold.
 
     The idle user counts as a symbol here.
 
     Parameters
     ----------
     threshold : float
-        Log of how many times.
+        Log of the ratio.
     max_repetitions : int
-        The cap.
+        Maximum number of repetitions.
     """
 
     threshold: float
     name: ClassVar[str] = "margin"
 
-    def is_enough(self, belief, n_flashes, at_end):
-        """Tell whether the margin is reached."""
+    def is_enough(
+        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
+    ) -> bool | np.ndarray:
+        """Return whether the margin reaches the threshold."""
         log_idle = np.log(np.maximum(belief.idle, 1e-300))
         return belief.log_best - np.maximum(belief.log_second, log_idle) >= self.threshold
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpectedRate(_Rule):
-    """Decide once another repetition promises no more bits per minute for this character.
+class ExpectedRate(StoppingRule):
+    """Rule that decides once another repetition is not expected to raise the bits per minute.
 
-    The bits are Wolpaw's for the probability of the best symbol, the time is that of the
+    The bits are Wolpaw's for the probability of the best symbol. The time is that of the
     flashes so far and the pause. Another repetition is expected to add ``gain`` to the log odds
     of the best symbol.
 
     Parameters
     ----------
     threshold : float
-        Probability below which it goes on in any case.
+        Probability of the best symbol below which the rule always continues.
     gain : float
-        Mean growth of the log odds in a repetition.
+        Expected increase of the log odds per repetition.
     repetition_s, pause_s : float
-        Seconds a repetition takes, and between two characters.
+        Seconds per repetition, and between two characters.
     n_symbols, n_codes : int
-        Of the screen.
+        Numbers of symbols and of codes on the screen.
     max_repetitions : int
-        The cap.
+        Maximum number of repetitions.
     """
 
     threshold: float
@@ -193,30 +205,32 @@ class ExpectedRate(_Rule):
     n_codes: int
     name: ClassVar[str] = "expected"
 
-    def is_enough(self, belief, n_flashes, at_end):
-        """Tell whether the rate would fall, and the best symbol has the threshold."""
-        # kept away from 0 and 1, so that log odds are finite
+    def is_enough(
+        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
+    ) -> bool | np.ndarray:
+        """Return whether the rate would not rise and the best symbol reaches the threshold."""
+        # clipped away from 0 and 1, so that log odds are finite
         p = np.minimum(np.maximum(np.exp(belief.log_best), 1e-12), 1 - 1e-12)
         then = p / (p + (1 - p) * math.exp(-self.gain))
         now_s = self.pause_s + n_flashes * (self.repetition_s / self.n_codes)
         falls = self._bits(p) / now_s >= self._bits(then) / (now_s + self.repetition_s)
         return falls & (p >= self.threshold)
 
-    def _bits(self, p):
+    def _bits(self, p: np.ndarray) -> np.ndarray:
         # Wolpaw's formula as in p300.metrics, without its checks and its import of SciPy
         wrong = (1 - p) * np.log2((1 - p) / (self.n_symbols - 1))
         return (math.log2(self.n_symbols) + p * np.log2(p) + wrong) * (p > 1 / self.n_symbols)
 
 
 #: The rules by name.
-RULES = {
+RULES: dict[str, type[StoppingRule]] = {
     rule.name: rule
     for rule in (FixedRepetitions, PosteriorThreshold, PosteriorMargin, ExpectedRate)
 }
 
 
-def rule_from_dict(state: Mapping[str, Any]):
-    """Rebuild a rule from what its ``to_dict`` gave.
+def rule_from_dict(state: Mapping[str, Any]) -> StoppingRule:
+    """Build a rule from the output of its ``to_dict``.
 
     Raises
     ------

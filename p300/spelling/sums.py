@@ -1,9 +1,9 @@
 """From the scores of single flashes to text: sum over repetitions, then the best symbol.
 
 The paper's rule (Cecotti & Graeser 2011, eqs. 16-18) sums the scores of each code over the
-first n repetitions and takes the column and the row with the largest sums; the symbol stands
-where they cross. For any screen this is: the symbol whose codes have the largest total, which
-is what is computed here.
+first n repetitions and takes the column and the row with the largest sums; the symbol is where
+they cross. On any screen this is the symbol whose codes have the largest total. That total is
+computed here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from p300.errors import InputError
 from p300.metrics import bits_per_minute, wilson_interval
@@ -19,19 +20,20 @@ from p300.recording import CHARACTER_KEY
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pandas.api.typing import DataFrameGroupBy
 
     from p300.speller import Speller
 
 
-def symbol_scores(code_scores, speller: Speller) -> np.ndarray:
-    """Turn what each code has gathered into what each symbol has gathered.
+def symbol_scores(code_scores: ArrayLike, speller: Speller) -> np.ndarray:
+    """Compute the score of each symbol from the scores of the codes that light it.
 
-    Codes are first centred on their mean, so that on a screen whose symbols are lit by
-    different numbers of codes no symbol gains by being lit more often.
+    The scores of the codes are first centred on their mean. So a symbol that is lit by more
+    codes than others has no advantage.
 
     Parameters
     ----------
-    code_scores : ndarray, shape (..., n_codes)
+    code_scores : array-like of float, shape (..., n_codes)
         Sums of scores in the order of ``speller.codes``.
     speller : Speller
         Which code lights which symbol.
@@ -47,17 +49,18 @@ def symbol_scores(code_scores, speller: Speller) -> np.ndarray:
     >>> symbol_scores(np.array([3.0, 1.0]), keys).tolist()
     [1.0, -1.0]
     """
-    centred = code_scores - np.mean(code_scores, axis=-1, keepdims=True)
+    gathered = np.asarray(code_scores)  # (..., n_codes)
+    centred = gathered - gathered.mean(axis=-1, keepdims=True)
     return centred @ speller.membership.T.astype(float)
 
 
-def spell(scores, flashes: pd.DataFrame, speller: Speller) -> pd.DataFrame:
+def spell(scores: ArrayLike, flashes: pd.DataFrame, speller: Speller) -> pd.DataFrame:
     """Read every character after 1, 2, … all of its repetitions.
 
     Parameters
     ----------
     scores : array-like of float, shape (n_flashes,)
-        One score a flash, larger = more target-like.
+        One score per flash, larger = more target-like.
     flashes : DataFrame
         The flash table, in the order of the scores.
     speller : Speller
@@ -66,15 +69,15 @@ def spell(scores, flashes: pd.DataFrame, speller: Speller) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a character and number of repetitions, in the order of the flash table:
+        One row per character and number of repetitions, in the order of the flash table:
         ``subject, session, run, character, n_repetitions, symbol`` (what was read), ``wanted``
         (the true symbol, <NA> where unlabelled) and ``is_right``.
 
     Raises
     ------
     InputError
-        If the lengths differ, flashes belong to no character or carry codes that are not the
-        speller's, or a character's repetitions are not 0, 1, 2, …
+        If the lengths differ, flashes belong to no character or have codes that are not on the
+        screen, or a character's repetitions are not 0, 1, 2, …
 
     Examples
     --------
@@ -108,12 +111,12 @@ def spell(scores, flashes: pd.DataFrame, speller: Speller) -> pd.DataFrame:
 
 
 def wanted_symbol(character: pd.DataFrame, speller: Speller) -> str | None:
-    """Return the symbol that a character's target flashes point at; None where unlabelled.
+    """Return the symbol of a character's target flashes; None where unlabelled.
 
     Raises
     ------
     InputError
-        If the target flashes light no single symbol.
+        If the codes of the target flashes are not those of one symbol.
     """
     if character["is_target"].isna().any():
         return None
@@ -122,8 +125,8 @@ def wanted_symbol(character: pd.DataFrame, speller: Speller) -> str | None:
     if symbol is None:
         where = ", ".join(f"{k} {character[k].iloc[0]}" for k in CHARACTER_KEY)
         raise InputError(
-            f"{where}: the target flashes carry the codes {sorted(codes)}, which light no single "
-            f"symbol of {speller.name!r}"
+            f"{where}: the target flashes have the codes {sorted(codes)}; expected the codes of "
+            f"one symbol of {speller.name!r}"
         )
     return symbol
 
@@ -131,7 +134,7 @@ def wanted_symbol(character: pd.DataFrame, speller: Speller) -> str | None:
 def text_after(spelled: pd.DataFrame, n_repetitions: int, column: str = "symbol") -> str:
     """Return the text read after n repetitions; a character with fewer is read after its last.
 
-    ``column="wanted"`` gives the true text instead, with "?" where it is not known.
+    ``column="wanted"`` returns the true text instead, with "?" where it is not known.
     """
     usable = spelled[spelled["n_repetitions"] <= n_repetitions]
     last = _by_character(usable)[column].last()
@@ -141,7 +144,7 @@ def text_after(spelled: pd.DataFrame, n_repetitions: int, column: str = "symbol"
 def accuracy_by_repetition(
     spelled: pd.DataFrame, speller: Speller, *, repetition_s: float, pause_s: float
 ) -> pd.DataFrame:
-    """Count the characters read rightly after each number of repetitions.
+    """Count the characters read correctly after each number of repetitions.
 
     Parameters
     ----------
@@ -150,12 +153,12 @@ def accuracy_by_repetition(
     speller : Speller
         The screen; its number of symbols enters the bits per minute.
     repetition_s, pause_s : float
-        Timing for bits per minute (eq. 20): seconds a repetition and between two symbols.
+        Timing for bits per minute (eq. 20): seconds per repetition and between two symbols.
 
     Returns
     -------
     DataFrame
-        One row a number of repetitions: ``n_repetitions, n_right, n_characters, accuracy,
+        One row per number of repetitions: ``n_repetitions, n_right, n_characters, accuracy,
         low, high`` (Wilson, 95 %), ``bits_per_minute, text``.
     """
     import pandas as pd
@@ -188,7 +191,7 @@ def accuracy_by_repetition(
 
 
 def timing(flashes: pd.DataFrame, n_codes: int) -> tuple[float, float]:
-    """Measure how long one repetition lasts and how long the pause between characters is.
+    """Compute the duration of one repetition and of the pause between characters.
 
     Parameters
     ----------
@@ -200,28 +203,30 @@ def timing(flashes: pd.DataFrame, n_codes: int) -> tuple[float, float]:
     Returns
     -------
     repetition_s, pause_s : float
-        ``n_codes`` times the median time between flashes; the pause is the paper's 2.5 s (its
-        eq. 20), since in scrambled recordings it cannot be measured.
+        ``n_codes`` times the median time between flashes. The pause is the paper's 2.5 s (its
+        eq. 20), since it cannot be measured in scrambled recordings.
     """
     within = flashes.groupby([*CHARACTER_KEY, "segment"], dropna=False)["onset"].diff()
     return float(n_codes * within.median()), 2.5
 
 
 def check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) -> None:
-    """Refuse flashes from which no text can be read.
+    """Check that text can be read from scored flashes.
 
     Raises
     ------
     InputError
-        As :func:`spell`.
+        As in :func:`spell`.
     """
     if len(scores) != len(flashes):
-        raise InputError(f"{len(scores)} scores for {len(flashes)} flashes; expected one each")
-    homeless = int(flashes[["character", "repetition"]].isna().any(axis=1).sum())
-    if homeless:
         raise InputError(
-            f"{homeless} of {len(flashes)} flashes belong to no character or repetition; "
-            f"text can only be read from a spelled recording"
+            f"{len(scores)} scores for {len(flashes)} flashes; expected one score per flash"
+        )
+    n_outside = int(flashes[["character", "repetition"]].isna().any(axis=1).sum())
+    if n_outside:
+        raise InputError(
+            f"{n_outside} of {len(flashes)} flashes belong to no character or repetition; "
+            f"expected a recording of spelling, where every flash has both"
         )
     unknown: Sequence[int] = sorted(set(flashes["code"]) - set(speller.codes))
     if unknown:
@@ -240,6 +245,6 @@ def check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) -
         )
 
 
-def _by_character(table: pd.DataFrame):
-    """Group by character in the order of the table, also where no session, say, is named."""
+def _by_character(table: pd.DataFrame) -> DataFrameGroupBy:
+    """Group by character in the order of the table; a missing session, say, is a group too."""
     return table.groupby(CHARACTER_KEY, sort=False, dropna=False)

@@ -1,14 +1,14 @@
-"""Likelihoods and thresholds from held-out characters of the training side, never from test ones.
+"""Likelihoods and thresholds from held-out training characters, never from test characters.
 
 Thresholds are chosen on characters that are resampled from the held-out ones
-(:func:`p300.spelling.traces.resampled`), since a handful of characters alone reads all right
-under many thresholds.
+(:func:`p300.spelling.traces.resampled`), since many thresholds read a small number of characters
+without an error.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
     from p300.speller import Speller
 
-#: Characters made of the held-out ones.
+#: Number of characters resampled from the held-out ones.
 N_DRAWS = 1000
 
-#: Of the accuracy of all repetitions, what ``goal="accuracy"`` may lose on those characters;
-#: without it a single one of them would decide.
+#: How much lower than with all repetitions the accuracy on those characters may be under
+#: ``goal="accuracy"``. With 0, a single character would decide.
 MAX_LOSS = 0.005
 
-#: Share of held-out characters whose flashes may tell nothing (the user looked elsewhere), so
-#: that one of them does not teach distrust of all flashes.
+#: Fraction of held-out characters whose flashes may carry no information (the user looked
+#: elsewhere), so that one such character does not lower the tempering factor of all flashes.
 LAPSE = 0.05
 
-#: How far from 1 the tempering factor is expected: standard deviation of its logarithm.
-TEMPER_SPREAD = 0.3
+#: Prior standard deviation of the logarithm of the tempering factor, around 0 (a factor of 1).
+TEMPER_SD = 0.3
 
 
 def read_held_out(run: str | Path) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def read_held_out(run: str | Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the run has none.
+        If the run has no held-out flashes.
     """
     import pandas as pd
 
@@ -59,22 +59,22 @@ def read_held_out(run: str | Path) -> pd.DataFrame:
     path = (run if run.is_dir() else run.parent) / "held_out.csv"
     if not path.is_file():
         raise InputError(
-            f"{path} is not there; stopping rules are fitted on held-out flashes of the training "
-            f"side, which `p300 train` writes into the run folder"
+            f"{path} is not there; expected the held-out flashes of the training side, on which "
+            f"stopping rules are fitted; `p300 train` writes them into the run folder"
         )
     return pd.read_csv(path, dtype=FLASH_COLUMNS)
 
 
 def fit_likelihood(held_out: pd.DataFrame, speller: Speller | None) -> ScoreLikelihood:
-    """Fit how likely scores are, and how far flashes of one character repeat one another.
+    """Fit the likelihood of scores, tempered since flashes of one character are not independent.
 
     Parameters
     ----------
     held_out : DataFrame
         Flash table with ``score``, of flashes that the detectors were not trained on.
     speller : Speller or None
-        The screen; without one, or with flashes of no character, flashes are believed as they
-        are.
+        The screen. Without one, or with flashes that belong to no character, the likelihood is
+        not tempered.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def fit_likelihood(held_out: pd.DataFrame, speller: Speller | None) -> ScoreLike
     Raises
     ------
     InputError
-        If there are flashes of one class only.
+        If one class is missing.
     """
     from scipy.optimize import minimize_scalar
 
@@ -93,20 +93,20 @@ def fit_likelihood(held_out: pd.DataFrame, speller: Speller | None) -> ScoreLike
     likelihood = ScoreLikelihood.fit(held_out["score"], is_target)
     if speller is None or held_out["character"].isna().any():
         return likelihood
-    ends = []  # per character: the log ratios of all symbols to the wanted one, at its ends
+    ends = []  # per character: log ratio of each symbol to the wanted one, after each repetition
     for character in characters_of(held_out["score"], held_out, speller, likelihood):
         lit = speller.membership.T[character.code]
         gathered = np.cumsum(lit * character.log_ratio[:, None], axis=0)
         at_end = gathered[np.append(np.diff(character.repetition) != 0, True)]
         ends.append(at_end - at_end[:, [character.wanted]])
 
-    def loss(log_factor):
+    def loss(log_factor: float) -> float:
         surprise = 0.0
         for ahead in ends:
             p_wanted = 1 / np.exp(np.minimum(np.exp(log_factor) * ahead, 700)).sum(axis=1)
             lapsed = LAPSE / len(speller.symbols)
             surprise -= np.log((1 - LAPSE) * p_wanted + lapsed).mean()
-        return surprise + 0.5 * (log_factor / TEMPER_SPREAD) ** 2
+        return surprise + 0.5 * (log_factor / TEMPER_SD) ** 2
 
     found = minimize_scalar(loss, bounds=(np.log(0.1), 0.0), method="bounded")
     return likelihood.tempered(float(np.exp(found.x)))
@@ -134,34 +134,36 @@ def choose_rules(
     likelihood : ScoreLikelihood
         From :func:`fit_likelihood`.
     repetition_s : float or None
-        Seconds a repetition takes, for the bits per minute; None for what the table's onsets say.
+        Seconds per repetition, for the bits per minute; None measures them on the onsets.
     pause_s : float
         Seconds between two characters, by default the paper's.
     goal : {"accuracy", "rate"}
-        ``rate``: most bits per minute. ``accuracy``: the same among the thresholds that read
-        as many characters rightly as all repetitions do (:data:`MAX_LOSS`); where none does,
-        the one that reads most.
+        ``rate``: most bits per minute. ``accuracy``: the same, among the thresholds that read
+        as many characters correctly as all repetitions do (less :data:`MAX_LOSS`); if there is
+        none, among those that read most characters correctly.
     idle_prior : float
-        Probability that no symbol is wanted, as the rules will see it.
+        Probability that no symbol is wanted, as in later use of the rules.
     seed : int
-        Of the resampled characters.
+        Random seed of the resampling.
 
     Returns
     -------
     dict
-        ``fixed``, ``posterior``, ``margin`` and ``expected``, each with the chosen threshold; the
-        cap is the number of repetitions of the held-out characters.
+        ``fixed``, ``posterior``, ``margin`` and ``expected``, each with the chosen threshold.
+        ``max_repetitions`` is the number of repetitions of the held-out characters.
 
     Raises
     ------
     InputError
-        If the goal is another, or the table holds no character.
+        If the goal is unknown, or the table holds no character.
     """
     if goal not in ("accuracy", "rate"):
         raise InputError(f"goal={goal}; expected accuracy or rate")
     characters = characters_of(held_out["score"], held_out, speller, likelihood)
     if not characters:
-        raise InputError("no held-out character to choose a stopping rule on; expected some")
+        raise InputError(
+            "got no held-out character to choose a stopping rule on; expected at least one"
+        )
     if repetition_s is None:
         repetition_s, _ = timing(held_out, len(speller.codes))
     drawn = resampled(characters, N_DRAWS, np.random.default_rng(seed))
@@ -169,7 +171,7 @@ def choose_rules(
     traces = trace(drawn, speller, idle_prior=idle_prior) if idle_prior else plain
     wanted = np.array([character.wanted for character in drawn])
     cap = max(int(character.repetition.max()) + 1 for character in characters)
-    shown = {
+    shown: dict[str, Any] = {
         "gain": mean_gain(traces),
         "repetition_s": repetition_s,
         "pause_s": pause_s,
@@ -177,7 +179,7 @@ def choose_rules(
         "n_codes": len(speller.codes),
     }
     probable = 1 - np.geomspace(0.7, 1e-4, 40)
-    tried = {
+    tried: dict[str, list[Any]] = {
         "fixed": [FixedRepetitions(max_repetitions=n) for n in range(1, cap + 1)],
         "posterior": [PosteriorThreshold(threshold=p, max_repetitions=cap) for p in probable],
         "margin": [
@@ -187,7 +189,7 @@ def choose_rules(
     }
     chosen = {}
     for name, rules in tried.items():
-        # what fixed numbers read sets the mark, and nobody gives up there
+        # the fixed numbers come first: they set the accuracy to reach, without an idle user
         found = [(plain if name == "fixed" else traces).stop(rule) for rule in rules]
         accuracy = np.array([np.mean(symbol == wanted) for _, symbol in found])
         n_repetitions = np.array([n.mean() for n, _ in found]) / len(speller.codes)
@@ -206,9 +208,9 @@ def choose_rules(
 
 
 def mean_gain(traces: Traces) -> float:
-    """Find by how much the log odds of the best symbol grow in a repetition, on the median.
+    """Compute the median increase of the log odds of the best symbol per repetition.
 
-    Only while they have room to grow: from where the best symbol is less than 99 % probable.
+    A repetition counts if the best symbol is less than 99 % probable before it.
     """
     gains = []
     p = np.clip(np.exp(traces.belief.log_best), 1e-12, 1 - 1e-12)
@@ -217,5 +219,5 @@ def mean_gain(traces: Traces) -> float:
         ends = np.flatnonzero((np.diff(at_end, prepend=0) != 0) & (at_end > 0))
         open_ends = before[ends[:-1]] < 0.99
         gains.append(np.diff(values[ends])[open_ends])
-    gains = np.concatenate(gains)
-    return float(np.median(gains)) if len(gains) else 0.0
+    gain = np.concatenate(gains)
+    return float(np.median(gain)) if len(gain) else 0.0

@@ -1,7 +1,7 @@
-"""Recorded characters under a stopping rule: what would have been read, and how soon.
+"""Recorded characters under a stopping rule: which symbol is read, and after how many flashes.
 
-Everything is taken from the flash table and its scores; the rules and the posterior are the
-ones that decide live, over all moments of many characters at once.
+The input is the flash table and its scores. Rules and posterior are the same as in a live
+session, but computed for all moments of many characters at once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from p300.recording import CHARACTER_KEY
 from p300.spelling.posterior import Belief, ScoreLikelihood, belief_of, prior_weights
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from p300.speller import Speller
+    from p300.spelling.rules import StoppingRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +35,9 @@ class Character:
     code : ndarray of int, shape (n_flashes,)
         Index into ``speller.codes``.
     log_ratio : ndarray, shape (n_flashes,)
-        Of each flash, from :meth:`~p300.spelling.ScoreLikelihood.log_ratio`.
+        Log ratio of each score, from :meth:`~p300.spelling.ScoreLikelihood.log_ratio`.
     repetition : ndarray of int, shape (n_flashes,)
-        From 0.
+        Repetition of each flash, from 0.
     wanted : int
         Index into ``speller.symbols``; -1 where it is not known.
     """
@@ -49,15 +51,15 @@ class Character:
 
 @dataclass(frozen=True)
 class Traces:
-    """What was believed after every flash of many characters.
+    """Posterior after every flash of many characters.
 
-    All arrays have the shape (n_characters, n_flashes of the longest); a shorter character stays
-    at its last moment.
+    All arrays have the shape (n_characters, n_flashes of the longest). A shorter character
+    repeats its last moment.
 
     Parameters
     ----------
     belief : Belief
-        Of arrays.
+        Its fields are arrays.
     n_flashes, at_end : ndarray of int
         Flashes so far; complete repetitions where the flash ended one, else 0.
     """
@@ -66,8 +68,8 @@ class Traces:
     n_flashes: np.ndarray
     at_end: np.ndarray
 
-    def stop(self, rule) -> tuple[np.ndarray, np.ndarray]:
-        """Let a rule decide every character; what it leaves open is decided at the last flash.
+    def stop(self, rule: StoppingRule) -> tuple[np.ndarray, np.ndarray]:
+        """Apply a rule to every character; where it does not decide, the last flash does.
 
         Returns
         -------
@@ -76,7 +78,7 @@ class Traces:
         symbol : ndarray of int, shape (n_characters,)
             Index of the symbol read; -1 for none.
         """
-        is_over = rule.is_over(self.belief, self.n_flashes, self.at_end)
+        is_over = np.asarray(rule.is_over(self.belief, self.n_flashes, self.at_end))
         is_over[:, -1] = True
         rows, moment = np.arange(len(is_over)), is_over.argmax(axis=1)
         last = self.belief.at((rows, moment))
@@ -85,25 +87,25 @@ class Traces:
 
 
 def characters_of(
-    scores, flashes: pd.DataFrame, speller: Speller, likelihood: ScoreLikelihood
+    scores: ArrayLike, flashes: pd.DataFrame, speller: Speller, likelihood: ScoreLikelihood
 ) -> list[Character]:
-    """Take a scored flash table apart into its characters.
+    """Split a scored flash table into its characters.
 
     Parameters
     ----------
     scores : array-like of float, shape (n_flashes,)
-        One a flash.
+        One score per flash.
     flashes : DataFrame
         The flash table, in the order of the scores and of time within a character.
     speller : Speller
         The screen.
     likelihood : ScoreLikelihood
-        Of such scores.
+        Likelihood of such scores.
 
     Raises
     ------
     InputError
-        As :func:`p300.spelling.spell`.
+        As in :func:`p300.spelling.spell`.
     """
     scores = np.asarray(scores, float)
     check_flashes(scores, flashes, speller)
@@ -125,9 +127,12 @@ def characters_of(
 
 
 def trace(
-    characters: Sequence[Character], speller: Speller, log_prior=None, idle_prior: float = 0.0
+    characters: Sequence[Character],
+    speller: Speller,
+    log_prior: ArrayLike | None = None,
+    idle_prior: float = 0.0,
 ) -> Traces:
-    """Follow the belief through the flashes of characters.
+    """Compute the posterior after every flash of the characters.
 
     Parameters
     ----------
@@ -136,7 +141,7 @@ def trace(
     speller : Speller
         The screen.
     log_prior, idle_prior
-        As of :class:`p300.spelling.SymbolPosterior`.
+        As in :class:`p300.spelling.SymbolPosterior`.
 
     Examples
     --------
@@ -169,19 +174,19 @@ def trace(
 def resampled(
     characters: Sequence[Character], n_draws: int, rng: np.random.Generator
 ) -> list[Character]:
-    """Make many characters of few: each draws the repetitions of one, with replacement.
+    """Build many characters from few: each draws the repetitions of one, with replacement.
 
-    What one repetition has in itself (flashes that overlap, neighbours that distract) and what
-    tells one character from another (attention) are kept; the order of repetitions is not.
+    Effects inside a repetition (flashes that overlap, neighbours that distract) and differences
+    between characters (attention) are kept. The order of the repetitions is not.
 
     Parameters
     ----------
     characters : sequence of Character
         At least one.
     n_draws : int
-        How many; every character is the source of about equally many.
+        Number of characters to build; each given character is used about equally often.
     rng : numpy Generator
-        Of the draws.
+        Random generator of the draws.
     """
     made = []
     for k in range(n_draws):
@@ -204,10 +209,10 @@ def resampled(
 def idle_twins(
     characters: Sequence[Character], speller: Speller, rng: np.random.Generator
 ) -> list[Character]:
-    """Make the characters of a user who looks at nothing: every target scores as a nontarget.
+    """Build the characters of an idle user: every target flash scores as a nontarget flash.
 
     The log ratios of target flashes are replaced by ones drawn from the nontargets of the same
-    character. A user who has really left the screen may score otherwise.
+    character. The scores of a real user who has left the screen may differ.
     """
     twins = []
     for character in characters:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows of a flash table by what they are used for.
+    """Rows of a flash table for training, validation and test.
 
     Parameters
     ----------
     train, validation, test : ndarray of bool, each of shape (n_flashes,)
         No row is in two of them; a row may be in none.
     name : str
-        For messages and reports.
+        Name in messages and reports.
 
     Raises
     ------
@@ -42,19 +42,22 @@ class Split:
     test: np.ndarray
     name: str = "split"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         twice = (self.train & self.validation) | (self.train & self.test)
         twice |= self.validation & self.test
         if twice.any():
-            raise InputError(f"{self.name}: {twice.sum()} flashes are on two sides of the split")
+            raise InputError(
+                f"{self.name}: {twice.sum()} flashes are on two sides of the split; expected each "
+                f"flash on one side at most"
+            )
 
     def without_validation(self) -> Split:
-        """Train on the validation part too, for detectors that choose nothing by it."""
+        """Return the split with validation moved to training, for detectors that do not use it."""
         return Split(
             self.train | self.validation, np.zeros_like(self.validation), self.test, self.name
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         counts = (f"{part} {getattr(self, part).sum()}" for part in PARTS)
         return f"{self.name}: {', '.join(counts)} flashes"
 
@@ -82,22 +85,22 @@ def hold_out(
     flashes : DataFrame
         The flash table.
     test : mapping of column to values, or None
-        Flashes that match in every column named test ("session": ["12"]); None draws
+        Flashes that match in every column are the test part ("session": ["12"]). None draws
         ``test_fraction`` of the units instead.
     by, validation_by : {"subject", "session", "run", "character"}
-        The unit that goes to one side whole. Where flashes belong to no character (a plain
-        oddball), runs take the place of characters.
+        The unit that goes to one side as a whole. Where flashes belong to no character (a plain
+        oddball), runs replace characters.
     test_fraction, validation_fraction : float
-        Share of the units drawn (at least one, and at least one is left); validation is drawn
+        Fraction of the units drawn (at least one, and at least one is left); validation is drawn
         from the training side. 0 leaves the part empty.
     n_characters : int or None
-        Keep only the first so many characters of each subject's training side, as a short
-        calibration would give; the test part stays the same. A single character leaves the
+        Keep only this number of first characters of each subject's training side, as after a
+        short calibration; the test part stays the same. A single character leaves the
         validation part empty, since a character is never split.
     window_s : (float, float)
         The epoch around each onset, [tmin, tmax) in seconds, to find shared raw samples.
     seed : int
-        Of the draws.
+        Random seed of the draws.
 
     Returns
     -------
@@ -106,8 +109,8 @@ def hold_out(
     Raises
     ------
     InputError
-        If a column or value is not in the table, a fraction is not one, or too few units are
-        there to divide.
+        If a column or value is not in the table, a fraction is not in [0, 1), or there are too
+        few units to divide.
     """
     rng = np.random.default_rng(seed)
     if test is None:
@@ -143,9 +146,9 @@ def leave_one_out(
     flashes : DataFrame
         The flash table.
     fold : int
-        Which unit, from 0, in the order of the table; :func:`count_units` says how many.
+        Which unit, from 0, in the order of the table; :func:`count_units` counts them.
     by, validation_fraction, validation_by, window_s, seed
-        As for :func:`hold_out`.
+        As in :func:`hold_out`.
 
     Returns
     -------
@@ -177,16 +180,16 @@ def count_units(flashes: pd.DataFrame, by: str) -> int:
 
 
 def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndarray:
-    """Keep the first n characters of each subject among some flashes.
+    """Select the first n characters of each subject among some flashes.
 
     Parameters
     ----------
     flashes : DataFrame
         The flash table, in the order of the recording.
     rows : ndarray of bool, shape (n_flashes,)
-        The flashes to keep some of.
+        The flashes to select from.
     n : int
-        Characters a subject; where flashes belong to none, runs.
+        Characters per subject; runs, where flashes belong to no character.
 
     Returns
     -------
@@ -195,7 +198,7 @@ def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndar
     Raises
     ------
     InputError
-        If a subject has fewer.
+        If a subject has fewer, or ``n`` is less than 1.
     """
     unit, subject = unit_of(flashes, "character"), flashes["subject"].to_numpy()
     kept = np.zeros(len(flashes), bool)
@@ -211,7 +214,16 @@ def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndar
     return kept
 
 
-def _with_validation(flashes, is_test, fraction, by, window_s, rng, name, usable=True) -> Split:
+def _with_validation(
+    flashes: pd.DataFrame,
+    is_test: np.ndarray,
+    fraction: float,
+    by: str,
+    window_s: tuple[float, float],
+    rng: np.random.Generator,
+    name: str,
+    usable: np.ndarray | bool = True,
+) -> Split:
     rest = usable & ~is_test & ~shares_samples(flashes, is_test, window_s)
     validation = _drawn(flashes, rest, by, fraction, rng, "validation")
     train = rest & ~validation & ~shares_samples(flashes, validation, window_s)
@@ -261,12 +273,12 @@ def shares_samples(
 
 
 def check_monitor(monitor: str) -> None:
-    """Refuse to choose anything by a value that is not validated on training data.
+    """Check that a network is chosen by the validation loss or AUC.
 
     Raises
     ------
     InputError
-        For anything but validation loss and AUC; test values are named as what they are.
+        For any other value; a test value has a message of its own.
     """
     if monitor.startswith("test"):
         raise InputError(
@@ -279,9 +291,18 @@ def check_monitor(monitor: str) -> None:
         )
 
 
-def _drawn(flashes, among, by, fraction, rng, what) -> np.ndarray:
+def _drawn(
+    flashes: pd.DataFrame,
+    among: np.ndarray,
+    by: str,
+    fraction: float,
+    rng: np.random.Generator,
+    what: str,
+) -> np.ndarray:
     if not 0 <= fraction < 1:
-        raise InputError(f"{what}: fraction {fraction:g} of the {by}s; expected 0 to below 1")
+        raise InputError(
+            f"{what}: fraction {fraction:g} of the {by}s; expected at least 0 and less than 1"
+        )
     if fraction == 0:
         return np.zeros(len(flashes), bool)
     unit = unit_of(flashes, by)
@@ -289,7 +310,7 @@ def _drawn(flashes, among, by, fraction, rng, what) -> np.ndarray:
     if len(units) < 2:
         raise InputError(
             f"{what}: {len(units)} {by} to draw from, which cannot be divided; expected at least "
-            f"two (split by something smaller, or set its fraction to 0)"
+            f"two; split by a smaller unit, or set its fraction to 0"
         )
     n_drawn = min(max(1, round(fraction * len(units))), len(units) - 1)
     return among & np.isin(unit, rng.choice(units, n_drawn, replace=False))
@@ -305,7 +326,7 @@ def _matching(flashes: pd.DataFrame, wanted: Mapping[str, Sequence]) -> np.ndarr
         absent = sorted(set(values) - set(have))
         if absent:
             raise InputError(
-                f"test: {column} {absent} is not in the recording; it has "
+                f"test: {column} {absent} is not in the recording; expected some of "
                 f"{sorted(have.unique())[:20]}"
             )
         rows &= have.isin(values).to_numpy()

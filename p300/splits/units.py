@@ -1,4 +1,4 @@
-"""Units of the flash table, and ways to divide a training part among members and folds."""
+"""Units of the flash table; division of a training part into ensemble members and folds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNITS = {
 
 
 def unit_of(flashes: pd.DataFrame, by: str) -> np.ndarray:
-    """Give each flash the number of its unit; oddball runs stand in for characters.
+    """Return the number of each flash's unit; in an oddball, runs replace characters.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def unit_of(flashes: pd.DataFrame, by: str) -> np.ndarray:
     Raises
     ------
     InputError
-        If there is no such kind.
+        If there is no such kind of unit.
     """
     if by not in UNITS:
         raise InputError(f"split by {by!r}; expected one of {list(UNITS)}")
@@ -66,21 +66,21 @@ def member_rows(
     n_members : int
         Networks in the ensemble.
     share : {"all", "nontarget_fifths", "consecutive"}
-        ``all``: every member gets everything (MCNN-3). ``nontarget_fifths``: all targets and
+        ``all``: every member gets all flashes (MCNN-3). ``nontarget_fifths``: all targets and
         one of ``n_members`` equal random parts of the nontargets (MCNN-1). ``consecutive``: one
-        of ``n_members`` equal runs of consecutive characters (MCNN-2).
+        of ``n_members`` equal blocks of consecutive characters (MCNN-2).
     seed : int
-        Of the random parts.
+        Random seed of the random parts.
 
     Returns
     -------
     list of ndarray of bool
-        One mask a member.
+        One mask per member.
 
     Notes
     -----
-    Cecotti & Graeser 2011, section 4.1. Whether MCNN-1's fifths are random or consecutive is
-    not said there; they are random here.
+    Cecotti & Graeser 2011, section 4.1. The paper does not say whether MCNN-1's fifths are
+    random or consecutive; they are random here.
     """
     if share == "all":
         return [train.copy() for _ in range(n_members)]
@@ -96,7 +96,8 @@ def member_rows(
         kept = np.unique(unit[train])
         if len(kept) < n_members:
             raise InputError(
-                f"{len(kept)} training characters for {n_members} members; expected one each"
+                f"{len(kept)} training characters for {n_members} members; expected at least one "
+                f"per member"
             )
         for member, part in zip(members, np.array_split(kept, n_members), strict=True):
             member |= train & np.isin(unit, part)
@@ -106,7 +107,7 @@ def member_rows(
 
 
 def inner_folds(flashes: pd.DataFrame, rows: np.ndarray, k: int = 5) -> np.ndarray:
-    """Divide a training part into folds, by which choices are made and members combined.
+    """Divide a training part into folds, used to choose parameters and to combine members.
 
     Parameters
     ----------
@@ -115,13 +116,13 @@ def inner_folds(flashes: pd.DataFrame, rows: np.ndarray, k: int = 5) -> np.ndarr
     rows : ndarray of bool, shape (n_flashes,)
         The training part.
     k : int
-        Folds, at least two; fewer where there are fewer units.
+        Number of folds, at least two; fewer where there are fewer units.
 
     Returns
     -------
     ndarray of int, shape (n_flashes,)
         The fold of each training flash, from 0; -1 elsewhere. Folds are blocks of consecutive
-        whole subjects where there are several, else of characters, in an oddball of runs. A
+        whole subjects if there are several, otherwise of characters, in an oddball of runs. A
         single unit is cut into two halves in time.
 
     Raises
@@ -130,7 +131,7 @@ def inner_folds(flashes: pd.DataFrame, rows: np.ndarray, k: int = 5) -> np.ndarr
         If there are fewer than two flashes or folds.
     """
     if rows.sum() < 2 or k < 2:
-        raise InputError(f"{k} inner folds of {rows.sum()} flashes; expected at least two of both")
+        raise InputError(f"{k} inner folds of {rows.sum()} flashes; expected at least two of each")
     by = "subject" if flashes["subject"][rows].nunique() > 1 else "character"
     unit = np.unique(unit_of(flashes, by)[rows], return_inverse=True)[1]
     if unit.max() == 0:

@@ -1,1 +1,1 @@
-"""Files: whole or not there, locked, from strangers, without what tells of a person."""
+"""Files: atomic writes, locks, files that are not trusted, and removal of personal data."""

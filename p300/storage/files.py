@@ -1,7 +1,7 @@
-"""Files that are whole or not there, and folders that one process has to itself.
+"""Atomic writes of files, and locks of folders.
 
-Whoever reads a file of a run must never find half of one, whatever became of the process that
-wrote it: it may have been killed, the disk may have been full, the power may have failed.
+Nobody must ever read half a file of a run. The process that wrote it may have been killed, the
+disk may have been full, or the power may have failed.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from p300.errors import InputError
 
 log = logging.getLogger("p300.storage.files")
 
-#: What the name of a file ends with until it is whole.
+#: Ending of the name of a file until it is complete.
 PARTIAL = ".partial"
 
-#: The file in a folder by which one process keeps others out.
+#: The file in a folder by which one process locks it.
 LOCK = ".lock"
 
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
-    r"""Open a file that appears under its name when the block ends, and not if it fails.
+    r"""Open a file that gets its name when the block ends without an error.
 
-    Until then it has another name, which no other process uses, and what stood under its own
-    name stays. It is on the disk before it gets its name, so that after a power failure, too, a
-    file that is there is whole, and so is every file that was written before it.
+    Until then it has another name, which no other process uses, and an existing file under its
+    own name stays. It is forced to disk before it gets its name. After a power failure, too, a
+    file that exists is therefore complete, and so is every file that was written before it.
 
     Parameters
     ----------
     path : path
-        In a folder that is there; an existing file is replaced.
+        In an existing folder; an existing file is replaced.
     mode : {"w", "wb"}
         Text is UTF-8 with ``\n`` at the end of a line on every system.
 
@@ -59,7 +59,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     """
     path = Path(path)
     partial = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
         with open(partial, mode.replace("w", "x"), **text) as file:
             yield file
@@ -73,11 +73,11 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
 
 
 def replace(partial: Path, path: Path) -> None:
-    """Give a written file its name when it is on the disk, in one step."""
+    """Force a written file to disk, then give it its name in one step."""
     with open(partial, "rb+") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)
-    with contextlib.suppress(OSError):  # not every system puts a folder on the disk when asked
+    with contextlib.suppress(OSError):  # not every system can force a folder to disk
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -89,24 +89,25 @@ def replace(partial: Path, path: Path) -> None:
 def folder_lock(
     folder: str | Path, on_wait: Callable[[str], None] | None = None
 ) -> Iterator[None]:
-    """Keep other processes out of a folder while the block lasts.
+    """Lock a folder against other processes while the block lasts.
 
     The lock is the operating system's own (``flock``), on ``FOLDER/.lock``. It ends with the
-    process that holds it, however that dies, so that none can be left behind. It reaches across
-    computers where the file system's locks do (NFS, Lustre with ``-o flock``); where there are
-    none, a warning says so and nobody is kept out.
+    process that holds it, even if that is killed, so no lock is left behind. It works across
+    computers where the file system's locks do (NFS, Lustre with ``-o flock``). Where there are no
+    locks, a warning says so and other processes are not kept out.
 
     Parameters
     ----------
     folder : path
-        Made where it is missing.
+        It is made if it is missing.
     on_wait : callable or None
-        Told who has the folder, before waiting for the end of that; None does not wait.
+        Called with the name of the process that holds the lock, before waiting for its end. None
+        does not wait.
 
     Raises
     ------
     InputError
-        If another process has the folder and ``on_wait`` is None.
+        If another process holds the lock and ``on_wait`` is None.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +122,7 @@ def folder_lock(
 
 
 def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> int | None:
-    """Open and lock a folder's lock; None where the system has no locks."""
+    """Open and lock a folder's lock file; return None where the system has no locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -136,21 +137,21 @@ def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> int | None:
             if on_wait is None:
                 os.close(lock)
                 raise InputError(
-                    f"{folder} is in use by {holder}; expected a folder of its own, or the end "
-                    f"of that process"
+                    f"{folder} is in use by {holder}; expected a folder that no other process "
+                    f"uses; choose another, or wait until that process ends"
                 ) from None
             on_wait(holder)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             os.close(lock)
-            log.warning("%s: without a lock (%s); start no second process there", folder, error)
+            log.warning("%s: got no lock (%s); start no second process there", folder, error)
             return None
         if _is_at(lock, path):
             with contextlib.suppress(OSError):  # a full disk: the name is missing, the lock holds
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
             return lock
-        os.close(lock)  # whoever had it removed the file, so that it keeps nobody out
+        os.close(lock)  # the last holder removed the file, so this lock keeps nobody out
 
 
 def _is_at(lock: int, path: Path) -> bool:

@@ -1,8 +1,8 @@
-"""What leaves this computer says nothing of it, nor of its user: one rule for all that is written.
+"""Removal of paths and personal data from everything that may leave this computer.
 
-W&B, reports, exported detectors and sessions are handed on. Of a path they keep what lies below
-the working directory, or else the last part; of a value that belongs to a person or an account
-they keep nothing. Recordings are named by the codes of their subjects.
+W&B runs, reports, exported detectors and sessions are shared with others. Of a path they keep the
+part below the working directory, or else the last part. Of a value that belongs to a person or an
+account they keep nothing. Recordings are named by the codes of their subjects.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PRIVATE = re.compile(
 
 LEFT_OUT = "(left out)"
 
-#: A path that starts at the root, a home folder or a drive, and not within a word or an address.
+#: A path that begins at the root, a home folder or a drive, but not within a word or an address.
 ABSOLUTE_PATH = re.compile(
     r"""(?:(?<![\w.:/\\…])|(?<=file://))(?:~[/\\]|(?:[A-Za-z]:)?[/\\](?:[^\s/\\:'"`,;]+[/\\]))"""
     r"""(?:[^\s/\\:'"`,;]+[/\\])*[^\s/\\:'"`,;]*"""
@@ -28,7 +28,7 @@ ABSOLUTE_PATH = re.compile(
 
 
 def public(value: Any, key: str = "") -> Any:
-    """Leave private values out of a configuration.
+    """Replace the private values in a configuration.
 
     Examples
     --------
@@ -50,15 +50,15 @@ def without_paths(value: Any, mark: str = "…/") -> Any:
     Parameters
     ----------
     value : object
-        Text, containers of text, or anything else, which stays.
+        Text, containers of text, or any other object, which stays as it is.
     mark : str
-        Before what is left of a path, for readers; "" where the value is used again.
+        Stands before the rest of a path, for readers; "" if the value is used again.
 
     Returns
     -------
     object
         Paths below the working directory are relative to it; of others the last part is left. A
-        text that begins with the home folder is one path, whatever blanks are in it.
+        text that begins with the home folder is one path, even with blanks in it.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def without_paths(value: Any, mark: str = "…/") -> Any:
     plain = value.removeprefix("file://")
     if _is_path(plain):
         return _shortened(plain, mark)
-    # this user's own folders are known, and found where blanks in them would end a path
+    # this user's own folders are known, so they are found even with blanks in them
     for folder in (str(Path.cwd()), str(Path.home())):
         if _is_path(folder):
             value = value.replace(f"{folder}/", "").replace(folder, "…")
@@ -84,7 +84,7 @@ def without_paths(value: Any, mark: str = "…/") -> Any:
 
 
 def _is_path(text: str) -> bool:
-    """Tell a path of whatever system from a sentence that begins with one, and from a symbol."""
+    """Check that a text is one path of any system, not a sentence with a path, nor a symbol."""
     if len(text) < 2 or "\n" in text or re.search(r"[:,;]\s", text):
         return False
     is_posix = text.startswith("/") or (text.startswith("~") and "/" in text)

@@ -1,4 +1,4 @@
-"""Files of plain containers and tensors: written whole, read without running code."""
+"""Files of plain containers and tensors: written atomically, read without running code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ import torch
 from p300.errors import InputError
 from p300.storage.files import atomic_write
 
+#: Most values in a file; more are taken for an attempt to fill the memory.
+MAX_VALUES = 1_000_000
+
 
 def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain containers and tensors, whole or not at all.
+    """Write plain containers and tensors atomically.
 
     Raises
     ------
@@ -29,12 +32,8 @@ def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
         file.write(memory.getbuffer())
 
 
-#: Values in all, beyond which containers are taken for an attempt to fill the memory.
-MAX_VALUES = 1_000_000
-
-
 def read_tensors(path: Path) -> Any:
-    """Read a file of plain containers and tensors, which runs no code and claims no memory.
+    """Read a file of plain containers and tensors without running code from it.
 
     Parameters
     ----------
@@ -44,7 +43,7 @@ def read_tensors(path: Path) -> Any:
     Raises
     ------
     InputError
-        If it is damaged or of another kind, or says more than it holds.
+        If it is damaged or of another kind, or claims more data than it holds.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -74,7 +73,7 @@ def read_tensors(path: Path) -> Any:
 
 
 def walk(content: Any) -> Iterator[Any]:
-    """Give every value in nested containers.
+    """Yield every value in nested containers.
 
     Raises
     ------

@@ -1,15 +1,18 @@
-"""Files from elsewhere: what they may make this process do, which is to hold numbers.
+"""Limits on what a file from elsewhere may call.
 
-PyTorch reads a file of plain containers and tensors without running code, but believes what it
-says of sizes; Hydra calls whatever a configuration names. Both are held to account here, before
-a checkpoint or a run folder of somebody else is used.
+PyTorch reads a file of plain containers and tensors without running code. Hydra, however, calls
+everything that a configuration names. These names are checked here, before a checkpoint or a run
+folder of somebody else is used. The sizes that a checkpoint claims are checked in
+:mod:`p300.storage.tensors`.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from p300.errors import InputError
@@ -17,15 +20,20 @@ from p300.errors import InputError
 #: Packages whose classes a checkpoint may name.
 TRUSTED = ("p300.models.", "p300.baselines.", "braindecode.models.")
 
-#: Names further packages to trust, such as ``mylab.networks,mylab.readers``.
+#: Environment variable with further packages to trust, such as ``mylab.networks,mylab.readers``.
 TRUST_VARIABLE = "P300_TRUST"
 
-#: What the configuration in a checkpoint or run folder may call: it reads, and it splits.
+#: Environment variable with the folders of the user's own configuration and modules.
+OWN_FOLDERS = "P300_CONF"
+
+#: What the configuration in a checkpoint or run folder may call: readers and splits.
 CALLED = re.compile(r"p300\.(readers\.[a-z]\w*\.read|simulation\.simulate_data_set|splits\.\w+)")
 
 
 def trusted_packages() -> tuple[str, ...]:
-    """List what a checkpoint's classes may begin with; ``P300_TRUST`` adds to it.
+    """List the packages whose classes a checkpoint may name.
+
+    ``P300_TRUST`` adds to them, and so do the modules in the user's own folders (``P300_CONF``).
 
     Examples
     --------
@@ -33,23 +41,41 @@ def trusted_packages() -> tuple[str, ...]:
     ('p300.models.', 'p300.baselines.', 'braindecode.models.')
     """
     named = os.environ.get(TRUST_VARIABLE, "").split(",")
-    return TRUSTED + tuple(f"{name.strip().rstrip('.')}." for name in named if name.strip())
+    own = [path.stem for folder in own_folders() for path in folder.iterdir() if _is_module(path)]
+    names = dict.fromkeys(name.strip().rstrip(".") for name in [*named, *sorted(own)])
+    return TRUSTED + tuple(f"{name}." for name in names if name)
+
+
+def own_folders() -> list[Path]:
+    """List the folders of the user's own configuration and modules, named by ``P300_CONF``."""
+    return [Path(name) for name in os.environ.get(OWN_FOLDERS, "").split(os.pathsep) if name]
+
+
+def add_own_modules() -> None:
+    """Make the modules in the user's own folders importable."""
+    for folder in map(str, own_folders()):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def _is_module(path: Path) -> bool:
+    return path.suffix == ".py" or (path / "__init__.py").is_file()
 
 
 def restricted(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Take from a configuration that came with a file the power to call anything.
+    """Restrict what a configuration that came with a file can call.
 
     Parameters
     ----------
     config : mapping
-        Plain containers; ``data`` and ``split`` are what is called when a run is evaluated or
+        Plain containers. Its ``data.read`` and ``split`` are called when a run is evaluated or
         reported.
 
     Returns
     -------
     dict
-        In which a ``data.read`` or ``split`` that names anything but this package's readers and
-        splits, at any depth, calls :func:`refuse`.
+        A copy. A ``data.read`` or ``split`` that names, at any depth, anything but this package's
+        readers and splits calls :func:`refuse` instead.
 
     Examples
     --------
@@ -66,7 +92,7 @@ def restricted(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse(*_, name: str) -> None:
-    """Stand in the place of what a file names and may not call.
+    """Raise an error, in place of a call that a file may not make.
 
     Raises
     ------
@@ -74,8 +100,8 @@ def refuse(*_, name: str) -> None:
         Always.
     """
     raise InputError(
-        f"the run names {name}, which is not called for a file that may come from elsewhere; "
-        f"expected a reader or split of p300, or its package in {TRUST_VARIABLE}"
+        f"the run names {name}, which a file that may come from elsewhere must not call; expected "
+        f"a reader or split of p300; if you trust it, name its package in {TRUST_VARIABLE}"
     )
 
 
@@ -88,7 +114,7 @@ def _restricted(call: Any) -> Any:
 
 
 def _targets(value: Any) -> Iterator[str]:
-    """Give whatever would be called or looked up, at any depth."""
+    """Yield every name that would be called or looked up, at any depth."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key == "_target_":

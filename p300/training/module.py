@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from p300.errors import InputError
 from p300.metrics import roc_auc
+from p300.models.protocols import Constrained, HasLayerRates
 from p300.training.datamodule import EpochsDataModule, Rows, mixed
 from p300.training.side_by_side import BatchedNetworks, can_be_batched
 
@@ -76,7 +77,7 @@ class NetworkFit:
         """
         if self.layer_rate is None:
             return self.optimizer(self.network.parameters())
-        if not hasattr(self.network, "learning_rates"):
+        if not isinstance(self.network, HasLayerRates):
             raise InputError(
                 f"per-layer learning rates are the paper's, for its own network; "
                 f"{type(self.network).__name__} has none (use protocol=modern)"
@@ -131,7 +132,7 @@ class TrainingModule(pl.LightningModule):
         self.monitor, self.patience = monitor, patience
         self.networks = nn.ModuleList(t.network for t in self.fits)
         self.losses = nn.ModuleList(t.loss for t in self.fits)
-        self.constrain = [getattr(t.network, "apply_constraints", None) for t in self.fits]
+        self.constrained = [isinstance(t.network, Constrained) for t in self.fits]
         self._batched: BatchedNetworks | None = None
         self._compiled = torch.compile if is_compiled else lambda function: function
         self._forward = [self._compiled(network) for network in self.networks]
@@ -171,8 +172,8 @@ class TrainingModule(pl.LightningModule):
                     self._step_alone(k, own, step)
             for k in rows:
                 self._optimizers[k].step()
-                if self.constrain[k] is not None:
-                    self.constrain[k]()
+                if self.constrained[k]:
+                    self.networks[k].apply_constraints()
 
     def _step_alone(self, k: int, rows: Tensor, step: int) -> None:
         epochs, is_target = self.data.gather(rows)

@@ -1,9 +1,5 @@
 """What every classical detector must do, one list of checks over all."""
 
-import importlib.util
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -22,8 +18,6 @@ from p300.baselines import (
 )
 from p300.errors import InputError
 
-HAS_PYRIEMANN = importlib.util.find_spec("pyriemann") is not None
-needs_pyriemann = pytest.mark.skipif(not HAS_PYRIEMANN, reason="needs the extra classical")
 DETECTORS = [
     ShrinkageLDA(),
     GaussianProcessRidge(),
@@ -31,8 +25,8 @@ DETECTORS = [
     XdawnLDA(),
     LinearSVM(),
     SVMEnsemble(),
-    pytest.param(XdawnTangentSpace(), marks=needs_pyriemann),
-    pytest.param(ERPCovMDM(), marks=needs_pyriemann),
+    XdawnTangentSpace(),
+    ERPCovMDM(),
 ]
 every_detector = pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: type(d).__name__)
 
@@ -59,6 +53,7 @@ def test_a_simulated_p300_is_found_in_new_flashes_under_drift(detector, n_chans)
     assert roc_auc_score(y[480:], scores) > 0.85
 
 
+@pytest.mark.slow
 @every_detector
 def test_permuted_labels_score_at_chance(detector):
     rng = np.random.default_rng(2)
@@ -128,23 +123,6 @@ def test_one_class_and_epochs_of_another_shape_are_refused(detector):
         learned.decision_function(X[:, :6])
 
 
-def test_without_pyriemann_a_sentence_says_what_to_install():
-    code = (
-        "import sys; sys.modules['pyriemann'] = None\n"
-        "import numpy as np\n"
-        "from p300.baselines import ShrinkageLDA, XdawnTangentSpace\n"
-        "from p300.errors import InputError\n"
-        "X, y = np.random.default_rng(0).normal(size=(60, 4, 40)), np.arange(60) % 6 == 0\n"
-        "ShrinkageLDA().fit(X, y)\n"
-        "try:\n"
-        "    XdawnTangentSpace().fit(X, y)\n"
-        "except InputError as error:\n"
-        "    print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'p300[classical]'" in done.stdout
-
-
 TABLES = [  # a table (n_flashes, n_features) is one channel: no bins, no mean removed
     ShrinkageLDA(n_samples_per_bin=1, remove_mean=False),
     GaussianProcessRidge(length_scale_s=1e-6, remove_mean=False),
@@ -152,9 +130,9 @@ TABLES = [  # a table (n_flashes, n_features) is one channel: no bins, no mean r
     XdawnLDA(n_samples_per_bin=1, remove_mean=False),
     LinearSVM(n_samples_per_bin=1, remove_mean=False),
     SVMEnsemble(n_samples_per_bin=1, remove_mean=False),
+    XdawnTangentSpace(remove_mean=False),
+    ERPCovMDM(remove_mean=False),
 ]
-if HAS_PYRIEMANN:
-    TABLES += [XdawnTangentSpace(remove_mean=False), ERPCovMDM(remove_mean=False)]
 
 
 def no_covariance(estimator):

@@ -112,8 +112,9 @@ def test_xdawn_points_where_the_targets_differ():
 
 
 def test_xdawn_and_its_covariances_equal_pyriemanns():
-    estimation = pytest.importorskip("pyriemann.estimation")
-    filters = pytest.importorskip("pyriemann.spatialfilters")
+    from pyriemann import estimation
+    from pyriemann import spatialfilters as filters
+
     rng = np.random.default_rng(0)
     y = np.arange(120) % 6 == 0
     X = rng.normal(size=(120, 6, 40)).cumsum(axis=1) + y[:, None, None] * np.hanning(40)

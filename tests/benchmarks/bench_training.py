@@ -1,9 +1,10 @@
 """How fast networks train, as ratios to the usual way, in one run.
 
+python tests/benchmarks/bench_training.py --quick         two minutes on two busy cores
 python tests/benchmarks/bench_training.py [--n-flashes 15300] [--threads 2] [--device cpu]
 
 The usual way: textbook layers, a ``DataLoader``, a plain loop. Every way trains the same number
-of passes over the same noise, with Adam, at batch 128; the best of some repeats counts.
+of epochs over the same noise, with Adam, at batch 128; the best of some repeats counts.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def raw_loop(make_network, epochs, is_target, n_epochs, device):
 def our_way(make_network, epochs, is_target, n_epochs, device, *, parts=None, **options):
     """Train as `p300 train` does: Lightning, curves as CSV, progress looked at twice a second."""
     n = len(epochs)
-    some = np.arange(n) < 256  # the validation every pass asks for, kept small
+    some = np.arange(n) < 256  # the validation that every epoch asks for, kept small
     parts = parts or [np.ones(n, bool)]
     with tempfile.TemporaryDirectory() as name:
         fits = [
@@ -156,23 +157,27 @@ def our_way(make_network, epochs, is_target, n_epochs, device, *, parts=None, **
 
 
 def measure(ways, repeats, device):
-    """Time some ways in turns; the best of each, in seconds."""
+    """Time some ways in turns, and print as it goes; the best of each, in seconds."""
     best = dict.fromkeys(ways, float("inf"))
-    for _ in range(repeats):
+    for repeat in range(repeats):
         for name, way in ways.items():
             started = time.perf_counter()
             way()
             if device != "cpu":
                 torch.cuda.synchronize()
-            best[name] = min(best[name], time.perf_counter() - started)
+            spent = time.perf_counter() - started
+            best[name] = min(best[name], spent)
+            print(f"{repeat + 1} of {repeats}  {name:32} {spent:7.2f} s", flush=True)
+    print()
     return best
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n-flashes", type=int, default=15300)
-    parser.add_argument("--passes", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="5,120 flashes, 6 epochs")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -180,7 +185,9 @@ def main():
     warnings.simplefilter("ignore")
     torch.set_num_threads(options.threads)
     rng = np.random.default_rng(0)
-    n, n_epochs, device = options.n_flashes, options.passes, options.device
+    if options.quick:
+        options.n_flashes, options.epochs = 5120, 6
+    n, n_epochs, device = options.n_flashes, options.epochs, options.device
     epochs = rng.standard_normal((n, N_CHANS, N_TIMES), np.float32)
     is_target = np.arange(n) % 6 == 0
     data = epochs, is_target, n_epochs, device
@@ -216,11 +223,11 @@ def main():
     if device == "cpu":
         del ways["MCNN-1: p300, bf16, compiled"]
     seconds = measure(ways, options.repeats, device)
-    print(f"{n} flashes of {N_CHANS} x {N_TIMES}, {n_epochs} passes, batch {BATCH}, {device},")
+    print(f"{n} flashes of {N_CHANS} x {N_TIMES}, {n_epochs} epochs, batch {BATCH}, {device},")
     print(f"torch {torch.__version__}, {options.threads} threads, best of {options.repeats}\n")
     for name, spent in seconds.items():
-        per_pass = {"MCNN": n_mcnn, "EEGN": n // 10}.get(name[:4], n)
-        print(f"{name:32} {spent:7.2f} s {per_pass * n_epochs / spent:9.0f} flashes/s")
+        per_epoch = {"MCNN": n_mcnn, "EEGN": n // 10}.get(name[:4], n)
+        print(f"{name:32} {spent:7.2f} s {per_epoch * n_epochs / spent:9.0f} flashes/s")
     print()
     for title, ours, theirs, bound in (
         ("CNN-1 against textbook", "CNN-1: p300", "CNN-1: textbook, DataLoader", ">= 2.2"),

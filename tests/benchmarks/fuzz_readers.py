@@ -1,12 +1,12 @@
-"""Change the bytes of files at random, and see that nothing but a sentence comes of it.
+"""Change the bytes of files at random, and check that each is read or refused in one sentence.
 
-    python tests/benchmarks/fuzz_readers.py [SECONDS A KIND] [SEED] [KIND ...]
+    python tests/benchmarks/fuzz_readers.py [SECONDS_PER_KIND] [SEED] [KIND ...]
 
-Every kind of file that comes from elsewhere is broken over and over: bytes flipped, cut out,
+Every kind of file from elsewhere is broken repeatedly: bytes flipped, cut out,
 doubled, moved, sizes overwritten with extreme ones; in compressed MATLAB files and zip archives
-also beneath the compression. Each broken file is read in a process of its own bounds: address
-space (MEMORY more than at its start) and time (TIME_S a case). Whatever is not read must be
-refused with an InputError; anything else is kept below ./fuzz-findings with the error.
+also beneath the compression. Each broken file is read in a process with limits: address
+space (MEMORY more than at its start) and time (TIME_S per file). A file that is not read must be
+refused with an InputError; otherwise it is kept below ./fuzz-findings with the error.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CELLS = ("nan", "inf", "-1", "1e308", "", "a", "1" * 400, "0x10", "\0", "é", '"
 
 @dataclass
 class Outcome:
-    """What came of the files of one kind."""
+    """Counts of the files of one kind, and findings."""
 
     kind: str
     n_read: int = 0
@@ -193,7 +193,7 @@ def fuzz(kind: str, seconds: float, seed: int, keep: Path | None = None) -> Outc
         good = hostile_cases.KINDS[kind](Path(folder))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            good.read()  # what it imports counts for none of the bounds
+            good.read()  # its imports do not count towards the limits
         stop_at = time.monotonic() + seconds
         while time.monotonic() < stop_at:
             child = os.fork()
@@ -201,7 +201,7 @@ def fuzz(kind: str, seconds: float, seed: int, keep: Path | None = None) -> Outc
                 try:
                     _read_on(good, kind, [seed, generation], stop_at, counts, keep)
                 finally:
-                    os._exit(0)  # whatever it is, the folder is the parent's
+                    os._exit(0)  # without cleaning up: the folder is the parent's
             _, status = os.waitpid(child, 0)
             if os.WIFSIGNALED(status):
                 number = os.WTERMSIG(status)
@@ -217,7 +217,7 @@ def fuzz(kind: str, seconds: float, seed: int, keep: Path | None = None) -> Outc
 def _read_on(good, kind, seed, stop_at, counts, keep) -> None:
     """Read broken files until the time is over or one of them ends this process."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)  # libraries in C print what they think of it
+    os.dup2(null, 1)  # libraries in C print warnings
     os.dup2(null, 2)
     rng = np.random.default_rng(seed)
     warnings.simplefilter("ignore")

@@ -1,14 +1,14 @@
-"""Kill processes at random moments, and see that nothing finished is lost or half taken for whole.
+"""Kill processes at random moments and check that no finished file is lost or incomplete.
 
 python tests/benchmarks/kill_campaign.py [--kills 200] [--seed 0] [--only train sweep ...]
 
 Everything is imported once; each process to be killed is a fork. Half of them are killed
 (SIGKILL) a random time after their start, half at, or up to 3 ms after, a random one of the
-operations by which they change files. After every kill the folder is looked at as any reader
-would; then the same is started again in the same folder, killed again up to three times, and at
-last left in peace. What it then comes to must be what an undisturbed one comes to, byte by byte,
-save for the seconds that something took, and for rounding where networks of a sweep that were
-trained side by side go on alone. Status 1 if anything was otherwise.
+operations by which they change files. After every kill the finished files are read. Then the
+same command starts again in the same folder, is killed up to three more times, and at last runs
+to its end. Its result must equal that of an undisturbed run byte by byte, except for measured
+seconds, and except for rounding where networks of a sweep that were trained side by side continue
+alone. The exit status is 1 if any result differs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SHARES = {"train": 35, "sweep": 20, "benchmark": 15, "epochs": 10, "session": 10
 
 
 def forked(work: Callable[[], None], log: Path) -> int:
-    """Do something in a fork, what it prints into a file; give its process."""
+    """Run a function in a fork, with its output in a file; return the process id."""
     process = os.fork()
     if process:
         return process
@@ -64,7 +64,7 @@ def forked(work: Callable[[], None], log: Path) -> int:
 
 
 def operations(folder: Path, on_operation: Callable[[int], None]) -> None:
-    """From now on, tell the number of every operation of this process that changes the folder."""
+    """Call a function with the number of every later operation that changes the folder."""
     place, count, is_telling = str(folder), 0, threading.Lock()
 
     def hear(event: str, arguments: tuple) -> None:
@@ -81,7 +81,7 @@ def operations(folder: Path, on_operation: Callable[[int], None]) -> None:
 
 
 def die(after_s: float) -> None:
-    """Kill this process, after a while perhaps."""
+    """Kill this process, now or after some seconds."""
     if not after_s:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -93,7 +93,7 @@ def die(after_s: float) -> None:
 
 
 def undisturbed(kind: Kind, folder: Path, log: Path) -> tuple[float, int, dict[str, bytes]]:
-    """Run one to its end: seconds, number of operations, and what it came to."""
+    """Run one to its end; return seconds, number of operations and finished files."""
     counted = log.with_suffix(".count")
 
     def work() -> None:
@@ -109,12 +109,12 @@ def undisturbed(kind: Kind, folder: Path, log: Path) -> tuple[float, int, dict[s
 
 
 def kill_some(name: str, n_kills: int, rng: np.random.Generator, place: Path) -> Iterator[str]:
-    """Kill processes of one kind; yield how far each had come.
+    """Kill processes of one kind; yield the stage of each.
 
     Raises
     ------
     Otherwise
-        If anything was lost, half written, or came to something else.
+        If a file was lost or incomplete, or a result differs.
     """
     kind, log = KINDS[name], place / "log.txt"
     seconds, n_operations, expected = undisturbed(kind, place / "undisturbed", log)
@@ -144,7 +144,7 @@ def kill_some(name: str, n_kills: int, rng: np.random.Generator, place: Path) ->
 
 
 def _attempt(kind, folder, log, rng, seconds, n_operations, in_peace) -> bool:
-    """Start it once; tell whether it was killed."""
+    """Start it once; return whether it was killed."""
     by_operation = rng.random() < 0.5
     at, later_s = int(rng.integers(1, n_operations + 1)), float(rng.choice([0, 1e-3, 3e-3]))
 

@@ -1,4 +1,4 @@
-"""What the kill campaign kills, what counts as finished of it, and how that is looked at."""
+"""Kinds of processes that the kill campaign kills, and how their finished files are read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from p300.online.journal import CHUNK, Journal, read_about, read_records, read_r
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.simulation import simulate_recording
 
-#: A recording of eight electrodes and twelve characters, and a training of three passes that is
+#: A recording of eight electrodes and twelve characters, and a training of three epochs that is
 #: saved after each.
 DATA = [
     "data.read.ch_names=[Fz,Cz,Pz,P3,P4,PO7,PO8,Oz]",
@@ -35,27 +35,27 @@ DATA = [
     "logger=csv",
 ]
 
-#: What no two runs have in common: the seconds that something took.
+#: Results that differ between any two runs: measured seconds.
 TIMES = ("preprocess_s", "fit_s", "score_ms")
 
 
 class Otherwise(Exception):
-    """Something is not as it must be."""
+    """A file or result differs from what it must be."""
 
 
 @dataclass
 class Kind:
-    """What is killed.
+    """Kind of process to kill.
 
     Parameters
     ----------
     work : callable
-        Does it in a folder.
+        Runs it in a folder.
     finished : callable
-        Gives what counts as finished in the folder, by name, as bytes; raises
-        :class:`Otherwise` where half of something is taken for whole.
+        Returns the finished files of the folder, by name, as bytes; raises
+        :class:`Otherwise` if one is incomplete.
     stage : callable
-        Says how far it has come.
+        Returns how far it has come.
     is_over : callable
         Whether starting it again would be refused.
     tolerance : float
@@ -72,14 +72,14 @@ class Kind:
 def differences(
     found: dict[str, bytes], expected: dict[str, bytes], tolerance: float
 ) -> list[str]:
-    """Name what is missing, too much, or other than expected."""
+    """List the files that are missing, unexpected or different."""
     names = found.keys() | expected.keys()
     unlike = [name for name in names if found.get(name) != expected.get(name)]
     if not tolerance or found.keys() != expected.keys():
         return sorted(unlike)
     tables = [name for name in unlike if name.endswith(".csv")]
     tables = [n for n in tables if not _is_close(found[n], expected[n], tolerance)]
-    # what follows from the same scores is the same but for rounding
+    # what is computed from the same scores is equal up to rounding
     others = [n for n in unlike if n.endswith(".yaml") or len(found[n]) != len(expected[n])]
     return sorted({*tables, *(n for n in others if n.endswith((".pt", ".yaml")))})
 
@@ -123,7 +123,7 @@ def run_benchmark(folder: Path) -> None:
 
 
 def finished_runs(folder: Path) -> dict[str, bytes]:
-    """Give all that finished runs hold, by file; a finished run must load."""
+    """Return the content of finished runs, by file; a finished run must load."""
     found = {}
     for results in folder.rglob("results.json"):
         run, name = results.parent, results.parent.relative_to(folder).as_posix()
@@ -148,7 +148,7 @@ def finished_runs(folder: Path) -> dict[str, bytes]:
 
 
 def content_of(checkpoint: Path) -> bytes:
-    """Give all that a checkpoint holds, and how much it stores.
+    """Return the content of a checkpoint, and the size of its storage.
 
     The files of equal contents need not be equal: pickle writes a text that was met before as a
     reference, if it is the same object.
@@ -172,7 +172,7 @@ def content_of(checkpoint: Path) -> bytes:
 
 
 def finished_cells(folder: Path) -> dict[str, bytes]:
-    """Give all that finished cells hold, and the tables, which must be whole."""
+    """Return the content of finished cells, and the tables, which must be complete."""
     found = finished_runs(folder)
     for name in ("cells.csv", "summary.csv"):
         if (folder / name).exists():
@@ -221,7 +221,7 @@ def keep_epochs(folder: Path) -> None:
 
 
 def kept_epochs(folder: Path) -> dict[str, bytes]:
-    """Give the entries; none may be damaged."""
+    """Return the entries; none may be damaged."""
     found = {}
     for preprocessor, recording in zip(FITTED, RECORDINGS, strict=True):
         path = EpochsCache(folder).path(preprocessor, recording)
@@ -242,7 +242,7 @@ N_CHUNKS = 300
 
 
 def record(folder: Path) -> None:
-    """Record into the first session folder that is not there, saying after each what was taken."""
+    """Record into a new session folder; write down the number of accepted chunks after each."""
     number = sum(1 for _ in folder.glob("session-*"))
     told = os.open(folder / f"told-{number}", os.O_WRONLY | os.O_CREAT)
     with Journal(folder / f"session-{number}", {"number": number}) as journal:
@@ -254,7 +254,7 @@ def record(folder: Path) -> None:
 
 
 def recorded(folder: Path) -> dict[str, bytes]:
-    """Give what sessions hold: at least all that was taken, and nothing else."""
+    """Return the content of sessions: at least all accepted chunks, and nothing else."""
     found = {}
     for session in sorted(folder.glob("session-*")):
         told = folder / session.name.replace("session", "told")
@@ -292,7 +292,7 @@ def write_pairs(folder: Path) -> None:
 
 
 def whole_pair(folder: Path) -> dict[str, bytes]:
-    """Give the pair, of which each file must be whole."""
+    """Return the pair; each file must be complete."""
     found = {p.name: p.read_bytes() for p in folder.glob("detector.*") if "partial" not in p.name}
     model, text = found.get("detector.onnx", b""), found.get("detector.json", b"{}")
     if (model and len(model) != 300_000) or len(set(model)) > 1:

@@ -1,10 +1,10 @@
-"""Small faults to put into a source file: see ``mutate.py`` beside this file.
+"""Small faults for a source file; ``mutate.py`` beside this file runs them.
 
-A comparison moves its boundary or turns round; ``+ - * / // % ** @ & |``, ``and`` and ``or``,
-``min`` and ``max``, ``any`` and ``all``, ``floor`` and ``ceil`` change places; a number gets one
-more or one less; a truth value or condition turns round; a name in quotes changes; a sign or
-``not`` is lost; a function returns None; the first two arguments change places; a call, a
-``raise``, an update or an assignment to an attribute or item is left out.
+A comparison moves its boundary or is negated; ``+ - * / // % ** @ & |``, ``and`` and ``or``,
+``min`` and ``max``, ``any`` and ``all``, ``floor`` and ``ceil`` change places; a number
+becomes one larger or smaller; a truth value or condition is negated; a quoted name changes; a
+sign or ``not`` is removed; a function returns None; the first two arguments change places; a
+call, a ``raise``, an update or an assignment to an attribute or item is left out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OPPOSITES |= {"minimum": "maximum", "maximum": "minimum", "ceil": "floor"}
 
 
 def replacements(node):
-    """Yield what may stand in the place of an expression or statement."""
+    """Yield the faulty replacements of an expression or statement."""
     if isinstance(node, ast.Compare):
         for other in COMPARISONS[type(node.ops[0])]:
             yield ast.Compare(node.left, [other(), *node.ops[1:]], node.comparators)
@@ -106,7 +106,7 @@ def _other_calls(node):
 
 @dataclass
 class Mutant:
-    """One place of a source file and what stands there instead."""
+    """Place in a source file and its faulty replacement."""
 
     parent: ast.AST
     field: str
@@ -118,12 +118,12 @@ class Mutant:
 
     @property
     def place(self) -> list:
-        """Name the mutant by its line and what becomes what."""
+        """Line and change, which identify the mutant."""
         return [self.line, self.what]
 
 
 class Mutants(ast.NodeVisitor):
-    """List the places of a module that can be changed, and to what."""
+    """Visitor that lists the possible changes of a module."""
 
     def __init__(self, path):
         self.path, self.found, self._lines = path, [], None
@@ -173,7 +173,7 @@ class Mutants(ast.NodeVisitor):
 
 @lru_cache
 def _text(path) -> str:
-    """Read a source once, so that editing it meanwhile does no harm."""
+    """Read a source once, so that later edits of the file do no harm."""
     return Path(path).read_text()
 
 
@@ -193,7 +193,7 @@ def _short(code) -> str:
 
 
 def put_into(module, code) -> None:
-    """Give the functions and constants of an imported module those of changed code."""
+    """Replace the functions and constants of an imported module by those of changed code."""
     changed = types.ModuleType(module.__name__)
     changed.__dict__.update({k: v for k, v in vars(module).items() if k.startswith("__")})
     exec(code, changed.__dict__)

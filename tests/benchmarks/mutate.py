@@ -1,21 +1,26 @@
-"""How many small faults in a source file the tests notice.
+"""Count the small faults in source files that the tests notice.
 
 python tests/benchmarks/mutate.py p300/metrics/measures.py --tests tests/metrics/test_measures.py
     [--share 1.0] [--seed 0] [--minutes 60] [--keep mutants.json] [--again]
+    [--write tests/benchmarks/mutants.md] [--deselect TEST ...]
 
-Every mutant changes one place of one function or constant. The tests are collected once; each
-mutant is a forked process, into whose functions the changed code is put and which runs those
-tests that reach the changed lines until the first fails. Doctests of the sources count as tests.
+Every mutant changes one place of one function or constant. The tests are collected once, slow
+ones included. Each mutant is a forked process: its functions get the changed code, and it runs
+the tests that reach the changed lines until the first fails. Doctests of the sources count as
+tests.
 
-Not mutated: docstrings, annotations, imports, decorators, what a ``raise`` or a warning says, and
-the plain text in f-strings.
+Not mutated: docstrings, annotations, imports, decorators, the text of a ``raise`` or a warning,
+and the plain text in f-strings.
 
-``--keep`` writes each result as it comes; ``--again`` takes only the survivors of that file.
+``--share`` is the fraction of the mutants to run, drawn at random. ``--keep`` writes each result
+as it comes; ``--again`` runs only the survivors of that file. ``--write`` updates the rows and
+the survivors of the sources on a Markdown page.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -27,12 +32,20 @@ import threading
 import time
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # a forked process lacks the threads of its parent
+
 import pytest
 from mutants import Mutants, put_into
+from mutants_page import Result, update_page
+
+
+def imported(source):
+    """Import a source file by the name of its module."""
+    return importlib.import_module(os.path.relpath(source)[:-3].replace("/", "."))
 
 
 class Hunt:
-    """Runs in the place of pytest's own loop over the tests."""
+    """Plugin of pytest that replaces its loop over the tests."""
 
     def __init__(self, args):
         self.args, self.results, self.failed = args, [], False
@@ -44,6 +57,8 @@ class Hunt:
         kind = {"database": None, "derandomize": True, "deadline": None, "phases": phases}
         settings.register_profile("mutants", **kind)
         settings.load_profile("mutants")
+        # before pytest, which would import a module a second time beside that of its package
+        self.modules = {str(Path(p).resolve()): imported(p) for p in self.args.sources}
 
     def pytest_runtest_logreport(self, report):
         self.failed |= report.failed
@@ -67,7 +82,7 @@ class Hunt:
             found = Mutants(resolved).found
             unchanged = self._fork(Mutants(resolved), None, range(len(self.items)))
             if unchanged != "survived":
-                raise SystemExit(f"{path} recompiled without any change: {unchanged}")
+                pytest.exit(f"{path} recompiled without any change: {unchanged}", returncode=1)
             chosen = random.Random(self.args.seed).sample(
                 range(len(found)), round(self.args.share * len(found))
             )
@@ -82,12 +97,14 @@ class Hunt:
         return True
 
     def _watch(self, k) -> None:
-        """Run one test as it is, and note the lines that it reaches."""
+        """Run one test without any change and record the lines that it reaches."""
 
         def enter(frame, event, arg):
             path = frame.f_code.co_filename
             if path not in self.sources:
                 return None
+            if frame.f_globals is not vars(self.modules[path]):
+                pytest.exit(f"{path} is imported twice; its mutants would not be run", 1)
 
             def line(frame, event, arg):
                 self.reach.setdefault((path, frame.f_lineno), set()).add(k)
@@ -101,7 +118,7 @@ class Hunt:
         sys.settrace(None)
         threading.settrace(None)
         if self.failed:
-            raise SystemExit(f"{self.items[k].nodeid} fails without any change")
+            pytest.exit(f"{self.items[k].nodeid} fails without any change", returncode=1)
 
     def _time(self, k) -> float:
         started = time.perf_counter()
@@ -113,7 +130,7 @@ class Hunt:
         if hasattr(item, "dtest"):  # a doctest empties its namespace when it is done
             names = self.names.setdefault(k, dict(item.dtest.globs))
             item.dtest.globs = dict(names)
-        # whatever comes next, only what the whole session shares stays set up
+        # only the fixtures of the session stay set up
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=item.session)
 
     def _try(self, path, k) -> dict:
@@ -146,12 +163,11 @@ class Hunt:
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, 1), os.dup2(nowhere, 2)
                 resource.setrlimit(resource.RLIMIT_DATA, (12 * 2**30,) * 2)
-                name = os.path.relpath(mutants.path)[:-3].replace("/", ".")
                 for module in [m for n, m in sys.modules.items() if n.startswith("p300")]:
                     for value in vars(module).values():
                         getattr(value, "cache_clear", int)()
                 mutant = None if k is None else mutants.found[k]
-                put_into(sys.modules[name], mutants.compile(mutant))
+                put_into(self.modules[mutants.path], mutants.compile(mutant))
                 outcome = self._first_failing(tests)
             finally:
                 os.write(writing, outcome.encode())
@@ -174,14 +190,14 @@ class Hunt:
 
     def _report(self, path, n_all) -> None:
         own = [r for r in self.results if r["path"] == path]
-        alive = [r for r in own if r["outcome"] == "survived"]
-        share = 100 * (1 - len(alive) / max(len(own), 1))
-        print(
-            f"{path}: {len(own)} of {n_all} mutants, {len(own) - len(alive)} killed, {share:.1f} %"
-        )
-        for r in sorted(alive, key=lambda r: r["place"][0]):
+        alive = sorted((r for r in own if r["outcome"] == "survived"), key=lambda r: r["place"][0])
+        result = Result(len(own), n_all, [tuple(r["place"]) for r in alive])
+        print(f"{path}: {result.cells.replace(' |', ',')} killed")
+        for r in alive:
             print(f"  {path}:{r['place'][0]}  {r['place'][1]}  ({r['tests']} tests reach it)")
         sys.stdout.flush()
+        if self.args.write:
+            update_page(Path(self.args.write), {path: result})
 
 
 def main():
@@ -193,11 +209,13 @@ def main():
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--keep", default=os.devnull)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--write", metavar="FILE")
     parser.add_argument("--deselect", nargs="*", default=[])
     args = parser.parse_args()
     options = ["-q", "-s", "-p", "no:cacheprovider", "-o", "tmp_path_retention_policy=none"]
+    options += ["-m", ""]
     options += [f"--deselect={name}" for name in args.deselect]
-    pytest.main([*options, *args.sources, *args.tests], plugins=[Hunt(args)])
+    sys.exit(pytest.main([*options, *args.sources, *args.tests], plugins=[Hunt(args)]))
 
 
 if __name__ == "__main__":

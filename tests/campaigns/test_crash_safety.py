@@ -90,6 +90,7 @@ def grown(folder, named):
     )
 
 
+@pytest.mark.slow
 def test_every_file_of_a_run_gets_its_name_when_it_is_whole(p300, small, tmp_path, named):
     for arguments in (
         ["train", "experiment=cnn3", "hydra.run.dir=run", *small],
@@ -105,6 +106,7 @@ def test_every_file_of_a_run_gets_its_name_when_it_is_whole(p300, small, tmp_pat
     assert grown(tmp_path, named) == []
 
 
+@pytest.mark.slow
 def test_every_file_of_a_benchmark_gets_its_name_when_it_is_whole(p300, small, tmp_path, named):
     overrides = ",".join(f"'{override}'" for override in small)
     chosen = ["experiments=[lda]", "reference=lda", "seeds=[0]", "only=[own]", "draws=20"]
@@ -136,6 +138,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_after_its_training_keeps_the_curves(
     p300, small, tmp_path, monkeypatch
 ):
@@ -156,6 +159,7 @@ def test_a_run_that_is_killed_after_its_training_keeps_the_curves(
     assert not list((tmp_path / "run").rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_begun_to_write_is_cleared_away(p300, small, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
@@ -166,6 +170,7 @@ def test_what_a_killed_process_had_begun_to_write_is_cleared_away(p300, small, t
     assert not left.exists()
 
 
+@pytest.mark.slow
 def test_a_network_that_was_trained_beside_others_is_stored_alone(p300, small, tmp_path):
     options = ["experiment=cnn3", *small]
     assert p300("train", *options, "hydra.run.dir=alone")[0] == 0
@@ -192,6 +197,7 @@ def test_results_are_written_after_all_that_they_stand_for(p300, small, tmp_path
     assert "test" in json.loads((tmp_path / "run" / "results.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_benchmark_killed_while_it_made_or_removed_a_cell_goes_on(
     p300, small, tmp_path, monkeypatch
 ):

@@ -102,6 +102,7 @@ def test_a_full_disk_ends_in_a_sentence_and_spoils_nothing(p300, small, disk, co
     assert not list(disk.rglob("*.partial"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "sweep", "evaluate", "benchmark", "report"])
 def test_a_disk_that_cannot_be_written_to_ends_in_a_sentence(p300, small, disk, commands, command):
     assert p300("train", "experiment=lda", *small, "hydra.run.dir=disk/done")[0] == 0
@@ -116,7 +117,7 @@ def test_epochs_that_the_disk_has_no_room_for_cost_a_warning_only(disk):
     recording = simulate_recording("AB", n_repetitions=2, ch_names=["Fz", "Cz"])
     fitted, store = Preprocessor().fit(recording), EpochsCache(disk / "kept")
     fill(disk, 8)
-    with pytest.warns(UserWarning, match="epochs are not kept"):
+    with pytest.warns(UserWarning, match="epochs are not cached in"):
         made = store.epochs(fitted, recording)
     assert list((disk / "kept").iterdir()) == []
     (disk / "filling").unlink()

@@ -25,7 +25,7 @@ REFUSED = [
     ("train", ["preprocessing.order=1000000"], "filter order 1000000; expected"),
     ("train", ["preprocessing.order=a"], "order is 'a'; expected a finite number"),
     ("train", ["preprocessing.channels=[]"], "expected each once, at least one"),
-    ("train", ["preprocessing.channels=[Cz,Cz]"], "1 of them stand twice"),
+    ("train", ["preprocessing.channels=[Cz,Cz]"], "1 of them are repeated"),
     ("train", ["preprocessing.channels=[Xz]"], "channels ['Xz'] are not among"),
     ("train", ["preprocessing.colour=red"], "colour"),
     ("train", ["protocol.monitor=test/auc"], "test"),
@@ -48,7 +48,7 @@ REFUSED = [
     ("export", ["nowhere"], "no such run folder or checkpoint"),
     ("export", ["keep.txt"], "cannot be read as a checkpoint"),
     ("online", ["nowhere"], "expected a folder, an .onnx or a .json file"),
-    ("replay", ["session=nowhere"], "no session, session.json is missing"),
+    ("replay", ["session=nowhere"], "session.json is missing; expected the folder of a session"),
     ("compare", ["nowhere"], "nowhere"),
     ("spell", [], "no command 'spell'; expected one of train"),
 ]

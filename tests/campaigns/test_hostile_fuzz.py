@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hostile_cases import KINDS
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "fuzz_readers.py"
 
 
+@pytest.mark.slow
 def test_files_damaged_at_random_are_read_or_refused_in_a_sentence(tmp_path):
     has_onnx = importlib.util.find_spec("onnxscript") is not None  # extra export
     kinds = [kind for kind in KINDS if has_onnx or not kind.startswith("export")]

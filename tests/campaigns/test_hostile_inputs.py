@@ -75,10 +75,10 @@ REFUSED = [
     ),
     ("bci3_ii", put("Signal", np.array([[1], ["a"]], object)), "Signal has shape (2, 1) and type"),
     ("bci3_ii", put("Signal", "EEG"), "Signal has shape (1,) and type"),
-    ("bci3_ii", put("Signal", lambda s: s + 1j), "complex numbers, expected EEG"),
+    ("bci3_ii", put("Signal", lambda s: s + 1j), "complex numbers; expected real numbers"),
     ("bci3_ii", put("Signal", lambda s: s[:0]), "Signal has shape (0, 674, 4)"),
     ("bci3_ii", put("Signal", lambda s: s[:, :0]), "Signal has shape (2, 0, 4)"),
-    ("bci3_ii", put("Signal", lambda s: s[..., :3]), "has 3 channels, and 4 names are expected"),
+    ("bci3_ii", put("Signal", lambda s: s[..., :3]), "has 3 channels; expected 4, as ch_names"),
     ("bci3_ii", put("StimulusCode", lambda c: c.T), "shape (674, 2); expected (2, 674)"),
     ("bci3_ii", at("StimulusCode", (0, 3), 0.5), "1 of 1348 samples are no flash codes"),
     ("bci3_ii", at("StimulusCode", (0, 3), np.nan), "(the first: nan); expected whole numbers"),
@@ -96,7 +96,7 @@ REFUSED = [
         both(at("StimulusCode", (0, slice(0, 24)), 13), put("TargetChar", None)),
         "codes [13] that the screen 'Wadsworth 6x6' does not know",
     ),
-    ("bci3_ii", put("TargetChar", "P"), "a text of 1 symbols is given for 2 recorded"),
+    ("bci3_ii", put("TargetChar", "P"), "a text of 1 symbols for 2 recorded"),
     ("bci3_ii", put("TargetChar", "Pé"), "'é' is not on the screen"),
     ("bci3_ii", put("TargetChar", np.array([[1, 2]])), "'1' is not on the screen|contradicts"),
     (
@@ -110,7 +110,7 @@ REFUSED = [
             put("TargetChar", None),
             put("StimulusType", lambda t: np.roll(t, cases.SOA, axis=1)),
         ),
-        "the target codes are those of no symbol",
+        "the target codes belong to no symbol",
     ),
     (
         "bci3_ii",
@@ -146,7 +146,7 @@ REFUSED = [
     (
         "bci2_iib",
         put("StimulusType", lambda t: np.roll(t, cases.SOA)),
-        "In 1 of 2 characters the target codes are those of no symbol",
+        "In 1 of 2 characters the target codes belong to no symbol",
     ),
     ("bci2_iib", put("StimulusType", lambda t: 1 - t), "labels are swapped"),
     ("bci2_iib", put("Flashing", lambda f: f[:9]), "Flashing has 9 values; expected 2308"),
@@ -164,19 +164,19 @@ REFUSED = [
     ("bnci", row(-2, lambda code: 13 * (code > 0)), "codes up to 13; expected"),
     ("bnci", row(-2, lambda code: 0 * code), "0 flashes with codes up to 0"),
     ("bnci", row(-2, lambda code: code + 0.5), "are no flash codes"),
-    ("bnci", row(-1, lambda target: np.roll(target, cases.SOA)), "those of no symbol"),
-    ("bnci", row(-1, lambda target: 1 - target), "those of no symbol|labels are swapped"),
+    ("bnci", row(-1, lambda target: np.roll(target, cases.SOA)), "belong to no symbol"),
+    ("bnci", row(-1, lambda target: 1 - target), "belong to no symbol|labels are swapped"),
     ("bnci", row(-1, np.nan), "train, target has 2308 values that are NaN"),
     ("bnci", row(3, np.nan), "2308 samples are NaN or infinite, in 1 channels (Pz|P3"),
     ("muse", put("Marker", None), "expected timestamps, TP9, AF7, AF8, TP10 and Marker"),
     ("muse", put("AF7", None), "has the columns timestamps, TP9, AF8"),
-    ("muse", put("Marker", 3), "2400 of 2400 markers are none of 0, 1"),
+    ("muse", put("Marker", 3), "2400 of 2400 markers are not 0, 1"),
     ("muse", put("Marker", 0), "There is no flash"),
-    ("muse", put("TP9", "loud"), "the columns ['TP9'] are no numbers"),
+    ("muse", put("TP9", "loud"), "the columns ['TP9'] are not numbers"),
     ("muse", at("timestamps", slice(5), np.nan), "5 of 2400 time stamps are NaN or infinite"),
     ("muse", at("AF8", slice(700, 777), np.inf), "77 samples are NaN or infinite, in 1 channels"),
     ("muse", put("TP10", lambda _: np.arange(2400)), "are no EEG by their values"),
-    ("muse", put("TP10", "9" * 400), "no numbers|NaN or infinite"),
+    ("muse", put("TP10", "9" * 400), "not numbers|NaN or infinite"),
 ]
 
 #: The same for what is doubtful and not wrong: words of a warning.
@@ -284,9 +284,9 @@ BYTES = [
     ("bci3_ii", overwritten(144, [17]), "cannot be read as a MATLAB file"),
     ("bci3_ii", overwritten(144, [5]), "Signal holds a sparse matrix"),
     ("muse", lambda b: b"", "cannot be read as CSV"),
-    ("muse", lambda b: b.split(b"\n")[0], "There is no flash|has no samples|no numbers"),
+    ("muse", lambda b: b.split(b"\n")[0], "There is no flash|has no samples|not numbers"),
     ("muse", lambda b: b.replace(b"TP9", b"T\xff9"), "cannot be read as CSV|has the columns"),
-    ("muse", lambda b: b[:-30], "markers are none of 0, 1|no numbers|There is no"),
+    ("muse", lambda b: b[:-30], "markers are not 0, 1|not numbers|There is no"),
     ("muse", lambda b: bytes(len(b)), "has the columns|cannot be read as CSV"),
     ("muse", lambda b: b.replace(b",", b";"), "expected timestamps, TP9"),
     ("muse", lambda b: b.replace(b"\n", b'\n"', 1), "cannot be read as CSV"),
@@ -343,10 +343,10 @@ ARGUMENTS = [
     (lambda r: bci3_ii.read(r, "../A", parts=["train"]), "There is no folder"),
     (lambda r: bci3_ii.read(r, "Ä", parts=["train"]), "no Subject_Ä_Train.mat in"),
     (lambda r: bci3_ii.read(r / "no", "A"), "There is no folder"),
-    (lambda r: bci3_ii.read(r, "A", parts=["train"]), "and 64 names are expected"),
+    (lambda r: bci3_ii.read(r, "A", parts=["train"]), "expected 64, as ch_names"),
     (
         lambda r: bci3_ii.read(r, "A", parts=["train"], ch_names=["Cz", "Cz", "Pz", "Oz"]),
-        "channel names stand twice: ['Cz']",
+        "duplicate channel names ['Cz']",
     ),
     (
         lambda r: bci3_ii.read(r, "A", parts=["train"], ch_names=cases.CH_NAMES, unit="volts"),
@@ -357,18 +357,21 @@ ARGUMENTS = [
             lambda r, sfreq=sfreq: bci3_ii.read(
                 r, "A", parts=["train"], ch_names=cases.CH_NAMES, sfreq=sfreq
             ),
-            f"sampling rate {sfreq:g} Hz; expected more than 0",
+            f"got sfreq={sfreq:g} Hz; expected more than 0",
         )
         for sfreq in (0, -240, float("nan"))
     ),
-    (lambda r: bci2_iib.read(r, ["AAS010R1"]), "no name of this data set; expected such as"),
+    (
+        lambda r: bci2_iib.read(r, ["AAS010R1"]),
+        "no name of this data set; expected a name such as",
+    ),
     (lambda r: bci2_iib.read(r, ["../AAS010R01"]), "no name of this data set"),
     (lambda r: bci2_iib.read(r, ["AAS010R09"]), "There is no AAS010R09.mat in"),
     (lambda r: bci2_iib.read(r / "visual"), "There is no run AAS0..R...mat in"),
     (lambda r: bnci.read(r, "six"), "subject 'six'; expected the number in a file name"),
     (lambda r: bnci.read(r, 7), "There is no s7.mat in"),
     (lambda r: bnci.read(r, []), "There is no file such as s6.mat"),
-    (lambda r: bnci.read(r, 6, sfreq=0), "sampling rate 0 Hz; expected more than 0"),
+    (lambda r: bnci.read(r, 6, sfreq=0), "got sfreq=0 Hz; expected more than 0"),
     (lambda r: muse.read(r, "smell"), "experiment 'smell'; expected visual or auditory"),
     (lambda r: muse.read(r, subject=9), "There is no session in"),
     (lambda r: muse.read(r, "../visual"), "experiment '../visual'; expected visual or auditory"),
@@ -400,5 +403,5 @@ def test_folders_may_have_any_name(name, tmp_path):
 
 def test_a_rate_that_the_flashes_contradict_is_warned_of(tmp_path):
     cases.write_bnci(tmp_path)
-    with pytest.warns(RateWarning, match="at 128 Hz the flashes stand 328 ms apart"):
+    with pytest.warns(RateWarning, match="at 128 Hz the flashes are 328 ms apart"):
         bnci.read(tmp_path, sfreq=128)

@@ -77,6 +77,7 @@ def test_an_honest_run_passes_every_check(p300, small, tmp_path):
     assert printed.count("PASS") == 9 and printed.count("NOTE") == 1  # the segments
 
 
+@pytest.mark.slow
 def test_a_run_that_leaks_ends_with_status_1_and_says_where(p300, small):
     leak = [
         "preprocessing._target_=test_audit.LeakingPreprocessor",

@@ -33,6 +33,7 @@ def standardised(scores):
     return (scores - scores.mean()) / scores.std(ddof=0)
 
 
+@pytest.mark.slow
 def test_folds_are_pooled_per_subject_and_every_cell_keeps_its_own_auc(small_benchmark, tmp_path):
     status, printed, errors = small_benchmark("only=[by_run,own]", "experiments=[lda,cnn3]")
     assert status == 0, errors
@@ -64,6 +65,7 @@ def test_folds_are_pooled_per_subject_and_every_cell_keeps_its_own_auc(small_ben
     assert {"auc.png", "accuracy.png"} <= {p.name for p in out.iterdir()}
 
 
+@pytest.mark.slow
 def test_finished_cells_are_not_run_again_and_changed_or_half_ones_are(small_benchmark, tmp_path):
     def written():
         return {p.parent.name: p.stat().st_mtime_ns for p in tmp_path.rglob("results.json")}
@@ -84,6 +86,7 @@ def test_finished_cells_are_not_run_again_and_changed_or_half_ones_are(small_ben
 BAD = "+tasks.bad={protocol:within,runs:['data=simulation split=leave_one_out split.fold=0,99']}"
 
 
+@pytest.mark.slow
 def test_a_failing_cell_costs_only_itself_and_is_named(small_benchmark, tmp_path):
     status, printed, errors = small_benchmark(BAD, "only=[bad,own]")
     assert status == 1
@@ -97,6 +100,7 @@ def test_a_failing_cell_costs_only_itself_and_is_named(small_benchmark, tmp_path
     assert "fold-99" in (tmp_path / "out" / "summary.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_cell_is_a_wandb_run(small_benchmark, tmp_path):
     small_benchmark(also=["logger=default"])
     assert len(list((tmp_path / "out" / "own").rglob("*.wandb"))) == 1
@@ -114,9 +118,9 @@ def test_a_folder_that_is_no_cell_is_never_removed(small_benchmark, tmp_path):
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        ("only=[mine]", "no task 'mine'"),
-        ("experiments=[cnn9]", "no experiment 'cnn9'"),
-        ("tasks.own.protocol=honest", "no protocol 'honest'"),
+        ("only=[mine]", "unknown task 'mine'; expected one of"),
+        ("experiments=[cnn9]", "unknown experiment 'cnn9'; expected one of"),
+        ("tasks.own.protocol=honest", "unknown protocol 'honest'; expected one of"),
         ("tasks.own.runs=['seed=0','seed=0']", "are the same"),
     ],
 )
@@ -269,6 +273,7 @@ def test_every_task_has_its_panel_in_both_figures():
     assert line.get_ydata().tolist() == [50, 100]
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_lda_on_real_eeg_reaches_the_auc_that_peers_reach(p300, tmp_path, data_root):
     status, _, errors = p300(

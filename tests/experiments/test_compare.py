@@ -62,7 +62,7 @@ def test_runs_of_a_wandb_project_make_the_same_table_as_run_folders(monkeypatch,
     assert found[shared].equals(local[shared])
     assert set(found) < set(local) and "subjects" not in found
     runs[:] = runs[1:]
-    with pytest.raises(InputError, match="no finished run in the W&B project me/p300"):
+    with pytest.raises(InputError, match="got no finished run in the W&B project me/p300; exp"):
         collect_wandb_runs("me/p300")
 
 

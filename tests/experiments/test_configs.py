@@ -11,6 +11,7 @@ AUGMENTATIONS = sorted(path.stem for path in (conf_dir() / "augmentation").glob(
 PROTOCOLS = sorted(path.stem for path in (conf_dir() / "protocol").glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs_and_scores_the_test_part(p300, small, tmp_path, experiment):
     status, printed, errors = p300("train", f"experiment={experiment}", *small)

@@ -73,6 +73,7 @@ def held_out_of(folder):
 # -- several runs --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment, n_networks", [("cnn1", 1), ("mcnn3", 3)])
 def test_seeds_trained_in_one_go_find_what_each_finds_alone(
     request_run, calls, experiment, n_networks
@@ -104,6 +105,7 @@ def test_runs_that_differ_in_their_seed_share_one_recording_and_its_epochs(reque
         assert run.epochs.data is first.epochs.data
 
 
+@pytest.mark.slow
 def test_runs_with_other_preprocessing_or_recordings_share_nothing(request_run, calls):
     requests = [
         request_run("a", "experiment=lda"),
@@ -133,6 +135,7 @@ FAILING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FAILING)
 def test_one_failing_run_costs_only_itself(request_run, case):
     overrides, words = FAILING[case]
@@ -153,6 +156,7 @@ def test_one_failing_run_costs_only_itself(request_run, case):
 # -- held-out flashes ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experiment, part", [("cnn3", "validation"), ("lda", "train"), ("light", "train")]
 )

@@ -44,6 +44,7 @@ def test_the_competitions_files_are_used_where_they_are(tmp_path):
     assert not (tmp_path / "simulated").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*does not spell the competition:UserWarning")
 def test_without_them_simulated_files_are_made_once_and_named_as_such(p300, tmp_path):
     # whole training texts, so that the published test text may be used

@@ -64,6 +64,7 @@ def test_training_from_python_is_the_commands_training(p300, small, tmp_path):
         train(tmp_path / "called", *small)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["mcnn1", "light"])
 def test_a_checkpoint_scores_identically_in_a_fresh_process_by_its_path_alone(
     p300, small, tmp_path, experiment
@@ -118,6 +119,7 @@ def test_a_detector_reads_another_recording(p300, small, tmp_path):
     assert "wanted: XYP3" in printed
 
 
+@pytest.mark.slow
 def test_two_jobs_of_a_sweep_are_two_runs_of_their_own_and_two_wandb_runs(p300, small, tmp_path):
     small.remove("logger=csv")
     status, _, errors = p300("train", "-m", "experiment=cnn3,lda", *small)
@@ -196,6 +198,7 @@ def test_training_goes_on_from_an_earlier_run(p300, small, tmp_path):
     assert status == 1 and "expected a RecurrentNet" in errors
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_stacks_averages_them(p300, small, tmp_path):
     status, _, errors = p300("train", "experiment=light", "ensemble=mcnn3", *small)
     assert status == 0, errors
@@ -206,6 +209,7 @@ def test_an_ensemble_of_stacks_averages_them(p300, small, tmp_path):
     assert [r["weight"] for r in records] == weights.tolist() and (weights >= 0).all()
 
 
+@pytest.mark.slow
 def test_a_stack_goes_on_from_the_networks_of_an_earlier_stack(p300, small, tmp_path):
     p300("train", "experiment=light", *small, "hydra.run.dir=first")
     still = ["protocol.optimizer.lr=0", "pretrained=first", "hydra.run.dir=second"]
@@ -225,15 +229,6 @@ def test_a_stack_learns_from_few_characters(p300, small, n_characters):
     few = ["split=learning_curve", f"split.n_characters={n_characters}"]
     status, printed, errors = p300("train", "experiment=light", *few, *small)
     assert status == 0, errors
-
-
-def test_without_pyriemann_best_says_what_to_install(p300, small, tmp_path, monkeypatch):
-    loaded = {name for name in sys.modules if name.startswith("pyriemann.")}
-    for name in {"pyriemann", *loaded}:
-        monkeypatch.setitem(sys.modules, name, None)
-    status, _, errors = p300("train", "experiment=best", *small)
-    assert status == 1 and "pip install 'p300[classical]'" in errors
-    assert "Traceback" not in errors and not list(tmp_path.rglob("results.json"))
 
 
 def test_a_network_of_braindecode_trains_and_comes_back(p300, small, tmp_path):
@@ -319,6 +314,7 @@ def test_lda_reads_hampie_from_real_eeg(p300, tmp_path, data_root):
     assert test["detection"]["auc"] == pytest.approx(0.93, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_three_cnn1_detect_the_p300_in_real_eeg(p300, tmp_path, data_root):
     status, _, errors = p300("train", "data=bci2_iib", "experiment=mcnn3", "logger=csv")

@@ -59,6 +59,7 @@ def test_finished_runs_are_known_by_their_configuration_wherever_they_lie(sweep,
     assert sorted(config_of(tmp_path / "sweep" / run)["seed"] for run in after) == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_grows_writes_over_no_finished_run(sweep, tmp_path):
     sweep("seed=0,1")
     before = written("sweep")
@@ -109,6 +110,7 @@ def test_what_cannot_change_a_result_makes_no_other_run(override, is_run_again, 
     assert list(finished_runs(tmp_path).values()) == [run]
 
 
+@pytest.mark.slow
 def test_a_half_finished_run_is_made_anew_without_its_remains(sweep, tmp_path):
     sweep("seed=0,1")
     half = tmp_path / "sweep" / "1"
@@ -151,6 +153,7 @@ def test_a_job_that_a_batch_system_starts_twice_begins_again_unless_it_was_finis
     assert run_job(lambda: pytest.fail("trained again"), tmp_path) == {"found": "before"}
 
 
+@pytest.mark.slow
 def test_jobs_of_one_configuration_are_run_once(sweep, tmp_path):
     status, printed, _ = sweep("preprocessing.h_freq=20,20.0,21")
     assert status == 0
@@ -158,6 +161,7 @@ def test_jobs_of_one_configuration_are_run_once(sweep, tmp_path):
     assert sorted(written("sweep")) == ["0", "2"]
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_costs_only_itself_and_is_tried_again(sweep, tmp_path):
     status, printed, errors = sweep("preprocessing.h_freq=130,20", "seed=0,1")
     assert status == 1
@@ -172,6 +176,7 @@ def test_a_run_that_fails_costs_only_itself_and_is_tried_again(sweep, tmp_path):
     assert counts(printed) == {"finished": 0, "taken from before": 2, "failed": 2}
 
 
+@pytest.mark.slow
 def test_a_bug_costs_one_run_and_its_traceback_is_in_that_runs_log(typed, tmp_path):
     status, printed, errors = typed(*FATE, "+data.read.fate=bug,none")
     assert status == 1 and counts(printed)["finished"] == 1
@@ -179,6 +184,7 @@ def test_a_bug_costs_one_run_and_its_traceback_is_in_that_runs_log(typed, tmp_pa
     assert "Traceback" in (tmp_path / "sweep/0/train.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_goes_on_where_it_stopped(typed, tmp_path):
     command = [*FATE, "+data.read.fate=none,killed at first", "seed=0,1"]
     status, _, _ = typed(*command, FIRST="1")
@@ -245,6 +251,7 @@ def test_a_search_maximises_outlives_failures_and_goes_on(typed, tmp_path):
     assert best["best_params"]["preprocessing.h_freq"] == 20
 
 
+@pytest.mark.slow
 @needs_optuna
 def test_a_search_by_a_validation_part_that_is_not_there_ends_in_a_sentence(typed):
     options = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", *FATE]
@@ -265,6 +272,7 @@ def test_every_search_space_holds_values_that_train(typed, tmp_path, name):
     assert best["best_params"].keys() == space["hydra"]["sweeper"]["params"].keys()
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_run_is_never_replaced(sweep, tmp_path):
     precious = tmp_path / "sweep" / "0" / "thesis.txt"
     precious.parent.mkdir(parents=True)
@@ -274,6 +282,7 @@ def test_a_folder_that_is_no_run_is_never_replaced(sweep, tmp_path):
     assert precious.read_text() == "years of work" and sorted(written("sweep")) == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_runs_that_another_version_made_are_taken_and_said(sweep, tmp_path):
     sweep("seed=0,1")
     path = tmp_path / "sweep" / "1" / "results.json"
@@ -283,6 +292,7 @@ def test_runs_that_another_version_made_are_taken_and_said(sweep, tmp_path):
     assert "made by another version" in printed and "1 run(s) by 0.0.1" in printed
 
 
+@pytest.mark.slow
 def test_a_run_folder_named_by_its_overrides_is_found_again(sweep, tmp_path):
     named = "hydra.sweep.subdir=${hydra.job.override_dirname}"
     for _ in range(2):

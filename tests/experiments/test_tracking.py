@@ -105,6 +105,7 @@ def numbers_only(make_run):
     return folder, results, read_records(folder)
 
 
+@pytest.mark.slow
 def test_the_summary_holds_the_numbers_that_runs_are_sorted_by(shared):
     _, results, records = shared
     summary = {k: v[-1] for k, v in merged(records, "summary").items()}
@@ -124,13 +125,13 @@ def test_every_network_has_curves_over_its_passes(shared):
     folder, _, records = shared
     history = merged(records, "history")
     for number, (_, table) in enumerate(read_training(folder).items(), start=1):
-        assert history[f"network_{number}/pass"] == [1, 2, 3] == table["n_epochs"].tolist()
+        assert history[f"network_{number}/epoch"] == [1, 2, 3] == table["n_epochs"].tolist()
         logged = history[f"network_{number}/validation_auc"]
         assert logged == pytest.approx(table["validation/auc"].tolist())
         assert len(history[f"network_{number}/train_loss"]) == 3
     assert number == 3
     metrics = {r.metric.glob_name: r.metric.step_metric for r in records if r.metric.glob_name}
-    assert metrics["network_2/*"] == "network_2/pass"
+    assert metrics["network_2/*"] == "network_2/epoch"
 
 
 def test_accuracy_by_repetition_is_a_table(shared):
@@ -286,6 +287,7 @@ def test_a_failing_record_costs_no_run_its_results(p300, small, tmp_path, monkey
     assert len(list(tmp_path.rglob("results.json"))) == 1
 
 
+@pytest.mark.slow
 def test_without_wandb_nothing_of_it_is_imported(small, tmp_path):
     code = (
         "import sys; from p300.cli import main; sys.argv = ['p300', 'train', *sys.argv[1:]];"

@@ -82,7 +82,7 @@ class Reader:
 @needs_captum
 @pytest.mark.parametrize("loss", ["CrossEntropy", "LogisticSquareError"])
 @pytest.mark.parametrize(("kind", "factor"), [(CecottiCNN, 5), (EEGNet, 1.2), (RecurrentNet, 1.5)])
-def test_the_shares_of_an_epoch_sum_to_its_score_less_the_baselines(kind, factor, loss):
+def test_the_contributions_of_an_epoch_sum_to_its_score_minus_the_baselines(kind, factor, loss):
     torch.manual_seed(0)
     model = kind(5, 2, 78, 120.0)
     with torch.no_grad():
@@ -91,15 +91,15 @@ def test_the_shares_of_an_epoch_sum_to_its_score_less_the_baselines(kind, factor
     member = Member(model, {}, loss)
     rng = np.random.default_rng(0)
     epochs, start = rng.normal(size=(2, 40, 5, 78)).astype(np.float32)
-    shares = integrated_gradients(member, epochs, start[0])
+    contributions = integrated_gradients(member, epochs, start[0])
     gained = member.score(epochs) - member.score(start[:1])
     largest = np.abs(gained).max()
     assert largest > 2e-3
-    np.testing.assert_allclose(shares.sum(axis=(1, 2)), gained, atol=1e-3 * largest)
+    np.testing.assert_allclose(contributions.sum(axis=(1, 2)), gained, atol=1e-3 * largest)
 
 
 @needs_captum
-def test_the_shares_are_the_gradients_summed_on_the_way():
+def test_the_contributions_are_the_gradients_summed_on_the_way():
     torch.manual_seed(0)
     model = CecottiCNN(3, 2, 26).eval()
     epoch = torch.randn(1, 3, 26)
@@ -112,13 +112,13 @@ def test_the_shares_are_the_gradients_summed_on_the_way():
 
 
 @needs_captum
-def test_shares_in_an_ensemble_add_up_over_members_and_calibration(simulated, network, lda):
+def test_contributions_in_an_ensemble_add_up_over_members_and_calibration(simulated, network, lda):
     epochs = simulated[1].data[:20]
     linear = replace(lda.members[0], weight=0.3)
     detector = trained_detector(replace(network, weight=2.0), linear, calibration=(1.5, -4.0))
-    shares = integrated_gradients(detector, epochs)
+    contributions = integrated_gradients(detector, epochs)
     gained = detector.score_epochs(epochs) - detector.score_epochs(np.zeros_like(epochs[:1]))
-    np.testing.assert_allclose(shares.sum(axis=(1, 2)), gained, atol=1e-3)
+    np.testing.assert_allclose(contributions.sum(axis=(1, 2)), gained, atol=1e-3)
 
 
 def test_a_sample_of_a_linear_detector_gets_weight_times_difference(simulated, lda):
@@ -172,7 +172,7 @@ def test_more_steps_close_the_gap_of_a_network_with_corners():
 
 
 def test_a_detector_without_gradient_is_named():
-    with pytest.raises(InputError, match="ERPCovMDM has no gradient"):
+    with pytest.raises(InputError, match="ERPCovMDM has no gradient; expected a network"):
         integrated_gradients(Member(ERPCovMDM(), {}), np.zeros((2, 5, 78)))
 
 
@@ -259,7 +259,7 @@ def test_windows_follow_each_other_and_cover_the_epoch(simulated, lda):
     _, epochs = simulated
     _, windows = occlude_windows(lda, epochs, width_s=0.2)
     np.testing.assert_allclose(windows, [[0, 0.2], [0.2, 0.4], [0.4, 0.6], [0.6, 0.65]])
-    with pytest.raises(InputError, match="windows of 0 samples"):
+    with pytest.raises(InputError, match="width_s=0.001: windows of 0 samples; expected 1 to 78"):
         occlude_windows(lda, epochs, width_s=0.001)
 
 
@@ -294,15 +294,15 @@ def test_flashes_without_a_label_are_left_out(simulated, lda):
 
 def test_masks_and_replacements_that_do_not_fit_are_refused(simulated, lda):
     _, epochs = simulated
-    with pytest.raises(InputError, match=r"masks of shape \(8, 78\)"):
+    with pytest.raises(InputError, match=r"masks of shape \(8, 78\); expected \(n_parts, 8, 78\)"):
         occlude(lda, epochs, np.ones((8, 78), bool))
     with pytest.raises(InputError, match="replacement 'noise'"):
         occlude_electrodes(lda, epochs, replacement="noise")
 
 
-def test_ridge_is_shared_out_like_any_linear_detector(simulated):
+def test_ridge_is_attributed_like_any_linear_detector(simulated):
     epochs, _ = simulated
     member = Member(GaussianProcessRidge(penalty=1.0).fit(epochs.data, labels(epochs)), {})
-    shares = integrated_gradients(member, epochs.data[:20])
+    contributions = integrated_gradients(member, epochs.data[:20])
     gained = member.score(epochs.data[:20]) - member.score(np.zeros((1, 8, 78)))
-    np.testing.assert_allclose(shares.sum(axis=(1, 2)), gained, atol=1e-3)
+    np.testing.assert_allclose(contributions.sum(axis=(1, 2)), gained, atol=1e-3)

@@ -93,6 +93,7 @@ def assert_same(found, wanted):
     assert np.abs(found - wanted).max() <= 1e-5 * max(1, np.abs(wanted).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_detector_scores_as_before_it_was_exported(name, preprocessor, epochs, is_target):
     weights = (0.7, 1.9, 0.4)
@@ -113,6 +114,7 @@ def test_every_detector_scores_as_before_it_was_exported(name, preprocessor, epo
     assert len(model) < stored + 50_000
 
 
+@pytest.mark.slow
 def test_covariances_keep_float64_on_their_way_through_onnxruntime(
     preprocessor, epochs, is_target
 ):
@@ -238,6 +240,7 @@ def test_likelihood_and_rules_come_from_the_held_out_flashes(
     assert exported.speller == recording.speller
 
 
+@pytest.mark.slow
 def test_what_cannot_be_fitted_is_null_and_said(preprocessor, lda, recording, tmp_path):
     Detector([lda], preprocessor).save(tmp_path / "checkpoint.pt")
     assert "without likelihood and stopping" in export(tmp_path / "checkpoint.pt")[-1]
@@ -267,8 +270,8 @@ def test_a_finished_run_is_exported_by_its_folder(p300, small, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "no run: expected"),
-        (["one", "two"], "one two: expected"),
+        ([], "got no run; expected"),
+        (["one", "two"], "got one two; expected"),
         (["one", "out="], "expected `p300 export RUN"),
         (["nowhere"], "no such run folder"),
         (["."], "not a finished run"),

@@ -78,8 +78,9 @@ def examples(rng, ch_names):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ch_names", [CH_NAMES, EIGHT_CHANNELS], ids=["64", "8"])
-def test_every_figure_is_told_in_a_sentence_and_readable_without_a_window(rng, ch_names):
+def test_every_figure_is_described_in_a_sentence_and_readable_without_a_window(rng, ch_names):
     before = dict(plt.rcParams)
     for name, figure in examples(rng, ch_names).items():
         assert isinstance(figure, Figure), name
@@ -91,6 +92,7 @@ def test_every_figure_is_told_in_a_sentence_and_readable_without_a_window(rng, c
     assert plt.get_fignums() == [] and dict(plt.rcParams) == before
 
 
+@pytest.mark.slow
 def test_signed_maps_are_blue_white_red_with_white_at_zero(rng, maps):
     figures = examples(rng, CH_NAMES)
     for name in ("filters", "attribution", "occlusion", "series", "kernels"):
@@ -103,7 +105,7 @@ def test_signed_maps_are_blue_white_red_with_white_at_zero(rng, maps):
     assert all(limits[0] == -limits[1] for values, limits, _ in maps if (values < 0).any())
 
 
-def test_the_strongest_electrodes_are_marked_and_told_with_their_share(maps):
+def test_the_strongest_electrodes_are_marked_and_named_with_their_power(maps):
     power = np.ones(64)
     power[[CH_NAMES.index("Pz"), CH_NAMES.index("PO7")]] = 4, 3
     figure = draw_electrode_power(power, CH_NAMES)
@@ -139,7 +141,10 @@ def test_a_filter_is_turned_together_with_its_pattern(maps):
 
 
 def test_filters_without_their_patterns_are_refused():
-    with pytest.raises(InputError, match=r"shape \(2, 3\) and patterns of shape \(1, 3\)"):
+    with pytest.raises(
+        InputError,
+        match=r"\(2, 3\) and .* \(1, 3\); expected .*\(n_filters, 3\)",
+    ):
         draw_filters_and_patterns(np.ones((2, 3)), np.ones((1, 3)), ["Fz", "Cz", "Pz"])
 
 
@@ -168,7 +173,7 @@ def test_an_attribution_is_drawn_where_and_when_it_is(maps):
     assert CH_NAMES[at_peak.argmax()] == "Pz" and at_peak.max() < 4 * 0.5 + 0.01
     label = figure.get_label()
     assert "42 targets, 2.00 above that of an epoch of zeros" in label
-    assert "Pz (+2.07)" in label and "most at 0.30 s" in label
+    assert "from Pz (+2.07)" in label and "and at 0.30 s." in label
     image = figure.axes[0].images[0].get_array()
     row = np.unravel_index(image.argmax(), image.shape)[0]
     named = dict(zip(figure.axes[0].get_yticks(), figure.axes[0].get_yticklabels(), strict=True))
@@ -177,7 +182,7 @@ def test_an_attribution_is_drawn_where_and_when_it_is(maps):
     assert gaps.min() >= 2
 
 
-def test_the_costliest_electrode_and_window_are_told():
+def test_the_electrode_and_window_with_the_largest_loss_are_named():
     loss = np.zeros(64)
     loss[CH_NAMES.index("PO8")] = 0.08
     figure = draw_occlusion(
@@ -192,6 +197,7 @@ def test_the_costliest_electrode_and_window_are_told():
     assert (low, high) == (pytest.approx(0.07), pytest.approx(0.10))
 
 
+@pytest.mark.slow
 def test_a_window_of_the_series_shows_the_mean_of_its_samples(maps):
     pattern = np.arange(78.0) * np.ones((64, 1))
     pattern[CH_NAMES.index("Cz"), 40] = 100
@@ -202,6 +208,7 @@ def test_a_window_of_the_series_shows_the_mean_of_its_samples(maps):
     assert "at Cz at 0.33 s, +100 uV per unit" in figure.get_label()
 
 
+@pytest.mark.slow
 def test_a_channel_without_a_place_stays_in_the_ranking_and_off_the_map():
     names = ["Cz", "Fz", "Pz", "Oz", "EMG"]
     figure = draw_electrode_power([1, 1, 1, 1, 6], names)

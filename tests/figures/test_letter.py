@@ -64,10 +64,10 @@ def test_every_flash_of_the_stretch_is_a_line_and_the_averages_are_those_of_the_
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"character": 2}, "expected 0 to 1"),
-        ({"n_repetitions": 5}, "expected 1 to 4"),
-        ({"n_repetitions": 0}, "expected 1 to 4"),
-        ({"channel": "Oz"}, "Oz"),
+        ({"character": 2}, "got character=2 of .*; expected 0 to 1"),
+        ({"n_repetitions": 5}, "got n_repetitions=5; expected 1 to 4"),
+        ({"n_repetitions": 0}, "got n_repetitions=0; expected 1 to 4"),
+        ({"channel": "Oz"}, "got channels Oz; expected one or more of the 2 channels Cz, Pz"),
     ],
 )
 def test_what_is_not_there_is_refused(recording, epochs, options, words):
@@ -78,5 +78,5 @@ def test_what_is_not_there_is_refused(recording, epochs, options, words):
 
 def test_an_oddball_has_no_letter(epochs):
     oddball = simulate_recording(None, speller=None, n_runs=2, ch_names=["Cz"])
-    with pytest.raises(InputError, match="no screen"):
+    with pytest.raises(InputError, match="no screen; expected a recording with a speller"):
         draw_letter(oddball, epochs, np.zeros(len(oddball.flashes)))

@@ -92,9 +92,9 @@ def test_detectors_differ_in_colour_and_in_line_style(scores):
 
 @pytest.mark.parametrize("draw", [draw_roc, draw_reliability, draw_scores])
 def test_what_is_wrong_with_a_table_of_scores_is_said(scores, draw):
-    with pytest.raises(InputError, match="no flash of part 'validation'; the parts are test"):
+    with pytest.raises(InputError, match="no flash of part 'validation'; expected one of test"):
         draw(scores, part="validation")
-    with pytest.raises(InputError, match="lda: no column score"):
+    with pytest.raises(InputError, match="lda: no column score; expected is_target and score"):
         draw({"lda": scores.drop(columns="score")})
     with pytest.raises(InputError, match="none of 336 flashes is labelled"):
         draw(scores.assign(is_target=pd.NA))
@@ -106,7 +106,7 @@ def test_what_is_wrong_with_a_table_of_scores_is_said(scores, draw):
 
 def test_one_class_has_scores_and_reliability_but_no_roc_curve(scores):
     nontargets = scores[~scores["is_target"].astype(bool)]
-    with pytest.raises(InputError, match="0 targets and 280 nontargets"):
+    with pytest.raises(InputError, match="0 targets and 280 nontargets; expected both"):
         draw_roc(nontargets)
     figure = draw_scores(nontargets)
     assert "0 targets, 280 nontargets" in figure.axes[0].get_title(loc="left")
@@ -120,7 +120,7 @@ def test_one_flash_is_drawn():
     assert "1 flash" in draw_reliability(one).get_label()
 
 
-def test_reliability_shows_shares_with_intervals_around_them(scores):
+def test_reliability_shows_fractions_with_intervals_around_them(scores):
     figure = draw_reliability({"lda": scores}, added_log_odds={"lda": 0.5}, n_bins=5)
     axis, below = figure.axes
     test = scores[scores["part"] == "test"]
@@ -129,12 +129,12 @@ def test_reliability_shows_shares_with_intervals_around_them(scores):
     expected = reliability(is_target, probability, 5)
     (points,) = [c for c in axis.containers]
     np.testing.assert_allclose(points[0].get_xdata(orig=False), expected["probability"])
-    np.testing.assert_allclose(points[0].get_ydata(orig=False), expected["share"])
+    np.testing.assert_allclose(points[0].get_ydata(orig=False), expected["fraction"])
     inside = [np.floor(probability * 5) == k for k in range(5)]
     by_hand = [is_target[rows].mean() for rows in inside if rows.any()]
     np.testing.assert_allclose(points[0].get_ydata(orig=False), by_hand)
-    for segment, share in zip(points[2][0].get_segments(), expected["share"], strict=True):
-        assert segment[0][1] <= share <= segment[1][1]
+    for segment, fraction in zip(points[2][0].get_segments(), expected["fraction"], strict=True):
+        assert segment[0][1] <= fraction <= segment[1][1]
     assert f"{calibration_error(is_target, log_odds, n_bins=5):.3f}" in figure.get_label()
     assert below.get_ylabel() == "flashes"
 
@@ -194,10 +194,10 @@ def test_intervals_become_bars_and_then_vanish_as_detectors_grow():
     assert not many.collections and many.get_ylabel() == "characters right (%)"
 
 
-def test_printed_curves_are_drawn_beside_the_measured():
+def test_published_curves_are_drawn_beside_the_measured():
     figure = draw_accuracy({"cnn1": accuracies(8, 12)}, published=["cnn1", "mcnn1"], subject="B")
     left, right = figure.axes
-    assert labels(left)[1:] == ["cnn1, printed, B (n = 100)", "mcnn1, printed, B (n = 100)"]
+    assert labels(left)[1:] == ["cnn1, published, B (n = 100)", "mcnn1, published, B (n = 100)"]
     np.testing.assert_allclose(left.lines[1].get_ydata(), CHARACTERS["cnn1", "B"])
     np.testing.assert_allclose(
         right.lines[1].get_ydata(),
@@ -207,7 +207,9 @@ def test_printed_curves_are_drawn_beside_the_measured():
     assert both["accuracy"].iloc[-1] == pytest.approx(0.945)
     assert (both["low"] <= both["accuracy"]).all() and (both["accuracy"] <= both["high"]).all()
     assert both["bits_per_minute"].max() == pytest.approx(12.69, abs=0.01)
-    with pytest.raises(InputError, match="no printed result of cnn9, subject A"):
+    with pytest.raises(
+        InputError, match="no published result of cnn9, subject A or cnn9, subject B; expected"
+    ):
         draw_accuracy({}, published=["cnn9"])
 
 
@@ -226,7 +228,7 @@ def test_accuracy_without_known_text_is_refused(flashes):
     table = accuracy_by_repetition(spelled, WADSWORTH, repetition_s=2.1, pause_s=2.5)
     with pytest.raises(InputError, match="lda: none of 4 rows has an accuracy"):
         draw_accuracy({"lda": table})
-    with pytest.raises(InputError, match="no character of 28 rows has a known symbol"):
+    with pytest.raises(InputError, match="no character of 28 rows has a known symbol; expected"):
         draw_confusion(spelled, WADSWORTH)
     with pytest.raises(InputError, match="no column high, low"):
         draw_accuracy({"lda": table.drop(columns=["low", "high"])})
@@ -270,8 +272,8 @@ def test_confusions_are_counted_by_row_and_by_column():
     assert [t.get_text() for t in row.get_yticklabels()][0] == "ABCDEF"
     assert [t.get_text() for t in column.get_xticklabels()][5] == "FLRX4_"
     assert (
-        "2 of 5 characters right after 5 repetitions; 1 with the column alone right, "
-        "1 with the row alone right, 1 with neither"
+        "2 of 5 characters right after 5 repetitions; 1 with only the column right, "
+        "1 with only the row right, 1 with neither"
     ) in figure.get_label()
 
 

@@ -35,5 +35,9 @@ def test_a_rule_stands_at_its_mean_repetitions_beside_the_line_of_fixed_numbers(
 
 
 def test_rules_on_unlabelled_characters_cannot_be_drawn():
-    with pytest.raises(InputError, match="1 stopping rules with a labelled character"):
+    with pytest.raises(
+        InputError, match="1 stopping rules among 1 rows, .* 0 labelled characters"
+    ):
         draw_stopping([row("margin, accuracy", n_characters=0)], SPELLING)
+    with pytest.raises(InputError, match="got 0 stopping rules among 1 rows"):
+        draw_stopping([row("all")], SPELLING)

@@ -59,7 +59,7 @@ def summary():
     return pd.DataFrame(rows)
 
 
-def test_the_log_of_a_training_becomes_one_row_a_pass(run_folder):
+def test_the_log_of_a_training_becomes_one_row_per_epoch(run_folder):
     training = read_training(run_folder)
     assert list(training) == ["network 1", "network 2", "network 10"]
     table = training["network 10"]
@@ -68,7 +68,7 @@ def test_the_log_of_a_training_becomes_one_row_a_pass(run_folder):
     assert table["validation/auc"].tolist() == [0.6, 0.8, 0.75]
 
 
-def test_losses_and_auc_are_drawn_by_pass_with_a_ring_at_the_best(run_folder):
+def test_losses_and_auc_are_drawn_by_epoch_with_a_ring_at_the_best(run_folder):
     figure = draw_training(read_training(run_folder))
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert titles == ["training loss", "validation loss", "validation AUC"]
@@ -76,7 +76,7 @@ def test_losses_and_auc_are_drawn_by_pass_with_a_ring_at_the_best(run_folder):
     assert first.get_xdata().tolist() == [1, 2, 3]
     assert first.get_ydata().tolist() == [0.6, 0.8, 0.75]
     assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (2, 0.8)
-    assert "passes" in figure.get_supxlabel()
+    assert figure.get_supxlabel().startswith("training epoch")
     assert "network 10 validation AUC 0.800 at 2" in figure.get_label()
     by_loss = draw_training(read_training(run_folder), monitor="validation/loss")
     assert "validation loss 0.400 at 2" in by_loss.get_label()
@@ -86,8 +86,8 @@ def test_a_training_without_validation_has_one_panel():
     table = pd.DataFrame({"n_epochs": [1], "train/loss": [0.7], "validation/auc": [np.nan]})
     figure = draw_training(table)
     (axis,) = figure.axes
-    assert axis.lines[0].get_marker() == "o"  # one pass would not show as a line
-    assert figure.get_label() == "By pass, up to 1: training loss."
+    assert axis.lines[0].get_marker() == "o"  # one epoch would not show as a line
+    assert figure.get_label() == "By training epoch, up to 1: training loss."
 
 
 def test_no_training_is_refused(tmp_path):
@@ -118,7 +118,7 @@ def test_one_point_of_a_learning_curve_is_drawn_and_none_refused():
         draw_learning_curves(summary().drop(columns="low"))
 
 
-def test_a_sweep_is_sorted_by_mean_with_spread_and_every_run():
+def test_a_sweep_is_sorted_by_mean_with_standard_deviation_and_every_run():
     figure = draw_sweep(runs())
     (axis,) = figure.axes
     names = [label.get_text() for label in axis.get_yticklabels()]
@@ -153,10 +153,12 @@ def test_lines_join_the_runs_of_one_seed():
 
 
 def test_a_sweep_says_what_it_lacks():
-    with pytest.raises(InputError, match="no column f_score among those of the runs: experiment"):
+    with pytest.raises(InputError, match="no column f_score in .*; expected some of experiment"):
         draw_sweep(runs(), "f_score")
     with pytest.raises(InputError, match="none of 5 runs has a finite auc"):
         draw_sweep(runs().assign(auc=np.nan))
+    with pytest.raises(InputError, match="got no column in by; expected one or more of experi"):
+        draw_sweep(runs(), by=())
 
 
 def test_the_figures_of_a_benchmark_carry_intervals_and_a_sentence():

@@ -58,9 +58,9 @@ def test_a_single_nontarget_is_enough_for_an_auc():
 def test_scores_that_are_not_numbers_are_refused():
     with pytest.raises(InputError, match="1 of 2 scores"):
         roc_auc([True, False], [np.nan, 1.0])
-    with pytest.raises(InputError, match="one of each a flash"):
+    with pytest.raises(InputError, match="one label and one score per flash"):
         roc_auc([True, False], [1.0])
-    with pytest.raises(InputError, match="one of each a flash"):
+    with pytest.raises(InputError, match="one label and one score per flash"):
         roc_auc([[True, False]], [[1.0, 2.0]])
 
 
@@ -115,5 +115,5 @@ def test_impossible_accuracies_and_counts_are_refused():
         with pytest.raises(InputError, match="at least 2 symbols"):
             bits_per_selection(accuracy, n_symbols)
     for counts in ((3, 2), (-1, 2)):
-        with pytest.raises(InputError, match="0 <= right <= all"):
+        with pytest.raises(InputError, match="0 <= n_right <= n_all"):
             wilson_interval(*counts)

@@ -2,21 +2,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from p300.models import CecottiCNN
-
-
-def textbook(network, x):
-    """The paper's layers as two convolutions: (batch, n_chans, n_times) to logits."""
-    n_filters, n_maps, kernel = network.temporal_weight.shape
-    x = F.conv1d(x, network.spatial_weight[:, :, None], network.spatial_bias[:, 0])
-    x = 1.7159 * torch.tanh(2 / 3 * x)
-    weight = network.temporal_weight.reshape(n_filters * n_maps, 1, kernel)
-    bias = network.temporal_bias.reshape(-1)
-    x = F.conv1d(x, weight, bias, stride=kernel, groups=n_filters)
-    x = 1.7159 * torch.tanh(2 / 3 * x)
-    return network.final_layer(torch.sigmoid(network.hidden(x.flatten(1))))
 
 
 @pytest.mark.parametrize(
@@ -28,14 +15,21 @@ def test_parameters_number_as_in_the_paper(n_chans, n_filters, n_parameters):
     assert sum(p.numel() for p in network.parameters()) == n_parameters
 
 
-@pytest.mark.parametrize(
-    ("n_chans", "n_filters", "n_times"), [(64, 10, 78), (8, 1, 78), (4, 3, 96)]
-)
-def test_the_products_equal_the_papers_convolutions(n_chans, n_filters, n_times):
+def test_the_convolutions_are_those_of_the_papers_equations():
+    """Equations (5) and (6), neuron by neuron."""
     torch.manual_seed(0)
-    network = CecottiCNN(n_chans, 2, n_times, n_filters=n_filters).double()
-    x = torch.randn(16, n_chans, n_times, dtype=torch.float64)
-    torch.testing.assert_close(network(x), textbook(network, x))
+    network = CecottiCNN(4, 2, 78, n_filters=3).double()
+    x = torch.randn(2, 4, 78, dtype=torch.float64)
+
+    def f(v):
+        return 1.7159 * torch.tanh(2 * v / 3)
+
+    found = network.maps(x).unflatten(1, (3, 5, 6))
+    for epoch, m, k, step in [(0, 0, 0, 0), (1, 2, 4, 5), (1, 1, 3, 2)]:
+        space = network.spatial_weight[m] @ x[epoch] + network.spatial_bias[m]  # (78,)
+        piece = f(space)[13 * step : 13 * (step + 1)]
+        expected = f(network.temporal_weight[m, k] @ piece + network.temporal_bias[m, k, 0])
+        torch.testing.assert_close(found[epoch, m, k, step], expected)
 
 
 def test_a_temporal_map_reads_one_spatial_map_only():

@@ -111,6 +111,7 @@ def test_all_networks_share_one_signature(network, options):
 
 
 # a bump that linear methods find with an AUC near 1; ShallowConvNet squares its sign away
+@pytest.mark.slow
 @every_network
 def test_a_simulated_p300_is_found_in_new_flashes(network, options):
     rng = np.random.default_rng(0)
@@ -121,6 +122,7 @@ def test_a_simulated_p300_is_found_in_new_flashes(network, options):
     assert auc(model, epochs[600:], labels[600:]) > (0.7 if network is ShallowConvNet else 0.85)
 
 
+@pytest.mark.slow
 @every_network
 def test_permuted_labels_score_at_chance(network, options):
     rng = np.random.default_rng(1)
@@ -189,12 +191,41 @@ def test_parameters_for_64_and_8_electrodes_and_78_samples(network, options, n_6
     assert count(network(8, 2, 78, 120.0, **options)) == n_8
 
 
-@pytest.mark.parametrize("network", [ShallowConvNet, DeepConvNet, Conformer])
-def test_time_and_space_filtered_at_once_are_the_two_layers_of_the_figure(network):
-    model = network(8, 2, 78, 120.0).double()
-    epochs = torch.randn(4, 8, 78, dtype=torch.float64)
-    one_by_one = model.spatial(model.temporal(epochs.unsqueeze(1))).squeeze(2)
-    torch.testing.assert_close(model.filter_in_time_and_space(epochs), one_by_one)
+TWINS = [
+    network
+    for name in p300.models.__all__
+    if hasattr(network := getattr(p300.models, name), "engine")
+]
+
+
+@pytest.mark.parametrize("network", TWINS)
+@pytest.mark.parametrize(("n_chans", "n_times", "sfreq"), [(8, 78, 120.0), (4, 96, 128.0)])
+def test_the_fast_layers_compute_and_learn_what_the_textbook_layers_do(
+    network, n_chans, n_times, sfreq
+):
+    torch.manual_seed(0)
+    fast = network(n_chans, 2, n_times, sfreq).double()
+    textbook = network(n_chans, 2, n_times, sfreq).double()
+    textbook.load_state_dict(fast.state_dict())
+    assert fast.engine == "fast"
+    textbook.engine = "textbook"
+    x = torch.randn(20, n_chans, n_times, dtype=torch.float64) + 0.5
+    for seed in range(3):  # running statistics are followed too
+        outputs = []
+        for model in (fast, textbook):
+            torch.manual_seed(seed)  # of the dropout
+            outputs.append(model(x))
+            outputs[-1].square().sum().backward()
+        torch.testing.assert_close(*outputs)
+    for (name, ours), theirs in zip(fast.named_parameters(), textbook.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
+    for ours, theirs in zip(fast.buffers(), textbook.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(fast.eval()(x), textbook.eval()(x))
+
+
+def test_the_paper_s_network_and_eegnet_are_among_those_with_a_fast_twin():
+    assert {p300.models.CecottiCNN, EEGNet, OCLNN} <= set(TWINS)
 
 
 @pytest.mark.parametrize(("n_times", "sfreq"), [(40, 120.0), (78, 120.0), (240, 120.0)])

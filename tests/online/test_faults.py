@@ -34,7 +34,7 @@ def test_lost_samples_cost_the_epochs_they_cut_and_no_others():
     assert any("signal missing for 0.100 s" in text for text in notes(events))
     onsets = RECORDING.flashes["onset"].to_numpy()
     is_cut = (onsets <= end) & (onsets + 77 / 120 >= begin - 1e-6)
-    lost = [n.time for n in of(Noted, events) if "no whole epoch: lost" in n.text]
+    lost = [n.time for n in of(Noted, events) if "no complete epoch: lost" in n.text]
     sent = [at for k, part in enumerate(cut) for text, at in part[2] if text.startswith("flash")]
     np.testing.assert_allclose(lost, [t for t in onsets[is_cut] if t in sent])
     assert len(of(Scored, events)) == len(sent) - len(lost)
@@ -48,7 +48,7 @@ def test_a_single_lost_sample_is_found_once_the_stamps_have_proved_exact():
             yield samples[:, keep], times[keep], markers
 
     found = [text for text in notes(spell(with_one_lost())) if "missing" in text]
-    assert found == ["signal missing for 0.004 s: the filter starts anew"]
+    assert found == ["signal missing for 0.004 s: the filter restarts"]
 
 
 def test_samples_that_are_no_numbers_are_left_out_and_told():
@@ -103,7 +103,7 @@ def test_a_flash_announced_after_its_samples_are_forgotten_is_told_as_lost():
     assert times[0] - at > 6
     inputs[400] = samples, times, [*markers, (text, at)]
     events = spell(inputs)
-    assert any("no whole epoch: lost" in note for note in notes(events))
+    assert any("no complete epoch: lost" in note for note in notes(events))
     assert len(of(Scored, events)) == len(RECORDING.flashes) - 1
 
 
@@ -113,7 +113,7 @@ def test_a_flash_outside_of_any_character_is_scored_and_not_read():
     events = spell(inputs)
     outside = [s for s in of(Scored, events) if s.character is None]
     assert outside and all(s.repetition is None and s.is_target is None for s in outside)
-    told = [text for text in notes(events) if "in no character under way" in text]
+    told = [text for text in notes(events) if "in no open character; it is scored" in text]
     assert len(told) == len(outside)
 
 
@@ -121,7 +121,7 @@ def test_a_marker_by_another_clock_is_refused():
     wrong = [(s, t, [(text, at + 1e4) for text, at in m]) for s, t, m in INPUTS]
     events = spell(wrong[1:])
     assert not of(Scored, events)
-    assert any("s ahead of the signal: another clock?" in text for text in notes(events))
+    assert any("s ahead of the signal; expected at most 60 s" in text for text in notes(events))
 
 
 def test_a_clock_set_back_in_the_pause_costs_one_note():
@@ -186,7 +186,7 @@ def test_stamps_that_jitter_by_ten_milliseconds_are_smoothed():
 
 def test_a_stream_of_another_true_rate_is_refused():
     speller = OnlineSpeller(DETECTOR, RECORDING.ch_names, rule=RULE)
-    with pytest.raises(InputError, match=r"gives 25\d\.\d samples a second .* expected 240"):
+    with pytest.raises(InputError, match=r"has 25\d\.\d samples per second .* expected 240"):
         for samples, times, _ in INPUTS:
             speller.push(samples, times * SFREQ / 256)
 

@@ -77,7 +77,7 @@ def test_a_stream_that_stalls_is_told_kept_and_waited_for(run, caplog):
 
 
 def test_a_stream_that_stays_away_ends_the_session_with_a_sentence(run):
-    with pytest.raises(InputError, match=r"no EEG for \d+ s; expected some within 0.2 s"):
+    with pytest.raises(InputError, match=r"got no EEG for \d+ s; expected some within 0.2 s;"):
         run.listen(Script(*INPUTS[:300]), give_up_s=0.2)
 
 
@@ -98,7 +98,7 @@ def test_a_lost_stream_is_looked_for_again(run, caplog):
 def test_rules_are_chosen_by_name():
     assert choose_rule(DETECTOR, "posterior") is RULE
     assert choose_rule(DETECTOR, None) is None
-    with pytest.raises(InputError, match=r"rule=rate: expected one .* \(posterior\), or null"):
+    with pytest.raises(InputError, match=r"got rule=rate; expected one .* \(posterior\), or null"):
         choose_rule(DETECTOR, "rate")
 
 
@@ -154,6 +154,7 @@ def test_the_time_saved_is_that_of_the_flashes_after_the_decision():
     assert Telling(2).summary() == "no character was read"
 
 
+@pytest.mark.slow
 def test_spelling_imports_neither_torch_nor_lightning_nor_anything_slow():
     code = (
         "import sys, p300.export.onnx_detector, p300.online.live, p300.online.session;"

@@ -44,7 +44,7 @@ def test_a_pause_between_runs_is_a_new_segment():
     assert [s.segment for s in scored] == recording.flashes["segment"].tolist()
     np.testing.assert_allclose([s.score for s in scored], DETECTOR.score(recording), atol=1e-3)
     assert [n.text for n in of(Noted, events)] == [
-        f"signal missing for {PAUSE_S:.3f} s: the filter starts anew"
+        f"signal missing for {PAUSE_S:.3f} s: the filter restarts"
     ]
 
 
@@ -93,6 +93,7 @@ def lda_of_iib(data_root, tmp_path_factory):
     return OnnxDetector.load(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_competitions_test_runs_are_spelled_live_as_offline_flash_by_flash(
     data_root, lda_of_iib

@@ -52,6 +52,7 @@ def test_flashes_are_numbered_and_labelled_as_in_the_flash_table():
         assert [getattr(s, column) for s in scored] == RECORDING.flashes[column].tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(sizes=st.lists(st.integers(1, 400), min_size=1, max_size=6))
 def test_the_size_of_chunks_changes_no_decision(sizes):
@@ -141,7 +142,7 @@ def test_what_cannot_be_spelled_with_is_refused():
     with pytest.raises(InputError, match="not done live"):
         OnlineSpeller(Other, RECORDING.ch_names)
     Other.alignment, Other.preprocessor = None, Preprocessor(phase="zero").fit(RECORDING)
-    with pytest.raises(InputError, match="need the future"):
+    with pytest.raises(InputError, match="needs future samples"):
         OnlineSpeller(Other, RECORDING.ch_names)
     with pytest.raises(InputError, match=r"channels \['Pz', 'Oz'\] are not among the 2"):
         OnlineSpeller(DETECTOR, ["Fz", "Cz"])
@@ -150,6 +151,7 @@ def test_what_cannot_be_spelled_with_is_refused():
         speller.push(np.zeros((3, 2)), [0.0, 0.1])
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_a_long_session():
     import tracemalloc
 

@@ -66,5 +66,5 @@ def test_a_dead_recording_stays_zero():
 
 @pytest.mark.parametrize("params", [{"n_prior": 0}, {"n_hold": 0}])
 def test_numbers_without_sense_are_refused(params):
-    with pytest.raises(InputError, match="expected at least 1"):
+    with pytest.raises(InputError, match="got n_prior=.*, n_hold=.*; expected at least 1 each"):
         EuclideanAlignment(**params)

@@ -108,7 +108,7 @@ def test_a_damaged_entry_is_noticed_and_made_anew(tmp_path, recording, fitted, d
         np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
         content = path.read_bytes()
     path.write_bytes(content)
-    with pytest.warns(UserWarning, match="is made anew") as warned:
+    with pytest.warns(UserWarning, match="damaged cache entry .* is computed again: ") as warned:
         again = store.epochs(fitted, recording)
     assert warned[0].filename == __file__  # where the epochs were asked for
     np.testing.assert_array_equal(again.data, expected.data)
@@ -120,7 +120,7 @@ def test_a_whole_entry_of_another_shape_or_type_is_made_anew(tmp_path, recording
     store = EpochsCache(tmp_path)
     expected = store.epochs(fitted, recording)
     store._write(store.path(fitted, recording), replace(expected, data=change(expected.data)))
-    with pytest.warns(UserWarning, match="is made anew: .*, expected float32 of"):
+    with pytest.warns(UserWarning, match="is computed again: .*, expected float32 of"):
         again = store.epochs(fitted, recording)
     assert again.data.dtype == np.float32
     np.testing.assert_array_equal(again.data, expected.data)
@@ -214,7 +214,7 @@ def test_what_a_dead_process_left_is_cleared_away(tmp_path):
 def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path, recording, fitted):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    with pytest.warns(UserWarning, match="epochs are not kept") as warned:
+    with pytest.warns(UserWarning, match="epochs are not cached in") as warned:
         epochs = EpochsCache(blocked / "epochs").epochs(fitted, recording)
     assert warned[0].filename == __file__  # where the epochs were asked for
     assert epochs.data.shape == (4, 3, 78)

@@ -15,7 +15,7 @@ from p300.preprocessing import (
     recording_from_arrays,
     resample,
 )
-from p300.preprocessing._engine.sampling import folds_into_band
+from p300.preprocessing._sampling import folds_into_band
 from p300.preprocessing.filters import pad_length
 
 RATES = [120, 128, 160, 200, 240, 250, 256, 500, 512, 1000, 2048]
@@ -171,6 +171,40 @@ def test_the_filter_is_scipys(phase):
         start = sps.sosfilt_zi(sos)[:, None] * signal[:, :1]  # (n_sections, n_chans, 2)
         expected, _ = sps.sosfilt(sos, signal, axis=1, zi=start)
     np.testing.assert_allclose(filtered, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("phase", ["zero", "causal"])
+def test_the_scipy_engine_is_scipy_then_every_second_sample_then_z_scores(phase):
+    signal = np.cumsum(np.random.default_rng(0).standard_normal((3, 28_800)), axis=1)
+    recording = recording_from_arrays(signal, [60.0, 62.5], sfreq=240)
+    found = Preprocessor(phase=phase, engine="scipy").fit(recording).transform(recording)
+    sos = sps.butter(4, [0.1, 20], "band", output="sos", fs=240)
+    if phase == "zero":
+        filtered = sps.sosfiltfilt(sos, signal - signal.mean(axis=1, keepdims=True), axis=1)
+    else:
+        start = sps.sosfilt_zi(sos)[:, None] * signal[:, :1]
+        filtered, _ = sps.sosfilt(sos, signal, axis=1, zi=start)
+    for epoch, onset in zip(found, (60.0, 62.5), strict=True):
+        first = int(onset * 240)
+        cut = filtered[:, first : first + 156 : 2]
+        cut = (cut - cut.mean(axis=1, keepdims=True)) / cut.std(axis=1, keepdims=True)
+        np.testing.assert_allclose(epoch, cut, atol=2e-5)
+
+
+@pytest.mark.parametrize("phase", ["zero", "causal"])
+@pytest.mark.parametrize("sfreq", [240, 250, 256, 512])
+@pytest.mark.parametrize("resample", ["filter_first", "subsample_first"])
+def test_the_fast_engine_gives_the_z_scores_of_scipys(phase, sfreq, resample):
+    rng = np.random.default_rng(1)
+    signal = np.cumsum(rng.standard_normal((4, 90 * sfreq)), axis=1) + 1e4
+    recording = recording_from_arrays(signal, 50 + rng.uniform(0, 30, 40), sfreq=sfreq)
+    found = [
+        Preprocessor(phase=phase, resample=resample, engine=engine).fit(recording)
+        for engine in ("fast", "scipy")
+    ]
+    fast, exact = (preprocessor.transform(recording) for preprocessor in found)
+    np.testing.assert_allclose(fast, exact, atol=2e-4)
+    assert found[0].get_state() != found[1].get_state()
 
 
 def test_the_zero_phase_chain_agrees_with_mne():

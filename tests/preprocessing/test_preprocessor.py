@@ -411,7 +411,7 @@ def test_epochs_go_to_mne_in_volts_with_table_and_places_and_come_back(recording
     back = epochs_from_mne(there)
     np.testing.assert_allclose(back.data, epochs.data, rtol=1e-6)
     assert back.flashes["is_target"].equals(epochs.flashes["is_target"])
-    with pytest.raises(InputError, match="no volts"):
+    with pytest.raises(InputError, match="expected one of known size in volts"):
         Preprocessor().fit(recording).epochs(recording).to_mne()
 
 
@@ -469,6 +469,7 @@ def test_epochs_say_what_they_are(recording):
         ({"l_freq": 30}, "lower corner of 30 Hz"),
         ({"order": 0}, "filter order 0"),
         ({"sfreq": 0}, "rate of 0 Hz is too low"),
+        ({"engine": "mne"}, "got engine 'mne'; expected one of"),
         ({"scaling": "flash"}, "it is now called 'zscore_epoch'"),
         ({"scaling": "rms"}, "it is now called 'rms_epoch'"),
         ({"scaling": "train"}, "it is now called 'standardize'"),
@@ -561,7 +562,7 @@ def test_an_unfitted_preprocessor_says_so(recording):
     with pytest.raises(InputError, match="not fitted"):
         Preprocessor().get_state()
     fitted = Preprocessor().fit(recording).set_params(scaling="standardize")
-    with pytest.raises(InputError, match="'train' was not fitted"):
+    with pytest.raises(InputError, match="'standardize' was not fitted"):
         fitted.transform(recording)
 
 

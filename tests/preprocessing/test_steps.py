@@ -85,7 +85,7 @@ def test_an_electrode_without_a_place_cannot_be_interpolated_but_does_not_harm()
     names = [*TEN[:9], "finger"]
     repaired = interpolate_channels(signal, names, ["Cz"])
     np.testing.assert_array_equal(repaired[9], signal[9])
-    with pytest.raises(InputError, match=r"\['finger'\] have no place"):
+    with pytest.raises(InputError, match=r"\['finger'\] have no position"):
         interpolate_channels(signal, names, ["finger"])
 
 
@@ -228,7 +228,7 @@ def test_robust_scaling_is_that_of_scikit_learn():
         center, spread = channel_statistics(epochs, scaling)
         theirs = scaler.fit_transform(samples).reshape(20, 78, 3).swapaxes(1, 2)
         np.testing.assert_allclose(scale_channels(epochs, center, spread), theirs, atol=1e-9)
-    with pytest.raises(InputError, match="no flash to learn from"):
+    with pytest.raises(InputError, match="got no training epoch for scaling 'standardize'"):
         channel_statistics(epochs[:0], "standardize")
 
 

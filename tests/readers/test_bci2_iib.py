@@ -60,7 +60,7 @@ def test_a_test_run_is_labelled_by_a_given_word_or_not_at_all(tmp_path):
 
 def test_a_published_word_that_does_not_fit_the_run_is_refused(tmp_path):
     savemat(tmp_path / "AAS012R03.mat", run_file(is_test=True))  # HAM has three letters
-    with pytest.raises(InputError, match="3 symbols is given for 2 recorded"):
+    with pytest.raises(InputError, match="a text of 3 symbols for 2 recorded"):
         bci2_iib.read(tmp_path)
 
 

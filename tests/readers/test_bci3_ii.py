@@ -198,7 +198,7 @@ def test_an_unknown_part_is_refused(tmp_path):
 
 def test_another_number_of_channels_is_counted_and_asks_for_names(tmp_path):
     write(tmp_path, n_chans=9)
-    with pytest.raises(InputError, match="9 channels, and 64 names .*ch_names"):
+    with pytest.raises(InputError, match="9 channels; expected 64, as ch_names .*name the 9"):
         bci3_ii.read(tmp_path, "X")
 
 
@@ -266,7 +266,7 @@ def test_stimulus_types_that_contradict_the_target_character_are_refused(tmp_pat
 
 def test_a_test_text_of_another_length_is_refused(tmp_path):
     write(tmp_path)
-    with pytest.raises(InputError, match="3 symbols is given for 2 recorded characters"):
+    with pytest.raises(InputError, match="a text of 3 symbols for 2 recorded characters"):
         bci3_ii.read(tmp_path, "X", test_text="HIJ")
 
 

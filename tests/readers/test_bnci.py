@@ -58,7 +58,7 @@ def test_several_subjects_come_in_the_order_of_their_numbers(tmp_path, subject):
 
 def test_a_rate_at_which_flashes_are_not_160_ms_apart_is_warned_of(tmp_path):
     write(tmp_path)
-    with pytest.warns(bnci.RateWarning, match="at 256 Hz the flashes stand 78 ms apart"):
+    with pytest.warns(bnci.RateWarning, match="at 256 Hz the flashes are 78 ms apart"):
         bnci.read(tmp_path, 6)
 
 

@@ -1,11 +1,14 @@
 import os
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from p300.errors import InputError
 from p300.readers import moabb as reader
+from p300.readers.mne_raw import to_raw
+from p300.simulation import simulate_recording
 
 pytestmark = [
     # MOABB's own dependencies warn on import
@@ -59,18 +62,35 @@ def test_sessions_and_runs_of_a_data_set_are_kept(moabb_home, kind):
     assert flashes["onset"][0] == pytest.approx(1 / 128)
 
 
+def test_a_run_without_a_number_is_refused():
+    (raw,) = to_raw(simulate_recording(speller=None, n_flashes=12, seed=1))
+    raw.annotations.rename({"nontarget/1": "NonTarget", "target/2": "Target"})
+    dataset = SimpleNamespace(
+        code="fake",
+        paradigm="p300",
+        event_id={"NonTarget": 1, "Target": 2},
+        subject_list=[1],
+        interval=[0, 1],
+        get_data=lambda _: {1: {"0": {"0train": raw, "train": raw}}},
+    )
+    with pytest.raises(InputError, match="got run 'train'; expected .* begins with a number"):
+        reader.read(dataset)
+
+
 def test_a_data_set_without_targets_is_refused(moabb_home):
     with pytest.raises(InputError, match="'imagery' with the events fake1, fake2"):
         reader.read(fake_dataset(event_list=["fake1", "fake2"], paradigm="imagery"))
 
 
 def test_an_unknown_subject_is_answered_with_those_there_are(moabb_home):
-    with pytest.raises(InputError, match=r"no subjects \[9\]; it has \[1, 2\]"):
+    with pytest.raises(InputError, match=r"no subjects \[9\]; expected some of \[1, 2\]"):
         reader.read(fake_dataset(), 9)
 
 
 def test_an_unknown_data_set_is_answered_with_names_like_it(moabb_home):
-    with pytest.raises(InputError, match="no data set 'BNCI2015_03'; close to it: .*BNCI2015_003"):
+    with pytest.raises(
+        InputError, match="no data set 'BNCI2015_03'; similar names: .*BNCI2015_003"
+    ):
         reader.read("BNCI2015_03")
 
 

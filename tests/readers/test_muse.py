@@ -98,7 +98,7 @@ def test_markers_and_samples_that_are_no_numbers_are_refused(tmp_path):
     table = run_file().astype({"TP9": object})
     table.loc[3, "TP9"] = "lost"
     write(tmp_path, table)
-    with pytest.raises(InputError, match=r"\['TP9'\] are no numbers"):
+    with pytest.raises(InputError, match=r"\['TP9'\] are not numbers"):
         muse.read(tmp_path)
 
 

@@ -166,6 +166,7 @@ def test_the_language_knows_what_follows():
     assert np.exp(model.log_prior("ab")[2]) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(text=st.text(max_size=30))
 def test_every_symbol_can_follow_any_text(text):

@@ -87,6 +87,7 @@ def test_a_fixed_number_reads_what_the_sum_of_scores_reads():
     assert fixed["symbol"].tolist() == expected and set(fixed["n_flashes"]) == {36}
 
 
+@pytest.mark.slow
 def test_a_symbol_that_was_nine_tenths_sure_is_right_nine_times_of_ten():
     table = spelled_table("ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789_" * 20, n_repetitions=15)
     rule = PosteriorThreshold(threshold=0.9, max_repetitions=15)
@@ -217,6 +218,7 @@ def test_one_character_at_which_the_user_looked_elsewhere_does_not_teach_distrus
     assert fit_likelihood(with_lapse, WADSWORTH).slope > 0.9 * untempered.slope
 
 
+@pytest.mark.slow
 def test_thresholds_for_accuracy_lose_none_and_both_goals_gain_speed_on_new_characters():
     held_out = spelled_table("ABCDEFGHIJKLMNOPQRST", n_repetitions=12, seed=1)
     new = spelled_table("THE_QUICK_BROWN_FOX_JUMPS_OVER_1_LAZY_DOG" * 5, 12, seed=2)

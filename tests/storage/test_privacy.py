@@ -63,6 +63,7 @@ def written(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 def test_the_run_wrote_what_is_looked_at(written):
     names = " ".join(written)
     for name in ("results.json", "report.html", "scores.csv", "checkpoint.pt", ".wandb"):

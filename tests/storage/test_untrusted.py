@@ -98,7 +98,7 @@ def test_a_bomb_in_the_cache_of_epochs_does_not_go_off_even_with_the_right_hash(
     np.save(path, np.array([Bomb(fuse)], object), allow_pickle=True)
     planted = path.read_bytes() + b"\0"
     path.write_bytes(planted + hashlib.sha256(planted).digest())
-    with pytest.warns(UserWarning, match="is made anew"):
+    with pytest.warns(UserWarning, match="is computed again"):
         found = cache.epochs(fitted, recording)
     assert found.data.shape == (12, 8, 78)
 
@@ -116,7 +116,7 @@ def test_epochs_of_another_shape_in_the_cache_are_made_anew_even_with_the_right_
     np.save(path, np.zeros(shape, np.float32))
     planted = path.read_bytes() + bytes(shape[0])
     path.write_bytes(planted + hashlib.sha256(planted).digest())
-    with pytest.warns(UserWarning, match="is made anew"):
+    with pytest.warns(UserWarning, match="is computed again"):
         assert cache.epochs(fitted, recording).data.any()
 
 
@@ -176,7 +176,7 @@ def test_a_checkpoint_cannot_make_evaluate_call_what_it_names(checkpoint, fuse, 
     status, printed, errors = p300("evaluate", f"run={path}")
     assert status == 1 and "Traceback" not in errors
     if place == "data":
-        assert "which is not called for a file that may come from elsewhere" in errors
+        assert "which a file that may come from elsewhere must not call" in errors
 
 
 def test_a_run_folder_cannot_make_report_call_what_it_names(p300, small, tmp_path, fuse):
@@ -189,7 +189,7 @@ def test_a_run_folder_cannot_make_report_call_what_it_names(p300, small, tmp_pat
     status, _, errors = p300("report", "run")
     assert status == 0, errors
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert "names builtins.open, which is not called" in page
+    assert "names builtins.open, which a file that may come from elsewhere must not call" in page
 
 
 def test_a_laboratory_names_the_packages_that_it_trusts(monkeypatch):
@@ -230,7 +230,7 @@ DAMAGED = [
     (lambda c: c["preprocessing"]["params"].update(order=10**6), "filter order 1000000; expected"),
     (lambda c: c["preprocessing"]["params"].update(tmax=0.3), "expected (4, 78), as in training"),
     (lambda c: c["preprocessing"]["ch_names"].pop(), "center of shape (4,); expected (3,)"),
-    (lambda c: c["speller"]["symbols"].append("A"), "on the screen twice"),
+    (lambda c: c["speller"]["symbols"].append("A"), "got duplicate symbols ['A']"),
     (lambda c: c["members"][1].update(loss="Path"), "the loss 'Path'; expected"),
     (lambda c: c["members"][1].update(loss="nn"), "the loss 'nn'; expected"),
     (lambda c: c["members"][1]["model"].update(_target_="os.system"), "names 'os.system'"),

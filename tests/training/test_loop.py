@@ -249,6 +249,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_in_its_folder_and_ends_bit_for_bit_as_another(p300, small, tmp_path):
     arguments = ["train", *small, "experiment=mcnn3", "protocol.max_epochs=5", "save_every_s=0"]
     killed = subprocess.run(
@@ -289,6 +290,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["modern", "paper"])
 def test_two_processes_train_what_one_does(p300, tmp_path, protocol):
     # of an even number of flashes: both processes have equal shares of every step

@@ -100,6 +100,7 @@ def test_permuted_labels_leave_the_network_at_chance(tmp_path):
     assert abs(auc - 0.5) < 3 * 0.065  # three standard errors of 20 targets and 100 nontargets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [CrossEntropy, LogisticSquareError])
 @pytest.mark.parametrize("augmentations", [[], [GaussianNoise()]], ids=["as is", "noise"])
 def test_networks_side_by_side_learn_what_each_learns_alone(tmp_path, loss, augmentations):

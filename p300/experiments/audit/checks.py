@@ -1,6 +1,6 @@
-"""Ways in which a split could leak, each as a check that can fail.
+"""Checks of the ways in which a split could leak.
 
-The checks do not trust the code that split: they follow characters, sample indices and samples.
+The checks do not trust the code of the split: they follow characters, sample indices and samples.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, whether it is as it should be, and the numbers.
+    """The result of one check: what must hold, whether it does, and the numbers.
 
     Parameters
     ----------
     name : str
         What must hold.
     passed : bool or None
-        None for a statement that is neither good nor bad.
+        None for a note that is neither good nor bad.
     detail : str
         The numbers behind it.
     """
@@ -49,7 +49,7 @@ class Check:
 
 
 def check_characters(flashes: pd.DataFrame, split: Split) -> Check:
-    """Look for characters (runs, where there are none) with flashes in two parts."""
+    """Check that no character (or run, without characters) has flashes in two parts."""
     key, unit = CHARACTER_KEY, "character"
     if flashes["character"].isna().any():
         key, unit = UNITS["run"], "run"
@@ -65,7 +65,7 @@ def check_characters(flashes: pd.DataFrame, split: Split) -> Check:
 
 
 def check_samples(recording: Recording, split: Split, tmin: float, tmax: float) -> Check:
-    """Follow the raw samples that the epochs of each part read."""
+    """Check that no raw sample is read by epochs of two parts."""
     read = {name: samples_read(recording, rows, tmin, tmax) for name, rows in parts(split)}
     seconds = {
         name: sum(map(np.count_nonzero, masks)) / recording.sfreq for name, masks in read.items()
@@ -103,7 +103,7 @@ def samples_read(recording: Recording, rows, tmin: float, tmax: float) -> list[n
 
 
 def check_copies(recording: Recording, split: Split, tmin: float, tmax: float) -> Check:
-    """Look for epochs whose raw samples stand in two parts as copies, in whatever segment."""
+    """Check that no epoch's raw samples have a copy in another part, in any segment."""
     length = math.ceil((tmax - tmin) * recording.sfreq - 1e-6)
     found = {}
     flashes = recording.flashes
@@ -126,10 +126,10 @@ def check_copies(recording: Recording, split: Split, tmin: float, tmax: float) -
 
 
 def check_validation(flashes: pd.DataFrame, split: Split) -> Check:
-    """See whether validation is as far from the test part as the training part is.
+    """Check that validation is as separate from the test part as the training part is.
 
-    Training and test part differ by subject, session, run or only by character; so must
-    validation and test part.
+    Training and test part differ by subject, session, run or only by character. Validation and
+    test part must differ by the same unit.
     """
     name = "validation comes from the training side"
     if not split.validation.any():
@@ -151,7 +151,7 @@ def check_validation(flashes: pd.DataFrame, split: Split) -> Check:
 
 
 def check_selection(monitor: str) -> Check:
-    """See that the pass kept is chosen by a validation value."""
+    """Check that the best training epoch is chosen by a validation value."""
     try:
         check_monitor(monitor)
     except InputError as error:
@@ -160,5 +160,5 @@ def check_selection(monitor: str) -> Check:
 
 
 def parts(split: Split) -> Iterator[tuple[str, np.ndarray]]:
-    """Give name and rows of each part that is not empty."""
+    """Yield name and rows of each part that is not empty."""
     return ((name, getattr(split, name)) for name in PARTS if getattr(split, name).any())

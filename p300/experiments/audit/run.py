@@ -1,4 +1,4 @@
-"""``p300 audit``: prove of a configured training run that its test part stays unseen."""
+"""``p300 audit``: check that a configured training run does not see its test part."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from p300.experiments.audit.training import (
     check_transient,
 )
 from p300.experiments.build import build_preprocessor
-from p300.terminal import Step
+from p300.experiments.run import fit_and_score
+from p300.terminal import Step, quietly
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -42,10 +43,10 @@ log = logging.getLogger("p300.experiments.audit.run")
 def run_checks(
     cfg: DictConfig, recording: Recording, split: Split, trainings: Step | None = None
 ) -> Iterator[Check]:
-    """Make every check of the split, then those that fit and train again.
+    """Run every check of the split, then those that fit and train again.
 
-    They are left out where training would refuse the monitor. The step is told of every
-    training.
+    The checks that train are left out if the monitor is not allowed. The step counts the
+    trainings.
     """
     flashes, steps = recording.flashes, cfg.preprocessing
     window = steps.tmin, steps.tmax
@@ -57,7 +58,7 @@ def run_checks(
     selection = check_selection(cfg.protocol.monitor)
     yield selection
     if cfg.pretrained is not None:
-        yield Check("first weights", None, f"from {cfg.pretrained}, whose data are not followed")
+        yield Check("first weights", None, f"from {cfg.pretrained}, whose data are not checked")
     yield check_statistics(fit, recording, split)
 
     def epochs(changed):
@@ -73,7 +74,7 @@ def run_checks(
 
 
 def preprocessing_fit(cfg: DictConfig) -> Fit:
-    """Fit the configured preprocessing as a training run does."""
+    """Return a function that fits the configured preprocessing as a training run does."""
 
     def fit(recording, rows):
         return build_preprocessor(cfg).fit(recording, rows=rows)
@@ -82,12 +83,9 @@ def preprocessing_fit(cfg: DictConfig) -> Fit:
 
 
 def training(cfg: DictConfig, trainings: Step) -> Train:
-    """Train as configured, with few passes and in a folder that is removed; keep the scores."""
+    """Return a function that trains as configured, for few epochs, and returns the scores."""
     import pandas as pd
     from omegaconf import OmegaConf
-
-    from p300.experiments.run import fit_and_score
-    from p300.terminal import quietly
 
     cfg = cfg.copy()
     cfg.protocol.max_epochs = min(cfg.protocol.max_epochs, cfg.audit.max_epochs)
@@ -100,6 +98,6 @@ def training(cfg: DictConfig, trainings: Step) -> Train:
             fit_and_score(cfg, config, recording, split, folder, None)
             scores = pd.read_csv(folder / "scores.csv", dtype=str)["score"]
         trainings.advance()
-        return scores.to_numpy(float)  # Python's own reading of each number, exact
+        return scores.to_numpy(float)  # Python's own parser, which is exact
 
     return train

@@ -1,7 +1,6 @@
-"""Ways in which test data could reach what is fitted, each as a check that can fail.
+"""Checks of the ways in which test data could reach what is fitted.
 
-The checks fit or train again with something changed that must not matter, and compare bit by
-bit.
+The checks fit or train again after a change that must not matter, and compare bit by bit.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import t
 
 from p300.experiments.audit.checks import Check, parts, samples_read
 from p300.metrics import roc_auc
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from p300.preprocessing import Epochs, Preprocessor
     from p300.recording import Recording
 
-#: Trains anew on a recording and its split; gives one score a flash.
+#: Trains again on a recording and its split; returns one score per flash.
 Train = Callable[["Recording", Split], np.ndarray]
 
 #: Fits the preprocessing on the training flashes of a recording, given as a mask.
@@ -30,7 +30,7 @@ Fit = Callable[["Recording", np.ndarray], "Preprocessor"]
 
 
 def check_statistics(fit: Fit, recording: Recording, split: Split) -> Check:
-    """Fit the preprocessing with and without the test flashes in the table."""
+    """Check that the preprocessing is the same with and without test flashes in the table."""
     rest = ~split.test
     without = dataclasses.replace(
         recording, flashes=recording.flashes[rest].reset_index(drop=True)
@@ -50,10 +50,11 @@ def check_statistics(fit: Fit, recording: Recording, split: Split) -> Check:
 def check_transient(
     epochs: Callable[[Recording], Epochs], recording: Recording, split: Split, tmin, tmax
 ) -> Iterator[Check]:
-    """Say which parts share segments and how much of the test part the filter carries over.
+    """Find which parts share segments and how much the filter carries over from the test part.
 
-    A filter runs through a whole segment, so it may carry a little from one part to another in
-    the same segment. That is a statement, not a failure: no epoch reads another part's samples.
+    A filter runs through a whole segment. It may therefore carry a little from one part to
+    another in the same segment. That is a note, not a failure: no epoch reads another part's
+    samples.
     """
     name = "segments shared by two parts"
     found = []
@@ -66,26 +67,26 @@ def check_transient(
 
     fitted_on = split.train | split.validation
     used, test = (samples_read(recording, r, tmin, tmax) for r in (fitted_on, split.test))
-    mixed = [bool(u.any() and t.any()) for u, t in zip(used, test, strict=True)]
+    mixed = [bool(u.any() and v.any()) for u, v in zip(used, test, strict=True)]
     if any(mixed):
         rng = np.random.default_rng(0)
         changed = [
-            _shuffled(signal, t & ~u, rng) if m else signal
-            for signal, u, t, m in zip(recording.segments, used, test, mixed, strict=True)
+            _shuffled(signal, of_test & ~u, rng) if m else signal
+            for signal, u, of_test, m in zip(recording.segments, used, test, mixed, strict=True)
         ]
         before = epochs(recording).data[fitted_on]
         after = epochs(dataclasses.replace(recording, segments=changed)).data[fitted_on]
-        share = np.sqrt(np.square(after - before).mean() / np.square(before).mean())
+        change = np.sqrt(np.square(after - before).mean() / np.square(before).mean())
         yield Check(
             "carried over by the filter",
             None,
             f"with the test epochs' samples shuffled in time, the other epochs change by "
-            f"{100 * share:.2g} % of their RMS",
+            f"{100 * change:.2g} % of their RMS",
         )
 
 
 def check_test_labels(train: Train, recording: Recording, split: Split, scores) -> Check:
-    """Train again with every test label inverted; ``scores`` are those with the true labels."""
+    """Check that training with inverted test labels gives the same ``scores``."""
     name = "test labels do not influence training"
     flashes = recording.flashes
     n_known = int(flashes["is_target"].notna().to_numpy()[split.test].sum())
@@ -111,7 +112,7 @@ def check_test_labels(train: Train, recording: Recording, split: Split, scores) 
 
 
 def check_test_signal(train: Train, recording: Recording, split: Split, scores) -> Check:
-    """Train again with noise for every segment that holds test flashes only."""
+    """Check that noise in the segments with only test flashes does not change training."""
     name = "test EEG does not influence training"
     fitted_on = split.train | split.validation
     segment = recording.flashes["segment"].to_numpy()
@@ -142,13 +143,12 @@ def check_test_signal(train: Train, recording: Recording, split: Split, scores) 
 def check_chance(
     train: Train, recording: Recording, split: Split, n_permutations: int = 10, seed: int = 0
 ) -> Check:
-    """Train on permuted labels; the mean test AUC must be 0.5 within its 99 % t-interval.
+    """Check that the mean test AUC after training on permuted labels is 0.5.
 
-    The interval's width is the spread over permutations, or the spread that guessing has on so
-    many flashes where that is larger. One honest run in a hundred falls outside.
+    It must be within its 99 % t-interval. The standard deviation of the AUC is that over
+    permutations, or that of guessing on so many flashes if it is larger. One run in a hundred
+    without a leak falls outside.
     """
-    from scipy.stats import t
-
     name = "permuted training labels score at chance"
     truth = recording.flashes["is_target"]
     test = split.test & truth.notna().to_numpy()
@@ -165,8 +165,8 @@ def check_chance(
         scores = train(_relabelled(recording, labels), split)
         aucs.append(roc_auc(truth[test].to_numpy(bool), scores[test]))
     guessing = math.sqrt((n_targets + n_nontargets + 1) / (12 * n_targets * n_nontargets))
-    spread = max(float(np.std(aucs, ddof=1)), guessing)
-    half = float(t.ppf(0.995, n_permutations - 1)) * spread / math.sqrt(n_permutations)
+    sd = max(float(np.std(aucs, ddof=1)), guessing)
+    half = float(t.ppf(0.995, n_permutations - 1)) * sd / math.sqrt(n_permutations)
     mean = float(np.mean(aucs))
     return Check(
         name,
@@ -177,13 +177,13 @@ def check_chance(
 
 
 def _relabelled(recording: Recording, is_target) -> Recording:
-    """Give a recording other labels; without a screen, since they spell nothing."""
+    """Replace the labels of a recording, and remove its screen, since they spell nothing."""
     flashes = recording.flashes.assign(is_target=is_target.astype("boolean"))
     return dataclasses.replace(recording, flashes=flashes, speller=None)
 
 
 def _shared_segments(flashes, a, b, length_s) -> tuple[int, float]:
-    """Count the segments with flashes of both, and the least pause between their epochs."""
+    """Count the segments with flashes of both, and find the least pause between their epochs."""
     segment, onset = flashes["segment"].to_numpy(), flashes["onset"].to_numpy()
     shared = sorted(set(segment[a]) & set(segment[b]))
     gap = math.inf

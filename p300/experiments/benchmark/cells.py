@@ -6,16 +6,13 @@ import itertools
 import logging
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from p300.errors import InputError
 from p300.experiments.configuration import conf_dir
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("p300.experiments.benchmark.running")
 
@@ -29,9 +26,9 @@ class Cell:
     Parameters
     ----------
     task, protocol, experiment : str
-        What it is a cell of.
+        Where it belongs in the benchmark.
     label : str
-        What tells it from the task's other cells, such as "subject-6"; empty where it is alone.
+        Distinguishes it from the task's other cells, such as "subject-6"; empty for a single one.
     seed : int
         Of the training.
     overrides : tuple of str
@@ -39,7 +36,7 @@ class Cell:
     folder : Path
         Its run folder.
     group : str
-        What its W&B run is grouped by.
+        Group of its W&B run.
     """
 
     task: str
@@ -67,8 +64,8 @@ def plan_cells(
     Parameters
     ----------
     tasks : mapping
-        Name to ``protocol`` (one of :data:`PROTOCOLS`) and ``runs``: lines of overrides, which
-        may hold sweeps.
+        Name to ``protocol`` (one of :data:`PROTOCOLS`) and ``runs`` (lines of overrides, which
+        may hold sweeps).
     experiments : sequence of str
         Files of ``conf/experiment``.
     seeds : sequence of int
@@ -78,7 +75,7 @@ def plan_cells(
     folder : Path
         Of the benchmark; a cell's is ``folder/task/experiment/label/seed-N``.
     only : sequence of str or None
-        Names of the tasks to take; None takes all.
+        Names of the tasks to run; None runs all.
     group : str or None
         W&B runs are grouped as ``group/task``; None for the folder's name.
 
@@ -88,16 +85,19 @@ def plan_cells(
         If a task, protocol or experiment is not known, or two runs of a task are the same.
     """
     names = list(only or tasks)
-    _refuse_unknown("task", names, tasks)
-    _refuse_unknown("experiment", experiments, _experiments())
+    check_known("task", names, tasks)
+    check_known("experiment", experiments, known_experiments())
     cells = []
     for name in names:
         task = tasks[name]
-        _refuse_unknown("protocol", [task["protocol"]], PROTOCOLS)
+        check_known("protocol", [task["protocol"]], PROTOCOLS)
         runs = [run for line in task["runs"] for run in expand_sweeps(line)]
         labels = run_labels(runs)
         if len(set(labels)) < len(labels):
-            raise InputError(f"task {name}: two of its {len(runs)} runs are the same: {labels}")
+            raise InputError(
+                f"task {name}: two of its {len(runs)} runs are the same: {labels}; expected "
+                "different overrides"
+            )
         cells += [
             Cell(
                 name,
@@ -117,7 +117,7 @@ def plan_cells(
 
 
 def expand_sweeps(line: str) -> list[list[str]]:
-    """Turn what would be typed after ``p300 train -m`` into the overrides of each run.
+    """Expand what would be typed after ``p300 train -m`` into the overrides of each run.
 
     Examples
     --------
@@ -152,11 +152,29 @@ def run_labels(runs: Sequence[Sequence[str]]) -> list[str]:
     return labels
 
 
-def _experiments() -> list[str]:
+def known_experiments() -> list[str]:
+    """List the names of the files in ``conf/experiment``."""
     return sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 
 
-def _refuse_unknown(what: str, names: Sequence[str], known) -> None:
+def check_known(what: str, names: Sequence[str], known: Collection[str]) -> None:
+    """Check that names are among the known ones.
+
+    Parameters
+    ----------
+    what : str
+        What the names stand for, such as "task"; for the message.
+    names : sequence of str
+        To check.
+    known : collection of str
+        All names that are allowed.
+
+    Raises
+    ------
+    InputError
+        If a name is not known.
+    """
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise InputError(f"no {what} {', '.join(map(repr, unknown))}; expected {', '.join(known)}")
+        named, allowed = ", ".join(map(repr, unknown)), ", ".join(known)
+        raise InputError(f"unknown {what} {named}; expected one of {allowed}")

@@ -1,4 +1,4 @@
-"""What one finished cell of a benchmark found: its results, its scores, its text, its speed."""
+"""The results of one finished cell of a benchmark: its measures, scores, text and speed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.experiments.results import read_scores, write_json
 from p300.metrics import brier_score, calibration_error
+from p300.spelling import accuracy_by_repetition, spell, timing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,18 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What one finished cell found on its test part.
+    """The results of one finished cell on its test part.
 
     Parameters
     ----------
     cell : Cell
         The run.
     record : dict
-        Its row of cells.csv.
+        Its row in cells.csv.
     flashes : DataFrame
         Labelled test flashes with their ``score``.
     spelled : DataFrame or None
-        Of :func:`p300.spelling.spell`; None where no text can be read.
+        From :func:`p300.spelling.spell`; None if no text can be read.
     """
 
     cell: Cell
@@ -44,28 +46,26 @@ class Finding:
 
 
 def condition(cell: Cell) -> tuple[str, int | None]:
-    """Name what a cell may be pooled within: its task and its number of training characters."""
+    """Return the task of a cell and its number of training characters; only alike ones pool."""
     given = dict(override.lstrip("+").partition("=")[::2] for override in cell.overrides)
     n_characters = given.get("split.n_characters")
     return cell.task, None if n_characters is None else int(n_characters)
 
 
 def read_cell(cell: Cell) -> Finding:
-    """Read a finished cell: its results, its test scores, the text it read."""
+    """Read the results, the test scores and the text of a finished cell."""
     from p300.detector import Detector
-    from p300.experiments.results import read_scores
-    from p300.spelling import accuracy_by_repetition, spell, timing
 
     results = json.loads((cell.folder / "results.json").read_text("utf-8"))
     scores = read_scores(cell.folder)
     test = scores[scores["part"].eq("test") & scores["is_target"].notna()].reset_index(drop=True)
     if not len(test):
-        raise InputError(f"{cell.folder}: no labelled test flash, nothing to summarise")
+        raise InputError(f"{cell.folder}: got no labelled test flash; expected some to summarise")
     detector = Detector.load(cell.folder)
     is_target, score = test["is_target"].to_numpy(bool), test["score"].to_numpy()
     n_train = int(scores["part"].eq("train").sum())
-    share = float(scores.loc[scores["part"].eq("train"), "is_target"].mean())
-    log_odds = score + prior_log_odds(detector, share)
+    target_rate = float(scores.loc[scores["part"].eq("train"), "is_target"].mean())
+    log_odds = score + prior_log_odds(detector, target_rate)
     record = {
         "task": cell.task,
         "protocol": cell.protocol,
@@ -98,27 +98,27 @@ def read_cell(cell: Cell) -> Finding:
     return Finding(cell, record, test, spelled)
 
 
-def prior_log_odds(detector: Detector, share: float) -> float:
-    """Tell what to add to a detector's scores to make them log odds of a target.
+def prior_log_odds(detector: Detector, target_rate: float) -> float:
+    """Compute the number to add to a detector's scores to get log odds of a target.
 
-    Detectors reckon with equally frequent classes, unless they were calibrated or trained
-    without class weights.
+    Detectors assume equally frequent classes, unless they were calibrated or trained without
+    class weights.
 
     Parameters
     ----------
     detector : Detector
         With the configuration of its run.
-    share : float
-        Of targets among the training flashes.
+    target_rate : float
+        Fraction of targets among the training flashes.
     """
     config = detector.config
     has_weights = detector.is_classical or config["protocol"]["loss"]["balanced"]
-    reckons_equal = config.get("calibration", "none") == "none" and has_weights
-    return math.log(share / (1 - share)) if reckons_equal else 0.0
+    assumes_equal = config.get("calibration", "none") == "none" and has_weights
+    return math.log(target_rate / (1 - target_rate)) if assumes_equal else 0.0
 
 
 def score_time_ms(detector: Detector, n_calls: int = 30) -> float:
-    """Measure how long a detector takes to score one preprocessed flash alone, as a live one must.
+    """Measure how long a detector takes to score one preprocessed epoch, as in live spelling.
 
     Returns
     -------
@@ -136,9 +136,7 @@ def score_time_ms(detector: Detector, n_calls: int = 30) -> float:
 
 
 def _measured_once(folder: Path, detector: Detector) -> float:
-    """Keep the time of the first measurement, so that a summary made again is the same."""
-    from p300.experiments.results import write_json
-
+    """Read the scoring time, measured only once, so that a repeated summary is the same."""
     path = folder / "score_time.json"
     if not path.exists():
         write_json(path, {"score_ms": score_time_ms(detector)})

@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from p300.metrics import bits_per_minute
 from p300.metrics.published import CHARACTERS, CNN2B_SHARED, DETECTION, WINNER
+from p300.simulation import write_bci3_ii
 from p300.terminal import step
-
-if TYPE_CHECKING:
-    pass
-
 
 log = logging.getLogger("p300.experiments.benchmark.paper")
 
@@ -37,10 +34,8 @@ def find_files(root: Path, folder: Path, simulated: dict[str, Any]) -> tuple[Pat
     root : Path
         Absolute folder of the files to use.
     source : str
-        One sentence that says which they are.
+        One sentence that names them.
     """
-    from p300.simulation import write_bci3_ii
-
     names = [f"Subject_{s}_{part}.mat" for s in SUBJECTS for part in ("Train", "Test")]
     if all((root / name).is_file() for name in names):
         return root.resolve(), f"Recordings: BCI Competition III data set II, from {root.name}."
@@ -141,7 +136,9 @@ def _electrode_table(results, experiments) -> str:
     if "cnn2b" in experiments:
         for subject in SUBJECTS:
             rows.append([subject, "measured", " ".join(results["cnn2b", subject]["ch_names"])])
-    rows.append(["both", "printed", f"{' '.join(CNN2B_SHARED)} (three more a subject not known)"])
+    rows.append(
+        ["both", "printed", f"{' '.join(CNN2B_SHARED)} (three more per subject not known)"]
+    )
     return _markdown(rows)
 
 

@@ -1,8 +1,8 @@
-"""``p300 benchmark``: many detectors on many tasks with many seeds, and honest tables of them.
+"""``p300 benchmark``: many detectors on many tasks with many seeds, and tables with intervals.
 
-A cell is one run of ``p300 train`` in a folder of its own. A finished cell is not run again; a
-cell that was interrupted, failed or is configured differently now is. Whether the code changed
-is not looked at: remove the folder then. What the cells found is put together in
+A cell is one run of ``p300 train`` in its own folder. A finished cell is not run again. A cell
+that was interrupted, failed or is configured differently now is run again. Changes of the code
+are not noticed: remove the folder then. The results of the cells are pooled in
 :mod:`p300.experiments.benchmark.summary`.
 """
 
@@ -19,34 +19,32 @@ from typing import TYPE_CHECKING
 
 from p300.errors import InputError
 from p300.experiments.benchmark.cells import Cell
-from p300.experiments.configuration import conf_dir
+from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.folder import is_finished, sentence
+from p300.experiments.prepare import Shared
+from p300.experiments.run import train_run
 from p300.storage.files import atomic_write
 from p300.terminal import quietly, step
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from p300.experiments.prepare import Shared
-
 
 log = logging.getLogger("p300.experiments.benchmark.running")
 
 
 def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
-    """Run every cell that is not finished; a cell that fails costs only itself.
+    """Run every cell that is not finished; after a failed cell, go on with the next.
 
     Returns
     -------
     dict of Cell to str
-        Those that failed, each with a sentence; it is in the cell's ``error.txt`` too.
+        The failed cells, each with a sentence, which is in the cell's ``error.txt`` too.
     """
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from p300.experiments.prepare import Shared
-
-    GlobalHydra.instance().clear()  # this command's own is done; the runs compose anew
+    GlobalHydra.instance().clear()  # this command's own is done; the runs compose theirs
     failures, started, n_run, shared = {}, time.perf_counter(), 0, Shared()
     composing = initialize_config_dir(str(conf_dir()), version_base="1.3")
     with composing, step("runs", len(cells), "done") as done:
@@ -56,7 +54,7 @@ def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
             begun = time.perf_counter()
             try:
                 is_new = run_cell(cell, shared)
-            except Exception as error:  # whatever it is, the other cells are still worth running
+            except Exception as error:  # of any kind: the other cells can still run
                 failures[cell] = sentence(error)
                 with contextlib.suppress(OSError):  # a full disk, perhaps the failure itself
                     cell.folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +75,7 @@ def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
 
 
 def run_cell(cell: Cell, shared: Shared) -> bool:
-    """Train one cell unless it is finished; ``shared`` is what the cells before it have left.
+    """Train one cell unless it is finished; ``shared`` holds what earlier cells have prepared.
 
     Returns
     -------
@@ -89,19 +87,20 @@ def run_cell(cell: Cell, shared: Shared) -> bool:
     InputError
         If its folder holds something that is no cell, which is never removed.
     """
-    from p300.experiments.run import train_run
-
     cfg, choices = compose_cell(cell)
     if is_finished(cell.folder, cfg):
         return False
     discarded = cell.folder.with_name(cell.folder.name + ".discarded")
-    if discarded.exists():  # whoever removed it was killed
+    if discarded.exists():  # the process that removed it was killed
         shutil.rmtree(discarded)
     names = [path.name for path in cell.folder.iterdir()] if cell.folder.exists() else []
     if names:
         if not {"train.log", "error.txt"} & set(names):
-            raise InputError(f"{cell.folder} is there and no cell of a benchmark; not replaced")
-        os.replace(cell.folder, discarded)  # half removed, it could not be known for a cell
+            raise InputError(
+                f"{cell.folder} holds something that is no cell of a benchmark and is not "
+                "replaced; expected an empty folder or a cell"
+            )
+        os.replace(cell.folder, discarded)  # a cell removed by half could not be recognised
         shutil.rmtree(discarded)
     cell.folder.mkdir(parents=True, exist_ok=True)
     with quietly(cell.folder / "train.log"):
@@ -111,10 +110,8 @@ def run_cell(cell: Cell, shared: Shared) -> bool:
 
 
 def compose_cell(cell: Cell) -> tuple[DictConfig, dict[str, str]]:
-    """Compose the configuration of a cell's run, and which file was chosen of each group."""
+    """Compose the configuration of a cell's run; return it and the choice of each group."""
     from omegaconf import open_dict
-
-    from p300.experiments.configuration import compose_training
 
     cfg, choices = compose_training(cell.overrides)
     if cfg.logger.wandb is not None:

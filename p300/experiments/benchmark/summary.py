@@ -1,7 +1,7 @@
-"""What the cells of a benchmark found: read, pooled per subject, with intervals, as tables.
+"""The results of the cells of a benchmark: pooled per subject, with intervals, as tables.
 
-The AUC reported is that of accuracy.md's kind: scores are standardised per fold, pooled per
-subject, one AUC a subject, the mean over subjects. Intervals resample characters.
+Scores are standardised per fold and pooled per subject. The AUC reported is the mean of one AUC
+per subject. Intervals resample characters.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.benchmark.findings import Finding, condition, read_cell
+from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
 from p300.metrics import (
     auc_counts,
     bootstrap_weights,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from p300.experiments.benchmark.cells import Cell
 
-#: What names one flash in every cell of a task.
+#: Columns that identify one flash in every cell of a task.
 FLASH_KEY = ["subject", "session", "run", "segment", "onset"]
 
 #: Columns of cells.csv of which the summary gives the mean, or the median.
@@ -55,8 +56,6 @@ def write_summary(
         The Markdown text.
     """
     import pandas as pd
-
-    from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
 
     findings = [read_cell(cell) for cell in cells]
     table = pd.DataFrame([f.record for f in findings])
@@ -85,23 +84,23 @@ def write_summary(
 def summarize(
     findings: Sequence[Finding], labels: Sequence[str], *, reference: str, n_draws: int = 2000
 ) -> pd.DataFrame:
-    """Pool the cells of one task and say how sure each detector's AUC and accuracy are.
+    """Pool the cells of one task and compute AUC and accuracy with intervals per detector.
 
     Parameters
     ----------
     findings : sequence of Finding
         Of one :func:`condition`.
     labels : sequence of str
-        The cells there should be; an experiment's seed that lacks one is left out.
+        The cells expected; a seed of an experiment that lacks one is left out.
     reference : str
-        The experiment that the others are compared with, on the same bootstrap samples.
+        The experiment with which the others are compared, on the same bootstrap samples.
     n_draws : int
         Bootstrap samples.
 
     Returns
     -------
     DataFrame
-        One row an experiment, best AUC first: ``auc`` with ``low`` and ``high`` (95 %),
+        One row per experiment, best AUC first: ``auc`` with ``low`` and ``high`` (95 %),
         ``seed_sd``, ``difference`` to the reference with its interval and ``p`` (Holm; ``nan``
         where a test across subjects is not valid), ``auc_subject_S``, ``accuracy_NN`` with its
         interval, and means over the cells.
@@ -187,7 +186,7 @@ def _complete(findings, labels) -> dict[str, list[list[Finding]]]:
 
 
 def _prepare(seeds, n_draws):
-    """Take the pooled flashes, the rows of each subject, and one bootstrap for everybody."""
+    """Return the pooled flashes, the rows of each subject, and the bootstrap weights for all."""
     import pandas as pd
 
     flashes = pd.concat([f.flashes for f in seeds[0]], ignore_index=True)
@@ -207,28 +206,26 @@ def _prepare(seeds, n_draws):
 
 
 def _pooled(cells: Sequence[Finding], expected: pd.DataFrame) -> pd.DataFrame:
-    """Put the test flashes of all folds together, the scores of each fold standardised."""
+    """Concatenate the test flashes of all folds, with scores standardised per fold."""
     import pandas as pd
 
     parts = []
     for finding in cells:
         score = finding.flashes["score"]
-        spread = score.std(ddof=0)
-        parts.append(
-            finding.flashes.assign(score=(score - score.mean()) / (spread if spread > 0 else 1))
-        )
+        sd = score.std(ddof=0)
+        parts.append(finding.flashes.assign(score=(score - score.mean()) / (sd if sd > 0 else 1)))
     table = pd.concat(parts, ignore_index=True)
     if not table[FLASH_KEY].equals(expected[FLASH_KEY]):
         cell = cells[0].cell
         raise InputError(
             f"task {cell.task}: {cell.experiment} with seed {cell.seed} was tested on other "
-            f"flashes than the first experiment; expected one test part (give split.seed)"
+            f"flashes than the first experiment; expected the same test part; set split.seed"
         )
     return table
 
 
 def _accuracy(seeds: Sequence[Sequence[Finding]], weights) -> dict[str, float]:
-    """Mean over subjects of the share of characters read rightly after 1, 2, … repetitions."""
+    """Compute the fraction of correct characters per number of repetitions, mean over subjects."""
     import pandas as pd
 
     if any(f.spelled is None for f in seeds[0]):

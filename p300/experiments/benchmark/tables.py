@@ -1,4 +1,4 @@
-"""The tables and figures of a benchmark: a summary in, Markdown and matplotlib figures out."""
+"""The tables and figures of a benchmark, from its summary: Markdown and matplotlib figures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from p300.figures.sweeps import draw_accuracy_panels, draw_auc_intervals
 from p300.metrics import MIN_SUBJECTS
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 SURE_AT = (3, 5)
 
 SPELLING_HEAD = (
-    "Characters read rightly (%) by number of repetitions (an interval of 100–100 says no more "
-    "than that all of these were right):"
+    "Characters read correctly (%) by number of repetitions (an interval of 100–100 only means "
+    "that all of these were correct):"
 )
 
 
@@ -42,9 +43,9 @@ def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -
         "# Benchmark",
         "AUC of single flashes: scores standardised per fold, pooled per subject, mean over "
         "subjects and seeds. Intervals (95 %) resample characters, or blocks of 30 s where there "
-        "are none: they speak of these people, not of new ones. ± is the standard deviation over "
+        "are none: they hold for these people, not for new ones. ± is the standard deviation over "
         "seeds. Differences under 0.01 are ties. Calibration error and Brier score take scores as "
-        "log odds; detectors that reckon with equally frequent classes get the log odds of the "
+        "log odds; detectors that assume equally frequent classes get the log odds of the "
         "training part's targets added.",
     ]
     for title, part in panels(summary):
@@ -67,7 +68,7 @@ def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -
 
 
 def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Give each task, and each point of a learning curve, with its title; best AUC first."""
+    """Yield title and rows of each task and each point of a learning curve, best AUC first."""
     if not len(summary):
         return
     for (task, n), part in summary.groupby(["task", "n_characters"], sort=False, dropna=False):
@@ -79,16 +80,12 @@ def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def auc_figure(summary: pd.DataFrame) -> Figure:
-    """Draw each detector's AUC with its interval, one panel a task."""
-    from p300.figures.sweeps import draw_auc_intervals
-
+    """Draw each detector's AUC with its interval, one panel per task."""
     return draw_auc_intervals(panels(summary))
 
 
 def accuracy_figure(summary: pd.DataFrame) -> Figure:
-    """Draw the share of characters read rightly by number of repetitions, one panel a task."""
-    from p300.figures.sweeps import draw_accuracy_panels
-
+    """Draw the fraction of correct characters by number of repetitions, one panel per task."""
     spelled = summary[summary["accuracy_01"].notna()] if "accuracy_01" in summary else summary[:0]
     return draw_accuracy_panels(panels(spelled))
 
@@ -98,7 +95,7 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
     head = ["experiment", "AUC [95 %]", "± seeds", f"minus {reference} [95 %]"]
     head += ["p"] if "p" in part else []
     head += [c.removeprefix("auc_") for c in subjects]
-    head += ["bal. acc.", "cal. error", "Brier", "fit (s)", "ms a flash", "parameters"]
+    head += ["bal. acc.", "cal. error", "Brier", "fit (s)", "ms per flash", "parameters"]
     rows = []
     for _, row in part.iterrows():
         cells = [
@@ -152,7 +149,7 @@ def _rows(table: pd.DataFrame):
 
 
 def _sentences(part: pd.DataFrame, reference: str) -> str:
-    """Say who is behind the numbers, and where a test across people is not valid."""
+    """Write how many people were tested, and whether a test across them is valid."""
     first, n_people = part.iloc[0], _n_people(part)
     people = "1 subject" if n_people == 1 else f"{n_people} subjects"
     text = f"{people}, {first['n_units']:.0f} test {first['unit']}, {_counts(part['n_seeds'])}. "

@@ -1,4 +1,4 @@
-"""A sweep in one process: runs share what they have in common, and seeds train side by side."""
+"""A sweep in one process: runs share recording and epochs, and seeds train side by side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from p300.experiments.configuration import messages_of
 from p300.experiments.folder import make_ready, noting_failure, sentence
+from p300.experiments.prepare import Shared
+from p300.experiments.run import train_runs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.experiments.folder")
 
-#: Runs that are begun before the first of them ends: a sweep that is killed loses these at most.
+#: Most runs that are open at once; a sweep that is killed loses no more than these.
 LARGEST = 16
 
 
@@ -31,13 +34,11 @@ def train_here(
     jobs : sequence of Job
         Their folders do not exist.
     composed : callable
-        Gives the configuration of a job, with Hydra's own part.
+        Returns the configuration of a job, with Hydra's own part.
     hydra_context, sweep_config
-        As Hydra gives them to a launcher.
+        As Hydra passes them to a launcher.
     """
     from hydra.core.utils import configure_log, setup_globals
-
-    from p300.experiments.prepare import Shared
 
     setup_globals()
     shared = Shared()
@@ -70,15 +71,12 @@ def alike(jobs: Sequence[Job]) -> Iterator[list[Job]]:
 
 
 def _train(batch: Sequence[Job], configs: Sequence[DictConfig], shared, hydra_context) -> None:
-    """Train some runs together; why one failed stands in its folder."""
+    """Train some runs together; write the reason of a failure into the run's folder."""
     from hydra.core.utils import run_job
     from omegaconf import OmegaConf
 
-    from p300.experiments.configuration import messages_of
-    from p300.experiments.run import train_runs
-
     def call(k: int, work: Callable[[], Any]) -> Any:
-        """Do what belongs to one run as Hydra does it: its log, its files, its folder."""
+        """Run the work of one run as Hydra does: with its log, its files and its folder."""
         folder = batch[k].folder
 
         def task(cfg) -> tuple[Any, Exception | None]:
@@ -87,7 +85,7 @@ def _train(batch: Sequence[Job], configs: Sequence[DictConfig], shared, hydra_co
             try:
                 with messages_of(cfg), noting_failure(folder):
                     return work(), None
-            except Exception as error:  # told at the end of the sweep, not by Hydra now
+            except Exception as error:  # reported at the end of the sweep, not by Hydra now
                 return None, error
 
         done = run_job(task, configs[k], "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context)
@@ -103,5 +101,5 @@ def _train(batch: Sequence[Job], configs: Sequence[DictConfig], shared, hydra_co
     with messages_of(configs[0]):
         found = train_runs(requests, shared, call)
     for job, results in zip(batch, found, strict=True):
-        if isinstance(results, Exception):  # on a full disk it stands nowhere else
+        if isinstance(results, Exception):  # on a full disk it is written nowhere else
             job.fail(sentence(results))

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: which have to be run and where, what became of each, how it ends."""
+"""The jobs of a sweep: which to run and where, how each ended, and the table at the end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from typing import Any
 from p300 import __version__
 from p300.experiments.folder import can_go_on, finished_runs, objective, read_results, run_key
 from p300.storage.files import LOCK, atomic_write, folder_lock
+from p300.terminal import console_handlers, not_shown_yet, show
 
 log = logging.getLogger("p300.experiments.folder")
 
-#: By any of these a folder without ``results.json`` is known as a run that was not finished.
+#: Any of these marks a folder without ``results.json`` as a run that was not finished.
 TRACES = (".hydra", "train.log", "config.yaml", "error.txt")
 
-#: What can become of a job, in the words of the table at the end.
+#: Possible outcomes of a job, as the table at the end names them.
 OUTCOMES = ("finished", "taken from before", "same as another", "failed", "not finished")
 
 
@@ -39,15 +40,15 @@ class Job:
     key : str
         :func:`fingerprint` of the resolved configuration.
     folder : Path
-        Its run folder; that of the run whose results were taken, where they were.
+        Its run folder, or that of the finished run whose results it takes.
     composed : bytes
-        Its whole configuration, pickled: composing it takes a tenth of a second.
+        Its whole configuration, pickled, since composing it takes 0.1 s.
     outcome : str
         One of :data:`OUTCOMES`.
     value : float
         The validation AUC; ``nan`` where there is none.
     reason : str
-        Of a failure, one sentence.
+        Reason of a failure, one sentence.
     """
 
     number: int
@@ -60,7 +61,7 @@ class Job:
     reason: str = ""
 
     def take(self, results: Mapping[str, Any], outcome: str) -> None:
-        """Set what a finished run found."""
+        """Set the results of a finished run."""
         self.outcome, self.value, self.reason = outcome, objective(results), ""
 
     def fail(self, reason: str) -> None:
@@ -68,7 +69,7 @@ class Job:
         self.outcome, self.value, self.reason = "failed", math.nan, reason
 
     def lose(self, reason: str) -> None:
-        """Set why it ended without saying so itself, and write that where it would have."""
+        """Set why it ended without an error of its own, and write that into ``error.txt``."""
         self.fail(reason)
         with contextlib.suppress(OSError):  # a full disk, perhaps the reason itself
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,25 +79,25 @@ class Job:
 
 @dataclass
 class Sweep:
-    """The sweep that this process conducts: where, and its jobs so far."""
+    """The sweep that this process runs: its folder, and its jobs so far."""
 
     folder: Path | None = None
     jobs: list[Job] = field(default_factory=list)
     locks: contextlib.ExitStack | None = None
 
     def keep_others_out(self) -> None:
-        """Wait until nobody else conducts a sweep in the folder, or still runs a job of one."""
+        """Wait until no other process runs a sweep in the folder, or a job of one."""
         if self.locks is not None:
             return
 
-        def tell(holder: str) -> None:
-            log.info("%s is at work in %s; waiting for its end", holder, self.folder)
+        def on_wait(holder: str) -> None:
+            log.info("%s is in use by %s; waiting for its end", self.folder, holder)
 
         self.locks = contextlib.ExitStack()
-        self.locks.enter_context(folder_lock(self.folder, tell))
-        # workers outlive a conductor that is killed: each ends the job it has begun
+        self.locks.enter_context(folder_lock(self.folder, on_wait))
+        # if the sweep's own process is killed, its workers still end the jobs they have begun
         for lock in sorted(self.folder.glob(f"*/**/{LOCK}")):
-            with folder_lock(lock.parent, tell):
+            with folder_lock(lock.parent, on_wait):
                 pass
 
 
@@ -104,12 +105,12 @@ _sweep = Sweep()
 
 
 def current() -> Sweep:
-    """Give the sweep of this process, to be added to."""
+    """Return the sweep of this process, to which jobs are added."""
     return _sweep
 
 
 def sort_out(jobs: Sequence[Job], earlier: Sequence[Job], folder: Path) -> list[Job]:
-    """Find which jobs have yet to be run, and set the outcome of the others.
+    """Return the jobs that have yet to be run, and set the outcome of the others.
 
     Parameters
     ----------
@@ -123,15 +124,15 @@ def sort_out(jobs: Sequence[Job], earlier: Sequence[Job], folder: Path) -> list[
     Returns
     -------
     list of Job
-        Those to run, no two of one configuration, each with a folder of its own: what a run that
-        was not finished left there is removed, save where its training can go on.
+        Those to run, no two of one configuration, each with its own folder. What an unfinished
+        run left there is removed, unless its training can go on.
     """
     finished = finished_runs(folder)
     met = {job.key: job for job in reversed(earlier)}
     pending: list[Job] = []
     for job in jobs:
         if job.key in met:
-            continue  # settled by `copy_outcomes`, when that one is done
+            continue  # `copy_outcomes` sets its outcome when that one is done
         met[job.key] = job
         if job.key in finished:
             job.folder = finished[job.key]
@@ -150,7 +151,7 @@ def sort_out(jobs: Sequence[Job], earlier: Sequence[Job], folder: Path) -> list[
 
 
 def copy_outcomes(jobs: Sequence[Job]) -> None:
-    """Give the later ones of jobs of one configuration what became of the first."""
+    """Copy the outcome of the first job of a configuration to the later ones."""
     first: dict[str, Job] = {}
     for job in jobs:
         other = first.setdefault(job.key, job)
@@ -164,7 +165,7 @@ def copy_outcomes(jobs: Sequence[Job]) -> None:
 def free_folder(wanted: Path, taken: set[Path]) -> Path:
     """Find a folder for a run: as wanted, or the next number or suffix that is free.
 
-    Only what a run that was not finished left behind may stand in a folder that is free.
+    A free folder is missing, or holds only what an unfinished run left behind.
 
     Examples
     --------
@@ -188,7 +189,7 @@ def free_folder(wanted: Path, taken: set[Path]) -> Path:
 
 
 def settle(jobs: Sequence[Job]) -> list[Job]:
-    """Set the outcome of jobs from what they left in their folders.
+    """Set the outcome of jobs from the files in their folders.
 
     Returns
     -------
@@ -207,15 +208,13 @@ def settle(jobs: Sequence[Job]) -> list[Job]:
 
 
 def conclude() -> None:
-    """End the sweep of this process, if it conducted one: a table, and every failure.
+    """End the sweep of this process, if there is one: show the table and every failure.
 
     Raises
     ------
     SystemExit
-        With the failures, if a job failed.
+        If a job failed; the message lists the failures.
     """
-    from p300.terminal import console_handlers, not_shown_yet, show
-
     if _sweep.locks is not None:
         _sweep.locks.close()
         _sweep.locks = None
@@ -240,7 +239,7 @@ def conclude() -> None:
 
 
 def summary(jobs: Sequence[Job], folder: str):
-    """Make the table that a sweep ends with."""
+    """Build the table that a sweep ends with."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text

@@ -1,8 +1,8 @@
-"""Sweeps through submitit: submit all jobs as one array and wait for each, whatever befalls it.
+"""Sweeps through submitit: submit all jobs as one array and wait for each, however it ends.
 
-The launcher of Hydra's submitit plugin gives up at the first job that the batch system ends, while
-the others still run, and asks ``sacct`` alone, which not every cluster has; so a job that was
-killed there is waited for without end.
+The launcher of Hydra's submitit plugin stops at the first job that the batch system ends, while
+the others still run. It also asks only ``sacct``, which not every cluster has; without it, it
+waits for ever for a job that was killed.
 """
 
 from __future__ import annotations
@@ -12,24 +12,22 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from p300.experiments.sweep.jobs import Job
+from p300.experiments.sweep.jobs import Job, settle
 
 log = logging.getLogger("p300.experiments.folder")
 
-#: Seconds between two looks at the queue.
+#: Seconds between two queries of the queue.
 POLL_S = 5.0
 
-#: Seconds that a job which has left the queue has for its result to appear on a shared disk.
+#: Seconds to wait for the result on a shared disk after a job has left the queue.
 GRACE_S = 15.0
 
 
 def wait_for_earlier(launcher) -> None:
     """Wait for jobs that an earlier start of the same sweep left in SLURM's queue.
 
-    They go on when the command that submitted them is ended; what they find need not be sought
+    They go on when the command that submitted them ends. Their results need not be computed
     twice.
     """
     folder = Path(launcher.params["submitit_folder"]).parent
@@ -50,7 +48,7 @@ def wait_for_earlier(launcher) -> None:
 def launch_and_wait(launcher, jobs: Sequence[Job], overrides: Sequence[Sequence[str]]) -> None:
     """Submit the jobs as the submitit launcher would, and wait until the last one has ended.
 
-    A job that ended without results gets the reason.
+    A job that ended without results gets a reason.
 
     Parameters
     ----------
@@ -63,14 +61,12 @@ def launch_and_wait(launcher, jobs: Sequence[Job], overrides: Sequence[Sequence[
     """
     from hydra.core.singleton import Singleton
 
-    from p300.experiments.sweep.jobs import settle
-
     state = Singleton.get_state()
     arguments = [
         (list(chosen), "hydra.sweep.dir", job.number, f"job_id_for_{job.number}", state)
         for job, chosen in zip(jobs, overrides, strict=True)
     ]
-    submitted = make_executor(launcher).map_array(launcher, *zip(*arguments, strict=True))
+    submitted = build_executor(launcher).map_array(launcher, *zip(*arguments, strict=True))
     numbers = f"{submitted[0].job_id} … {submitted[-1].job_id}"
     log.info("%d jobs submitted: %s", len(submitted), numbers)
     wait(submitted)
@@ -79,8 +75,8 @@ def launch_and_wait(launcher, jobs: Sequence[Job], overrides: Sequence[Sequence[
             job.lose(why_ended(handle))
 
 
-def make_executor(launcher):
-    """Make submitit's executor with the parameters of Hydra's launcher."""
+def build_executor(launcher):
+    """Build submitit's executor with the parameters of Hydra's launcher."""
     import submitit
     from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 
@@ -113,19 +109,19 @@ def wait(submitted: Sequence) -> None:
 
 
 def is_gone(handle, queue: set[str] | None) -> bool:
-    """Tell whether a job is neither waiting nor running."""
+    """Return whether a job is neither waiting nor running."""
     if not is_slurm(handle):
         return handle.done()  # a process of this computer
     return queue is not None and handle.job_id not in queue
 
 
 def is_slurm(handle) -> bool:
-    """Tell a job of SLURM from a process of this computer."""
+    """Return whether a job is one of SLURM, not a process of this computer."""
     return type(handle).__name__ == "SlurmJob"
 
 
 def queued_jobs() -> set[str] | None:
-    """List what SLURM has of this user's jobs; None where it does not answer."""
+    """List this user's jobs in SLURM's queue; return None if SLURM does not answer."""
     try:
         asked = subprocess.run(
             ["squeue", "--me", "--noheader", "--array", "--format=%i"],
@@ -139,7 +135,7 @@ def queued_jobs() -> set[str] | None:
 
 
 def why_ended(handle) -> str:
-    """Say in one sentence why a job of submitit has no results."""
+    """Describe in one sentence why a job of submitit has no results."""
     messages = f"its messages are in {handle.paths.stderr}"
     if handle.paths.result_pickle.exists():
         trace = str(handle.exception() or "").strip().splitlines()

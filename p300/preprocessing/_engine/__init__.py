@@ -1,1 +1,1 @@
-"""The fast way from a recording to epochs: private, held equal to SciPy's by tests."""
+"""Fast filtering and cutting of epochs: private; tests compare it with SciPy."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.preprocessing._engine.modal import ModalFilter
-from p300.preprocessing._engine.sampling import ON_SAMPLE, Sampling, folds_into_band
+from p300.preprocessing._sampling import ON_SAMPLE, Sampling, folds_into_band
 from p300.preprocessing.epochs import epoch_length
 from p300.preprocessing.filters import design_bandpass
 
@@ -37,6 +37,8 @@ class Chain:
         Rates of the segments and of the epochs.
     subsample_first : bool
         Go to the epochs' rate before filtering.
+    engine : {"fast", "scipy"}
+        What filters.
     tmin, tmax : float
         Half-open interval of the epochs, in seconds from the flash.
     """
@@ -52,6 +54,7 @@ class Chain:
     sfreq_in: float
     sfreq: float
     subsample_first: bool
+    engine: str
     tmin: float
     tmax: float
 
@@ -72,8 +75,12 @@ class Chain:
 
     @cached_property
     def modal(self) -> ModalFilter | None:
-        """The filter in modal form, if there is one and it is good enough in float32."""
-        if not len(self.sos) or self.filter_order > MAX_ORDER:
+        """The filter in modal form; None without a filter, and where SciPy filters.
+
+        SciPy filters where it is asked for, and for orders above :data:`MAX_ORDER`, for which the
+        modal form in float32 is not exact enough.
+        """
+        if not len(self.sos) or self.engine == "scipy" or self.filter_order > MAX_ORDER:
             return None
         return ModalFilter(
             self.l_freq,
@@ -94,11 +101,11 @@ class Chain:
         return Sampling(self.rate, self.sfreq, self.n_times, f_pass)
 
     def starts(self, onsets) -> np.ndarray:
-        """Turn onsets in seconds into the positions of the epochs' first samples."""
+        """Convert onsets in seconds to the positions of the epochs' first samples."""
         return (np.asarray(onsets, np.float64) + self.tmin) * self.rate
 
     def check_ends(self, recording, rows) -> None:
-        """Refuse epochs that reach past an end of their segment."""
+        """Raise an error for epochs that reach past an end of their segment."""
         onsets = recording.flashes["onset"].to_numpy(np.float64)[rows]
         segment = recording.flashes["segment"].to_numpy(np.int64)[rows]
         n_samples = np.array([s.shape[1] for s in recording.segments], np.int64)

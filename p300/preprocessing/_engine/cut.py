@@ -16,8 +16,8 @@ import numpy as np
 
 from p300.preprocessing._engine.blocks import PIECE, filter_pieces
 from p300.preprocessing._engine.memory import Scratch, Tape
-from p300.preprocessing._engine.sampling import take_epochs
 from p300.preprocessing._engine.source import Source
+from p300.preprocessing._sampling import take_epochs
 from p300.preprocessing.filters import filter_segment, pad_length
 
 #: Epochs finished together, so that they stay in the processor's cache.
@@ -135,4 +135,6 @@ def _n_workers() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdigit() and int(wanted):
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )

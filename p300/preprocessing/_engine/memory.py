@@ -1,20 +1,26 @@
-"""Memory that is used again: fresh pages cost more than the arithmetic done in them."""
+"""Memory that is used again: to allocate new pages costs more than the arithmetic in them."""
 
 from __future__ import annotations
 
 from math import prod
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 
 class Scratch:
-    """Arrays by name, whose memory is used again when they are asked for again."""
+    """Arrays by name; the memory of a name is used again."""
 
-    def __init__(self):
-        self._memory = {}
+    def __init__(self) -> None:
+        self._memory: dict[str, np.ndarray] = {}
 
-    def array(self, name, shape, dtype=np.float32) -> np.ndarray:
-        """Return an array with any content; what the name stood for before is overwritten."""
+    def array(
+        self, name: str, shape: tuple[int, ...], dtype: DTypeLike = np.float32
+    ) -> np.ndarray:
+        """Return an uninitialized array; it overwrites the earlier array of this name."""
         n_bytes = prod(shape) * np.dtype(dtype).itemsize
         if name not in self._memory or len(self._memory[name]) < n_bytes:
             self._memory[name] = np.empty(n_bytes, np.uint8)
@@ -22,14 +28,14 @@ class Scratch:
 
 
 class Tape:
-    """A stretch of signal that grows at one end and forgets at the other.
+    """Buffer of consecutive samples: new samples are appended, old ones are dropped.
 
     Parameters
     ----------
     n_chans : int
-        Rows.
+        Number of rows.
     time_major : bool
-        Whether the channels of one sample lie side by side in memory.
+        Whether the channels of one sample are contiguous in memory.
 
     Attributes
     ----------
@@ -37,23 +43,23 @@ class Tape:
         The samples held are those in ``[start, stop)``, counted from the start of the segment.
     """
 
-    def __init__(self, n_chans, *, time_major=False):
-        self._order = "F" if time_major else "C"
+    def __init__(self, n_chans: int, *, time_major: bool = False) -> None:
+        self._order: Literal["C", "F"] = "F" if time_major else "C"
         self._samples = np.empty((n_chans, 0), np.float32)
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything: a new segment starts."""
+        """Drop all samples: a new segment starts."""
         self.start = self.stop = 0
         self._offset = 0  # column of sample ``start``
 
     @property
     def signal(self) -> np.ndarray:
-        """The samples held, shape (n_chans, stop - start); a view."""
+        """Samples held, shape (n_chans, stop - start); a view."""
         return self._samples[:, self._offset : self._offset + self.stop - self.start]
 
-    def grow(self, n) -> np.ndarray:
-        """Return room for ``n`` more samples, shape (n_chans, n), to be filled by the caller."""
+    def grow(self, n: int) -> np.ndarray:
+        """Append ``n`` samples; return their view, shape (n_chans, n), for the caller to fill."""
         n_held = self.stop - self.start
         if self._offset + n_held + n > self._samples.shape[1]:
             self._make_room(n_held + n)
@@ -61,14 +67,14 @@ class Tape:
         self.stop += n
         return self._samples[:, begin : begin + n]
 
-    def forget(self, sample) -> None:
+    def forget(self, sample: int) -> None:
         """Drop the samples before ``sample``."""
         sample = min(max(sample, self.start), self.stop)
         self._offset += sample - self.start
         self.start = sample
 
-    def _make_room(self, n_needed) -> None:
-        """Move what is held to the front, of a larger array where it fills more than a quarter."""
+    def _make_room(self, n_needed: int) -> None:
+        """Move the samples to the front; use a larger array if they need more than a quarter."""
         held = self.signal
         if 4 * n_needed > self._samples.shape[1]:
             self._samples = np.empty((len(held), 4 * n_needed), np.float32, self._order)

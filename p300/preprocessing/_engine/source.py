@@ -1,30 +1,36 @@
-"""Samples of a segment on demand: channels picked and combined, offset removed, as float32."""
+"""Load samples of a segment as float32: channels picked and combined, offset removed."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.preprocessing._engine.modal import small_products
+from p300.preprocessing._sampling import small_products
 from p300.preprocessing.resampling import rational_ratio, resample
+
+if TYPE_CHECKING:
+    from p300.preprocessing._engine.chain import Chain
+    from p300.preprocessing._engine.memory import Scratch
 
 
 class Source:
-    """One segment as the filter is to see it; the segment itself is only read.
+    """Samples of one segment as input of the filter; the segment itself is only read.
 
     Parameters
     ----------
     segment : ndarray, shape (n_chans_recorded, n_samples)
         Of any real type and memory layout.
     chain : Chain
-        What to make of it.
+        Channels, filter and rates.
     scratch : Scratch
-        Memory to work in.
+        Working memory.
     where : str
-        Recording and segment, for messages.
+        Names of the recording and the segment, for messages.
     """
 
-    def __init__(self, segment, chain, scratch, where):
+    def __init__(self, segment: np.ndarray, chain: Chain, scratch: Scratch, where: str) -> None:
         self.scratch = scratch
         self._raw = segment, chain, where
         order = chain.order
@@ -38,7 +44,8 @@ class Source:
         self._segment, self._order = segment, order
         self.n_samples = segment.shape[1]
         self._type = np.result_type(segment.dtype, np.float32)
-        # the first sample: a constant channel becomes exactly zero, and a band-pass does not care
+        # the first sample: a constant channel becomes exactly zero, and a band-pass removes any
+        # offset
         self._offset = segment[order, :1].astype(self._type)
         if chain.phase == "zero" and chain.l_freq is None:
             self._offset = segment[order].mean(axis=1, keepdims=True, dtype=np.float64)
@@ -47,23 +54,23 @@ class Source:
         self.n_chans = len(self._offset if chain.spatial is None else chain.spatial)
         self._is_time_major = abs(segment.strides[0]) < abs(segment.strides[1])
 
-    def empty_blocks(self, n_blocks, n, name=0) -> np.ndarray:
-        """Make room for blocks, shape (n_blocks, n_chans, n), in the segment's memory layout."""
+    def empty_blocks(self, n_blocks: int, n: int, name: str = "0") -> np.ndarray:
+        """Return empty blocks, shape (n_blocks, n_chans, n), in the segment's memory layout."""
         name = f"blocks {name}"
         if self._is_time_major:
             return self.scratch.array(name, (n_blocks, n, self.n_chans)).swapaxes(1, 2)
         return self.scratch.array(name, (self.n_chans, n_blocks, n)).swapaxes(0, 1)
 
-    def load(self, start, out) -> np.ndarray:
+    def load(self, start: int, out: np.ndarray) -> np.ndarray:
         """Write consecutive blocks, the first beginning at ``start``, to ``out``.
 
-        Where the filter answers a constant with zero, the blocks are counted from their own first
-        sample, so that float32 does not suffer from the drifts of hours.
+        If the filter removes constants, the first sample of the blocks is subtracted, so that
+        slow drifts over hours do not reduce the precision of float32.
 
         Returns
         -------
         ndarray, shape (n_chans, 1)
-            The level that they are counted from, against that of :meth:`read`.
+            Level subtracted from the blocks, relative to that of :meth:`read`.
         """
         n_blocks, _, n = out.shape
         samples = self._segment[self._order, start : start + n_blocks * n]
@@ -76,13 +83,13 @@ class Source:
         small_products(self._spatial.astype(np.float32), blocks, out=out)
         return self._spatial @ (offset - self._offset.astype(np.float64))
 
-    def read(self, start, n) -> np.ndarray:
+    def read(self, start: int, n: int) -> np.ndarray:
         """Return samples as float64, shape (n_chans, n)."""
         samples = self._segment[self._order, start : start + n] - self._offset.astype(np.float64)
         return samples if self._spatial is None else self._spatial @ samples
 
-    def check_finite(self, *results) -> None:
-        """Refuse the segment if what was computed of it is not finite, and say why."""
+    def check_finite(self, *results: np.ndarray) -> None:
+        """Raise an InputError with the channels at fault if any result is not finite."""
         if all(np.isfinite(r).all() for r in results):
             return
         segment, chain, _ = self._raw
@@ -95,6 +102,6 @@ class Source:
             f"{', '.join(which[:5])}{', …' if len(which) > 5 else ''}; expected none"
         )
 
-    def refuse(self, why) -> None:
+    def refuse(self, why: str) -> NoReturn:
         """Raise an InputError about this segment."""
         raise InputError(f"{self._raw[2]} {why}")

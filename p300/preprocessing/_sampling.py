@@ -1,40 +1,47 @@
-"""Where the instants of an epoch fall among the samples, and their values there."""
+"""Positions of the time points of an epoch among the samples, and the values there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from p300.preprocessing._engine.modal import small_products
 from p300.preprocessing.resampling import rational_ratio
 
-#: Resolution of the instants, in samples.
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+#: Resolution of the time points, in samples.
 ON_SAMPLE = 1e-4
+
+#: OpenBLAS computes products of up to this many multiplications on the calling thread. Larger
+#: ones start its own threads, which compete with ours.
+SMALL_PRODUCT = 2**18
 
 #: Attenuation of the sinc's stop band, in dB.
 ATTENUATION = 80.0
 
-#: Attenuation of what folds into the band that spares the sinc from cutting off, in dB.
+#: Smallest attenuation of aliases with which the sinc need not remove them, in dB.
 ENOUGH = 40.0
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Where the instants of an epoch fall among the samples of a signal.
+    """Positions of the time points of an epoch among the samples of a signal.
 
     Parameters
     ----------
     sfreq_in, sfreq : float
         Rates of the signal and of the epochs in Hz.
     n_times : int
-        Samples of an epoch.
+        Samples per epoch.
     f_pass : float or None
-        None if the signal is free of what would fold into the band; otherwise the upper end of
-        the band, and what would fold into it is taken away.
+        None if the signal has no content that would alias into the band; otherwise the upper end
+        of the band, and the sinc removes what would alias into it.
     """
 
     sfreq_in: float
@@ -44,24 +51,24 @@ class Sampling:
 
     @cached_property
     def step(self) -> Fraction:
-        """Samples of the signal from one instant to the next."""
+        """Samples of the signal from one time point to the next."""
         return 1 / rational_ratio(self.sfreq, self.sfreq_in)
 
     @cached_property
     def is_picking(self) -> bool:
-        """Whether an epoch that starts on a sample can be picked."""
+        """Whether an epoch that starts on a sample is picked, without interpolation."""
         return self.step.denominator == 1 and self.f_pass is None
 
     @cached_property
     def half_width(self) -> int:
-        """Samples on either side of an instant from which it is interpolated."""
+        """Samples on either side of a time point that its interpolation uses."""
         taps = (ATTENUATION - 7.95) / (2.285 * 2 * np.pi * self._band[1])
         return int(np.ceil(taps / 2)) + 1
 
     @cached_property
     def _band(self) -> tuple[float, float]:
-        """Cut-off and width of the transition of the sinc, in cycles per sample."""
-        if self.f_pass is None:  # pass what the new rate can hold, stop its images
+        """Cut-off and transition width of the sinc, in cycles per sample."""
+        if self.f_pass is None:  # pass up to half the new rate, stop the images above
             f_pass = min(0.5 * self.sfreq, 0.4 * self.sfreq_in)
             f_stop = self.sfreq_in - f_pass
         else:
@@ -69,45 +76,45 @@ class Sampling:
             f_stop = min(self.sfreq, self.sfreq_in) - f_pass
         return (f_pass + f_stop) / 2 / self.sfreq_in, (f_stop - f_pass) / self.sfreq_in
 
-    def split(self, starts) -> tuple[np.ndarray, np.ndarray]:
+    def split(self, starts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Split positions into whole samples and, in units of ON_SAMPLE, the rest."""
         units = np.rint(np.asarray(starts) / ON_SAMPLE).astype(np.int64)
         return np.divmod(units, round(1 / ON_SAMPLE))
 
-    def span(self, starts) -> tuple[np.ndarray, np.ndarray]:
-        """Find the samples ``[first, stop)`` that epochs starting at some positions draw on."""
+    def span(self, starts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Find the samples ``[first, stop)`` that epochs starting at some positions need."""
         whole, rest = self.split(starts)
         last = np.floor(rest * ON_SAMPLE + (self.n_times - 1) * float(self.step)).astype(np.int64)
         is_picked = self.is_picking & (rest == 0)
         margin = np.where(is_picked, 0, self.half_width)
         return whole - np.maximum(margin - 1, 0), whole + last + 1 + margin
 
-    def decimation(self, starts) -> tuple[int, int]:
-        """Tell which samples are enough to take epochs from: ``first, first + stride, …``."""
+    def decimation(self, starts: ArrayLike) -> tuple[int, int]:
+        """Return ``stride, first``: epochs need only the samples ``first, first + stride, …``."""
         whole, rest = self.split(starts)
         if not self.is_picking or rest.any():
             return 1, 0
         stride = int(np.gcd.reduce([int(self.step), *np.diff(whole)]))
         return stride, int(whole[0]) % stride
 
-    def weights(self, rest) -> np.ndarray:
-        """Make the matrix that evaluates an epoch from samples around it.
+    def weights(self, rest: int) -> np.ndarray:
+        """Build the matrix that evaluates an epoch from samples around it.
 
         Parameters
         ----------
         rest : int
-            From a sample to the start of the epoch, in units of ON_SAMPLE.
+            Distance from a sample to the start of the epoch, in units of ON_SAMPLE.
 
         Returns
         -------
         ndarray of float32, shape (n_samples, n_times)
-            The first of the samples is ``half_width - 1`` before the one counted from.
+            The first of these samples is ``half_width - 1`` before that sample.
         """
         return _weights(self, int(rest))
 
 
 @lru_cache(maxsize=16)
-def _weights(sampling, rest) -> np.ndarray:
+def _weights(sampling: Sampling, rest: int) -> np.ndarray:
     half_width = sampling.half_width
     position = rest * ON_SAMPLE + np.arange(sampling.n_times) * float(sampling.step)
     before = np.floor(position).astype(np.int64)
@@ -120,7 +127,7 @@ def _weights(sampling, rest) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _sinc_table(sampling) -> tuple[np.ndarray, np.ndarray]:
+def _sinc_table(sampling: Sampling) -> tuple[np.ndarray, np.ndarray]:
     cutoff, _ = sampling._band
     beta = 0.1102 * (ATTENUATION - 8.7)
     distance = np.linspace(0, sampling.half_width, 1024 * sampling.half_width + 1)
@@ -128,22 +135,24 @@ def _sinc_table(sampling) -> tuple[np.ndarray, np.ndarray]:
     return distance, np.sinc(2 * cutoff * distance) * window
 
 
-def take_epochs(signal, starts, sampling, out) -> None:
+def take_epochs(
+    signal: np.ndarray, starts: np.ndarray, sampling: Sampling, out: np.ndarray
+) -> None:
     """Write the epochs that start at some positions of a signal.
 
-    Beyond the ends, where only the sinc's margin may reach, the signal goes on as its odd
-    reflection.
+    Beyond both ends, the signal continues as its odd reflection. Only the margin of the sinc may
+    reach there.
 
     Parameters
     ----------
     signal : ndarray, shape (n_chans, n_samples)
         Band-limited EEG.
     starts : ndarray, shape (n_flashes,)
-        In samples from the start of ``signal``.
+        Samples from the start of ``signal``.
     sampling : Sampling
-        Of the epochs.
+        Rates and length of the epochs.
     out : ndarray, shape (n_flashes, n_chans, n_times)
-        Written to.
+        Receives the epochs.
     """
     step, half_width = int(sampling.step), sampling.half_width
     n_between = (sampling.n_times - 1) * step + 1
@@ -152,7 +161,7 @@ def take_epochs(signal, starts, sampling, out) -> None:
     if sampling.is_picking and not rests.any() and len(spacing) == 1 and min(spacing) > 0:
         windows = sliding_window_view(signal, n_between, axis=1)[..., ::step]
         evenly = windows[:, wholes[0] : wholes[-1] + 1 : spacing.pop()]
-        np.copyto(out, evenly.swapaxes(0, 1))  # all in one go
+        np.copyto(out, evenly.swapaxes(0, 1))  # all at once
         return
     for epoch, whole, rest in zip(out, wholes, rests, strict=True):
         if sampling.is_picking and rest == 0:
@@ -165,18 +174,27 @@ def take_epochs(signal, starts, sampling, out) -> None:
             around = signal[:, first:stop]
         else:
             sample = np.arange(first, stop)
-            edge = np.clip(sample, 0, signal.shape[1] - 1)  # the sample itself where it is there
+            edge = np.clip(sample, 0, signal.shape[1] - 1)  # the sample itself inside the signal
             around = 2 * signal[:, edge] - signal[:, 2 * edge - sample]
         small_products(around, weights, out=epoch)
 
 
-def folds_into_band(sos, *, sfreq_in, sfreq, h_freq, phase) -> bool:
-    """Tell whether a band-pass leaves too much that a lower rate folds into its band."""
+def folds_into_band(
+    sos: np.ndarray, *, sfreq_in: float, sfreq: float, h_freq: float | None, phase: str
+) -> bool:
+    """Return whether a band-pass leaves too much that aliases into its band at a lower rate."""
     if sfreq >= sfreq_in:
         return False
     if h_freq is None:
         return True
-    lowest = sfreq - h_freq  # of the frequencies that fold into the band
+    lowest = sfreq - h_freq  # lowest frequency that aliases into the band
     z = np.exp(2j * np.pi * min(lowest, 0.5 * sfreq_in) / sfreq_in)
     gain = np.prod([abs(np.polyval(s[:3], z) / np.polyval(s[3:], z)) for s in sos])
     return bool(gain ** (2 if phase == "zero" else 1) > 10 ** (-ENOUGH / 20))
+
+
+def small_products(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """Compute ``np.matmul(a, b, out)`` for stacks of small matrices, in parts of SMALL_PRODUCT."""
+    n_rows = max(1, SMALL_PRODUCT // (b.shape[-2] * max(b.shape[-1], 1)))
+    for k in range(0, a.shape[-2], n_rows):
+        np.matmul(a[..., k : k + n_rows, :], b, out=out[..., k : k + n_rows, :])

@@ -1,0 +1,101 @@
+"""What checkpoint and export have in common: a detector without the part that scores epochs.
+
+Both kinds of trained detector, :class:`p300.Detector` and :class:`p300.OnnxDetector`, preprocess,
+align and name a screen in the same way, and write these three into their files in the same words.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor, aligned
+from p300.speller import Speller
+
+if TYPE_CHECKING:
+    from p300.recording import Recording
+
+
+class DescribedDetector(ABC):
+    """A trained detector: recordings to scores, whatever computes the scores.
+
+    Attributes
+    ----------
+    preprocessor : Preprocessor
+        Fitted; it knows its channels.
+    speller : Speller or None
+        The screen.
+    alignment : EuclideanAlignment or None
+        What the epochs go through after preprocessing.
+    """
+
+    preprocessor: Preprocessor
+    speller: Speller | None
+    alignment: EuclideanAlignment | None
+
+    @abstractmethod
+    def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
+        """Score epochs (n_flashes, n_chans, n_times) of :meth:`epochs`: shape (n_flashes,)."""
+
+    def score(self, recording: Recording) -> np.ndarray:
+        """Score every flash of a recording.
+
+        Parameters
+        ----------
+        recording : Recording
+            With the channels of :attr:`preprocessor`, in any order, at its rate and in its unit.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_flashes,)
+            In the order of the flash table; larger = more target-like.
+
+        Raises
+        ------
+        InputError
+            If the recording lacks channels, or has another rate or unit.
+        """
+        return self.score_epochs(self.epochs(recording).data)
+
+    def epochs(self, recording: Recording, *, on_cut: Callable | None = None) -> Epochs:
+        """Preprocess and align the epochs of a recording, ready to be scored.
+
+        ``on_cut`` is that of :meth:`~p300.preprocessing.Preprocessor.epochs`.
+        """
+        return aligned(self.preprocessor.epochs(recording, on_cut=on_cut), self.alignment)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the description as plain containers, for JSON and checkpoints."""
+        return {
+            "preprocessing": self.preprocessor.get_state(),
+            "speller": None if self.speller is None else self.speller.to_dict(),
+            "alignment": None if self.alignment is None else self.alignment.to_dict(),
+        }
+
+
+def read_description(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Build what :meth:`DescribedDetector.describe` described.
+
+    Returns
+    -------
+    dict
+        ``preprocessor``, ``speller`` and ``alignment``.
+
+    Raises
+    ------
+    InputError
+        If the preprocessing does not fit together.
+    KeyError, TypeError, ValueError
+        If something is missing or damaged.
+    """
+    preprocessor = Preprocessor.from_state(content["preprocessing"])
+    preprocessor.resolve(preprocessor.ch_names_in_, where="its preprocessing")
+    speller, alignment = content["speller"], content["alignment"]
+    return {
+        "preprocessor": preprocessor,
+        "speller": None if speller is None else Speller.from_dict(speller),
+        "alignment": None if alignment is None else EuclideanAlignment(**alignment),
+    }

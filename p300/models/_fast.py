@@ -1,0 +1,154 @@
+"""The first layers of some networks by fewer operations: fast twins of what the networks show.
+
+Each function computes what layers of a network compute, up to rounding; tests/models holds every
+network equal to its textbook layers. A network takes these functions unless its ``engine`` is
+"textbook".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from p300.models.cecotti import CecottiCNN
+
+
+def cecotti_maps(network: CecottiCNN, x: Tensor) -> Tensor:
+    """Compute layers L1 and L2 of the paper's network as two matrix products.
+
+    The spatial kernels span all electrodes and the temporal ones do not overlap. So L1 is one
+    product over electrodes, and L2 one product over samples for each spatial filter.
+
+    Parameters
+    ----------
+    network : CecottiCNN
+    x : Tensor, shape (batch, n_chans, n_times)
+
+    Returns
+    -------
+    Tensor, shape (batch, n_filters * n_maps * n_steps)
+    """
+    batch, step, n_steps = len(x), network.kernel_length, network.n_steps
+    x = x[..., : n_steps * step].mT.flatten(0, 1)  # (batch * n_times, n_chans)
+    x = torch.addmm(network.spatial_bias, network.spatial_weight, x.mT)  # (n_filters, batch * …)
+    x = _scaled_tanh(x).unflatten(1, (batch * n_steps, step))  # (n_filters, …, 13)
+    x = torch.baddbmm(network.temporal_bias, network.temporal_weight, x.mT)  # (…, n_maps, …)
+    x = _scaled_tanh(x).unflatten(2, (batch, n_steps))  # (n_filters, n_maps, batch, n_steps)
+    return x.permute(2, 0, 1, 3).flatten(1)
+
+
+def _scaled_tanh(x: Tensor) -> Tensor:
+    """Compute 1.7159 tanh(2x / 3) by the logistic function, six times as fast on a CPU."""
+    return 2 * 1.7159 * torch.sigmoid(4 / 3 * x) - 1.7159
+
+
+def time_and_space(temporal: nn.Conv2d, spatial: nn.Conv2d, x: Tensor) -> Tensor:
+    """Compute ``spatial(temporal(x))`` as one convolution: nothing lies between the two.
+
+    Parameters
+    ----------
+    temporal, spatial : nn.Conv2d
+        Kernels of shape (1, kernel) and (n_chans, 1).
+    x : Tensor, shape (batch, n_chans, n_times)
+
+    Returns
+    -------
+    Tensor, shape (batch, n_filters, n_times - kernel + 1)
+    """
+    in_time = temporal.weight[:, 0, 0]  # (n_temporal, kernel)
+    in_space = spatial.weight[..., 0]  # (n_filters, n_temporal, n_chans)
+    kernel = torch.einsum("ofc,fk->ock", in_space, in_time)  # (n_filters, n_chans, kernel)
+    bias = in_space.sum(2) @ temporal.bias  # (n_filters,)
+    if spatial.bias is not None:
+        bias = bias + spatial.bias
+    return functional.conv1d(x, kernel, bias)
+
+
+def normalised_time_and_space(
+    temporal: nn.Conv2d, norm: nn.BatchNorm2d, spatial: nn.Conv2d, x: Tensor
+) -> Tensor:
+    """Compute ``spatial(norm(temporal(x)))`` of EEGNet at a tenth of the price.
+
+    The three are linear once the mean and variance of the batch are known. So electrodes are
+    summed before time is filtered, and the maps of all electrodes are never built. The
+    statistics of those maps follow from the mean and second moment of the samples.
+
+    Parameters
+    ----------
+    temporal : nn.Conv2d
+        ``f1`` kernels of shape (1, kernel), without bias; the epoch is padded with zeros.
+    norm : nn.BatchNorm2d
+        Its running statistics are updated in training.
+    spatial : nn.Conv2d
+        ``depth`` kernels of shape (n_chans, 1) for each temporal filter, without bias.
+    x : Tensor, shape (batch, n_chans, n_times)
+
+    Returns
+    -------
+    Tensor, shape (batch, f1 * depth, n_times)
+    """
+    f1 = len(temporal.weight)
+    depth = len(spatial.weight) // f1
+    responses = impulse_responses(temporal, x.shape[-1])  # (f1, n_times, n_times)
+    scale, shift = _batch_norm(norm, x, responses)  # (f1, 1, 1, 1) each
+    weight = spatial.weight.squeeze(-1).flatten(1)  # (f1 * depth, n_chans)
+    x = torch.einsum("oc,bct->obt", weight, x)  # (f1 * depth, batch, n_times)
+    x = x.reshape(f1, -1, x.shape[-1]) @ responses  # (f1, depth * batch, n_times)
+    x = x.unflatten(1, (depth, -1))  # (f1, depth, batch, n_times)
+    x = x * scale + shift * weight.sum(1).reshape(f1, depth, 1, 1)
+    return x.flatten(0, 1).transpose(0, 1)  # (batch, f1 * depth, n_times)
+
+
+def impulse_responses(temporal: nn.Conv2d, n_times: int) -> Tensor:
+    """Write each temporal filter as the matrix that a row of samples is multiplied by.
+
+    Returns
+    -------
+    Tensor, shape (f1, n_times, n_times)
+        Axes: filter, sample in, sample out.
+    """
+    kernel = temporal.weight[:, 0, 0]  # (f1, kernel)
+    before = (kernel.shape[1] - 1) // 2
+    after = kernel.shape[1] - 1 - before
+    kernel = functional.pad(kernel, (n_times - 1 - before, n_times - 1 - after))
+    return kernel.unfold(1, n_times, 1).flip(2)
+
+
+def _batch_norm(norm: nn.BatchNorm2d, x: Tensor, responses: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the factor and the offset by which ``norm`` changes each map."""
+    mean, var = norm.running_mean, norm.running_var
+    if norm.training:
+        rows = x.flatten(0, 1)  # (batch * n_chans, n_times)
+        second_moment = rows.T @ rows / len(rows)  # (n_times, n_times)
+        mean = (rows.mean(0) @ responses).mean(-1)  # (f1,)
+        var = ((second_moment @ responses) * responses).sum((1, 2)) / x.shape[-1] - mean**2
+        with torch.no_grad():
+            unbiased = var * x.numel() / (x.numel() - 1)
+            norm.running_mean.lerp_(mean, norm.momentum)
+            norm.running_var.lerp_(unbiased, norm.momentum)
+            norm.num_batches_tracked += 1
+    scale = norm.weight * torch.rsqrt(var.clamp(min=0) + norm.eps)
+    shift = norm.bias - mean * scale
+    return scale.reshape(-1, 1, 1, 1), shift.reshape(-1, 1, 1, 1)
+
+
+def pieces(convolution: nn.Conv1d, x: Tensor) -> Tensor:
+    """Compute a convolution whose kernels do not overlap as one product per piece.
+
+    Parameters
+    ----------
+    convolution : nn.Conv1d
+        Its stride is the length of its kernels.
+    x : Tensor, shape (batch, n_chans, n_pieces * piece)
+
+    Returns
+    -------
+    Tensor, shape (batch, n_filters, n_pieces)
+    """
+    x = x.mT.reshape(len(x), -1, convolution.weight[0].numel())  # (batch, n_pieces, …)
+    weight = convolution.weight.mT.flatten(1)  # (n_filters, piece * n_chans)
+    return functional.linear(x, weight, convolution.bias).mT

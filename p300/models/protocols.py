@@ -1,0 +1,79 @@
+"""What a network may offer beyond ``forward``: each protocol is a method or two.
+
+A network needs none of them. It offers one by having its methods; there is nothing to inherit or
+to register. Whoever wants to use an offer asks ``isinstance(network, HasSpatialFilters)``.
+
+============================ ==================================================================
+protocol                     what is done with it
+============================ ==================================================================
+:class:`Constrained`         weights are bounded after every step of the optimizer
+:class:`HasLayerRates`       ``protocol=paper`` gives each layer the paper's learning rate
+:class:`HasElectrodePower`   ``select_electrodes.n=8`` keeps the electrodes of highest power
+:class:`HasSpatialFilters`   filters and patterns are drawn on the head
+:class:`HasSpatialInputs`    the same, where a filter reads something else than the epoch
+:class:`HasTemporalKernels`  kernels and their frequency responses are drawn
+:class:`ReadsTimeFirst`      epochs are laid out in memory as the first layer reads them
+============================ ==================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class Constrained(Protocol):
+    """A network whose paper bounds its weights (max-norm)."""
+
+    def apply_constraints(self) -> None:
+        """Shrink weights to their largest norms, in place."""
+
+
+@runtime_checkable
+class HasLayerRates(Protocol):
+    """A network with a learning rate for each layer (eqs. 9 and 10 of Cecotti & Graeser)."""
+
+    def learning_rates(self, base: float) -> list[dict[str, Any]]:
+        """Return parameter groups for an optimizer: ``params`` and ``lr``."""
+
+
+@runtime_checkable
+class HasElectrodePower(Protocol):
+    """A network that ranks electrodes by its weights (eq. 12)."""
+
+    def electrode_power(self) -> Tensor:
+        """Compute one power per electrode: shape (n_chans,)."""
+
+
+@runtime_checkable
+class HasSpatialFilters(Protocol):
+    """A network whose filters weigh all electrodes at one instant."""
+
+    def spatial_filters(self) -> Tensor:
+        """Return the weights: shape (n_filters, n_chans)."""
+
+
+@runtime_checkable
+class HasSpatialInputs(Protocol):
+    """A network whose spatial filters read something else than the epoch itself."""
+
+    def spatial_inputs(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield which filters read it, and what they read, (batch, n_chans, n_times)."""
+
+
+@runtime_checkable
+class HasTemporalKernels(Protocol):
+    """A network with filters in time alone."""
+
+    def temporal_kernels(self) -> Tensor:
+        """Return the weights: shape (n_kernels, kernel_length)."""
+
+
+@runtime_checkable
+class ReadsTimeFirst(Protocol):
+    """A network that is faster when all electrodes of a sample are neighbours in memory."""
+
+    reads_time_first: bool
