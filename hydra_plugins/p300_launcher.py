@@ -40,7 +40,7 @@ class SweepCallback(Callback):
         """Change the launcher in the configuration when a sweep of trainings starts."""
         if config.hydra.job.name != "train":
             return  # another command with the same configuration
-        sweep_jobs.current().folder = Path(config.hydra.sweep.dir)
+        sweep_jobs.current.folder = Path(config.hydra.sweep.dir)
         with read_write(config), open_dict(config):
             config.hydra.launcher = {
                 "_target_": "hydra_plugins.p300_launcher.SweepLauncher",
@@ -84,9 +84,9 @@ class SweepLauncher(Launcher):
         """Launch the jobs whose configuration has no finished run in the sweep's folder."""
         if self._is_submitit():
             wait_for_earlier(self.inner)
-        sweep_jobs.current().keep_others_out()
+        sweep_jobs.current.keep_others_out()
         jobs = [self._plan(initial_job_idx + k, list(o)) for k, o in enumerate(job_overrides)]
-        all_jobs = sweep_jobs.current().jobs
+        all_jobs = sweep_jobs.current.jobs
         pending = sweep_jobs.sort_out(jobs, all_jobs, Path(self.config.hydra.sweep.dir))
         all_jobs += jobs
         n_taken = sum(job.outcome == "taken from before" for job in jobs)

@@ -19,7 +19,6 @@ Examples
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -72,6 +71,7 @@ __all__ = [
     "train",
 ]
 
+TYPE_CHECKING = False  # true for type checkers; importing typing would cost more than the rest
 if TYPE_CHECKING:
     from p300 import baselines, explain, figures, metrics, models, readers
     from p300.detector import Detector
@@ -91,7 +91,7 @@ if TYPE_CHECKING:
     from p300.splits import hold_out
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used."""
     if name not in _HOMES:
         raise AttributeError(f"module 'p300' has no attribute {name!r}")

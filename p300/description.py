@@ -1,17 +1,21 @@
 """What checkpoint and export have in common: a detector without the part that scores epochs.
 
-Both kinds of trained detector, :class:`p300.Detector` and :class:`p300.OnnxDetector`, preprocess,
-align and name a screen in the same way, and write these three into their files in the same words.
+There are two kinds of trained detector, :class:`p300.Detector` and :class:`p300.OnnxDetector`.
+Both have the same preprocessing, alignment and screen, and write them into their files in the same
+format.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from p300.errors import InputError
 from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor, aligned
 from p300.speller import Speller
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class DescribedDetector(ABC):
-    """A trained detector: recordings to scores, whatever computes the scores.
+    """A trained detector, from recordings to scores, for any way to compute the scores.
 
     Attributes
     ----------
@@ -29,7 +33,7 @@ class DescribedDetector(ABC):
     speller : Speller or None
         The screen.
     alignment : EuclideanAlignment or None
-        What the epochs go through after preprocessing.
+        Applied to the epochs after preprocessing.
     """
 
     preprocessor: Preprocessor
@@ -76,6 +80,32 @@ class DescribedDetector(ABC):
         }
 
 
+def check_format(path: Path, content: Any, expected: str) -> None:
+    """Check that the content of a file is a mapping with this ``format``."""
+    found = content.get("format") if isinstance(content, Mapping) else type(content).__name__
+    if found != expected:
+        raise InputError(f"{path}: its format is {found!r}; expected {expected!r}")
+
+
+@contextmanager
+def reading(path: Path, expected: str) -> Iterator[None]:
+    """Turn every error about damaged content into one that names the file and what it should be.
+
+    Raises
+    ------
+    InputError
+        If the content is damaged.
+    """
+    damages = LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except damages as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"{path}: damaged ({reason}); expected {expected}") from error
+
+
 def read_description(content: Mapping[str, Any]) -> dict[str, Any]:
     """Build what :meth:`DescribedDetector.describe` described.
 
@@ -87,7 +117,7 @@ def read_description(content: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the preprocessing does not fit together.
+        If the parts of the preprocessing do not fit together.
     KeyError, TypeError, ValueError
         If something is missing or damaged.
     """

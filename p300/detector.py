@@ -1,4 +1,4 @@
-"""A trained detector as one file: it loads in a fresh process and needs nothing beside it.
+"""A trained detector as one file: it loads in a new process and needs no other file.
 
 The file holds plain containers and tensors only: the resolved configuration, the state of the
 preprocessing with the channel list, the screen, and the weights of every member. It is read
@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from p300 import __version__, losses
-from p300.description import DescribedDetector, read_description
+from p300.description import DescribedDetector, check_format, read_description, reading
 from p300.errors import InputError
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.speller import Speller
@@ -30,13 +30,13 @@ from p300.storage.untrusted import add_own_modules, restricted, trusted_packages
 #: Written into every file; a file with another one is refused.
 FORMAT = "p300 detector 3"
 
-#: Sizes up to which a network is built whatever its file holds.
+#: Largest size of a network that is built even if its file has fewer weights.
 SMALL_SIZE = 10_000
 
 
 @dataclass
 class Member:
-    """One network or classical detector, and its share in the score of a trained detector.
+    """One network or classical detector, and its weight in the score of a trained detector.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Member:
 
     @property
     def n_parameters(self) -> int:
-        """Trained numbers of a network; for a classical detector, all stored ones."""
+        """Number of trained parameters of a network, or of stored numbers of another detector."""
         values = self.detector.parameters() if self.is_network else walk(self.get_state())
         return n_weights(values)
 
@@ -71,17 +71,17 @@ class Member:
         """Score preprocessed epochs (n_flashes, n_chans, n_times), unweighted: (n_flashes,)."""
         if not self.is_network:
             return np.asarray(self.detector.decision_function(epochs), float)
-        score = getattr(losses, self.loss).score
+        score = getattr(losses, str(self.loss)).score
         self.detector.eval()
         with torch.inference_mode():
             parts = torch.as_tensor(epochs).split(2048)
             return torch.cat([score(self.detector(part)) for part in parts]).double().numpy()
 
     def get_state(self) -> dict[str, Any]:
-        """Give what was learned as plain containers and tensors."""
+        """Return what was learned as plain containers and tensors."""
         if self.is_network:
-            # copies: weights that were trained side by side lie in one storage, which a file of
-            # one network would hold whole
+            # copies: weights that were trained side by side are in one storage, which would be
+            # written whole into the file of each network
             return {name: part.clone() for name, part in self.detector.state_dict().items()}
         return _as_tensors(self.detector.get_state())
 
@@ -101,9 +101,9 @@ class Detector(DescribedDetector):
     config : dict
         The resolved configuration of the run, plain containers.
     calibration : (float, float)
-        Slope and offset that make the sum log odds; (1, 0) leaves it.
+        Slope and offset that turn the sum into log odds; (1, 0) does not change it.
     alignment : EuclideanAlignment or None
-        What the epochs go through between preprocessing and members.
+        Applied to the epochs between preprocessing and members.
     """
 
     members: list[Member]
@@ -116,7 +116,10 @@ class Detector(DescribedDetector):
     def score_epochs(self, epochs: np.ndarray) -> np.ndarray:
         """Score epochs (n_flashes, n_chans, n_times) as of :meth:`epochs`: shape (n_flashes,)."""
         slope, offset = self.calibration
-        return slope * sum(m.weight * m.score(epochs) for m in self.members) + offset
+        total = np.zeros(len(epochs))
+        for member in self.members:
+            total += member.weight * member.score(epochs)
+        return slope * total + offset
 
     @property
     def is_classical(self) -> bool:
@@ -125,12 +128,11 @@ class Detector(DescribedDetector):
 
     @property
     def n_parameters(self) -> int:
-        """Trained numbers in all members together; see :attr:`Member.n_parameters`."""
+        """Sum of :attr:`Member.n_parameters` over all members."""
         return sum(member.n_parameters for member in self.members)
 
     def save(self, path: str | Path) -> None:
-        """Write the checkpoint; an interrupted write leaves no file of that name."""
-        path = Path(path)
+        """Write the checkpoint; an interrupted write leaves no file with that name."""
         content = {
             "format": FORMAT,
             "p300_version": __version__,
@@ -142,7 +144,7 @@ class Detector(DescribedDetector):
                 for m in self.members
             ],
         }
-        write_tensors(path, content)
+        write_tensors(Path(path), content)
 
     @classmethod
     def load(cls, path: str | Path) -> Detector:
@@ -156,30 +158,27 @@ class Detector(DescribedDetector):
         """
         path = find_checkpoint(path)
         content = read_tensors(path)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            found = content.get("format") if isinstance(content, dict) else type(content).__name__
-            raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
-        try:
-            detector = cls(**_parts(content))
+        check_format(path, content, FORMAT)
+        with reading(path, "a checkpoint that `p300 train` wrote"):
+            slope, offset = map(float, content["calibration"])
+            detector = cls(
+                [_restored(**member) for member in content["members"]],
+                **read_description(content),
+                config=restricted(content["config"]),
+                calibration=(slope, offset),
+            )
             steps = detector.preprocessor
             detector.score_epochs(np.zeros((1, len(steps.ch_names_), steps.n_times), np.float32))
-            return detector
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise InputError(
-                f"{path}: damaged ({type(error).__name__}: {' '.join(str(error).split())}); "
-                f"expected a checkpoint that `p300 train` wrote"
-            ) from error
+        return detector
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """Find the checkpoint file of a run folder, or take the file itself.
+    """Find the checkpoint file of a run folder; a path of a file is returned.
 
     Raises
     ------
     InputError
-        If it is not there, or the run was not finished.
+        If it does not exist, or the run was not finished.
     """
     path = Path(path)
     if not path.exists():
@@ -191,13 +190,13 @@ def find_checkpoint(path: str | Path) -> Path:
     return path / "checkpoint.pt"
 
 
-def build_model(model: Mapping[str, Any]):
+def build_model(model: Mapping[str, Any]) -> Any:
     """Build one member from its ``_target_`` and arguments, without Hydra.
 
     Raises
     ------
     InputError
-        If the class is not of a trusted package, or is not there.
+        If the class is not of a trusted package, or does not exist.
     """
     target, trusted = str(model["_target_"]), trusted_packages()
     if not target.startswith(trusted):
@@ -212,7 +211,7 @@ def import_class(target: str) -> type:
     Raises
     ------
     InputError
-        If it cannot be imported or is no class.
+        If it cannot be imported or is not a class.
     """
     add_own_modules()
     module, _, name = current_name(target).rpartition(".")
@@ -225,27 +224,16 @@ def import_class(target: str) -> type:
     return found
 
 
-def _parts(content: dict[str, Any]) -> dict[str, Any]:
-    """Build what a checkpoint describes."""
-    slope, offset = (float(number) for number in content["calibration"])
-    return {
-        **read_description(content),
-        "members": [_restored(**member) for member in content["members"]],
-        "config": restricted(content["config"]),
-        "calibration": (slope, offset),
-    }
-
-
-def _restored(model: dict[str, Any], loss: str | None, weight: float, state) -> Member:
-    sizes = {k: v for k, v in model.items() if isinstance(v, int) and not isinstance(v, bool)}
+def _restored(model: dict[str, Any], loss: str | None, weight: float, state: Any) -> Member:
     n_stored = n_weights(walk(state))
-    for name, size in sizes.items():
-        if size > max(n_stored, SMALL_SIZE):  # a network that was trained stores every weight
+    most = max(n_stored, SMALL_SIZE)  # a trained network stores every weight
+    for name, size in model.items():
+        if isinstance(size, int) and size > most:
             raise InputError(
-                f"the checkpoint's model has {name}={size} and {n_stored} weights; expected a "
-                f"size that they can fill"
+                f"the checkpoint's model has {name}={size} but {n_stored} weights; expected "
+                f"{name} of at most {most}"
             )
-    with torch.device("meta"):  # costs no memory, however large
+    with torch.device("meta"):  # needs no memory, however large the model is
         planned = build_model(model)
     if not isinstance(planned, nn.Module):
         return Member(type(planned).from_state(state), model, loss, float(weight))
@@ -261,7 +249,7 @@ def _restored(model: dict[str, Any], loss: str | None, weight: float, state) -> 
     return Member(detector.eval(), model, loss, float(weight))
 
 
-def _as_tensors(value):
+def _as_tensors(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _as_tensors(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

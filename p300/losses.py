@@ -29,6 +29,7 @@ class CrossEntropy(nn.Module):
     """
 
     is_sum = False
+    weight: Tensor
 
     def __init__(self, is_target, balanced: bool = True, label_smoothing: float = 0.0):
         super().__init__()
@@ -37,11 +38,9 @@ class CrossEntropy(nn.Module):
 
     def forward(self, logits: Tensor, is_target: Tensor) -> Tensor:
         """Return the mean loss of a batch, from logits (batch, 2) and labels (batch,)."""
-        weight = self.weight[is_target.long()]
-        losses = F.cross_entropy(
-            logits, is_target.long(), reduction="none", label_smoothing=self.label_smoothing
-        )
-        return (weight * losses).mean()
+        labels, smoothing = is_target.long(), self.label_smoothing
+        losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        return (self.weight[labels] * losses).mean()
 
     @staticmethod
     def score(logits: Tensor) -> Tensor:
@@ -69,6 +68,7 @@ class LogisticSquareError(nn.Module):
     """
 
     is_sum = True
+    weight: Tensor
 
     def __init__(self, is_target, balanced: bool = False):
         super().__init__()
@@ -76,9 +76,9 @@ class LogisticSquareError(nn.Module):
 
     def forward(self, logits: Tensor, is_target: Tensor) -> Tensor:
         """Return the summed loss of a batch, from logits (batch, 2) and labels (batch,)."""
-        desired = F.one_hot(is_target.long(), 2)
-        errors = (torch.sigmoid(logits) - desired).square().sum(1) / 2
-        return (self.weight[is_target.long()] * errors).sum()
+        labels = is_target.long()
+        errors = (torch.sigmoid(logits) - F.one_hot(labels, 2)).square().sum(1) / 2
+        return (self.weight[labels] * errors).sum()
 
     @staticmethod
     def score(logits: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ is_target    boolean   did the flash light the wanted symbol? <NA> where not kno
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,27 +75,22 @@ def flash_table(**columns: Any) -> pd.DataFrame:
     """
     import pandas as pd
 
-    unknown = sorted(set(columns) - set(FLASH_COLUMNS))
-    if unknown:
+    if unknown := sorted(set(columns) - set(FLASH_COLUMNS)):
         raise InputError(
             f"flash table: got unknown columns {unknown}; expected some of {list(FLASH_COLUMNS)}"
         )
     if "onset" not in columns:
         raise InputError(f"flash table: got columns {sorted(columns)}; expected onset among them")
     n_flashes = len(columns["onset"])
-    defaults = {"subject": "1", "session": "1", "run": 1, "segment": 0}
-    table = {}
-    for name, dtype in FLASH_COLUMNS.items():
-        values = columns.get(name, defaults.get(name, pd.NA))
-        if np.ndim(values) == 0:
-            values = [values] * n_flashes
-        if len(values) != n_flashes:
+    table = {"subject": "1", "session": "1", "run": 1, "segment": 0}
+    for name, values in columns.items():
+        if np.ndim(values) and len(values) != n_flashes:
             raise InputError(
                 f"flash table: column {name} has {len(values)} values; expected {n_flashes}, "
                 "as onset"
             )
-        table[name] = pd.array(list(values), dtype=dtype) if dtype[0].isupper() else values
-    frame = pd.DataFrame(table)
+        table[name] = list(values) if np.ndim(values) else values
+    frame = pd.DataFrame(table, index=range(n_flashes), columns=list(FLASH_COLUMNS))
     return frame.astype(FLASH_COLUMNS)
 
 
@@ -138,8 +133,7 @@ class Recording:
         object.__setattr__(self, "segments", tuple(self.segments))
         object.__setattr__(self, "ch_names", tuple(str(c) for c in self.ch_names))
         object.__setattr__(self, "sfreq", float(self.sfreq))
-        twice = sorted({c for c in self.ch_names if self.ch_names.count(c) > 1})
-        if twice:
+        if twice := sorted({c for c in self.ch_names if self.ch_names.count(c) > 1}):
             raise InputError(
                 f"{self.name}: got duplicate channel names {twice}; expected each once"
             )
@@ -153,8 +147,7 @@ class Recording:
                     f"{self.name}: segment {k} has shape {segment.shape}; expected "
                     f"({len(self.ch_names)} channels, n_samples)"
                 )
-        missing = [c for c in FLASH_COLUMNS if c not in self.flashes.columns]
-        if missing:
+        if missing := [c for c in FLASH_COLUMNS if c not in self.flashes.columns]:
             raise InputError(f"{self.name}: the flash table lacks the columns {missing}")
         known = self.flashes["segment"].between(0, len(self.segments) - 1)
         if not known.all():
@@ -184,13 +177,9 @@ class Recording:
         Segments are shared with this recording, not copied. They are renumbered from 0.
         """
         flashes = self.flashes[np.asarray(rows, bool)].reset_index(drop=True)
-        kept = sorted(flashes["segment"].unique())
-        number = {old: new for new, old in enumerate(kept)}
-        return dataclasses.replace(
-            self,
-            segments=tuple(self.segments[k] for k in kept),
-            flashes=flashes.assign(segment=flashes["segment"].map(number).astype("int64")),
-        )
+        kept, segment = np.unique(flashes["segment"], return_inverse=True)
+        segments, flashes = [self.segments[k] for k in kept], flashes.assign(segment=segment)
+        return dataclasses.replace(self, segments=segments, flashes=flashes)
 
     def __repr__(self) -> str:
         screen = self.speller.name if self.speller else "no speller"
@@ -226,21 +215,12 @@ def concatenate_recordings(recordings: Sequence[Recording], name: str | None = N
                     f"{getattr(first, what)}; expected the same for all"
                 )
         order = channel_order(other.ch_names, first.ch_names, where=other.name)
-        if other.n_chans != first.n_chans:
-            extra = sorted(set(other.ch_names) - set(first.ch_names))
-            raise InputError(
-                f"{other.name}: channels {extra} are not in {first.name}; expected the same "
-                "for all"
-            )
+        channel_order(first.ch_names, other.ch_names, where=f"{other.name} after {first.name}")
         in_order = order == list(range(first.n_chans))
         tables.append(other.flashes.assign(segment=other.flashes["segment"] + len(segments)))
         segments.extend(s if in_order else s[order] for s in other.segments)
-    return dataclasses.replace(
-        first,
-        segments=tuple(segments),
-        flashes=pd.concat(tables, ignore_index=True),
-        name=name or first.name,
-    )
+    flashes = pd.concat(tables, ignore_index=True)
+    return dataclasses.replace(first, segments=segments, flashes=flashes, name=name or first.name)
 
 
 def channel_order(have: Sequence[str], want: Sequence[str], where: str = "recording") -> list[int]:
@@ -261,9 +241,8 @@ def channel_order(have: Sequence[str], want: Sequence[str], where: str = "record
     >>> channel_order(["Fz", "Cz", "Pz"], ["PZ", "fz"])
     [2, 0]
     """
-    index: Mapping[str, int] = {_plain(c): i for i, c in enumerate(have)}
-    missing = [c for c in want if _plain(c) not in index]
-    if missing:
+    index = {_plain(c): i for i, c in enumerate(have)}
+    if missing := [c for c in want if _plain(c) not in index]:
         raise InputError(
             f"{where}: channels {missing} are not among the {len(have)} recorded: "
             f"{', '.join(have)}"

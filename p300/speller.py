@@ -48,12 +48,9 @@ class Speller:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbols", tuple(str(s) for s in self.symbols))
-        groups = {
-            int(c): tuple(str(s) for s in lit) for c, lit in sorted(dict(self.groups).items())
-        }
+        groups = {int(c): tuple(map(str, lit)) for c, lit in sorted(dict(self.groups).items())}
         object.__setattr__(self, "groups", groups)
-        twice = sorted({s for s in self.symbols if self.symbols.count(s) > 1})
-        if twice:
+        if twice := sorted({s for s in self.symbols if self.symbols.count(s) > 1}):
             raise InputError(
                 f"speller {self.name!r}: got duplicate symbols {twice}; expected each once"
             )
@@ -145,10 +142,7 @@ class Speller:
     def symbol_of(self, codes: Iterable[int]) -> str | None:
         """Return the symbol lit by exactly these codes, or None where there is none."""
         wanted = set(codes)
-        for symbol in self.symbols:
-            if set(self.codes_of(symbol)) == wanted:
-                return symbol
-        return None
+        return next((s for s in self.symbols if set(self.codes_of(s)) == wanted), None)
 
     @property
     def target_ratio(self) -> float:

@@ -11,7 +11,6 @@ Other modules call :func:`step`, whether or not bars are shown.
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import math
 import os
@@ -60,25 +59,24 @@ class Step:
 
     def advance(self, n: float = 1) -> None:
         """Add ``n`` to what is done."""
-        if self._bars is not None:
-            self._bars.advance(self._task, n)
+        self._update(advance=n)
 
-    def update(self, done: float | None = None, note: str | None = None) -> None:
-        """Set how much is done by now, or the note beside the bar."""
-        if self._bars is not None:
-            fields = {} if note is None else {"note": note}
-            self._bars.update(self._task, completed=done, **fields)
+    def update(self, note: str) -> None:
+        """Set the note beside the bar."""
+        self._update(note=note)
 
     def skip(self, n: float = 1) -> None:
         """Add ``n`` that was done before; the estimate of the time left ignores it."""
-        if self._bars is not None:
-            self._n_skipped += n
-            self._bars.update(self._task, advance=n, skipped=self._n_skipped)
+        self._n_skipped += n
+        self._update(advance=n, skipped=self._n_skipped)
 
     def watch(self, look: Callable[[], tuple[float, str]]) -> None:
         """Call ``look`` for the amount done and a note whenever the bar is drawn."""
+        self._update(look=look)
+
+    def _update(self, **values) -> None:
         if self._bars is not None:
-            self._bars.update(self._task, look=look)
+            self._bars.update(self._task, **values)
 
 
 @contextlib.contextmanager
@@ -113,13 +111,10 @@ def step(what: str, total: float | None = None, unit: str = "%", *, at_most: boo
         if outermost:
             _screen.bars = stack.enter_context(_shown_bars())
             stack.callback(setattr, _screen, "bars", None)
-        bars = _screen.bars
         fields = {"unit": unit, "note": "", "skipped": 0, "at_most": at_most, "look": None}
-        task = bars.add_task(what, total=total, **fields)
-        try:
-            yield Step(bars, task)
-        finally:
-            bars.remove_task(task)
+        task = _screen.bars.add_task(what, total=total, **fields)
+        stack.callback(_screen.bars.remove_task, task)
+        yield Step(_screen.bars, task)
 
 
 def watch_training(epochs: Step, trainer, module) -> None:
@@ -138,13 +133,13 @@ def watch_training(epochs: Step, trainer, module) -> None:
     def look() -> tuple[float, str]:
         n_batches = trainer.num_training_batches or math.inf
         in_epoch = trainer.fit_loop.epoch_loop.batch_progress.current.completed / n_batches
-        aucs = [[row["validation/auc"] for row in t.history] for t in module.fits]
-        aucs = [of_one for of_one in aucs if of_one]
-        if not aucs:
-            return trainer.current_epoch + in_epoch, ""
-        last = sum(of_one[-1] for of_one in aucs) / len(aucs)
-        best = sum(map(max, aucs)) / len(aucs)
-        return trainer.current_epoch + in_epoch, f"val AUC {last:.3f}, best {best:.3f}"
+        aucs = [[row["validation/auc"] for row in t.history] for t in module.fits if t.history]
+        note = ""
+        if aucs:
+            last = sum(of_one[-1] for of_one in aucs) / len(aucs)
+            best = sum(map(max, aucs)) / len(aucs)
+            note = f"val AUC {last:.3f}, best {best:.3f}"
+        return trainer.current_epoch + in_epoch, note
 
     epochs.watch(look)
 
@@ -164,12 +159,9 @@ def show(result) -> None:
         from rich.console import Console
 
         terminal = None if is_terminal(sys.stdout) else False
-        console = Console(force_terminal=terminal, force_jupyter=False)
+        console = Console(force_terminal=terminal, force_jupyter=False, record=True)
         console.print(result)
-        file = io.StringIO()
-        plain = Console(file=file, width=console.width, force_terminal=False, force_jupyter=False)
-        plain.print(result)
-        text = file.getvalue().rstrip("\n")
+        text = console.export_text().rstrip("\n")
     log.info("%s", text, extra=SHOWN)
 
 
@@ -227,13 +219,8 @@ def not_shown_yet(record: logging.LogRecord) -> bool:
 
 def console_handlers() -> list[logging.StreamHandler]:
     """List the handlers that write log records to the console."""
-    return [
-        handler
-        for handler in logging.root.handlers
-        if isinstance(handler, logging.StreamHandler)
-        and not isinstance(handler, logging.FileHandler)
-        and handler.stream in (sys.stdout, sys.stderr)
-    ]
+    streams = [h for h in logging.root.handlers if isinstance(h, logging.StreamHandler)]
+    return [handler for handler in streams if handler.stream in (sys.stdout, sys.stderr)]
 
 
 def is_terminal(stream) -> bool:

@@ -10,7 +10,8 @@ import pytest
 from p300.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "data/README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+FLAT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")]
+PAGES = sorted([*FLAT, *(ROOT / "docs").glob("*.md")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -35,8 +36,9 @@ def test_the_commands_on_a_page_are_commands(page):
 def test_the_reference_is_made_without_a_warning(tmp_path):
     pytest.importorskip("pdoc", reason="pdoc is not installed (extra docs)")
     pdoc = [sys.executable, "-W", "error", "-m", "pdoc", "-d", "numpy"]
+    rooms = [f"p300.{path.parent.name}" for path in (ROOT / "p300").glob("[a-z]*/__init__.py")]
     done = subprocess.run(
-        [*pdoc, "-o", str(tmp_path), "p300"], capture_output=True, text=True, cwd=tmp_path
+        [*pdoc, "-o", str(tmp_path), "p300", *rooms], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert not done.stdout.strip() and not done.stderr.strip()

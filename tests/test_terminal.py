@@ -110,7 +110,9 @@ def test_a_training_shows_epochs_time_left_and_validation_auc(small, tmp_path):
     assert re.search(r"network 1 \S+ [1-9]\d*/40 epochs up to 0:\d\d left val AUC 0\.\d{3}", seen)
     assert re.search(r"detectors +\S+ 1/3 fitted +0:\d\d left", seen)
     # what is logged meanwhile stands on lines of its own, above the bars
-    assert re.search(r"^network 2: validation/auc 0\.\d{3} in epoch \d+ of 40$", seen, re.MULTILINE)
+    assert re.search(
+        r"^network 2: validation/auc 0\.\d{3} in epoch \d+ of 40$", seen, re.MULTILINE
+    )
     assert not CONTROL.search(log_of(tmp_path)) and "epochs up to" not in log_of(tmp_path)
 
 
@@ -274,7 +276,7 @@ def test_a_pipe_is_no_terminal():
 def test_a_step_nobody_looks_at_takes_everything_in_silence(capsys):
     with step("reading", 3, "files") as outer, step("one file") as inner:
         outer.advance()
-        inner.update(0.5, "half")
+        inner.update("half")
         inner.skip()
         inner.watch(lambda: (1, ""))
         assert not outer.has_bar
@@ -302,7 +304,7 @@ def test_all_that_is_announced_is_done(p300, small, told, experiment, wanted):
 def test_reading_tells_of_every_byte_of_a_large_file(told, tmp_path):
     signal = np.random.default_rng(0).normal(size=(50_000, 8))
     savemat(tmp_path / "a.mat", {"signal": signal, "code": np.arange(9)})
-    variables = _files.load_variables(tmp_path / "a.mat", ["signal", "code"])
+    variables = _files.load_variables(tmp_path / "a.mat", "a test", ["signal", "code"])
     assert np.array_equal(variables["signal"], signal)
     (reading,) = told
     assert reading.what == "reading a.mat" and reading.total > signal.nbytes
@@ -325,4 +327,4 @@ def test_epochs_are_told_of_as_they_are_cut(tmp_path):
 def test_a_damaged_file_is_refused_as_before(tmp_path):
     (tmp_path / "a.mat").write_bytes(b"no MATLAB file at all" * 20)
     with pytest.raises(InputError, match="truncated or damaged"):
-        _files.load_variables(tmp_path / "a.mat", ["signal"])
+        _files.load_variables(tmp_path / "a.mat", "a test", ["signal"])

@@ -14,7 +14,8 @@ class ClassicalDetector(ClassifierMixin, BaseEstimator):
     """A scikit-learn classifier of epochs into target and nontarget.
 
     A detector defines ``_fit(epochs, is_target)``, which stores arrays and numbers under names
-    that end in ``_``, and ``_score(epochs)``, which reads only those and the parameters.
+    that end in ``_``, and ``_score(epochs)``, which reads only those and the parameters. Its
+    parameter ``remove_mean`` says whether ``_centred`` subtracts the mean of each row.
 
     Epochs have the shape (n_flashes, n_chans, n_times). A table (n_flashes, n_features), as
     scikit-learn's own tools pass it, is one channel. The larger of the two labels is the target.
@@ -54,6 +55,9 @@ class ClassicalDetector(ClassifierMixin, BaseEstimator):
         is_target = self.decision_function(X) > 0
         return self.classes_[is_target.astype(int)]
 
+    def _centred(self, signals):
+        return center(signals) if self.remove_mean else signals
+
     def get_state(self) -> dict:
         """Return parameters and learned values as containers, numbers and arrays only."""
         check_is_fitted(self)
@@ -64,8 +68,7 @@ class ClassicalDetector(ClassifierMixin, BaseEstimator):
     def from_state(cls, state: dict):
         """Build a fitted detector from the output of :meth:`get_state`; tensors become arrays."""
         detector = cls(**state["params"])
-        for name, value in state["learned"].items():
-            setattr(detector, name, _as_numpy(value))
+        detector.__dict__.update(_as_numpy(state["learned"]))
         return detector
 
     def __sklearn_tags__(self):
@@ -92,8 +95,7 @@ class LinearOnBins(ClassicalDetector):
         self.remove_mean = remove_mean
 
     def _features(self, epochs):
-        epochs = center(epochs) if self.remove_mean else epochs
-        return bin_means(epochs, self.n_samples_per_bin).reshape(len(epochs), -1)
+        return bin_means(self._centred(epochs), self.n_samples_per_bin).reshape(len(epochs), -1)
 
     def _fit(self, epochs, is_target):
         features = np.asarray(self._features(epochs), np.float64)
@@ -114,7 +116,7 @@ class LinearOnBins(ClassicalDetector):
         starts = np.arange(0, n_times, self.n_samples_per_bin)
         lengths = np.diff(np.append(starts, n_times))
         weights = np.repeat(self.coef_.reshape(-1, len(starts)) / lengths, lengths, axis=1)
-        return center(weights) if self.remove_mean else weights
+        return self._centred(weights)
 
 
 def center(epochs):

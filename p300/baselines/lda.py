@@ -32,11 +32,6 @@ class ShrinkageLDA(LinearOnBins):
     """
 
     def _fit_features(self, features, is_target):
-        return fit_shrinkage_lda(features, is_target)
-
-
-def fit_shrinkage_lda(features, is_target):
-    """Return weights (n_features,) and offset of the log odds of a target, with equal priors."""
-    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5])
-    lda.fit(features, is_target)
-    return lda.coef_[0], float(lda.intercept_[0])
+        lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5])
+        lda.fit(features, is_target)
+        return lda.coef_[0], float(lda.intercept_[0])

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import solve
 from sklearn.utils.validation import check_is_fitted
 
-from p300.baselines.base import ClassicalDetector, center
+from p300.baselines.base import ClassicalDetector
 from p300.metrics import roc_auc
 
 #: Penalties tried, relative to the mean eigenvalue of the features' covariance.
@@ -71,13 +71,9 @@ class GaussianProcessRidge(ClassicalDetector):
             flashes.
         """
         epochs, is_target = self._check(X, y)
-        groups = np.arange(len(epochs)) if groups is None else np.asarray(groups)
-        self._fit(epochs, is_target, groups)
-        return self
-
-    def _fit(self, epochs, is_target, groups):
         n_flashes, n_chans, n_times = epochs.shape
-        epochs = center(epochs) if self.remove_mean else epochs
+        groups = np.arange(n_flashes) if groups is None else np.asarray(groups)
+        epochs = self._centred(epochs)
         std = epochs.std(axis=(0, 2), dtype=np.float64)
         std = np.where(std > 0, std, 1.0)[:, np.newaxis]
         basis = smooth_basis(n_times, self.length_scale_s * self.sfreq)
@@ -88,9 +84,9 @@ class GaussianProcessRidge(ClassicalDetector):
         weights = ridge.weights([self.penalty_])[:, 0]
         middle = (features[is_target].mean(axis=0) + features[~is_target].mean(axis=0)) / 2
         self.intercept_ = -float(middle @ weights)
-        self.weights_ = weights.reshape(n_chans, -1) @ basis.T / std
-        if self.remove_mean:  # centring the weights once replaces centring every epoch
-            self.weights_ = center(self.weights_)
+        # centring the weights once replaces centring every epoch
+        self.weights_ = self._centred(weights.reshape(n_chans, -1) @ basis.T / std)
+        return self
 
     def _score(self, epochs):
         return epochs.reshape(len(epochs), -1) @ self.weights_.ravel() + self.intercept_
@@ -161,7 +157,8 @@ class Ridge:
         self.desired = desired - desired.mean()
         n_flashes, n_features = features.shape
         self._is_dual = n_features > n_flashes
-        gram = _gram(self.features, self._is_dual)
+        inputs = self.features if self._is_dual else self.features.T
+        gram = inputs @ inputs.T
         self.size = np.trace(gram) / n_features or 1.0
         self._values, self._vectors = np.linalg.eigh(gram)
 
@@ -206,7 +203,3 @@ class Ridge:
             rest = np.eye(len(inputs)) - root @ root.T - 1 / len(self.features)
             scores[:, k] = desired - solve(rest, errors[:, k], assume_a="pos")
         return scores
-
-
-def _gram(features, is_dual):
-    return features @ features.T if is_dual else features.T @ features

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from p300.baselines.base import ClassicalDetector, center
+from p300.baselines.base import ClassicalDetector
 from p300.baselines.xdawn import covariance_of_all, oas_covariances, xdawn_filters
 
 
@@ -35,8 +35,8 @@ class XdawnTangentSpace(ClassicalDetector):
         self.remove_mean = remove_mean
 
     def _covariances(self, epochs):
-        epochs = center(epochs) if self.remove_mean else epochs
-        return _covariances_with(self.prototypes_, self.filters_.astype(epochs.dtype) @ epochs)
+        signals = self.filters_.astype(epochs.dtype) @ self._centred(epochs)
+        return _covariances_with(self.prototypes_, signals)
 
     def _tangent(self, covariances):
         from pyriemann.geometry.tangentspace import tangent_space
@@ -46,7 +46,7 @@ class XdawnTangentSpace(ClassicalDetector):
     def _fit(self, epochs, is_target):
         from pyriemann.geometry.mean import mean_riemann
 
-        cleaned = center(epochs) if self.remove_mean else epochs
+        cleaned = self._centred(epochs)
         covariance = covariance_of_all(cleaned)
         filters, prototypes = [], []
         for of_class in (~is_target, is_target):
@@ -84,14 +84,12 @@ class ERPCovMDM(ClassicalDetector):
         self.remove_mean = remove_mean
 
     def _covariances(self, epochs):
-        epochs = center(epochs) if self.remove_mean else epochs
-        return _covariances_with(self.prototypes_, epochs)
+        return _covariances_with(self.prototypes_, self._centred(epochs))
 
     def _fit(self, epochs, is_target):
         from pyriemann.geometry.mean import mean_riemann
 
-        cleaned = center(epochs) if self.remove_mean else epochs
-        prototypes = []
+        cleaned, prototypes = self._centred(epochs), []
         for of_class in (~is_target, is_target):
             evoked = cleaned[of_class].mean(axis=0)  # (n_chans, n_times)
             if self.n_components is not None:
@@ -106,9 +104,7 @@ class ERPCovMDM(ClassicalDetector):
         from pyriemann.geometry.distance import distance_riemann
 
         covariances = self._covariances(epochs)
-        nontarget, target = (
-            distance_riemann(covariances, mean, squared=True) for mean in self.means_
-        )
+        nontarget, target = (distance_riemann(covariances, m, squared=True) for m in self.means_)
         return nontarget - target
 
 

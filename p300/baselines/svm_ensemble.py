@@ -75,13 +75,12 @@ class SVMEnsemble(LinearOnBins):
         part = self._cut_into_parts(np.asarray(characters), is_target)
         features = np.asarray(self._features(epochs), np.float64)
         features = features.reshape(len(epochs), epochs.shape[1], -1)  # flash, channel, bin
-        coefs, intercepts = [], []
+        found = []
         for k in range(part.max() + 1):
             train = part == k
             valid = ~train if part.max() else train
-            coef, intercept = _eliminate_channels(features, is_target, train, valid, self.Cs)
-            coefs.append(coef)
-            intercepts.append(intercept)
+            found.append(_eliminate_channels(features, is_target, train, valid, self.Cs))
+        coefs, intercepts = zip(*found, strict=True)
         self.coefs_ = np.stack(coefs)  # (n_parts, n_chans, n_bins), 0 where a channel is removed
         self.intercepts_ = np.array(intercepts)
         self.coef_ = self.coefs_.mean(axis=0).ravel()  # the mean of linear scores is one

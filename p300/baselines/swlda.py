@@ -45,12 +45,7 @@ class SWLDA(LinearOnBins):
     """
 
     def __init__(
-        self,
-        n_samples_per_bin=6,
-        remove_mean=True,
-        p_enter=0.10,
-        p_remove=0.15,
-        max_features=60,
+        self, n_samples_per_bin=6, remove_mean=True, p_enter=0.10, p_remove=0.15, max_features=60
     ):
         super().__init__(n_samples_per_bin, remove_mean)
         self.p_enter = p_enter

@@ -13,11 +13,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigh
 
-from p300.baselines.base import LinearOnBins, center
-from p300.baselines.lda import fit_shrinkage_lda
+from p300.baselines.base import center
+from p300.baselines.lda import ShrinkageLDA
 
 
-class XdawnLDA(LinearOnBins):
+class XdawnLDA(ShrinkageLDA):
     """xDAWN filters, then shrinkage LDA on means of neighbouring samples.
 
     Parameters
@@ -44,12 +44,8 @@ class XdawnLDA(LinearOnBins):
         return super()._features(self.filters_.astype(epochs.dtype) @ epochs)
 
     def _fit(self, epochs, is_target):
-        cleaned = center(epochs) if self.remove_mean else epochs
-        self.filters_ = xdawn_filters(cleaned, is_target, self.n_filters)
+        self.filters_ = xdawn_filters(self._centred(epochs), is_target, self.n_filters)
         super()._fit(epochs, is_target)
-
-    def _fit_features(self, features, is_target):
-        return fit_shrinkage_lda(features, is_target)
 
     def epoch_weights(self):
         """Return the weight of each electrode and sample in the score: (n_chans, n_times)."""

@@ -1,1 +1,37 @@
-"""The commands of ``p300``, one file each."""
+"""The commands of ``p300``, one file each; ``p300 COMMAND --help`` prints its docstring."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from p300.errors import InputError
+
+
+def run_on_folder(doing: str, usage: str, work: Callable[[Path, Path | None], str]) -> None:
+    """Run a command that takes one folder and ``out=``, and print the text that it returns."""
+    from rich.console import Console
+
+    try:
+        folder, out = parse(sys.argv[1:], usage)
+        with Console(stderr=True).status(doing):
+            text = work(folder, out)
+    except (InputError, OSError) as error:
+        sys.exit(f"{sys.argv[0]}: {error}")
+    print(text)
+
+
+def parse(arguments: Sequence[str], usage: str) -> tuple[Path, Path | None]:
+    """Parse arguments into a folder and what ``out=`` names, if it is given.
+
+    Raises
+    ------
+    InputError
+        Unless there is one folder and at most one ``out=``.
+    """
+    outs = [a.removeprefix("out=") for a in arguments if a.startswith("out=")]
+    folders = [a for a in arguments if not a.startswith("out=")]
+    if len(folders) != 1 or len(outs) > 1 or "" in outs:
+        raise InputError(f"got {' '.join(arguments) or 'no run'}; {usage}")
+    return Path(folders[0]), Path(outs[0]) if outs else None

@@ -1,4 +1,11 @@
-"""``p300 audit``: check that a configured training run does not see its test part."""
+"""``p300 audit``: check that a configured run does not leak.
+
+Takes the arguments of `p300 train` and prints PASS or FAIL, with numbers, for every way in which
+test data could reach training. Its status is 1 if a check fails.
+
+  p300 audit data=bci2_iib experiment=cnn1
+  p300 audit split=by_character audit.n_permutations=30
+"""
 
 from __future__ import annotations
 
@@ -11,7 +18,6 @@ from typing import TYPE_CHECKING
 from p300.errors import InputError
 from p300.experiments.audit.run import run_checks
 from p300.experiments.build import build_split
-from p300.experiments.configuration import run_with_hydra
 from p300.experiments.prepare import check_labels, read_recording
 from p300.experiments.results import write_json
 from p300.terminal import show, step
@@ -21,11 +27,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("p300.experiments.audit.run")
-
-
-def main() -> None:
-    """Run the command with the arguments of the command line."""
-    run_with_hydra("audit", audit)
 
 
 def audit(cfg: DictConfig) -> None:

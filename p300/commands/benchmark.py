@@ -1,18 +1,26 @@
-"""``p300 benchmark``: many detectors on many tasks with many seeds, and tables with intervals."""
+"""``p300 benchmark``: detectors x tasks x seeds: tables with intervals, and figures.
+
+Trains every experiment on every task with every seed, pools folds per subject, and writes
+cells.csv, summary.csv, summary.md, auc.png and accuracy.png. Finished cells are kept: the same
+command continues after an interruption, tries failed cells again, and runs changed ones.
+
+  p300 benchmark                                       LDA and CNN-1 on simulated people
+  p300 benchmark tasks=real experiments=[lda,cnn1]     the recordings below P300_DATA_ROOT
+  p300 benchmark "overrides=['logger=csv']"            overrides of every run
+  p300 benchmark tasks=real only=[iib,muse] seeds=[0]  some of the tasks
+"""
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p300.experiments.benchmark.cells import known_experiments, plan_cells
 from p300.experiments.benchmark.running import run_cells
 from p300.experiments.benchmark.summary import write_summary
-from p300.experiments.configuration import run_with_hydra
 from p300.storage.files import folder_lock
 from p300.terminal import show, step
 
@@ -21,11 +29,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("p300.experiments.benchmark.running")
-
-
-def main() -> None:
-    """Run the command with the arguments of the command line."""
-    run_with_hydra("benchmark", benchmark)
 
 
 def benchmark(cfg: DictConfig) -> None:
@@ -39,12 +42,10 @@ def benchmark(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     folder = Path(cfg.folder)
-    tasks = OmegaConf.to_container(cfg.tasks, resolve=True)
+    tasks: Any = OmegaConf.to_container(cfg.tasks, resolve=True)
     experiments = known_experiments() if cfg.experiments == "all" else cfg.experiments
     cells = plan_cells(tasks, experiments, cfg.seeds, cfg.overrides, folder, only=cfg.only)
-    with folder_lock(
-        folder, functools.partial(log.info, "folder in use by %s; waiting for its end")
-    ):
+    with folder_lock(folder, log.info):
         failures = run_cells(cells)
         finished = [cell for cell in cells if cell not in failures]
         if finished:

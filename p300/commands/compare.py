@@ -1,4 +1,9 @@
-"""``p300 compare``: finished runs side by side, mean and standard deviation over seeds."""
+"""``p300 compare``: tabulate finished runs: mean and standard deviation over seeds.
+
+Prints a Markdown table of every finished run below the folders named (default: runs).
+
+  p300 compare runs/sweeps/2026-01-31_12-00-00
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,15 @@
-"""``p300 evaluate``: score a recording with a trained detector and read the text."""
+"""``p300 evaluate``: score a recording with a trained detector.
+
+Loads the checkpoint of a run folder, scores a recording and prints the text read from it, after
+each number of repetitions and with stopping rules, which end a character as soon as its symbol is
+sure.
+
+  p300 evaluate run=runs/simulation/cnn1/2026-01-31_12-00-00      the run's own test part
+  p300 evaluate run=RUN data=bci2_iib                             all of another recording
+  p300 evaluate run=RUN part=validation                           another part of its own
+  p300 evaluate run=RUN stopping=none                             numbers of repetitions only
+  p300 evaluate run=RUN stopping.idle_prior=0.5                   rules may read no symbol
+"""
 
 from __future__ import annotations
 
@@ -11,12 +22,11 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.build import build_split
-from p300.experiments.configuration import run_with_hydra
 from p300.experiments.prepare import read_recording
 from p300.experiments.results import results_table, stopping_table, summarize, write_json
 from p300.spelling.early import find_held_out, stop_early
 from p300.splits import PARTS
-from p300.storage.files import atomic_write
+from p300.storage.files import write_text
 from p300.terminal import show, step
 
 if TYPE_CHECKING:
@@ -24,11 +34,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("p300.commands.evaluate")
-
-
-def main() -> None:
-    """Run the command with the arguments of the command line."""
-    run_with_hydra("evaluate", evaluate)
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -63,7 +68,7 @@ def evaluate(cfg: DictConfig) -> None:
     steps = detector.preprocessor
     data = trained_on.data if own else cfg.data
     recording = read_recording(data, folder, steps.tmin, steps.tmax)
-    flashes = recording.flashes
+    flashes, speller = recording.flashes, recording.speller
     rows = np.ones(len(flashes), bool)
     if part != "all":
         rows = getattr(build_split(trained_on, flashes), part)
@@ -72,26 +77,20 @@ def evaluate(cfg: DictConfig) -> None:
     with step("preprocessing", len(flashes), "flashes") as cut:
         epochs = detector.epochs(recording, on_cut=cut.advance)
     with step("scoring"):
-        scores = detector.score_epochs(epochs.data)
-    with atomic_write(folder / "scores.csv") as file:
-        flashes.assign(score=scores)[rows].to_csv(file, index=False)
-    summary = summarize(scores[rows], flashes[rows], recording.speller)
+        scores = detector.score_epochs(epochs.data)[rows]
+    flashes = flashes[rows]
+    write_text(folder / "scores.csv", flashes.assign(score=scores).to_csv(index=False))
+    summary = summarize(scores, flashes, speller)
     log.info("%s", cfg.run)
     show(results_table(summary, f"{recording.name}, part: {part}"))
-    if cfg.stopping.goals and "spelling" in summary:
-        held_out = find_held_out(
-            cfg.run,
-            seen=own and part != "test",
-            same_screen=detector.speller == recording.speller,
-        )
+    if cfg.stopping.goals and speller is not None and "spelling" in summary:
+        is_same = detector.speller == speller
+        held_out = find_held_out(cfg.run, seen=own and part != "test", same_screen=is_same)
         if held_out is not None:
             with step("stopping rules"):
-                rows_read, readings = stop_early(
-                    scores[rows], flashes[rows], recording.speller, held_out, **cfg.stopping
-                )
-            with atomic_write(folder / "stopping.csv") as file:
-                readings.to_csv(file, index=False)
-            summary["stopping"] = rows_read
-            show(stopping_table(rows_read))
+                found, readings = stop_early(scores, flashes, speller, held_out, **cfg.stopping)
+            write_text(folder / "stopping.csv", readings.to_csv(index=False))
+            summary["stopping"] = found
+            show(stopping_table(found))
     write_json(folder / "results.json", {"run": str(cfg.run), "part": part, "own": own, **summary})
     log.info("results: %s", os.path.relpath(folder))

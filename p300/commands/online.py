@@ -1,11 +1,19 @@
-"""``p300 online``: listen, spell, publish and record."""
+"""``p300 online``: spell live from Lab Streaming Layer with an exported detector.
+
+Listens to a stream of EEG and a stream of markers, prints each character when it is decided,
+publishes it as a stream, and records everything in a session folder that can be replayed exactly.
+
+  p300 online model                                      a folder of `p300 export`
+  p300 online model eeg.name=amplifier offset_s=0.012    which stream; how late the screen is
+  p300 online model rule=null                            read a character when it has ended
+"""
 
 from __future__ import annotations
 
 import logging
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p300.experiments.configuration import run_with_hydra
 from p300.export.onnx_detector import OnnxDetector
@@ -44,14 +52,14 @@ def online(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     detector = OnnxDetector.load(cfg.detector)
-    settings = OmegaConf.to_container(cfg, resolve=True)
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
     rule = choose_rule(detector, settings["rule"])
     log.info("looking for an EEG stream and a marker stream")
     listener = Listener(settings["eeg"], settings["markers"], timeout_s=cfg.wait_s)
     speller = make_speller(detector, listener.format, settings, rule)
     about = describe(cfg.detector, listener.format, settings, rule)
     decisions = open_texts(DECISIONS)
-    telling = Telling(len(detector.speller.codes))
+    telling = Telling(len(speller.speller.codes))
     with Journal(HydraConfig.get().runtime.output_dir, about) as journal:
         log.info("listening to %s, stopping rule: %s", listener.format.name, rule or "none")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill ends it as Ctrl-C does

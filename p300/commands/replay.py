@@ -1,11 +1,18 @@
-"""``p300 replay``: play a recording, or a session, as live streams."""
+"""``p300 replay``: play a recording or a session as live streams.
+
+Sends a recording, or a session of `p300 online`, as the two streams that `p300 online` listens
+to. With detector=… it spells at once, without streams, and compares a session with its record.
+
+  p300 replay data=bci2_iib runs=[AAS012R03,AAS012R04]   at the pace of the recording
+  p300 replay data=bci2_iib speed=10                     ten times as fast
+  p300 replay session=runs/online/… detector=model       is it identical?
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from p300.experiments.configuration import run_with_hydra
 from p300.experiments.prepare import read_runs
 from p300.online.format import StreamFormat
 from p300.online.journal import read_about, read_inputs
@@ -16,11 +23,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("p300.online.playback")
-
-
-def main() -> None:
-    """Run the command with the arguments of the command line."""
-    run_with_hydra("replay", replay)
 
 
 def replay(cfg: DictConfig) -> None:
@@ -38,7 +40,7 @@ def replay(cfg: DictConfig) -> None:
     """
     if cfg.session is not None:
         about = read_about(cfg.session)
-        stream = StreamFormat(**{k: _frozen(v) for k, v in about["stream"].items()})
+        stream = StreamFormat(**about["stream"])
         inputs = read_inputs(cfg.session)
     else:
         about = None
@@ -49,14 +51,5 @@ def replay(cfg: DictConfig) -> None:
     if cfg.detector is not None:
         spell_at_once(cfg, about, stream, inputs)
     else:
-        play(
-            stream,
-            inputs,
-            speed=cfg.speed,
-            wait_s=cfg.wait_s,
-            names=(cfg.eeg.name, cfg.markers.name),
-        )
-
-
-def _frozen(value: Any):
-    return tuple(value) if isinstance(value, list) else value
+        names = (cfg.eeg.name, cfg.markers.name)
+        play(stream, inputs, speed=cfg.speed, wait_s=cfg.wait_s, names=names)

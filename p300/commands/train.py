@@ -1,8 +1,24 @@
-"""``p300 train``: from a recording to a trained detector and the text it reads."""
+"""``p300 train``: train a detector, keep its best training epoch, spell the held-out text.
+
+Reads a recording, splits it, preprocesses it, trains, and prints the text read from the test
+part after 1, 2, … repetitions. Without arguments: CNN-1 on a simulated recording.
+
+  p300 train                                        the embedded simulated recording
+  p300 train data=bci2_iib experiment=mcnn3         another recording, another row of the table
+  p300 train -m experiment=cnn1,lda seed=0,1,2      a sweep: six runs
+  p300 train -m … hydra/launcher=joblib             on all cores; submitit_slurm: on a cluster
+  p300 train -m … hydra.sweep.dir=FOLDER            go on with a sweep that was interrupted
+  p300 train search=cnn                             let Optuna look for the best values
+  p300 train model.n_filters=5 protocol=paper       any value of the configuration
+  p300 train --cfg job                              show the configuration and stop
+
+The run folder (runs/…) holds config.yaml, checkpoint.pt, scores.csv, integrity.txt, train.log, the
+curves of each network (networks/N/metrics.csv), W&B's offline files, and, written last,
+results.json.
+"""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +29,6 @@ from p300.experiments.sweep.jobs import conclude
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-
-log = logging.getLogger("p300.experiments.run")
 
 
 def main() -> None:

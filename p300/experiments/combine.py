@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,14 @@ import numpy as np
 from p300 import __version__
 from p300.errors import InputError
 from p300.experiments.fit import fit_classical
+from p300.experiments.networks import Fitted
 from p300.experiments.prepare import Run
 from p300.experiments.results import report_parts
 from p300.spelling import fit_platt
-from p300.splits import inner_folds, shares_samples
-from p300.storage.files import atomic_write
+from p300.storage.files import write_text
+from p300.training.stacking import left_out_folds
 
 if TYPE_CHECKING:
-    from p300.detector import Member
     from p300.preprocessing import Epochs
 
 log = logging.getLogger("p300.experiments.fit")
@@ -41,7 +42,8 @@ def finish(run: Run) -> dict[str, Any]:
     if run.error is not None:
         raise run.error
     cfg, epochs, split = run.cfg, run.epochs, run.split
-    members, offset, records, held_out = combined(run)
+    fitted, offset, held_out = combined(run)
+    members, records = [member for member, _ in fitted], [record for _, record in fitted]
     detector = Detector(
         members, run.preprocessor, run.recording.speller, run.config, (1.0, offset), run.alignment
     )
@@ -64,8 +66,7 @@ def finish(run: Run) -> dict[str, Any]:
         known = ~np.isnan(held_out)
         held_out = slope * held_out[known] + shift
         table = epochs.flashes[known].assign(score=held_out)
-        with atomic_write(run.folder / "held_out.csv") as file:
-            table.to_csv(file, index=False)
+        write_text(run.folder / "held_out.csv", table.to_csv(index=False))
     results = {
         "version": __version__,
         "choices": run.config["choices"],
@@ -80,40 +81,30 @@ def finish(run: Run) -> dict[str, Any]:
     return results | report_parts(scores, epochs, split, run.folder)
 
 
-def combined(
-    run: Run,
-) -> tuple[list[Member], float, list[dict[str, Any]], np.ndarray | None]:
+def combined(run: Run) -> tuple[list[Fitted], float, np.ndarray | None]:
     """Compute the weight of each member of a run.
 
     Returns
     -------
-    members : list of Member
-        With their weights.
+    members : list of (Member, dict)
+        With their weights; what ``results.json`` states about each member.
     offset : float
         Added to the weighted sum of their scores.
-    records : list of dict
-        What ``results.json`` states about each member.
     left_out_scores : ndarray, shape (n_flashes,), or None
         Of a stack: scores of the training flashes by members that were not fitted to them.
     """
-    stack, left_out = run.stack, None
-    if stack is None:
-        fitted = [one for part in run.fitted for one in part]
-        members, offset = [member for member, _ in fitted], 0.0
-        records = [record for _, record in fitted]
-    else:
-        parts = [
-            stack.combine(run.epochs, *part)
-            for part in zip(run.train_rows, run.planned, run.fitted, strict=True)
-        ]
-        members = [member for part in parts for member in part[0]]
-        offset = float(np.mean([part[1] for part in parts]))
-        records = [record for part in parts for record in part[2]]
-        left_out = np.mean([part[3] for part in parts], axis=0)
-    for member, record in zip(members, records, strict=True):
+    members, offset, left_out = run.fitted, 0.0, None
+    if run.stack is not None:
+        parts = zip(run.train_rows, run.planned, run.fitted, strict=True)
+        stacks = [run.stack.combine(run.epochs, *part) for part in parts]
+        members = [stack[0] for stack in stacks]
+        offset = float(np.mean([stack[1] for stack in stacks]))
+        left_out = np.mean([stack[2] for stack in stacks], axis=0)
+    found = list(itertools.chain(*members))
+    for member, record in found:
         member.weight /= len(run.train_rows)
         record["weight"] = member.weight
-    return members, offset, records, left_out
+    return found, offset, left_out
 
 
 def left_out_scores(run: Run) -> np.ndarray:
@@ -124,16 +115,10 @@ def left_out_scores(run: Run) -> np.ndarray:
     ndarray, shape (n_flashes,)
         NaN for all other flashes.
     """
-    flashes, scores = run.epochs.flashes, np.full(len(run.epochs.flashes), np.nan)
-    window_s = (run.epochs.tmin, run.epochs.tmin + run.epochs.data.shape[-1] / run.epochs.sfreq)
-    folds = inner_folds(flashes, run.split.train, run.cfg.held_out_folds)
-    for k in range(folds.max() + 1):
-        out = folds == k
-        others = ~shares_samples(flashes, out, window_s)
-        fitted = [
-            fit_classical(run.cfg.model, run.epochs, rows & others) for rows in run.train_rows
-        ]
-        scores[out] = np.mean([member.score(run.epochs.data[out]) for member in fitted], axis=0)
+    epochs, scores = run.epochs, np.full(len(run.epochs.flashes), np.nan)
+    for others, out in left_out_folds(epochs, run.split.train, run.cfg.held_out_folds):
+        fitted = [fit_classical(run.cfg.model, epochs, rows & others) for rows in run.train_rows]
+        scores[out] = np.mean([member.score(epochs.data[out]) for member in fitted], axis=0)
     return scores
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+from p300.experiments.folder import read_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,36 +42,23 @@ def collect_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
     InputError
         If a folder does not exist, or no folder holds a finished run.
     """
-    import pandas as pd
-
     rows = []
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; expected run folders of `p300 train`")
         for path in sorted(folder.rglob("results.json")):
-            results = json.loads(path.read_text("utf-8"))
+            results = read_results(path.parent)
             if "choices" not in results:
                 continue  # written by another command
             test = results.get("test", {})
-            rows.append(
-                {
-                    "folder": str(path.parent),
-                    **results["choices"],
-                    **{k: results[k] for k in ("seed", "n_parameters", "fit_s")},
-                    "subjects": "+".join(test.get("by_subject", {})),
-                    **{k: test.get("detection", {}).get(k) for k in MEASURES},
-                    **{
-                        f"accuracy_{r['n_repetitions']:02d}": r["accuracy"]
-                        for r in test.get("spelling", [])
-                    },
-                }
-            )
-    if not rows:
-        raise InputError(
-            f"got no finished run below {', '.join(map(str, folders))}; expected run folders of "
-            "`p300 train`"
-        )
-    return pd.DataFrame(rows)
+            spelling = test.get("spelling", [])
+            row = {"folder": str(path.parent), **results["choices"]}
+            row |= {k: results[k] for k in ("seed", "n_parameters", "fit_s")}
+            row["subjects"] = "+".join(test.get("by_subject", {}))
+            row |= {k: test.get("detection", {}).get(k) for k in MEASURES}
+            row |= {f"accuracy_{r['n_repetitions']:02d}": r["accuracy"] for r in spelling}
+            rows.append(row)
+    return _table_of_runs(rows, f"below {', '.join(map(str, folders))}")
 
 
 def collect_wandb_runs(project: str) -> pd.DataFrame:
@@ -93,7 +80,6 @@ def collect_wandb_runs(project: str) -> pd.DataFrame:
     InputError
         If the project holds no finished training run.
     """
-    import pandas as pd
     import wandb
 
     rows = []
@@ -102,51 +88,63 @@ def collect_wandb_runs(project: str) -> pd.DataFrame:
         if run.state != "finished" or "choices" not in run.config or "fit_s" not in summary:
             continue
         test = {k.removeprefix("test/"): v for k, v in summary.items() if k.startswith("test/")}
-        rows.append(
-            {
-                "folder": run.name,
-                **run.config["choices"],
-                "seed": run.config["seed"],
-                **{k: summary[k] for k in ("n_parameters", "fit_s")},
-                **{k: test.get(k) for k in MEASURES},
-                **{k: test[k] for k in sorted(test) if re.fullmatch("accuracy_[0-9]+", k)},
-            }
-        )
+        row = {"folder": run.name, **run.config["choices"], "seed": run.config["seed"]}
+        row |= {k: summary[k] for k in ("n_parameters", "fit_s")}
+        row |= {k: test.get(k) for k in MEASURES}
+        row |= {k: test[k] for k in sorted(test) if re.fullmatch("accuracy_[0-9]+", k)}
+        rows.append(row)
+    return _table_of_runs(rows, f"in the W&B project {project}")
+
+
+def _table_of_runs(rows: list[dict[str, Any]], where: str) -> pd.DataFrame:
+    import pandas as pd
+
     if not rows:
-        raise InputError(
-            f"got no finished run in the W&B project {project}; expected runs of `p300 train`"
-        )
+        raise InputError(f"got no finished run {where}; expected runs of `p300 train`")
     return pd.DataFrame(rows)
 
 
-def comparison_table(
-    runs: pd.DataFrame, by: Sequence[str] = ("data", "experiment", "protocol")
-) -> str:
+def comparison_table(runs: pd.DataFrame) -> str:
     """Write mean ± standard deviation over the runs of each kind as a Markdown table.
 
     Parameters
     ----------
     runs : DataFrame
         From :func:`collect_runs`.
-    by : sequence of str
-        Columns; each combination of their values is one row of the table.
 
     Returns
     -------
     str
-        Rows sorted by mean AUC within a data set, best first. Accuracies are percentages of
-        characters. The standard deviation is over the runs (seeds), not over people.
+        A row for each data set, experiment and protocol, sorted by mean AUC within a data set,
+        best first. Accuracies are percentages of characters. The standard deviation is over the
+        runs (seeds), not over people.
     """
+    by = ["data", "experiment", "protocol"]
     shown = [n for n in REPETITIONS if f"accuracy_{n:02d}" in runs]
     head = [*by, "runs", "AUC", *(f"{n} rep. (%)" for n in shown), "parameters", "fit (s)"]
-    lines = []
-    for key, part in runs.groupby(list(by), sort=False, dropna=False):
+    rows = []
+    kinds = runs.groupby(by, sort=False, dropna=False)
+    for key, part in sorted(kinds, key=lambda kind: (str(kind[0][0]), -kind[1]["auc"].mean())):
         cells = [*map(str, key), str(len(part)), _mean_sd(part["auc"], "{:.3f}")]
         cells += [_mean_sd(100 * part[f"accuracy_{n:02d}"], "{:.0f}") for n in shown]
         cells += [f"{part['n_parameters'].iloc[0]:,}", f"{part['fit_s'].median():.1f}"]
-        lines.append((str(key[0]), -part["auc"].mean(), cells))
-    rows = [cells for _, _, cells in sorted(lines, key=lambda line: line[:2])]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+        rows.append(cells)
+    return markdown_table(head, rows)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write a table as Markdown.
+
+    Examples
+    --------
+    >>> print(markdown_table(["n", "text"], [[1, "P"], [2, "P3"]]))
+    | n | text |
+    | --- | --- |
+    | 1 | P |
+    | 2 | P3 |
+    """
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def _mean_sd(values: pd.Series, form: str) -> str:

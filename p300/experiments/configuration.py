@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 import logging
 import os
@@ -54,14 +53,14 @@ def run_with_hydra(command: str, task: Callable) -> None:
             with messages_of(cfg):
                 return task(cfg)
         except (InputError, OSError) as error:
-            raise CompactHydraException(f"p300 {command}: {error}") from None
+            reason = str(error)
         except MissingMandatoryValue as error:
-            missing = f"{error.full_key} is missing; expected {error.full_key}=…"
-            raise CompactHydraException(f"p300 {command}: {missing}") from None
+            reason = f"{error.full_key} is missing; expected {error.full_key}=…"
         except InstantiationException as error:
-            if isinstance(error.__cause__, InputError | OSError):
-                raise CompactHydraException(f"p300 {command}: {error.__cause__}") from None
-            raise
+            if not isinstance(error.__cause__, InputError | OSError):
+                raise
+            reason = str(error.__cause__)
+        raise CompactHydraException(f"p300 {command}: {reason}")
 
     check_plugins(command, sys.argv[1:])
     add_own_folders(sys.argv)

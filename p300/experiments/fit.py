@@ -7,6 +7,7 @@ that is possible (:mod:`p300.training.side_by_side`).
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from p300.experiments.build import build_classical
-from p300.experiments.networks import PlannedNetwork, fit_networks
-from p300.experiments.prepare import Fitted, Run
+from p300.experiments.build import build
+from p300.experiments.networks import Fitted, PlannedNetwork, fit_networks
+from p300.experiments.prepare import Run
 from p300.splits import inner_folds, unit_of
 from p300.terminal import Step, step
 from p300.training.members import is_network, labels, member_arguments
@@ -42,34 +43,25 @@ def fit_all(runs: Sequence[Run]) -> None:
         for part, planned in enumerate(run.planned)
         for plan in planned
     ]
-    networks: list[tuple[int, PlannedNetwork]] = []
-    numbers = {id(run): 0 for run in runs}
+    networks: dict[int, PlannedNetwork] = {}
+    numbers = {id(run): itertools.count(1) for run in runs}
     fitted: dict[int, Fitted | Exception] = {}
     several = len(places) > 1
     with step("detectors", len(places), "fitted") if several else nullcontext(Step()) as done:
         for place, (run, _, plan) in enumerate(places):
             if is_network(plan.model):
                 assert plan.left_out is not None  # every network has flashes to validate on
-                numbers[id(run)] += 1
-                network = PlannedNetwork(
-                    run.cfg,
-                    plan.model,
-                    run.epochs,
-                    plan.train,
-                    plan.left_out,
-                    numbers[id(run)],
-                    run.folder,
-                    run.tracker,
-                )
-                networks.append((place, network))
+                data, where = (run.epochs, plan.train, plan.left_out), (run.folder, run.tracker)
+                number = next(numbers[id(run)])
+                networks[place] = PlannedNetwork(run.cfg, plan.model, *data, number, *where)
             else:
                 try:
                     fitted[place] = fit_classical(plan.model, run.epochs, plan.train), {}
                 except Exception as error:  # of any kind: the other runs continue
                     fitted[place] = error
                 done.skip()  # far quicker than a network
-        found = fit_networks([network for _, network in networks], done.advance)
-    fitted |= {place: one for (place, _), one in zip(networks, found, strict=True)}
+        found = fit_networks(list(networks.values()), done.advance)
+    fitted |= dict(zip(networks, found, strict=True))
     for run in runs:
         run.fitted = [[] for _ in run.planned]
         run.fit_s = (time.perf_counter() - started) / len(runs)
@@ -91,7 +83,7 @@ def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) ->
 
     from p300.detector import Member
 
-    detector = build_classical(model)
+    detector = build(model)
     whole = {}
     if has_fit_parameter(detector, "groups"):
         whole["groups"] = inner_folds(epochs.flashes, rows)[rows]

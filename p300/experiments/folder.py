@@ -22,10 +22,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
-from p300.storage.files import LOCK, atomic_write, folder_lock
+from p300.storage.files import LOCK, folder_lock, write_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -73,26 +73,10 @@ def finished_runs(folder: str | Path) -> dict[str, Path]:
 
 def run_key(run: Path) -> str:
     """Compute the :func:`fingerprint` of the configuration in a run folder."""
-    return fingerprint(_read_config(run))
+    from omegaconf import OmegaConf
 
-
-def finished_results(config: Mapping[str, Any], sweep_folder: str | Path) -> dict | None:
-    """Read the results of a finished run of this configuration, anywhere below a folder.
-
-    Parameters
-    ----------
-    config : mapping
-        Resolved, plain containers.
-    sweep_folder : path
-        Searched through all its subfolders; it need not exist.
-
-    Returns
-    -------
-    dict or None
-        Content of its ``results.json``; None if there is no such run.
-    """
-    run = finished_runs(sweep_folder).get(fingerprint(config))
-    return None if run is None else read_results(run)
+    config: Any = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+    return fingerprint(config)
 
 
 def read_results(run: Path) -> dict[str, Any]:
@@ -159,12 +143,18 @@ def noting_failure(folder: Path) -> Iterator[None]:
         yield
     except Exception as error:
         text = sentence(error)
-        with contextlib.suppress(OSError), atomic_write(folder / "error.txt") as file:
-            file.write(text + "\n")
+        write_failure(folder, text)
         log.warning("failed, and the sweep goes on: %s", text)
         if isinstance(_cause(error), InputError | OSError):
             raise
         raise RuntimeError(text) from error  # of a type that can be sent to another process
+
+
+def write_failure(folder: Path, reason: str) -> None:
+    """Write why a run failed into its ``error.txt``."""
+    with contextlib.suppress(OSError):  # a full disk, perhaps the reason itself
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "error.txt", reason + "\n")
 
 
 def can_go_on(folder: Path) -> bool:
@@ -206,9 +196,9 @@ def is_finished(folder: Path, cfg: DictConfig) -> bool:
     """Return whether a folder holds a finished run of exactly this configuration."""
     from omegaconf import OmegaConf
 
-    if not (folder / "results.json").exists() or not (folder / "config.yaml").exists():
+    if not all((folder / name).exists() for name in ("results.json", "config.yaml")):
         return False
-    wanted = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    wanted: Any = OmegaConf.to_container(cfg, resolve=True)
     return run_key(folder) == fingerprint(wanted)
 
 
@@ -230,11 +220,4 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
             f"{folder} holds an unfinished run with another configuration; expected a new folder, "
             f"or the same configuration to continue it"
         )
-    with atomic_write(path) as file:
-        file.write(OmegaConf.to_yaml(OmegaConf.create(config)))
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-
-    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(config)))

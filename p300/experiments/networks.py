@@ -19,16 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.experiments.build import (
-    build_augmentations,
-    build_loss,
-    build_network,
-    build_optimizer,
-    build_trainer,
-)
+from p300.experiments.build import build
 from p300.splits import Split
 from p300.terminal import step, watch_training
-from p300.training.members import labels, member_arguments
+from p300.training.members import labels, member_arguments, shape_arguments
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,6 +34,9 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("p300.experiments.fit")
+
+#: A fitted member, and its record in ``results.json``.
+Fitted = tuple["Member", dict[str, Any]]
 
 #: Megabytes of epochs in one step of networks that train side by side on a CPU; more would not
 #: fit into its cache.
@@ -103,7 +100,7 @@ class PlannedNetwork:
 
 def fit_networks(
     planned: Sequence[PlannedNetwork], on_fitted: Callable[[int], None] | None = None
-) -> list[tuple[Member, dict[str, Any]] | Exception]:
+) -> list[Fitted | Exception]:
     """Train networks by their configured protocols, those of one kind side by side.
 
     Parameters
@@ -122,7 +119,7 @@ def fit_networks(
     groups: dict[tuple, list[int]] = {}
     for k, plan in enumerate(planned):
         groups.setdefault((plan.kind, id(plan.epochs)), []).append(k)
-    fitted: dict[int, tuple[Member, dict[str, Any]] | Exception] = {}
+    fitted: dict[int, Fitted | Exception] = {}
     for group in groups.values():
         try:
             waiting = _side_by_side([planned[k] for k in group], group)
@@ -130,7 +127,6 @@ def fit_networks(
             waiting = [[k] for k in group]
         while waiting:
             some = waiting.pop(0)
-            found: Sequence[tuple[Member, dict[str, Any]] | Exception]
             try:
                 found = _train([planned[k] for k in some])
             except Exception as error:  # of any kind: the other networks continue
@@ -144,7 +140,7 @@ def fit_networks(
     return [fitted[k] for k in range(len(planned))]
 
 
-def fit_network(plan: PlannedNetwork) -> tuple[Member, dict[str, Any]]:
+def fit_network(plan: PlannedNetwork) -> Fitted:
     """Train the network of one plan by its configured protocol.
 
     Raises
@@ -171,7 +167,7 @@ def _side_by_side(planned: Sequence[PlannedNetwork], numbers: Sequence[int]) -> 
     return [list(part) for part in np.array_split(numbers, n_parts)]
 
 
-def _train(planned: Sequence[PlannedNetwork]) -> list[tuple[Member, dict[str, Any]] | InputError]:
+def _train(planned: Sequence[PlannedNetwork]) -> list[Fitted | Exception]:
     """Train the networks of plans of one kind, side by side if there are several."""
     import torch
 
@@ -211,19 +207,17 @@ def _train(planned: Sequence[PlannedNetwork]) -> list[tuple[Member, dict[str, An
             fits,
             data,
             saved=saved,
-            trainer=build_trainer(first.cfg),
+            trainer=build(first.cfg.trainer),
             monitor=protocol.monitor,
             patience=protocol.patience,
             is_compiled=first.cfg.compile,
             watch=lambda trainer, module: watch_training(epochs, trainer, module),
         )
-    fitted: list[tuple[Member, dict[str, Any]] | InputError] = []
+    fitted: list[Fitted | Exception] = []
     for plan, fit, record in zip(planned, fits, found, strict=True):
-        if isinstance(record, InputError):
-            fitted.append(record)
-            continue
         arguments, loss = member_arguments(plan.model, plan.epochs), type(fit.loss).__name__
-        fitted.append((Member(fit.network, arguments, loss), record))
+        member = Member(fit.network, arguments, loss)
+        fitted.append(record if isinstance(record, InputError) else (member, record))
     return fitted
 
 
@@ -238,18 +232,18 @@ def make_network_fit(plan: PlannedNetwork) -> NetworkFit:
 
     cfg, protocol = plan.cfg, plan.cfg.protocol
     torch.manual_seed(plan.seed)
-    network = build_network(plan.model, plan.epochs)
+    network = build(plan.model, **shape_arguments(plan.epochs))
     if cfg.pretrained is not None:
         start_from(network, cfg.pretrained, plan.number, plan.epochs)
     return NetworkFit(
         network,
-        build_loss(protocol, labels(plan.epochs)[plan.train_rows]),
-        build_optimizer(protocol),
+        build(protocol.loss)(labels(plan.epochs)[plan.train_rows]),
+        build(protocol.optimizer),
         plan.train_rows,
         plan.validation_rows,
         plan.seed,
         protocol.layer_rate,
-        build_augmentations(cfg),
+        [build(augmentation) for augmentation in cfg.augmentation.steps.values()],
     )
 
 
@@ -270,9 +264,9 @@ def start_from(network: nn.Module, run: str, number: int, epochs: Epochs) -> Non
     have, want = list(earlier.preprocessor.ch_names_), list(epochs.ch_names)
     if type(member) is not type(network) or have != want:
         raise InputError(
-            f"pretrained={run}: got a {type(member).__name__} on {len(have)} channels ({have[0]} …); "
-            f"expected a {type(network).__name__} on the {len(want)} channels of this recording "
-            f"({want[0]} …), in the same order"
+            f"pretrained={run}: got a {type(member).__name__} on {len(have)} channels "
+            f"({have[0]} …); expected a {type(network).__name__} on the {len(want)} channels of "
+            f"this recording ({want[0]} …), in the same order"
         )
     try:
         network.load_state_dict(member.state_dict())

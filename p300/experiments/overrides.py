@@ -9,7 +9,7 @@ from typing import Any, cast
 from p300.experiments.configuration import conf_dir
 
 #: Groups that do not change the results.
-WITHOUT_EFFECT = ("logger", "trainer")
+WITHOUT_EFFECT = ("logger", "progress", "trainer")
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -41,8 +41,7 @@ def overrides_of(config: Mapping[str, Any]) -> list[str]:
     from omegaconf import OmegaConf
 
     chosen = {k: v for k, v in config["choices"].items() if v is not None}
-    overrides = [f"{group}={name}" for group, name in chosen.items() if group in ("data",)]
-    overrides += [f"experiment={chosen['experiment']}"] if "experiment" in chosen else []
+    overrides = [f"{group}={chosen[group]}" for group in ("data", "experiment") if group in chosen]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
@@ -60,14 +59,10 @@ def overrides_of(config: Mapping[str, Any]) -> list[str]:
 def _differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> list[str]:
     overrides = []
     for key, value in want.items():
-        if key.split(".")[0] in WITHOUT_EFFECT or key == "progress":
-            continue
         default = have.get(key, ...)
-        if default == value or (isinstance(default, str) and "${" in default):
-            continue
-        if isinstance(default, list) and any("${" in str(part) for part in default):
-            continue
-        overrides.append(f"{'' if default is not ... else '+'}{key}={_in_hydra(value)}")
+        follows = default == value or "${" in str(default)
+        if not follows and key.split(".")[0] not in WITHOUT_EFFECT:
+            overrides.append(f"{'' if default is not ... else '+'}{key}={_in_hydra(value)}")
     return overrides + [
         f"~{key}" for key in have if key not in want and "${" not in str(have[key])
     ]

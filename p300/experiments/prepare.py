@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import time
@@ -15,31 +16,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.experiments.build import (
-    build_alignment,
-    build_preprocessor,
-    build_recording,
-    build_stack,
-    reader_takes,
-)
-from p300.experiments.networks import select_electrodes
+from p300.experiments.build import build
+from p300.experiments.networks import Fitted, select_electrodes
 from p300.integrity import check_recording
 from p300.splits import Split, member_rows
-from p300.storage.files import atomic_write
+from p300.storage.files import write_text
 from p300.terminal import step
 from p300.training.stacking import PlannedFit, Stack
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from p300.detector import Member
     from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor
     from p300.recording import Recording
 
 log = logging.getLogger("p300.experiments.fit")
-
-#: A fitted member, and its record in ``results.json``.
-Fitted = tuple["Member", dict[str, Any]]
 
 
 @dataclass
@@ -95,7 +86,7 @@ class Run:
         from p300.detector import import_class
 
         is_stack = import_class(self.cfg.model["_target_"]) is Stack
-        return build_stack(self.cfg.model) if is_stack else None
+        return build(self.cfg.model) if is_stack else None
 
 
 class Shared:
@@ -125,21 +116,17 @@ class Shared:
             self._recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
             self._key, self._report = key, (folder / "integrity.txt").read_text("utf-8")
         else:
-            with atomic_write(folder / "integrity.txt") as file:
-                file.write(self._report)
+            write_text(folder / "integrity.txt", self._report)
         assert self._recording is not None
         return self._recording
 
     def epochs(self, run: Run) -> Epochs:
         """Return a run's epochs: cut them, or reuse those with the same preprocessing."""
         key = json.dumps([run.preprocessor.get_state(), repr(run.alignment)], sort_keys=True)
-        if run.recording is not self._recording:
-            return make_epochs(run.cfg, run.preprocessor, run.alignment, run.recording)
-        if key not in self._epochs:
-            self._epochs[key] = make_epochs(
-                run.cfg, run.preprocessor, run.alignment, run.recording
-            )
-        return self._epochs[key]
+        known = self._epochs if run.recording is self._recording else {}
+        if key not in known:
+            known[key] = make_epochs(run)
+        return known[key]
 
 
 def prepare(run: Run, shared: Shared) -> None:
@@ -153,8 +140,7 @@ def prepare(run: Run, shared: Shared) -> None:
         What the runs of this process share.
     """
     started, cfg, train = time.perf_counter(), run.cfg, run.split.train
-    run.preprocessor = build_preprocessor(cfg)
-    run.alignment = build_alignment(cfg)
+    run.preprocessor, run.alignment = build(cfg.preprocessing), build(cfg.alignment.method)
     with step("preprocessing: fit"):
         run.preprocessor.fit(run.recording, rows=train)
     run.epochs = shared.epochs(run)
@@ -172,31 +158,26 @@ def prepare(run: Run, shared: Shared) -> None:
         share=cfg.ensemble.share,
         seed=cfg.seed,
     )
-    stack = run.stack
-    if stack is None:
+    if run.stack is None:
         validation = run.split.validation
         run.planned = [[PlannedFit(cfg.model, rows, validation)] for rows in run.train_rows]
     else:
-        run.planned = [stack.plan(run.epochs, rows) for rows in run.train_rows]
+        run.planned = [run.stack.plan(run.epochs, rows) for rows in run.train_rows]
 
 
-def make_epochs(
-    cfg: DictConfig,
-    preprocessor: Preprocessor,
-    alignment: EuclideanAlignment | None,
-    recording: Recording,
-) -> Epochs:
+def make_epochs(run: Run) -> Epochs:
     """Cut all epochs, or read them from the configured cache, and align them."""
     from p300.preprocessing import EpochsCache, aligned
 
-    with step("preprocessing", len(recording.flashes), "flashes") as cut:
+    cache = run.cfg.cache
+    with step("preprocessing", len(run.recording.flashes), "flashes") as cut:
         on_cut = cut.advance if cut.has_bar else None
-        if cfg.cache.folder is None:
-            epochs = preprocessor.epochs(recording, on_cut=on_cut)
+        if cache.folder is None:
+            epochs = run.preprocessor.epochs(run.recording, on_cut=on_cut)
         else:
-            cache = EpochsCache(cfg.cache.folder, max_bytes=cfg.cache.max_gb * 1e9)
-            epochs = cache.epochs(preprocessor, recording, on_cut=on_cut)
-        return aligned(epochs, alignment)
+            kept = EpochsCache(cache.folder, max_bytes=cache.max_gb * 1e9)
+            epochs = kept.epochs(run.preprocessor, run.recording, on_cut=on_cut)
+        return aligned(epochs, run.alignment)
 
 
 def check_labels(recording: Recording, split: Split) -> None:
@@ -211,8 +192,8 @@ def check_labels(recording: Recording, split: Split) -> None:
     unknown = int((recording.flashes["is_target"].isna().to_numpy() & used).sum())
     if unknown:
         raise InputError(
-            f"{recording.name}: {unknown} of the {used.sum()} flashes to train or validate on have "
-            f"no label; expected a label for each; choose a split that leaves them out"
+            f"{recording.name}: {unknown} of the {used.sum()} flashes to train or validate on "
+            f"have no label; expected a label for each; choose a split that leaves them out"
         )
 
 
@@ -236,12 +217,11 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         with step("reading"):
-            recording = build_recording(data)
+            recording = build(data.read)
     for warning in caught:
         log.warning("%s", warning.message)
     report = check_recording(recording, tmin=tmin, tmax=tmax)
-    with atomic_write(folder / "integrity.txt") as file:
-        file.write(f"{recording!r}\n\n{report}\n")
+    write_text(folder / "integrity.txt", f"{recording!r}\n\n{report}\n")
     report.raise_if_refused()
     return recording
 
@@ -254,14 +234,16 @@ def read_runs(data: DictConfig, runs: Sequence | None) -> Recording:
     InputError
         If it has no such run, or no speller.
     """
-    takes_runs = reader_takes(data, "runs")
+    from hydra.utils import get_method
+
+    takes_runs = "runs" in inspect.signature(get_method(data.read["_target_"])).parameters
     arguments = {"runs": list(runs)} if runs is not None and takes_runs else {}
-    recording = build_recording(data, **arguments)
+    recording = build(data.read, **arguments)
     if runs is not None and not takes_runs:
         is_wanted = recording.flashes["run"].isin(list(runs)).to_numpy()
         if not is_wanted.any():
             known = sorted(set(recording.flashes["run"].tolist()))
-            raise InputError(f"{recording.name}: got runs={list(runs)}; expected some of {known}")
+            raise InputError(f"{recording.name}: no run {list(runs)}; expected some of {known}")
         recording = recording.select(is_wanted)
     if recording.speller is None:
         raise InputError(f"{recording.name} has no speller; expected a recording of a speller")

@@ -15,7 +15,7 @@ from p300.recording import FLASH_COLUMNS
 from p300.spelling import accuracy_by_repetition, spell, text_after, timing
 from p300.spelling.early import ALL, HINDSIGHT
 from p300.splits import PARTS, Split
-from p300.storage.files import atomic_write
+from p300.storage.files import write_text
 from p300.terminal import show
 
 if TYPE_CHECKING:
@@ -49,13 +49,11 @@ def summarize(scores, flashes: pd.DataFrame, speller: Speller | None) -> dict[st
     """
     scores = np.asarray(scores, float)
     summary: dict[str, Any] = {"n_flashes": len(flashes)}
-    labelled = flashes["is_target"].notna().to_numpy()
-    by_subject = {}
-    for subject, rows in flashes.groupby("subject", sort=False).indices.items():
-        rows = rows[labelled[rows]]
-        if len(rows):
-            truth = flashes["is_target"].to_numpy()[rows].astype(bool)
-            by_subject[str(subject)] = detection_metrics(truth, scores[rows])
+    labelled = flashes.assign(score=scores).dropna(subset="is_target")
+    by_subject = {
+        str(subject): detection_metrics(own["is_target"].to_numpy(bool), own["score"].to_numpy())
+        for subject, own in labelled.groupby("subject", sort=False)
+    }
     if by_subject:
         measures = next(iter(by_subject.values()))
         summary["detection"] = {
@@ -77,8 +75,7 @@ def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path)
     """Write one score per flash, show the table of the test part, return the summaries."""
     part = np.select([getattr(split, p) for p in PARTS], PARTS, "unused")
     table = epochs.flashes.assign(part=part, score=scores)
-    with atomic_write(folder / "scores.csv") as file:
-        table.to_csv(file, index=False)
+    write_text(folder / "scores.csv", table.to_csv(index=False))
     summaries = {}
     for name in PARTS[1:]:
         rows = getattr(split, name)
@@ -92,9 +89,7 @@ def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path)
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write plain containers as JSON, atomically; numbers that are not finite become null."""
-    text = json.dumps(_plain(content), indent=2, allow_nan=False)
-    with atomic_write(path) as file:
-        file.write(text + "\n")
+    write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
 
 
 def read_scores(folder: Path, part: str | None = None) -> pd.DataFrame:
@@ -108,22 +103,20 @@ def read_scores(folder: Path, part: str | None = None) -> pd.DataFrame:
 def results_table(summary: dict[str, Any], title: str):
     """Build what the terminal shows of a summary: text per number of repetitions, detection."""
     from rich.console import Group
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     if "detection" in summary:
-        names = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
-        shown = ("auc", "balanced_accuracy", "recall", "precision")
-        measures = (f"{names.get(k, k)} {summary['detection'][k]:.3f}" for k in shown)
+        shown = {"AUC": "auc", "balanced accuracy": "balanced_accuracy"}
+        shown |= {"recall": "recall", "precision": "precision"}
+        measures = (f"{name} {summary['detection'][k]:.3f}" for name, k in shown.items())
         detection = Text(f"{summary['n_flashes']} flashes: {', '.join(measures)}")
     else:
         detection = Text(f"{summary['n_flashes']} flashes without labels")
     if "spelling" not in summary:
         return Group(Text(title), detection)
-    table = Table()
-    for name in ("repetitions", "right", "accuracy [95 % CI]", "bits/min"):
-        table.add_column(name, justify="right")
-    table.add_column("text")
+    numbers = ("repetitions", "right", "accuracy [95 % CI]", "bits/min")
+    table = Table(*(Column(name, justify="right") for name in numbers), "text")
     for row in summary["spelling"]:
         measured = ("", "", "")
         if row["n_characters"]:
@@ -153,21 +146,21 @@ def _plain(value):
 
 def stopping_table(rows: list[dict[str, Any]]):
     """Build what the terminal shows of :func:`p300.spelling.early.stop_early`."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     names = {ALL: "× all", HINDSIGHT: "× best"}
     rivals = [rival for rival in names if rival in rows[0]["over"]]
+    idle = ["idle"] if any("idle_read" in row for row in rows) else []
+    numbers = ["right", "repet.", "bits/min", *(names[r] for r in rivals), *idle]
     table = Table(
+        Column("rule, chosen for", no_wrap=True),
+        *(Column(name, justify="right") for name in numbers),
         title="ending a character early",
         title_justify="left",
         caption="brackets: 95 % intervals; × all, × best: bits/min over those of all repetitions, "
         "and of the fixed number that is best in hindsight; idle: read though nothing was wanted",
         caption_justify="left",
     )
-    table.add_column("rule, chosen for", no_wrap=True)
-    idle = ["idle"] if any("idle_read" in row for row in rows) else []
-    for name in ["right", "repet.", "bits/min", *(names[r] for r in rivals), *idle]:
-        table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
             row["rule"],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -135,17 +135,10 @@ def train_runs(
     shared = shared or Shared()
     runs: dict[int, Run] = {}
     found: dict[int, dict[str, Any] | Exception] = {}
-    locks = contextlib.ExitStack()
-
-    def begin_alone(cfg: DictConfig, folder: Path, choices: Mapping[str, str]) -> Run:
-        if not any(os.environ.get(name, "0") != "0" for name in HELPERS):
-            locks.enter_context(folder_lock(folder))
-        return begin(cfg, folder, choices, shared)
-
-    try:
+    with ExitStack() as at_end:
         for k, request in enumerate(requests):
             try:
-                runs[k] = call(k, functools.partial(begin_alone, *request))
+                runs[k] = call(k, functools.partial(begin, *request, shared, at_end))
             except Exception as error:
                 found[k] = error
         fit_all(list(runs.values()))
@@ -154,18 +147,20 @@ def train_runs(
                 found[k] = call(k, functools.partial(conclude, run))
             except Exception as error:
                 found[k] = error
-    finally:
-        for run in runs.values():
-            if run.tracker is not None:
-                run.tracker.finish()
-        locks.close()
     return [found[k] for k in range(len(requests))]
 
 
-def begin(cfg: DictConfig, folder: Path, choices: Mapping[str, str], shared: Shared) -> Run:
-    """Start a run: write its configuration, read and split its recording, cut its epochs."""
+def begin(
+    cfg: DictConfig, folder: Path, choices: Mapping[str, str], shared: Shared, at_end: ExitStack
+) -> Run:
+    """Start a run: write its configuration, read and split its recording, cut its epochs.
+
+    When ``at_end`` closes, the folder is unlocked and the W&B run finished.
+    """
     from omegaconf import OmegaConf
 
+    if not any(os.environ.get(name, "0") != "0" for name in HELPERS):
+        at_end.enter_context(folder_lock(folder))
     check_monitor(cfg.protocol.monitor)
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     config["choices"] = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
@@ -175,14 +170,10 @@ def begin(cfg: DictConfig, folder: Path, choices: Mapping[str, str], shared: Sha
     check_labels(recording, split)
     log.info("%r", recording)
     log.info("%s", split)
-    tracker = start_tracking(cfg, config, folder)
-    run = Run(cfg, config, recording, split, folder, tracker)
-    try:
-        prepare(run, shared)
-    except BaseException:
-        if tracker is not None:
-            tracker.finish()
-        raise
+    run = Run(cfg, config, recording, split, folder, start_tracking(cfg, config, folder))
+    if run.tracker is not None:
+        at_end.callback(run.tracker.finish)
+    prepare(run, shared)
     return run
 
 
@@ -200,7 +191,7 @@ def conclude(run: Run) -> dict[str, Any]:
 
 
 def fit_and_score(
-    cfg: DictConfig, config: dict, recording: Recording, split: Split, folder: Path, tracker=None
+    cfg: DictConfig, config: dict, recording: Recording, split: Split, folder: Path
 ) -> dict[str, Any]:
     """Preprocess, fit every member, write checkpoint and scores; return the results.
 
@@ -209,7 +200,7 @@ def fit_and_score(
     InputError
         If something cannot be fitted.
     """
-    run = Run(cfg, config, recording, split, folder, tracker)
+    run = Run(cfg, config, recording, split, folder)
     prepare(run, Shared())
     fit_all([run])
     return finish(run)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from p300 import figures
 from p300.errors import InputError
-from p300.experiments.build import build_tracker
+from p300.experiments.build import build
 from p300.experiments.results import read_scores
 from p300.spelling import spell
 from p300.splits import PARTS
@@ -34,15 +34,8 @@ log = logging.getLogger("p300.experiments.tracking")
 
 SHARES = ("all", "numbers")
 
-#: Columns of the table of accuracies, and the name of each in W&B.
-COLUMNS = {
-    "n_repetitions": "n_repetitions",
-    "accuracy": "accuracy",
-    "low": "low",
-    "high": "high",
-    "bits_per_minute": "bits_per_min",
-    "text": "text",
-}
+#: Columns of the table of accuracies.
+COLUMNS = ("n_repetitions", "accuracy", "low", "high", "bits_per_minute", "text")
 
 #: Dots per inch of a figure: 770 pixels for one that fills a page.
 DPI = 110
@@ -75,7 +68,7 @@ def start_tracking(cfg: DictConfig, config: dict[str, Any], folder: Path):
         "dir": str(folder.resolve()),  # W&B's process may run in another folder
     }
     named = {k: v for k, v in named.items() if k not in cfg.logger.wandb}  # configured wins
-    tracker = build_tracker(cfg, **named)
+    tracker = build(cfg.logger.wandb, **named)
     tracker.config.update(shareable(config, share))
     return tracker
 
@@ -119,12 +112,11 @@ def log_run(
     folder = folder.resolve()
     try:
         tracker.summary.update(headline(results))
-        if cfg.logger.get("share", "all") == "all":
-            with _staged_below(folder):
+        with _staged_below(folder):
+            if cfg.logger.get("share", "all") == "all":
                 monitor = cfg.protocol.monitor if has_figures(cfg) else None
                 tracker.log(tables_and_figures(results, speller, folder, monitor))
-        if cfg.logger.get("artifact"):
-            with _staged_below(folder):
+            if cfg.logger.get("artifact"):
                 log_checkpoint(tracker, results, folder)
     except Exception as error:  # of any kind: the training may have taken hours
         log.warning("W&B lacks a part of this run: %s: %s", type(error).__name__, error)
@@ -142,11 +134,11 @@ def has_figures(cfg: DictConfig) -> bool:
 
 def headline(results: dict[str, Any]) -> dict[str, float]:
     """Select the few numbers by which runs are compared."""
-    numbers = {k: results[k] for k in ("fit_s", "preprocess_s", "n_parameters") if k in results}
+    kept = ("fit_s", "preprocess_s", "n_parameters")
+    numbers: dict[str, float] = {k: results[k] for k in kept if k in results}
     for part in PARTS[1:]:
         summary = results.get(part, {})
-        for name, value in summary.get("detection", {}).items():
-            numbers[f"{part}/{name}"] = value
+        numbers |= {f"{part}/{k}": value for k, value in summary.get("detection", {}).items()}
         rows = [row for row in summary.get("spelling", []) if row["n_characters"]]
         for row in rows:
             numbers[f"{part}/accuracy_{row['n_repetitions']:02d}"] = row["accuracy"]
@@ -164,22 +156,24 @@ def tables_and_figures(
     If ``monitor`` is None, there are no images.
     """
     import wandb
+    from PIL import Image  # comes with matplotlib, and is imported as late
 
     part = "test" if "test" in results else "validation"
     rows = results.get(part, {}).get("spelling", [])
     logged: dict[str, Any] = {}
     if rows:
         cells = [[_finite(row[column]) for column in COLUMNS] for row in rows]
-        table = wandb.Table(columns=list(COLUMNS.values()), data=cells)
-        logged[f"{part}/accuracy_by_repetition"] = table
+        names: list[str | int] = [column.replace("minute", "min") for column in COLUMNS]
+        logged[f"{part}/accuracy_by_repetition"] = wandb.Table(columns=names, data=cells)
     drawn = {} if monitor is None else _figures(results, part, speller, folder, monitor)
     for name, draw in drawn.items():
         try:
-            figure = draw()
+            figure, file = draw(), io.BytesIO()
+            figure.savefig(file, format="png", dpi=DPI)
+            image = wandb.Image(Image.open(file), caption=str(figure.get_label()))
+            logged[f"figures/{name}"] = image
         except InputError as error:
             log.debug("no figure of %s: %s", name, error)
-            continue
-        logged[f"figures/{name}"] = wandb.Image(_picture(figure), caption=figure.get_label())
     return logged
 
 
@@ -210,12 +204,9 @@ def log_checkpoint(tracker, results: dict[str, Any], folder: Path) -> None:
     path = folder / "wandb" / "checkpoint.pt"
     path.parent.mkdir(exist_ok=True)
     detector.save(path)
-    choices = results["choices"]
-    artifact = wandb.Artifact(
-        f"{choices['data']}-{choices['experiment']}",
-        type="model",
-        metadata={"seed": results["seed"], **headline(results)},
-    )
+    name = f"{results['choices']['data']}-{results['choices']['experiment']}"
+    metadata = {"seed": results["seed"], **headline(results)}
+    artifact = wandb.Artifact(name, type="model", metadata=metadata)
     artifact.add_file(str(path), "checkpoint.pt", policy="immutable")
     tracker.log_artifact(artifact)
 
@@ -231,14 +222,6 @@ def _staged_below(folder: Path) -> Iterator[None]:
     finally:
         if not is_set:
             del os.environ[name]
-
-
-def _picture(figure: Figure):
-    from PIL import Image  # comes with matplotlib, and is imported as late
-
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DPI)
-    return Image.open(file)
 
 
 def _finite(value: Any) -> Any:

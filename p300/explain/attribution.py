@@ -7,7 +7,7 @@ M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICM
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -78,12 +78,11 @@ def attribute_targets(
     if baseline not in BASELINES:
         raise InputError(f"baseline {baseline!r}; expected one of {BASELINES}")
     data, is_target, _ = labelled(epochs)
-    start = np.zeros_like(data[0])
-    if baseline == "nontarget":
-        start = data[~is_target].mean(axis=0)
+    start = data[~is_target].mean(axis=0) if baseline == "nontarget" else np.zeros_like(data[0])
     contributions = integrated_gradients(detector, data[is_target], start, n_steps=n_steps)
-    score = float(_score(detector, data[is_target]).mean())
-    start_score = float(_score(detector, start[np.newaxis])[0])
+    score_of = getattr(detector, "score_epochs", detector.score)
+    score = float(score_of(data[is_target]).mean())
+    start_score = float(score_of(start[np.newaxis])[0])
     values = contributions.mean(axis=0, dtype=np.float64)
     gap = score - start_score - float(values.sum())
     return Attribution(values, score, start_score, baseline, int(is_target.sum()), gap)
@@ -123,18 +122,18 @@ def integrated_gradients(
     InputError
         If the shape of the baseline is wrong, a member has no gradient, or captum is missing.
     """
+    from p300.detector import Detector
+
     epochs = np.asarray(epochs, np.float32)
     start = np.zeros_like(epochs[0]) if baseline is None else np.asarray(baseline, np.float32)
     if start.shape != epochs.shape[1:]:
         raise InputError(f"baseline of shape {start.shape}; expected {epochs.shape[1:]}")
-    slope, members = 1.0, getattr(detector, "members", [detector])
-    if hasattr(detector, "calibration"):
-        slope = detector.calibration[0]
+    if not isinstance(detector, Detector):
+        return _member_contributions(detector, epochs, start, n_steps)
     contributions = np.zeros(epochs.shape, np.float32)
-    for member in members:
-        weight = slope * member.weight if hasattr(detector, "members") else 1.0
+    for member in detector.members:
         part = _member_contributions(member, epochs, start, n_steps)
-        contributions += np.float32(weight) * part
+        contributions += np.float32(detector.calibration[0] * member.weight) * part
     return contributions
 
 
@@ -169,7 +168,3 @@ def _member_contributions(
         for part in torch.as_tensor(epochs).split(256)
     ]
     return torch.cat(found).float().numpy()
-
-
-def _score(detector: Any, data: np.ndarray) -> np.ndarray:
-    return detector.score_epochs(data) if hasattr(detector, "members") else detector.score(data)

@@ -8,7 +8,7 @@ be read as places.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,10 +92,11 @@ def spatial_filters(detector: Any, member: int = 0) -> np.ndarray:
     Parameters
     ----------
     detector : Detector, nn.Module or ClassicalDetector
-        A network with ``spatial_filters()`` (CecottiCNN, EEGNet, BN3) or a detector with xDAWN
-        filters (in tangent space those of nontargets come first, then those of targets). Networks
-        that mix space and time in one kernel have none; use :mod:`p300.explain.attribution`,
-        :mod:`p300.explain.occlusion` or :func:`p300.explain.patterns.score_pattern` for these.
+        A network that :class:`~p300.models.protocols.HasSpatialFilters` (CecottiCNN, EEGNet, BN3)
+        or a detector with xDAWN filters (in tangent space those of nontargets come first, then
+        those of targets). Networks that mix space and time in one kernel have none; use
+        :mod:`p300.explain.attribution`, :mod:`p300.explain.occlusion` or
+        :func:`p300.explain.patterns.score_pattern` for these.
     member : int
         Index among the members that have spatial filters.
 
@@ -109,9 +110,11 @@ def spatial_filters(detector: Any, member: int = 0) -> np.ndarray:
     InputError
         If there are none.
     """
+    from p300.models.protocols import HasSpatialFilters
+
     model = with_filters(detector)[member]
-    filters = model.spatial_filters() if hasattr(model, "spatial_filters") else model.filters_
-    return np.asarray(filters, np.float64)
+    is_network = isinstance(model, HasSpatialFilters)
+    return np.asarray(model.spatial_filters() if is_network else model.filters_, np.float64)
 
 
 def spatial_patterns(
@@ -139,11 +142,23 @@ def spatial_patterns(
         covariance of the filters' input: for EEGNet the epochs after a temporal filter, for
         xDAWN the epochs minus the mean of each.
     """
+    import torch
+
+    from p300.models.protocols import HasSpatialInputs
+
     model = with_filters(detector)[member]
-    filters = spatial_filters(model)
-    epochs = _checked(epochs, filters.shape[1])
+    filters, epochs = spatial_filters(model), np.asarray(epochs)
+    if epochs.ndim != 3 or epochs.shape[1] != filters.shape[1]:
+        raise InputError(
+            f"epochs of shape {epochs.shape}; expected (n_flashes, {filters.shape[1]}, n_times)"
+        )
+    inputs: Iterable[tuple[slice, Any]] = [(slice(None), epochs)]
+    if isinstance(model, HasSpatialInputs):
+        inputs = model.spatial_inputs(torch.as_tensor(epochs))
+    elif getattr(model, "remove_mean", False):
+        inputs = [(slice(None), epochs - epochs.mean(axis=-1, keepdims=True))]
     patterns = np.empty_like(filters)
-    for rows, read in _spatial_inputs(model, epochs):
+    for rows, read in inputs:
         covariance = channel_covariance(read)
         patterns[rows] = haufe_patterns(filters[rows], covariance, jointly=jointly)
     return patterns
@@ -155,8 +170,8 @@ def temporal_kernels(network: Any) -> np.ndarray:
     Parameters
     ----------
     network : nn.Module or Detector
-        With ``temporal_kernels()`` (CecottiCNN, EEGNet, ShallowConvNet, DeepConvNet, Conformer);
-        for an ensemble, the first such member.
+        One that :class:`~p300.models.protocols.HasTemporalKernels` (CecottiCNN, EEGNet,
+        ShallowConvNet, DeepConvNet, Conformer); for an ensemble, the first such member.
 
     Returns
     -------
@@ -169,7 +184,9 @@ def temporal_kernels(network: Any) -> np.ndarray:
     InputError
         If there are none.
     """
-    found = [m for m in models_of(network) if hasattr(m, "temporal_kernels")]
+    from p300.models.protocols import HasTemporalKernels
+
+    found = [m for m in models_of(network) if isinstance(m, HasTemporalKernels)]
     if not found:
         raise InputError(
             f"{_names(network)}: no temporal kernels; expected a network that filters time "
@@ -209,10 +226,8 @@ def frequency_response(
     kernels = np.asarray(kernels, float)
     n_samples, n_taps = 2 * (n_freqs - 1), kernels.shape[-1]
     if n_taps > n_samples:
-        raise InputError(
-            f"got n_freqs={n_freqs} for {n_taps} taps; "
-            f"expected at least {math.ceil(n_taps / 2) + 1}"
-        )
+        least = math.ceil(n_taps / 2) + 1
+        raise InputError(f"got n_freqs={n_freqs} for {n_taps} taps; expected at least {least}")
     return np.fft.rfftfreq(n_samples, 1 / sfreq), np.abs(np.fft.rfft(kernels, n_samples))
 
 
@@ -263,8 +278,10 @@ def with_filters(detector: Any) -> list[Any]:
     InputError
         If there are none.
     """
-    kinds = ("spatial_filters", "filters_")
-    found = [m for m in models_of(detector) if any(hasattr(m, kind) for kind in kinds)]
+    from p300.models.protocols import HasSpatialFilters
+
+    models = models_of(detector)
+    found = [m for m in models if isinstance(m, HasSpatialFilters) or hasattr(m, "filters_")]
     if not found:
         raise InputError(f"{_names(detector)}: no spatial filters; use p300.explain.score_pattern")
     return found
@@ -272,24 +289,3 @@ def with_filters(detector: Any) -> list[Any]:
 
 def _names(detector: Any) -> str:
     return ", ".join(dict.fromkeys(type(m).__name__ for m in models_of(detector)))
-
-
-def _checked(epochs: ArrayLike, n_chans: int) -> np.ndarray:
-    epochs = np.asarray(epochs)
-    if epochs.ndim != 3 or epochs.shape[1] != n_chans:
-        raise InputError(
-            f"epochs of shape {epochs.shape}; expected (n_flashes, {n_chans}, n_times)"
-        )
-    return epochs
-
-
-def _spatial_inputs(model: Any, epochs: np.ndarray) -> Iterator:
-    """Yield groups of spatial filters and their input, computed from the epochs."""
-    if hasattr(model, "spatial_inputs"):
-        import torch
-
-        yield from model.spatial_inputs(torch.as_tensor(epochs))
-    elif getattr(model, "remove_mean", False):
-        yield slice(None), epochs - epochs.mean(axis=-1, keepdims=True)
-    else:
-        yield slice(None), epochs

@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from p300.errors import InputError
 from p300.export.onnx_detector import FORMAT, INPUT, OUTPUT, open_graph
 
 if TYPE_CHECKING:
+    import torch
+
     from p300.detector import Detector
 
-#: Version of ONNX's operators; onnxruntime knows it since 1.14.
+#: Version of ONNX's operators; onnxruntime supports it since 1.14.
 OPSET = 18
 
 #: Largest difference to the checkpoint's scores; see :func:`largest_difference`.
@@ -25,12 +27,12 @@ TOLERANCE = 1e-5
 
 
 def to_onnx(detector: Detector) -> bytes:
-    """Make one ONNX graph from preprocessed epochs to calibrated scores.
+    """Build one ONNX graph from preprocessed epochs to calibrated scores.
 
     Parameters
     ----------
     detector : Detector
-        Of any members; an alignment stays outside.
+        A detector with any members; its alignment is not part of the graph.
 
     Returns
     -------
@@ -64,15 +66,16 @@ def to_onnx(detector: Detector) -> bytes:
             opset_version=OPSET,
             optimize=False,
         )
-        # Only small constants are worked out beforehand: onnxruntime does the rest when it opens
-        # the file, which a matrix made of one filter (EEGNet) would make forty times as large.
+        assert program is not None
+        # Only small constants are computed here; onnxruntime computes the others when it opens
+        # the file. The matrices of EEGNet's filters would make the file forty times as large.
         onnxscript.optimizer.optimize(program.model, output_size_limit=16)
     model = program.model_proto
     _tidy(model)
     model.doc_string = (
         f"P300 detector. Input {INPUT}: preprocessed epochs (n_flashes, {len(steps.ch_names_)} "
-        f"electrodes, {steps.n_times} samples), float32. Output {OUTPUT}: one number a flash, "
-        f"float64, the larger the more target-like."
+        f"electrodes, {steps.n_times} samples), float32. Output {OUTPUT}: one score per flash, "
+        f"float64, larger = more target-like."
     )
     onnx.helper.set_model_props(
         model,
@@ -88,16 +91,16 @@ def to_onnx(detector: Detector) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def traced(module, example):
-    """Follow an example of three flashes through a module, for any number of flashes.
+def traced(module: torch.nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
+    """Trace a module with an example of three flashes, for any number of flashes.
 
-    ``len(x)`` in a network's forward is understood by the strict way of tracing only, some of
-    braindecode's Python by the other only.
+    Strict tracing alone supports ``len(x)`` in a network's forward. Non-strict tracing alone
+    supports some Python code of braindecode.
 
     Raises
     ------
     InputError
-        If the module can be traced in neither way.
+        If neither kind of tracing works for the module.
     """
     import torch
 
@@ -105,25 +108,25 @@ def traced(module, example):
     for is_strict in (True, False):
         try:
             return torch.export.export(module, (example,), dynamic_shapes=shapes, strict=is_strict)
-        except Exception as error:  # of many kinds, by what the tracer could not follow
+        except Exception as error:  # of many kinds, one per unsupported operation
             reason = error
     first = next(iter(str(reason).splitlines()), "")
     raise InputError(f"PyTorch cannot trace the detector: {first}") from reason
 
 
 def largest_difference(detector: Detector, model: bytes) -> float:
-    """Compare the graph's scores with the checkpoint's, on noise and on epochs of extreme kinds.
+    """Compare the scores of the graph and of the checkpoint, for several kinds of noise.
 
     Returns
     -------
     float
-        Largest difference. Where a kind of epochs has scores above 1, it is measured as a share
-        of their largest, since float32 numbers of that size are summed to any one of them.
+        Largest difference. If a kind of epochs has scores above 1, it is a fraction of the
+        largest score, because each score is then a sum of float32 numbers of that size.
 
     Raises
     ------
     InputError
-        If it is above :data:`TOLERANCE`.
+        If the largest difference is above :data:`TOLERANCE`.
     """
     steps = detector.preprocessor
     rng = np.random.default_rng(0)
@@ -147,24 +150,23 @@ def largest_difference(detector: Detector, model: bytes) -> float:
     return difference
 
 
-def _tidy(model) -> None:
-    """Take out what the exporter tells of its own work: code lines, paths, shapes between."""
+def _tidy(model: Any) -> None:
+    """Remove what the exporter notes about its own work: code lines, paths, inner shapes."""
     graph = model.graph
     del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
     graph.name, graph.doc_string = "detector", ""
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "n_flashes"
     for k, node in enumerate(graph.node):
-        node.name, node.doc_string = f"{node.op_type}_{k}", ""
-        del node.metadata_props[:]
-    for value in (*graph.input, *graph.output, *graph.initializer):
-        value.doc_string = ""
-        del value.metadata_props[:]
+        node.name = f"{node.op_type}_{k}"
+    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep the exporter's talk about itself from the user: none of it can be acted upon."""
+    """Suppress messages and warnings of the exporter, which are of no use to the user."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

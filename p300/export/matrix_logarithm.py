@@ -1,12 +1,12 @@
 """The logarithm of positive definite matrices from matrix products alone.
 
-ONNX has neither eigenvalues nor inverses. Square roots bring the eigenvalues together, a
-polynomial takes the logarithm of the last root, and as many doublings undo the roots: inverse
-scaling and squaring, N. J. Higham, "Functions of Matrices", SIAM, 2008, chapters 6 and 11.
+ONNX has neither eigenvalues nor inverses. Square roots bring the eigenvalues close to each other,
+a polynomial approximates the logarithm of the last root, and as many doublings undo the roots:
+inverse scaling and squaring, N. J. Higham, "Functions of Matrices", SIAM, 2008, chapters 6 and 11.
 
-Two habits of others would leave seven digits of the sixteen. PyTorch's exporter rounds Python's
-numbers to float32, so all factors are tensors (:func:`number`). And onnxruntime draws a constant
-factor of a matrix product into it, as float32, so none stands right before or after one.
+Two rules keep sixteen digits instead of seven. PyTorch's exporter rounds Python's numbers to
+float32, so all factors are tensors (:func:`number`). And onnxruntime merges a constant factor into
+a matrix product next to it, as float32, so no factor is directly before or after a product.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from torch import Tensor, nn
 
 
 def number(value: float) -> Tensor:
-    """Give a number as the exporter does not round it."""
+    """Return a number as a tensor, which the exporter does not round."""
     return torch.tensor(value, dtype=torch.float64)
 
 
 class MatrixLogarithm(nn.Module):
     """Logarithms of symmetric positive definite matrices in float64.
 
-    How often each step is repeated follows from ``smallest`` alone, so the graph has no loop.
+    The number of steps depends only on ``smallest``, so the graph has no loop.
 
     Parameters
     ----------
     smallest : float
-        No eigenvalue may be below this share of its matrix's trace.
+        No eigenvalue may be below this fraction of the trace of its matrix.
 
     Notes
     -----
     Rounding errors are those of a logarithm by eigenvalues: 5e-11 where the largest eigenvalue
-    is 1e6 times the least, 2e-8 where it is 1e9 times.
+    is 1e6 times the smallest, 2e-8 where it is 1e9 times.
 
     Examples
     --------
@@ -47,17 +47,17 @@ class MatrixLogarithm(nn.Module):
 
     def __init__(self, smallest: float):
         super().__init__()
-        self.roots = []  # for each square root its steps
+        self.roots: list[list[tuple[float, float]]] = []  # the steps of each square root
         while smallest < 0.4:
             smallest **= 0.5
             self.roots.append(newton_schulz_steps(smallest))
         self.middle, reach = (1 + smallest) / 2, (1 - smallest) / 2
         series = Chebyshev.interpolate(lambda u: np.log(self.middle + reach * u), deg=15)
-        self.coefficients = series.convert(kind=Polynomial).coef / reach ** np.arange(16)
-        self.coefficients = self.coefficients.tolist()
+        coefficients = np.asarray(series.convert(kind=Polynomial).coef, np.float64)
+        self.coefficients: list[float] = (coefficients / reach ** np.arange(16)).tolist()
 
     def forward(self, matrices: Tensor) -> Tensor:
-        """Give logarithms of matrices, both (n, n_rows, n_rows)."""
+        """Compute the logarithms of matrices, both of shape (n, n_rows, n_rows)."""
         unit = torch.eye(matrices.shape[-1], dtype=matrices.dtype)
         trace = torch.diagonal(matrices, dim1=-2, dim2=-1).sum(-1)[..., None, None]
         root = matrices / trace
@@ -66,19 +66,23 @@ class MatrixLogarithm(nn.Module):
         x = root - number(self.middle) * unit
         x2 = x @ x
         powers, fourth = [unit, x, x2, x2 @ x], x2 @ x2
-        logarithm = None
-        for k in (12, 8, 4, 0):  # Paterson and Stockmeyer: blocks of four powers
-            terms = zip(self.coefficients[k : k + 4], powers, strict=True)
-            block = sum(number(c) * power for c, power in terms)
-            logarithm = block if logarithm is None else logarithm @ fourth + block
+
+        def block(k: int) -> Tensor:
+            pairs = zip(self.coefficients[k : k + 4], powers, strict=True)
+            terms = [number(c) * power for c, power in pairs]
+            return sum(terms[1:], terms[0])
+
+        logarithm = block(12)
+        for k in (8, 4, 0):  # Paterson and Stockmeyer: blocks of four powers
+            logarithm = logarithm @ fourth + block(k)
         return 2.0 ** len(self.roots) * logarithm + torch.log(trace) * unit
 
 
 def newton_schulz_steps(low: float) -> list[tuple[float, float]]:
     """Find the steps that bring numbers in [``low``, 1] to 1.
 
-    A step is the odd cubic ``a x - b x³`` that keeps them below 1 and brings the least of them
-    nearest to it. J. Chen, E. Chow, "A stable scaling of Newton-Schulz for improving the sign
+    A step is the odd cubic ``a x - b x³`` that keeps them below 1 and brings the smallest of them
+    nearest to 1. J. Chen, E. Chow, "A stable scaling of Newton-Schulz for improving the sign
     function computation of a Hermitian matrix", Argonne National Laboratory, 2014.
 
     Examples
@@ -98,9 +102,9 @@ def newton_schulz_steps(low: float) -> list[tuple[float, float]]:
     return steps
 
 
-def square_root(matrices: Tensor, unit: Tensor, steps) -> Tensor:
-    """Take square roots by Newton and Schulz, coupled, so that rounding errors do not grow."""
-    (a, b), *others = steps  # each a - b x, the minus between factor and product
+def square_root(matrices: Tensor, unit: Tensor, steps: list[tuple[float, float]]) -> Tensor:
+    """Compute square roots by coupled Newton-Schulz steps, so that rounding errors do not grow."""
+    (a, b), *others = steps  # each is a - b x; the minus sign separates factor and product
     inverse = number(a) * unit + number(b) * -matrices
     root = matrices @ inverse
     for a, b in others:

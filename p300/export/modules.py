@@ -1,9 +1,9 @@
-"""A whole trained detector as one torch module, made of nothing that ONNX lacks.
+"""A whole trained detector as one torch module, with only those operations that ONNX has.
 
-Networks stay what they are. Every linear classical detector becomes one weight an electrode and
-sample, and all of them one matrix. The Riemannian ones need the logarithm of a matrix, which
-:mod:`p300.export.matrix_logarithm` makes from matrix products. What is not a network runs in
-float64, as it did in the checkpoint.
+Networks do not change. Every linear classical detector becomes one weight per electrode and
+sample, and the weights of all of them are added into one matrix. The Riemannian detectors need the
+logarithm of a matrix, which :mod:`p300.export.matrix_logarithm` computes from matrix products.
+Everything but the networks runs in float64, as in the checkpoint.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from p300.export.matrix_logarithm import MatrixLogarithm, number
 
 
 class ScoreGraph(nn.Module):
-    """Preprocessed epochs to the detector's calibrated scores, as a module to export.
+    """Module from preprocessed epochs to the calibrated scores of a detector, to be exported.
 
     Parameters
     ----------
     detector : Detector
-        Not changed; its networks are shared and set to evaluation.
+        Not changed; its networks are shared and set to evaluation mode.
 
     Raises
     ------
@@ -44,12 +44,14 @@ class ScoreGraph(nn.Module):
     True
     """
 
+    linear: Tensor | None  # (n_chans * n_times,), if there are linear members
+
     def __init__(self, detector: Detector):
         super().__init__()
         slope, self.offset = detector.calibration
         self.parts = nn.ModuleList()
-        self.weights = []
-        linear = 0.0
+        self.weights: list[float] = []
+        linear: list[np.ndarray] = []
         for member in detector.members:
             weight = slope * member.weight
             if member.is_network:
@@ -59,7 +61,7 @@ class ScoreGraph(nn.Module):
             elif isinstance(member.detector, ERPCovMDM):
                 self.parts.append(MeanDistanceScore(member.detector))
             elif hasattr(member.detector, "epoch_weights"):
-                linear = linear + weight * np.asarray(member.detector.epoch_weights(), np.float64)
+                linear.append(weight * np.asarray(member.detector.epoch_weights(), np.float64))
                 self.offset += weight * float(member.detector.intercept_)
                 continue
             else:
@@ -68,15 +70,14 @@ class ScoreGraph(nn.Module):
                     f"expected a network, a linear detector or one of p300.baselines.riemann"
                 )
             self.weights.append(weight)
-        self.has_linear = np.ndim(linear) == 2
-        if self.has_linear:
-            self.register_buffer("linear", torch.as_tensor(linear.ravel()))
+        summed = torch.as_tensor(sum(linear[1:], linear[0]).ravel()) if linear else None
+        self.register_buffer("linear", summed)
 
     def forward(self, epochs: Tensor) -> Tensor:
         """Score epochs (n_flashes, n_chans, n_times): float64, shape (n_flashes,)."""
         parts = zip(self.weights, self.parts, strict=True)
         scores = [number(weight) * part(epochs) for weight, part in parts]
-        if self.has_linear:
+        if self.linear is not None:
             scores.append(epochs.double().flatten(1) @ self.linear)
         return sum(scores[1:], scores[0]) + number(self.offset)
 
@@ -94,14 +95,15 @@ class NetworkScore(nn.Module):
         logits = self.network(epochs)
         if self.loss == "LogisticSquareError":
             return normalised_output(logits.double())
-        return getattr(losses, self.loss).score(logits).double()
+        return getattr(losses, str(self.loss)).score(logits).double()
 
 
 def normalised_output(logits: Tensor) -> Tensor:
-    """Give the score of :class:`~p300.losses.LogisticSquareError` for logits of any size.
+    """Compute the score of :class:`~p300.losses.LogisticSquareError` for logits of any size.
 
-    A quotient of logistics: below -18 the float32 logistic of onnxruntime is flat, and below
-    -103 that of torch is 0. The quotient itself is a logistic, of a difference of softplus.
+    It is a quotient of logistic functions. Below -18 the float32 logistic function of onnxruntime
+    is constant, and below -103 that of torch is 0. The quotient itself is a logistic function, of
+    a difference of softplus functions.
 
     Examples
     --------
@@ -114,32 +116,35 @@ def normalised_output(logits: Tensor) -> Tensor:
 
 
 class Covariances(nn.Module):
-    """Shrunk covariances with mean answers, whitened by a reference: its logarithm.
+    """Logarithm of shrunk covariances with mean evoked responses, whitened by a reference.
 
     Parameters
     ----------
     detector : XdawnTangentSpace or ERPCovMDM
         Fitted.
     reference : ndarray, shape (n_rows, n_rows)
-        Positive definite.
+        A positive definite matrix.
     """
 
-    def __init__(self, detector, reference: np.ndarray):
+    prototypes: Tensor  # (n, n_times)
+    whitening: Tensor  # (n_rows, n_rows)
+
+    def __init__(self, detector: XdawnTangentSpace | ERPCovMDM, reference: np.ndarray):
         super().__init__()
         values, vectors = np.linalg.eigh(np.asarray(reference, np.float64))
         prototypes = np.asarray(detector.prototypes_, np.float64)
         prototypes = prototypes - prototypes.mean(axis=-1, keepdims=True)
         self.register_buffer("prototypes", torch.as_tensor(prototypes))
         n_rows, self.n_times = len(values), prototypes.shape[1]
-        # The covariances' division by n_times is done here.
+        # this includes the division of the covariances by n_times
         whitening = (vectors / np.sqrt(values * self.n_times)) @ vectors.T
         self.register_buffer("whitening", torch.as_tensor(whitening))
-        # Shrinkage keeps at least 1 / (n_times + 1) of the mean eigenvalue, whatever the epoch.
-        least = float(values[0] / values[-1]) / (n_rows * (self.n_times + 1))
-        self.logarithm = MatrixLogarithm(least)
+        # shrinkage keeps at least 1 / (n_times + 1) of the mean eigenvalue, for any epoch
+        smallest = float(values[0] / values[-1]) / (n_rows * (self.n_times + 1))
+        self.logarithm = MatrixLogarithm(smallest)
 
     def forward(self, signals: Tensor) -> Tensor:
-        """Give logarithms (n_flashes, n_rows, n_rows) of signals (n_flashes, n, n_times)."""
+        """Compute logarithms (n_flashes, n_rows, n_rows) of signals (n_flashes, n, n_times)."""
         signals = signals - signals.mean(-1, keepdim=True)
         signals = torch.cat([self.prototypes.expand(signals.shape[0], -1, -1), signals], 1)
         covariances = shrunk(signals @ signals.mT, self.n_times)
@@ -149,13 +154,16 @@ class Covariances(nn.Module):
 class TangentSpaceScore(nn.Module):
     """:class:`~p300.baselines.XdawnTangentSpace`: the logistic regression's score."""
 
+    filters: Tensor  # (n_filters, n_chans)
+    weights: Tensor  # (n_rows, n_rows)
+
     def __init__(self, detector: XdawnTangentSpace):
         super().__init__()
         self.covariances = Covariances(detector, detector.reference_)
         self.register_buffer("filters", torch.as_tensor(np.asarray(detector.filters_, np.float64)))
         n_rows = len(detector.reference_)
         upper, coef = np.zeros((n_rows, n_rows)), np.asarray(detector.coef_, np.float64)
-        upper[np.triu_indices(n_rows)] = coef  # of the upper triangle, times √2 off the diagonal
+        upper[np.triu_indices(n_rows)] = coef  # for the upper triangle, times √2 off the diagonal
         weights = np.where(np.eye(n_rows, dtype=bool), upper, np.sqrt(2) * upper)
         self.register_buffer("weights", torch.as_tensor(weights))
         self.intercept = float(detector.intercept_)
@@ -167,7 +175,7 @@ class TangentSpaceScore(nn.Module):
 
 
 class MeanDistanceScore(nn.Module):
-    """:class:`~p300.baselines.ERPCovMDM`: squared distance to nontargets less that to targets."""
+    """:class:`~p300.baselines.ERPCovMDM`: squared distance to nontargets minus targets."""
 
     def __init__(self, detector: ERPCovMDM):
         super().__init__()
@@ -181,12 +189,12 @@ class MeanDistanceScore(nn.Module):
 
 
 def shrunk(covariances: Tensor, n_samples: int) -> Tensor:
-    """Shrink covariances by oracle approximation, as :mod:`p300.baselines.xdawn` does."""
+    """Shrink covariances by the oracle approximation, as :mod:`p300.baselines.xdawn` does."""
     n_rows = covariances.shape[-1]
     power = covariances.square().mean((-1, -2), keepdim=True)
     mean = torch.diagonal(covariances, dim1=-2, dim2=-1).mean(-1)[..., None, None]
-    spread = (n_samples + 1) * (power - mean.square() / n_rows)
-    spread = torch.maximum(spread, number(1e-300))
-    share = torch.clamp((power + mean.square()) / spread, max=1.0)
+    denominator = (n_samples + 1) * (power - mean.square() / n_rows)
+    denominator = torch.maximum(denominator, number(1e-300))
+    shrinkage = torch.clamp((power + mean.square()) / denominator, max=1.0)
     unit = torch.eye(n_rows, dtype=covariances.dtype)
-    return (1 - share) * covariances + share * mean * unit
+    return (1 - shrinkage) * covariances + shrinkage * mean * unit

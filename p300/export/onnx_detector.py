@@ -1,22 +1,23 @@
-"""An exported detector as a reader without PyTorch sees it: numpy and onnxruntime.
+"""An exported detector, read with numpy and onnxruntime, without PyTorch.
 
 ``p300 export`` writes two files that belong together: ``detector.onnx``, one graph from
-preprocessed epochs to scores, and ``detector.json``, all that surrounds it. Nothing in them is
-code: numbers, names and ONNX's own operators. Neither PyTorch, Lightning nor Hydra is imported
-here or below.
+preprocessed epochs to scores, and ``detector.json``, everything else. They hold no code, only
+numbers, names and ONNX's own operators. PyTorch, Lightning and Hydra are imported neither here nor
+by what is imported here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from p300.description import DescribedDetector, read_description
+from p300.description import DescribedDetector, check_format, read_description, reading
 from p300.errors import InputError
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.speller import Speller
@@ -49,13 +50,13 @@ class OnnxDetector(DescribedDetector):
     speller : Speller or None
         The screen.
     alignment : EuclideanAlignment or None
-        What the epochs go through between preprocessing and graph.
+        Applied to the epochs between preprocessing and graph.
     likelihood : ScoreLikelihood or None
-        What a score says, fitted on training flashes that the detector did not learn from.
+        Likelihood of a score, fitted on training flashes that the detector did not learn from.
     stopping : dict of str to rule
-        Of :mod:`p300.spelling.rules`, chosen on training characters.
+        Stopping rules (:mod:`p300.spelling.rules`), chosen on training characters.
     info : dict
-        Where it comes from: version, experiment, members, number of parameters.
+        Its origin: version, experiment, members, number of parameters.
 
     Examples
     --------
@@ -98,16 +99,14 @@ class OnnxDetector(DescribedDetector):
                 f"epochs of shape {epochs.shape}; expected (n_flashes, "
                 f"{', '.join(map(str, self.epoch_shape))}), as the detector was trained"
             )
-        if len(epochs) == 0:  # which a graph cannot reshape
-            return np.empty(0)
-        if len(epochs) <= N_AT_ONCE:
-            return self.session.run([OUTPUT], {INPUT: epochs})[0]
+        # without flashes there is no part: a graph cannot reshape an empty batch
         parts = [epochs[k : k + N_AT_ONCE] for k in range(0, len(epochs), N_AT_ONCE)]
-        return np.concatenate([self.session.run([OUTPUT], {INPUT: part})[0] for part in parts])
+        scores = [self.session.run([OUTPUT], {INPUT: part})[0] for part in parts]
+        return np.concatenate([np.empty(0), *scores])
 
     @classmethod
     def load(cls, path: str | Path) -> OnnxDetector:
-        """Read what ``p300 export`` wrote.
+        """Read a detector that ``p300 export`` wrote.
 
         Parameters
         ----------
@@ -122,35 +121,39 @@ class OnnxDetector(DescribedDetector):
             together.
         """
         onnx_path, json_path = find_pair(path)
-        content = _read_json(json_path)
+        try:
+            content = json.loads(json_path.read_text("utf-8"))
+        except (ValueError, RecursionError) as error:  # not JSON, or not text
+            kind = type(error).__name__
+            raise InputError(f"{json_path}: cannot be read as JSON ({kind})") from error
+        check_format(json_path, content, FORMAT)
         model = onnx_path.read_bytes()
-        found = hashlib.sha256(model).hexdigest()
-        expected = content.get("sha256")
+        found, expected = hashlib.sha256(model).hexdigest(), content.get("sha256")
         if found != expected:
             raise InputError(
                 f"{onnx_path}: its SHA-256 is {found[:12]}…; expected {str(expected)[:12]}…, as "
                 f"{json_path.name} says: one of the two is damaged or from another export"
             )
         session = open_graph(model, onnx_path)
-        try:
-            detector = cls(session, **_parts(content))
-        except InputError as error:
-            raise InputError(f"{json_path}: {error}") from error
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise InputError(
-                f"{json_path}: damaged ({type(error).__name__}: {error}); expected the JSON file "
-                f"that `p300 export` wrote"
-            ) from error
+        with reading(json_path, "the JSON file that `p300 export` wrote"):
+            likelihood, stopping = content["likelihood"], content["stopping"] or {}
+            detector = cls(
+                session,
+                **read_description(content),
+                likelihood=None if likelihood is None else ScoreLikelihood.from_dict(likelihood),
+                stopping={name: rule_from_dict(rule) for name, rule in stopping.items()},
+                info=dict(content["info"]),
+            )
         detector._check_graph(onnx_path)
         return detector
 
     def _check_graph(self, where: Path) -> None:
-        """Refuse a graph whose input or output is not what the JSON file describes."""
+        """Raise an error for a graph whose input or output the JSON file does not describe."""
         (n_flashes, *sizes), kind = _only(self.session.get_inputs(), INPUT, where)
         if kind != "tensor(float)" or tuple(sizes) != self.epoch_shape:
             raise InputError(
                 f"{where}: its input is {kind} with {sizes} electrodes and samples; expected "
-                f"float32 with {list(self.epoch_shape)}, as the preprocessing makes them"
+                f"float32 with {list(self.epoch_shape)}, as the preprocessing returns them"
             )
         shape, kind = _only(self.session.get_outputs(), OUTPUT, where)
         if kind != "tensor(double)" or shape != [n_flashes] or not isinstance(n_flashes, str):
@@ -158,11 +161,11 @@ class OnnxDetector(DescribedDetector):
                 f"{where}: its output is {kind} of shape {shape} for {n_flashes} flashes; "
                 f"expected one float64 score for each of any number of flashes"
             )
-        metadata = self.session.get_modelmeta().custom_metadata_map
-        if metadata.get("ch_names") != json.dumps(list(self.preprocessor.ch_names_)):
+        found = self.session.get_modelmeta().custom_metadata_map.get("ch_names")
+        expected = json.dumps(list(self.preprocessor.ch_names_))
+        if found != expected:
             raise InputError(
-                f"{where}: was made for the electrodes {metadata.get('ch_names')}; expected "
-                f"{json.dumps(list(self.preprocessor.ch_names_))}, as the JSON file says"
+                f"{where}: is for the electrodes {found}; expected {expected}, as in the JSON file"
             )
 
 
@@ -186,15 +189,15 @@ def find_pair(path: str | Path) -> tuple[Path, Path]:
 
 
 def open_graph(model: bytes, where: str | Path = "the graph") -> onnxruntime.InferenceSession:
-    """Open a graph on one thread that sleeps while it has nothing to do.
+    """Open a graph on one thread, which sleeps while there is no work.
 
-    Weights in other files are refused: a graph from elsewhere could read any file of this
-    computer. Operators other than those built into onnxruntime are not there to be found.
+    Weights in other files are refused, because a graph from elsewhere could read any file of this
+    computer. Only operators that are built into onnxruntime can be used.
 
     Raises
     ------
     InputError
-        If onnxruntime is missing, or cannot read the graph.
+        If onnxruntime is not installed, or cannot read the graph.
     """
     try:
         import onnxruntime
@@ -207,40 +210,18 @@ def open_graph(model: bytes, where: str | Path = "the graph") -> onnxruntime.Inf
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # errors are raised; its warnings speak of its own insides
+    options.log_severity_level = 3  # errors are raised; its warnings are only about itself
     try:
         return onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )  # its fallback would try the same again, and print
-    except Exception as error:  # onnxruntime raises many kinds, all of them its own
+        )  # the fallback would only try the same again, and print
+    except Exception as error:  # onnxruntime raises many kinds of its own errors
         reason = str(error).splitlines()[0]
         raise InputError(f"{where}: onnxruntime cannot read it: {reason}") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:  # not JSON, or not text
-        raise InputError(f"{path}: cannot be read as JSON ({type(error).__name__})") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise InputError(f"{path}: its format is {found!r}; expected {FORMAT!r}")
-    return content
-
-
-def _parts(content: dict[str, Any]) -> dict[str, Any]:
-    """Build what the JSON file describes; null stays None."""
-    likelihood, stopping = content["likelihood"], content["stopping"] or {}
-    return {
-        **read_description(content),
-        "likelihood": None if likelihood is None else ScoreLikelihood.from_dict(likelihood),
-        "stopping": {name: rule_from_dict(rule) for name, rule in stopping.items()},
-        "info": dict(content["info"]),
-    }
-
-
-def _only(values, name: str, where: Path) -> tuple[list, str]:
-    """Give shape and type of a graph's only input or output."""
+def _only(values: Sequence[Any], name: str, where: Path) -> tuple[list, str]:
+    """Return shape and type of a graph's only input or output."""
     names = [value.name for value in values]
     if names != [name]:
         raise InputError(f"{where}: its inputs or outputs are {names}; expected {[name]}")

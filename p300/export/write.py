@@ -1,8 +1,8 @@
 """``p300 export``: a trained detector as one ONNX file and one JSON file, for any language.
 
-The graph holds the whole detector (:mod:`p300.export.graph`), the JSON file what surrounds it;
-:mod:`p300.export.onnx_detector` reads both without PyTorch. Before anything is written,
-onnxruntime must give the checkpoint's scores.
+The graph holds the whole detector (:mod:`p300.export.graph`), the JSON file everything else;
+:mod:`p300.export.onnx_detector` reads both without PyTorch. Before anything is written, the scores
+of onnxruntime are compared with those of the checkpoint.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from p300 import __version__
 from p300.errors import InputError
+from p300.export.graph import largest_difference, to_onnx
 from p300.export.onnx_detector import FORMAT
+from p300.spelling.thresholds import choose_rules, fit_likelihood, read_held_out
 from p300.storage.files import atomic_write
 
 if TYPE_CHECKING:
@@ -30,21 +32,20 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
     run : path
         Folder of ``p300 train``, or a checkpoint.
     out : path or None
-        Folder, made where it is missing; None for that of the run.
+        Folder, created if it does not exist; None for that of the run.
 
     Returns
     -------
     list of str
-        What is to be told: files and sizes, the largest difference, what is missing.
+        Lines to print: files and sizes, the largest difference, what is missing.
 
     Raises
     ------
     InputError
         If the run is not finished, a member has no form in ONNX, the packages of the extra
-        ``export`` are missing, or the graph's scores are not the checkpoint's.
+        ``export`` are not installed, or the graph's scores are not the checkpoint's.
     """
     from p300.detector import Detector, find_checkpoint
-    from p300.export.graph import largest_difference, to_onnx
 
     folder = find_checkpoint(run).parent
     out = folder if out is None else Path(out)
@@ -61,7 +62,6 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
 
 def describe(detector: Detector) -> dict[str, Any]:
     """Return the content of the JSON file, without evidence and checksum."""
-    names = [str(m.model.get("_target_", "")).rpartition(".")[2] for m in detector.members]
     return {
         "format": FORMAT,
         "info": {
@@ -69,8 +69,8 @@ def describe(detector: Detector) -> dict[str, Any]:
             "choices": dict(detector.config.get("choices", {})),
             "n_parameters": detector.n_parameters,
             "members": [
-                {"name": name, "weight": float(member.weight)}
-                for name, member in zip(names, detector.members, strict=True)
+                {"name": m.model.get("_target_", "").rpartition(".")[2], "weight": float(m.weight)}
+                for m in detector.members
             ],
             "calibration": [float(number) for number in detector.calibration],
         },
@@ -86,10 +86,8 @@ def held_out_evidence(folder: Path, speller: Speller | None) -> tuple[dict[str, 
     evidence : dict
         ``likelihood`` and ``stopping`` for the JSON file; None where they cannot be fitted.
     notes : list of str
-        Why not.
+        Why something could not be fitted.
     """
-    from p300.spelling.thresholds import choose_rules, fit_likelihood, read_held_out
-
     evidence: dict[str, Any] = {"likelihood": None, "stopping": None}
     try:
         held_out = read_held_out(folder)
@@ -105,9 +103,9 @@ def held_out_evidence(folder: Path, speller: Speller | None) -> tuple[dict[str, 
 
 
 def write_pair(out: Path, model: bytes, content: dict[str, Any]) -> tuple[Path, Path]:
-    """Write both files, each whole or not at all.
+    """Write both files, each atomically.
 
-    An interrupted export leaves the old pair, or one whose checksum does not fit and which
+    An interrupted export leaves the old pair, or a pair whose checksum is wrong and which
     :class:`~p300.export.onnx_detector.OnnxDetector` refuses.
     """
     content = content | {"sha256": hashlib.sha256(model).hexdigest()}

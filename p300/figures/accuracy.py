@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from p300.errors import InputError
 from p300.figures.style import GREY, look, named, new_figure, styled
+from p300.figures.tables import check_columns
 from p300.metrics import bits_per_minute, bits_per_selection, wilson_interval
 from p300.metrics.published import CHARACTERS
 
@@ -17,23 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    Table: TypeAlias = pd.DataFrame | Sequence[dict[str, Any]]
+
 #: Most detectors whose intervals are drawn as bands, since bands overlap, and as bars.
 MAX_BANDS, MAX_BARS = 2, 5
-
-#: Added to an axis label where intervals are drawn.
-INTERVAL_LABEL = ", 95 % interval"
-
-#: Test characters of each subject of the published results.
-N_PUBLISHED = 100
 
 
 @styled
 def draw_accuracy(
-    spelled: (
-        pd.DataFrame
-        | Sequence[dict[str, Any]]
-        | Mapping[str, pd.DataFrame | Sequence[dict[str, Any]]]
-    ),
+    spelled: Table | Mapping[str, Table],
     *,
     published: Sequence[str] = (),
     subject: str | None = None,
@@ -86,12 +79,7 @@ def draw_accuracy(
     axes = figure.subplots(1, 1 + with_bits, squeeze=False)[0]
     accuracy_lines(axes[0], tables, from_paper)
     if with_bits:
-        bits, bits_from_paper = (
-            {k: _as_bits(t, n_symbols) for k, t in ts.items()} for ts in (tables, from_paper)
-        )
-        _draw_lines(axes[1], bits, bits_from_paper)
-        axes[1].set_ylabel("bits per minute" + INTERVAL_LABEL * _has_intervals(tables))
-        axes[1].set_ylim(bottom=0)
+        accuracy_lines(axes[1], tables, from_paper, n_symbols=n_symbols)
     figure.legend(
         *axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, handlelength=3
     )
@@ -106,8 +94,11 @@ def accuracy_lines(
     published: Mapping[str, pd.DataFrame] | None = None,
     *,
     order: Sequence[str] = (),
+    n_symbols: int | None = None,
 ) -> None:
-    """Draw the accuracy in % of each table, with its interval, into one panel.
+    """Draw the accuracy in % of each table, or its bits per minute, into one panel.
+
+    With their intervals: bands for few tables, bars for some, none for many.
 
     Parameters
     ----------
@@ -117,10 +108,34 @@ def accuracy_lines(
         ``n_repetitions, accuracy, low, high`` (fractions) by detector, measured and published.
     order : sequence of str
         Detectors in the order of their colours, where several panels share them.
+    n_symbols : int or None
+        Symbols on the screen, for bits per minute; None for the accuracy.
     """
-    _draw_lines(axis, _in_percent(tables), _in_percent(published or {}), order)
-    axis.set_ylabel("characters right (%)" + INTERVAL_LABEL * _has_intervals(tables))
-    axis.set_ylim(0, 103)
+    from matplotlib.ticker import MaxNLocator
+
+    n_last, published = 1, published or {}
+    order = list(order) or [*tables, *published]
+    for name, table in (*tables.items(), *published.items()):
+        k = order.index(name)
+        style = look(k) if name in tables else look(k) | {"color": GREY, "markerfacecolor": "w"}
+        n = table["n_repetitions"].to_numpy(float)
+        n_last = max([n_last, *n])
+        value, low, high = _percent(table) if n_symbols is None else _bits(table, n_symbols)
+        axis.plot(n, value, label=name + _number(table), markeredgewidth=0.8, **style)
+        if name not in tables or len(tables) > MAX_BARS:
+            continue
+        if len(tables) <= MAX_BANDS and len(n) > 1:
+            axis.fill_between(n, low, high, color=style["color"], alpha=0.18, lw=0)
+        else:
+            aside = 0.08 * (k - (len(tables) - 1) / 2)
+            axis.vlines(n + aside, low, high, color=style["color"], lw=0.8)
+    label = "characters right (%)" if n_symbols is None else "bits per minute"
+    if 0 < len(tables) <= MAX_BARS and any(t["low"].notna().any() for t in tables.values()):
+        label += ", 95 % interval"
+    axis.set(xlabel="repetitions", ylabel=label, xlim=(0.5, n_last + 0.5))
+    axis.set_ylim(0, 103 if n_symbols is None else None)
+    axis.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axis.grid(alpha=0.3)
 
 
 def published_accuracy(name: str, subject: str | None = None) -> pd.DataFrame:
@@ -152,32 +167,22 @@ def published_accuracy(name: str, subject: str | None = None) -> pd.DataFrame:
         known = ", ".join(map(str, CHARACTERS))
         raise InputError(f"no published result of {' or '.join(missing)}; expected one of {known}")
     n_right = np.sum([CHARACTERS[name, s] for s in subjects], axis=0)
-    n_all, n_repetitions = N_PUBLISHED * len(subjects), np.arange(1, len(n_right) + 1)
-    intervals = np.array([wilson_interval(n, n_all) for n in n_right])
-    return pd.DataFrame(
-        {
-            "n_repetitions": n_repetitions,
-            "n_right": n_right,
-            "n_characters": n_all,
-            "accuracy": n_right / n_all,
-            "low": intervals[:, 0],
-            "high": intervals[:, 1],
-            "bits_per_minute": bits_per_minute(n_right / n_all, n_repetitions),
-        }
-    )
+    n_all, n_repetitions = 100 * len(subjects), np.arange(1, len(n_right) + 1)
+    accuracy, rate = n_right / n_all, bits_per_minute(n_right / n_all, n_repetitions)
+    low, high = np.array([wilson_interval(n, n_all) for n in n_right]).T
+    table = {"n_repetitions": n_repetitions, "n_right": n_right, "n_characters": n_all}
+    table |= {"accuracy": accuracy, "low": low, "high": high, "bits_per_minute": rate}
+    return pd.DataFrame(table)
 
 
 def _accuracy_table(table: Any, name: str) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.DataFrame(table)
-    missing = sorted({"n_repetitions", "accuracy", "low", "high"} - set(table))
-    if missing:
-        raise InputError(
-            f"{name}: no column {', '.join(missing)}; expected a table of accuracy_by_repetition()"
-        )
-    known = table.astype({k: float for k in ("accuracy", "low", "high")})
-    known = known[known["accuracy"].notna()].sort_values("n_repetitions", ignore_index=True)
+    needed = ("accuracy", "high", "low", "n_repetitions")
+    check_columns(table, needed, "a table of accuracy_by_repetition()", f"{name}: ")
+    known = table.astype(dict.fromkeys(("accuracy", "low", "high"), float))
+    known = known.dropna(subset="accuracy").sort_values("n_repetitions", ignore_index=True)
     if not len(known):
         raise InputError(
             f"{name}: none of {len(table)} rows has an accuracy; expected characters whose symbol "
@@ -186,64 +191,22 @@ def _accuracy_table(table: Any, name: str) -> pd.DataFrame:
     return known
 
 
-def _has_intervals(tables: Mapping[str, pd.DataFrame]) -> bool:
-    return 0 < len(tables) <= MAX_BARS and any(t["low"].notna().any() for t in tables.values())
+def _percent(table: pd.DataFrame) -> list[np.ndarray]:
+    """Return accuracy, and the ends of its interval, in percent."""
+    return [100 * table[k].to_numpy() for k in ("accuracy", "low", "high")]
 
 
-def _in_percent(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    return {
-        name: table.assign(
-            value=100 * table["accuracy"], low=100 * table["low"], high=100 * table["high"]
-        )
-        for name, table in tables.items()
-    }
-
-
-def _as_bits(table: pd.DataFrame, n_symbols: int) -> pd.DataFrame:
-    """Convert the intervals of accuracy to bits per minute, with the time per character."""
+def _bits(table: pd.DataFrame, n_symbols: int) -> list[np.ndarray]:
+    """Return bits per minute, and the ends of its interval from those of the accuracy."""
     value = table["bits_per_minute"].to_numpy(float)
     n = table["n_repetitions"].to_numpy(float)
-    bits = {k: bits_per_selection(table[k], n_symbols) for k in ("accuracy", "low", "high")}
-    timed = (value > 0) & (bits["accuracy"] > 0)
-    if not timed.any():  # at chance everywhere: the time is unknown
-        return table.assign(value=value, low=np.nan, high=np.nan)
-    seconds = np.full(len(n), np.nan)
-    seconds[timed] = 60 * bits["accuracy"][timed] / value[timed]
+    bits, *ends = (bits_per_selection(table[k], n_symbols) for k in ("accuracy", "low", "high"))
+    timed = (value > 0) & (bits > 0)
+    seconds = np.full(len(n), np.nan)  # unknown at chance
+    seconds[timed] = 60 * bits[timed] / value[timed]
     if timed.sum() > 1:  # a pause, and a constant time per repetition
         seconds = np.polyval(np.polyfit(n[timed], seconds[timed], 1), n)
-    low, high = (60 * bits[k] / seconds for k in ("low", "high"))
-    return table.assign(value=value, low=low, high=high)
-
-
-def _draw_lines(
-    axis: Axes,
-    tables: Mapping[str, pd.DataFrame],
-    published: Mapping[str, pd.DataFrame],
-    order: Sequence[str] = (),
-) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    n_last = 1
-    order = list(order) or [*tables, *published]
-    for name, table in (*tables.items(), *published.items()):
-        k = order.index(name)
-        style = look(k) if name in tables else look(k) | {"color": GREY, "markerfacecolor": "w"}
-        n = table["n_repetitions"].to_numpy(float)
-        n_last = max([n_last, *n])
-        axis.plot(n, table["value"], label=name + _number(table), markeredgewidth=0.8, **style)
-        if name not in tables or len(tables) > MAX_BARS:
-            continue
-        if len(tables) <= MAX_BANDS and len(n) > 1:
-            axis.fill_between(
-                n, table["low"], table["high"], color=style["color"], alpha=0.18, lw=0
-            )
-        else:
-            aside = 0.08 * (k - (len(tables) - 1) / 2)
-            axis.vlines(n + aside, table["low"], table["high"], color=style["color"], lw=0.8)
-    axis.set_xlim(0.5, n_last + 0.5)
-    axis.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    axis.set_xlabel("repetitions")
-    axis.grid(alpha=0.3)
+    return [value, *(60 * end / seconds for end in ends)]
 
 
 def _last(name: str, table: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from p300.figures.averages import front_to_back
 from p300.figures.learned import scalp
-from p300.figures.scalp import SIGNED
+from p300.figures.signals import channel_image
 from p300.figures.style import BLUE, GREY, SKY, count, new_figure, styled
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def draw_attribution(
     course, total = values.sum(axis=0), values.sum(axis=1)
     peak = seconds[course.argmax()]
     at_peak = values[:, np.abs(seconds - peak) <= PEAK_S / 2 + 1e-9].sum(axis=1)
-    figure = new_figure(2.7 + min(max(0.06 * len(order), 1.2), 4.2))
+    targets, baseline = count(attribution.n_targets, "target"), BASELINES[attribution.baseline]
+    scores = f"{attribution.score:.2f} against {attribution.baseline_score:.2f}".replace("-", "−")
+    heading = f"Integrated gradients, mean of {targets}: score {scores}\nof {baseline}"
+    figure = new_figure(2.7 + min(max(0.06 * len(order), 1.2), 4.2), heading=heading)
     grid = figure.add_gridspec(2, 2, height_ratios=(3, 1), width_ratios=(1.9, 1))
     image_axis = figure.add_subplot(grid[0, 0])
     _draw_image(image_axis, values[order], [ch_names[k] for k in order], seconds)
@@ -71,18 +75,10 @@ def draw_attribution(
         axis.set_title(title, loc="center")
         figure.colorbar(image, ax=axis, shrink=0.7, location="bottom", label="score")
     gained = attribution.score - attribution.baseline_score
-    figure.suptitle(
-        f"Integrated gradients, mean of {count(attribution.n_targets, 'target')}: score "
-        f"{_signed(attribution.score)} against {_signed(attribution.baseline_score)}\nof "
-        f"{BASELINES[attribution.baseline]}",
-        x=0.01,
-        ha="left",
-    )
     best = ", ".join(f"{ch_names[k]} ({total[k]:+.2f})" for k in np.argsort(-total)[:5])
     figure.set_label(
-        f"Contributions of electrodes and samples to the mean score of "
-        f"{count(attribution.n_targets, 'target')}, {gained:.2f} above that of "
-        f"{BASELINES[attribution.baseline]}; the largest are from {best}, and at {peak:.2f} s."
+        f"Contributions of electrodes and samples to the mean score of {targets}, {gained:.2f} "
+        f"above that of {baseline}; the largest are from {best}, and at {peak:.2f} s."
     )
     return figure
 
@@ -117,7 +113,10 @@ def draw_occlusion(
         too near 1 to fall.
     """
     edges = np.asarray(windows, float)  # (n_windows, 2)
-    figure = new_figure(4.9)
+    replaced = {"mean": "their mean over all flashes", "zero": "zeros"}[by_electrode.replacement]
+    whole = f"{by_electrode.auc:.3f} ({count(by_electrode.n_flashes, 'flash')})"
+    heading = f"Occlusion: replaced by {replaced}; AUC of whole epochs {whole}"
+    figure = new_figure(4.9, heading=heading)
     axes = figure.subplots(2, 2, width_ratios=(1, 1.6))
     loss = by_electrode.auc_loss
     largest = np.abs(loss).max() or 1.0
@@ -127,25 +126,16 @@ def draw_occlusion(
     order = np.argsort(-loss, kind="stable")[:n_bars]
     _draw_bars(axes[0, 1], np.arange(len(order)), by_electrode, order, 0.75)
     axes[0, 1].set_xticks(np.arange(len(order)), [ch_names[k] for k in order], rotation=90)
-    axes[0, 1].set(xlim=(-0.6, len(order) - 0.4), ylabel="AUC lost")
+    axes[0, 1].set_xlim(-0.6, len(order) - 0.4)
     axes[0, 1].set_title(f"the {len(order)} with the largest loss, 95 % interval")
     middle, width = edges.mean(axis=1), 0.9 * np.diff(edges, axis=1)[:, 0]
     axes[1, 0].bar(middle, 100 * by_window.margin_loss, width, color=SKY)
-    axes[1, 0].set_ylabel("margin lost (%)")
-    axes[1, 0].set_title("without one time window")
+    axes[1, 0].set(ylabel="margin lost (%)", title="without one time window")
     _draw_bars(axes[1, 1], middle, by_window, slice(None), width)
-    axes[1, 1].set_ylabel("AUC lost")
     axes[1, 1].set_title(f"each window of {1000 * np.diff(edges[0])[0]:.0f} ms, 95 % interval")
     for axis in axes[1]:
         axis.axhline(0, color=GREY, lw=0.6)
         axis.set_xlabel("time from the flash (s)")
-    replaced = {"mean": "their mean over all flashes", "zero": "zeros"}[by_electrode.replacement]
-    figure.suptitle(
-        f"Occlusion: replaced by {replaced}; AUC of whole epochs {by_electrode.auc:.3f} "
-        f"({count(by_electrode.n_flashes, 'flash')})",
-        x=0.01,
-        ha="left",
-    )
     largest_losses = ", ".join(f"{ch_names[k]} ({loss[k]:.3f})" for k in order[:5])
     start, stop = edges[by_window.auc_loss.argmax()]
     figure.set_label(
@@ -191,26 +181,25 @@ def draw_pattern_series(
     seconds, slope = np.asarray(times, float), np.asarray(pattern, float)
     n_times = len(seconds)
     step = (seconds[-1] - seconds[0]) / max(n_times - 1, 1) or 1.0
-    window = np.floor((np.arange(n_times) + 1e-6) / max(round(width_s / step), 1)).astype(int)
+    starts = np.append(np.arange(0, n_times, max(round(width_s / step), 1)), n_times)
     rows = {f"pattern\n({unit} / score)": slope}
     if weights is not None:
         rows = {f"weights\n(score / {unit})": np.asarray(weights, float), **rows}
-    starts = np.append(np.flatnonzero(np.diff(window, prepend=-1)), n_times)
     edges = seconds[0] + starts * step
-    figure = new_figure(0.5 + 1.1 * len(rows))
-    axes = figure.subplots(len(rows), window[-1] + 1, squeeze=False)
+    heading = "Pattern of the score, by time after the flash"
+    figure = new_figure(0.5 + 1.1 * len(rows), heading=heading)
+    axes = figure.subplots(len(rows), len(starts) - 1, squeeze=False)
     for row, (name, values) in zip(axes, rows.items(), strict=True):
-        maps = [values[:, window == k].mean(axis=1) for k in range(window[-1] + 1)]
+        maps = [values[:, a:b].mean(axis=1) for a, b in itertools.pairwise(starts)]
         largest = np.abs(maps).max() or 1.0
         for axis, shown in zip(row, maps, strict=True):
             image = scalp(shown, ch_names, axis, (-largest, largest))
         bar = figure.colorbar(image, ax=row, shrink=0.9, aspect=10, label=name)
         ends = -largest, 0, largest
         bar.set_ticks(ends, labels=[f"{end:.2g}".replace("-", "−") for end in ends])
-    for axis, start, stop in zip(axes[0], edges[:-1], edges[1:], strict=True):
+    for axis, (start, stop) in zip(axes[0], itertools.pairwise(edges), strict=True):
         axis.set_title(f"{start:.2f}–{stop:.2f} s", loc="center", fontsize=8)
     channel, sample = np.unravel_index(np.abs(slope).argmax(), slope.shape)
-    figure.suptitle("Pattern of the score, by time after the flash", x=0.01, ha="left")
     figure.set_label(
         f"Scalp maps of the EEG that varies with a detector's score, from {edges[0]:.2f} to "
         f"{edges[-1]:.2f} s after the flash; it is largest at {ch_names[channel]} at "
@@ -220,17 +209,9 @@ def draw_pattern_series(
 
 
 def _draw_image(axis: Axes, values: np.ndarray, names: Sequence[str], times: np.ndarray) -> None:
-    largest = np.abs(values).max() or 1.0
     half = (times[1] - times[0]) / 2 if len(times) > 1 else 0.5
+    image = channel_image(axis, values, times, half)
     n_chans = len(names)
-    image = axis.imshow(
-        values,
-        cmap=SIGNED,
-        vmin=-largest,
-        vmax=largest,
-        aspect="auto",
-        extent=(times[0] - half, times[-1] + half, n_chans - 0.5, -0.5),
-    )
     named: list[int] = []  # the strongest first, as far as there is room
     for k in np.argsort(-np.abs(values.sum(axis=1)), kind="stable"):
         if all(abs(k - other) >= n_chans / 32 for other in named):
@@ -253,7 +234,4 @@ def _draw_bars(
     axis.bar(x, loss, width, color=SKY)
     axis.errorbar(x, loss, np.maximum(around, 0), fmt="none", ecolor=BLUE, elinewidth=1)
     axis.axhline(0, color=GREY, lw=0.6)
-
-
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+    axis.set_ylabel("AUC lost")

@@ -49,10 +49,8 @@ def flash_classes(epochs: Epochs) -> dict[str, np.ndarray]:
             f"{epochs.name}: {broken} of {usable.sum()} epochs hold samples that are not finite"
         )
     truth = is_target.fillna(False).to_numpy(bool)
-    return {
-        "targets": np.flatnonzero(usable & truth),
-        "nontargets": np.flatnonzero(usable & ~truth),
-    }
+    rows = {"targets": usable & truth, "nontargets": usable & ~truth}
+    return {kind: np.flatnonzero(chosen) for kind, chosen in rows.items()}
 
 
 def mean_waves(
@@ -78,7 +76,7 @@ def mean_waves(
 
 def bootstrap_band(
     data: np.ndarray, flashes: pd.DataFrame, confidence: float, n_draws: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray | None:
     """Compute percentile intervals of the mean over flashes, resampling whole characters.
 
     Parameters
@@ -95,43 +93,41 @@ def bootstrap_band(
 
     Returns
     -------
-    low, high : ndarray, shape (n_chans, n_times)
-        ``nan`` if all flashes belong to one character.
+    ndarray, shape (2, n_chans, n_times), or None
+        Lower and upper ends; None if all flashes belong to one character.
     """
     from p300.metrics import bootstrap_weights, resampling_units
 
     unit = resampling_units(flashes.reset_index(drop=True))
     n_units = int(unit.max()) + 1
     if n_units < 2:
-        unknown = np.full(data.shape[1:], np.nan)
-        return unknown, unknown
+        return None
     order = np.argsort(unit, kind="stable")
     starts = np.flatnonzero(np.diff(unit[order], prepend=-1))
     sums = np.add.reduceat(data[order], starts).reshape(n_units, -1)
     weights = bootstrap_weights(n_units, n_draws, np.random.default_rng(0))
     drawn = (weights @ sums) / (weights @ np.bincount(unit))[:, None]
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return low.reshape(data.shape[1:]), high.reshape(data.shape[1:])
+    ends = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return ends.reshape(2, *data.shape[1:])
 
 
 def standard_error_band(
     data: np.ndarray, flashes: pd.DataFrame, confidence: float, n_draws: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray | None:
     """Compute t intervals of the mean over flashes; `flashes` and `n_draws` are not used.
 
     Returns
     -------
-    low, high : ndarray, shape (n_chans, n_times)
-        ``nan`` for a single flash.
+    ndarray, shape (2, n_chans, n_times), or None
+        Lower and upper ends; None for a single flash.
     """
     from scipy.stats import t
 
     if len(data) < 2:
-        unknown = np.full(data.shape[1:], np.nan)
-        return unknown, unknown
+        return None
     error = data.std(axis=0, ddof=1) / np.sqrt(len(data))
     half = t.ppf((1 + confidence) / 2, len(data) - 1) * error
-    return data.mean(axis=0) - half, data.mean(axis=0) + half
+    return data.mean(axis=0) + np.stack([-half, half])
 
 
 #: Intervals of an average by name.

@@ -59,6 +59,9 @@ def draw_confusion(
             f"expected the table of spell() for a labelled text"
         )
     last = known.groupby(CHARACTER_KEY, sort=False, dropna=False).last()
+    unknown = sorted({*last["wanted"], *last["symbol"]} - set(speller.symbols))
+    if unknown:
+        raise InputError(f"symbols {', '.join(unknown)} are not on the screen {speller.name!r}")
     families = symbol_families(speller)
     side = max(3.5 if len(families) > 1 else 4.0, 0.7 + 0.16 * max(map(len, families.values())))
     figure = new_figure(0.1 + side, side * len(families))
@@ -66,7 +69,7 @@ def draw_confusion(
     is_right = {}
     for axis, (kind, groups) in zip(axes, families.items(), strict=True):
         place = {symbol: k for k, group in enumerate(groups) for symbol in group}
-        wanted, read = (_places(last[c], place, speller) for c in ("wanted", "symbol"))
+        wanted, read = (last[c].map(place).to_numpy(int) for c in ("wanted", "symbol"))
         counts = np.zeros((len(groups), len(groups)), int)
         np.add.at(counts, (wanted, read), 1)
         is_right[kind] = wanted == read
@@ -118,15 +121,6 @@ def _family_name(groups: Sequence[tuple[str, ...]], speller: Speller, k: int) ->
     return "column" if is_column else f"group {k + 1}"
 
 
-def _places(symbols: Sequence[str], place: Mapping[str, int], speller: Speller) -> np.ndarray:
-    unknown = sorted(set(symbols) - set(place))
-    if unknown:
-        raise InputError(
-            f"symbols {', '.join(map(str, unknown))} are not on the screen {speller.name!r}"
-        )
-    return np.array([place[symbol] for symbol in symbols])
-
-
 def _draw_counts(axis: Axes, counts: np.ndarray, names: Sequence[str]) -> None:
     n = len(names)
     is_diagonal = np.eye(n, dtype=bool)
@@ -135,18 +129,9 @@ def _draw_counts(axis: Axes, counts: np.ndarray, names: Sequence[str]) -> None:
     most = max(int(errors.max()) if errors.count() else 1, 1)
     axis.imshow(errors, cmap="YlOrBr", vmin=0, vmax=most * 1.3)
     for row, column in zip(*np.nonzero(counts), strict=True):
-        is_right = row == column
-        is_dark = not is_right and counts[row, column] > 0.8 * most
-        axis.text(
-            column,
-            row,
-            counts[row, column],
-            ha="center",
-            va="center",
-            fontsize=8,
-            fontweight="bold" if is_right else "normal",
-            color="w" if is_dark else "k",
-        )
+        is_dark = row != column and counts[row, column] > 0.8 * most
+        text = axis.text(column, row, counts[row, column], ha="center", va="center", fontsize=8)
+        text.set(weight="bold" if row == column else "normal", color="w" if is_dark else "k")
     axis.set_xticks(range(n), names, rotation=90, family="monospace")
     axis.set_yticks(range(n), names, family="monospace")
     axis.set_xticks(np.arange(n + 1) - 0.5, minor=True)
@@ -159,10 +144,8 @@ def _errors(is_right: Mapping[str, np.ndarray], n_repetitions: int) -> tuple[str
     """Describe how many characters are right, and what is right in the others."""
     right = np.array(list(is_right.values()))
     n_all, n_right = right.shape[1], int(right.all(axis=0).sum())
-    right_text = (
-        f"{n_right} of {count(n_all, 'character')} right after "
-        f"{count(n_repetitions, 'repetition')}"
-    )
+    right_text = f"{n_right} of {count(n_all, 'character')} right after "
+    right_text += count(n_repetitions, "repetition")
     if len(is_right) != 2:
         return right_text, ""
     only = {k: int((r & ~right.all(axis=0)).sum()) for k, r in is_right.items()}

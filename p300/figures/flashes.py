@@ -15,31 +15,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.figures.style import (
-    NONTARGET,
-    TARGET,
-    count,
-    grid_of_axes,
-    look,
-    new_figure,
-    styled,
-)
-from p300.figures.tables import auc_interval, labelled_scores, reliability, roc_curve
+from p300.figures.style import NONTARGET, TARGET, count, grid_of_axes, look, new_figure, styled
+from p300.figures.tables import auc_interval, labelled_scores, reliability
 from p300.metrics import brier_score, calibration_error, roc_auc
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
+
+    from p300.figures.style import Tables
 
 #: Bins of a distribution of scores.
 N_BINS = 30
 
 
 @styled
-def draw_roc(
-    scores: pd.DataFrame | Mapping[str, pd.DataFrame], *, part: str = "test", n_draws: int = 1000
-) -> Figure:
+def draw_roc(scores: Tables, *, part: str = "test", n_draws: int = 1000) -> Figure:
     """Draw the ROC curve: the fraction of targets found over that of false alarms.
 
     A marker shows the threshold 0. The AUC pools all flashes of a table; its 95 % interval
@@ -70,6 +61,8 @@ def draw_roc(
     >>> draw_roc({"lda": scores}, n_draws=0).get_label()
     'ROC curve of single flashes: AUC of lda 0.750 (4 flashes).'
     """
+    from sklearn.metrics import roc_curve
+
     figure = new_figure(4.2, 4.8)
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="0.7", lw=0.8, zorder=0)
@@ -84,16 +77,16 @@ def draw_roc(
         auc, style = roc_auc(is_target, score), look(k)
         low, high = auc_interval(table, n_draws)
         brackets = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
-        false_alarms, found = roc_curve(is_target, score)
+        false_alarms, found, _ = roc_curve(is_target, score, drop_intermediate=False)
         at_zero = ((score > 0)[~is_target].mean(), (score > 0)[is_target].mean())
         axis.plot(*at_zero, color=style["color"], marker=style["marker"], ls="", markersize=6)
         label = f"{name}: AUC {auc:.3f}{brackets}, {count(len(score), 'flash')}"
         axis.plot(false_alarms, found, color=style["color"], ls=style["linestyle"], label=label)
         texts.append(f"{name} {auc:.3f}{brackets} ({count(len(score), 'flash')})")
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axis.set_title("markers: threshold 0; brackets: 95 % interval")
     axis.set_xlabel("false alarms (fraction of nontargets above the threshold)")
     axis.set_ylabel("recall (fraction of targets above it)")
-    axis.set_title("markers: threshold 0; brackets: 95 % interval")
     figure.legend(loc="outside lower left")
     figure.set_label(f"ROC curve of single flashes: AUC of {', '.join(texts)}.")
     return figure
@@ -101,7 +94,7 @@ def draw_roc(
 
 @styled
 def draw_reliability(
-    scores: pd.DataFrame | Mapping[str, pd.DataFrame],
+    scores: Tables,
     *,
     part: str = "test",
     added_log_odds: Mapping[str, float] | None = None,
@@ -143,29 +136,17 @@ def draw_reliability(
     for k, (name, table) in enumerate(labelled_scores(scores, part).items()):
         log_odds = table["score"].to_numpy() + (added_log_odds or {}).get(name, 0.0)
         is_target, probability = table["is_target"].to_numpy(), expit(log_odds)
-        style = look(k)
         error = calibration_error(is_target, log_odds, n_bins=n_bins)
-        measures = f"calibration error {error:.3f}, Brier {brier_score(is_target, log_odds):.3f}"
+        text = f"{name}: calibration error {error:.3f}, Brier "
+        text += f"{brier_score(is_target, log_odds):.3f}, {count(len(table), 'flash')}"
         points = reliability(is_target, probability, n_bins)
-        axis.errorbar(
-            points["probability"],
-            points["fraction"],
-            yerr=np.abs(points[["low", "high"]].T.to_numpy() - points["fraction"].to_numpy()),
-            elinewidth=0.8,
-            label=f"{name}: {measures}, {count(len(table), 'flash')}",
-            **style,
-        )
-        below.hist(
-            probability,
-            edges,
-            histtype="step",
-            color=style["color"],
-            ls=style["linestyle"],
-            lw=1.2,
-        )
-        texts.append(f"{name}: {measures}, {count(len(table), 'flash')}")
-    axis.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.02))
-    axis.set_ylabel("fraction of targets, 95 % interval")
+        x, y, style = points["probability"], points["fraction"], look(k)
+        around = np.abs(points[["low", "high"]].T.to_numpy() - y.to_numpy())
+        axis.errorbar(x, y, around, elinewidth=0.8, label=text, **style)
+        outline = {"color": style["color"], "ls": style["linestyle"], "lw": 1.2}
+        below.hist(probability, edges, histtype="step", **outline)
+        texts.append(text)
+    axis.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.02), ylabel="fraction of targets, 95 % interval")
     below.set(xlabel="predicted probability of a target", ylabel="flashes", yscale="log")
     below.set_ylim(bottom=0.7)
     below.yaxis.set_major_formatter("{x:,.0f}")
@@ -176,9 +157,7 @@ def draw_reliability(
 
 
 @styled
-def draw_scores(
-    scores: pd.DataFrame | Mapping[str, pd.DataFrame], *, part: str = "test"
-) -> Figure:
+def draw_scores(scores: Tables, *, part: str = "test") -> Figure:
     """Draw the distributions of the scores of targets and of nontargets.
 
     Parameters
@@ -207,6 +186,7 @@ def draw_scores(
     for axis, (name, table) in zip(axes, tables.items(), strict=True):
         is_target, score = table["is_target"].to_numpy(), table["score"].to_numpy()
         edges = np.histogram_bin_edges(score, N_BINS)
+        medians = []
         for kind, rows, style in (
             ("nontargets", ~is_target, NONTARGET),
             ("targets", is_target, TARGET),
@@ -214,20 +194,17 @@ def draw_scores(
             if rows.any():
                 percent = 100 * np.histogram(score[rows], edges)[0] / rows.sum()
                 axis.stairs(percent, edges, fill=True, color=style["color"], alpha=0.2)
-                axis.stairs(
-                    percent, edges, color=style["color"], ls=style["linestyle"], lw=1.3, label=kind
-                )
+                axis.stairs(percent, edges, lw=1.3, label=kind, **style)
+                medians.append(f"{np.median(score[rows]):+.2f} of {kind}")
         axis.axvline(0, color="0.6", lw=0.8, zorder=0)
         auc = roc_auc(is_target, score)
         measure = "" if math.isnan(auc) else f": AUC {auc:.3f}"
         numbers = f"{is_target.sum():,} targets, {(~is_target).sum():,} nontargets"
         axis.set_title(f"{name}{measure}\n{numbers}")
         handles |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
-        median = {k: float(np.median(score[is_target == k])) for k in set(is_target.tolist())}
-        medians = (f"{v:+.2f} of {'targets' if k else 'nontargets'}" for k, v in median.items())
         texts.append(f"{name}: median {' and '.join(medians)}")
-    figure.supxlabel("score (larger = more target-like)", fontsize=9)
-    figure.supylabel("flashes of the class (%)", fontsize=9)
+    figure.supxlabel("score (larger = more target-like)")
+    figure.supylabel("flashes of the class (%)")
     figure.legend(list(handles.values()), list(handles), loc="outside upper right", ncols=2)
     figure.set_label(f"Distributions of the scores of single flashes: {'; '.join(texts)}.")
     return figure

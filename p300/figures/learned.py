@@ -14,7 +14,6 @@ from p300.figures.scalp import SIGNED, UNSIGNED, draw_scalp_map, without_place
 from p300.figures.style import BLUE, GREY, SKY, VERMILION, count, named, new_figure, styled
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
@@ -48,34 +47,29 @@ def draw_electrode_power(
         In units of the mean over electrodes, so that rows can be compared. The eight strongest
         are marked on the map, and their bars are dark. After Cecotti & Graeser 2011, figure 4.
     """
-    tables = {k: rank_electrodes(p, ch_names) for k, p in named(power).items()}
+    tables = {k: rank_electrodes(p, ch_names) for k, p in named(power, "").items()}
     largest = max(table["relative"].iloc[0] for table in tables.values())
-    figure = new_figure(0.5 + 2.1 * len(tables))
+    heading = "Electrode power Ω, the sum of absolute spatial weights, over its mean"
+    figure = new_figure(0.5 + 2.1 * len(tables), heading=heading)
     axes = figure.subplots(len(tables), 2, squeeze=False, width_ratios=(1, 2.4))
+    strongest = []
     for (name, table), (head, bars) in zip(tables.items(), axes, strict=True):
-        best = table["electrode"].iloc[:N_MARKED].tolist()
-        places = set(ch_names) - set(without_place(ch_names))
-        by_name = dict(zip(table["electrode"], table["relative"], strict=True))
-        values = [by_name[c] for c in ch_names]
-        image = scalp(values, ch_names, head, (0, largest), [c for c in best if c in places])
+        relative = dict(zip(table["electrode"], table["relative"], strict=True))
+        best = list(relative)[:N_MARKED]
+        listed = ", ".join(f"{electrode} ({relative[electrode]:.2f})" for electrode in best)
+        strongest.append(f"{name}: {listed}" if name else listed)
+        image = scalp([relative[c] for c in ch_names], ch_names, head, (0, largest), best)
         shown = table.iloc[:n_bars]
         colours = [BLUE if k < N_MARKED else SKY for k in range(len(shown))]
         bars.bar(np.arange(len(shown)), shown["relative"], color=colours, width=0.75)
         bars.set_xticks(np.arange(len(shown)), shown["electrode"], rotation=90)
         bars.axhline(1, color=GREY, lw=0.8, ls="--")
-        bars.set(xlim=(-0.6, len(shown) - 0.4), ylim=(0, 1.08 * largest))
-        bars.set_ylabel("power / mean")
+        bars.set(xlim=(-0.6, len(shown) - 0.4), ylim=(0, 1.08 * largest), ylabel="power / mean")
         figure.colorbar(image, ax=head, shrink=0.8)
-        bars.set_title(name if isinstance(power, Mapping) else f"the strongest of {len(table)}")
-    title = "Electrode power Ω, the sum of absolute spatial weights, over its mean"
-    figure.suptitle(title, x=0.01, ha="left")
-    strongest = "; ".join(
-        f"{name}: {_listed(table)}" if isinstance(power, Mapping) else _listed(table)
-        for name, table in tables.items()
-    )
+        bars.set_title(name or f"the strongest of {len(table)}")
     figure.set_label(
         f"Power of {count(len(ch_names), 'electrode')} in a detector's spatial filters, as "
-        f"multiples of their mean. The strongest are {strongest}."
+        f"multiples of their mean. The strongest are {'; '.join(strongest)}."
     )
     return figure
 
@@ -128,11 +122,8 @@ def draw_filters_and_patterns(
             image = scalp(relative, ch_names, axis, (-1, 1))
             axis.set_title(title, loc="center", fontsize=8)
     n_blocks = math.ceil(n / N_COLUMNS)
-    both = [axis for pair in pairs for axis in pair]
-    bar = figure.colorbar(image, ax=both, shrink=0.7 / n_blocks, aspect=18, ticks=(-1, 0, 1))
+    bar = figure.colorbar(image, ax=pairs, shrink=0.7 / n_blocks, aspect=18, ticks=(-1, 0, 1))
     bar.set_label("relative to the strongest electrode")
-    title = "Spatial filters (weights) and patterns (the signal), each map on its own scale"
-    figure.suptitle(title, x=0.01, ha="left")
     figure.set_label(_filters_in_words(slopes, peaks))
     return figure
 
@@ -161,9 +152,12 @@ def draw_temporal_kernels(
     """
     taps = np.atleast_2d(kernels).astype(float)  # (n_kernels, n_taps)
     freqs, gain = frequency_response(taps, sfreq)
+    if h_freq is not None and h_freq >= sfreq / 2:
+        h_freq = None  # nothing was filtered out
     n, lags = len(taps), 1000 * np.arange(taps.shape[1]) / sfreq
     half, largest = 500 / sfreq, np.abs(taps).max() or 1.0
-    figure = new_figure(2.8 + min(max(0.09 * n, 0.8), 4.0))
+    heading = f"{count(n, 'temporal kernel')} in time and in frequency"
+    figure = new_figure(2.8 + min(max(0.09 * n, 0.8), 4.0), heading=heading)
     axes = figure.subplots(2, 2, sharex="col", height_ratios=(min(max(n / 20, 0.7), 2), 1))
     weights: dict[str, Any] = {"cmap": SIGNED, "vmin": -largest, "vmax": largest}
     weights["extent"] = (lags[0] - half, lags[-1] + half, n + 0.5, 0.5)
@@ -182,9 +176,12 @@ def draw_temporal_kernels(
     axes[1, 1].plot(freqs, gain.mean(axis=0), color=VERMILION)
     axes[1, 1].set(xlabel="frequency (Hz)", ylabel="gain", ylim=(0, None), xlim=(0, sfreq / 2))
     axes[1, 1].set_title("mean gain, middle 80 % of kernels")
-    _mark_passband(axes[:, 1], h_freq, sfreq)
+    if h_freq is not None:
+        axes[0, 1].axvline(h_freq, color="k", lw=1, ls="--")
+        axes[1, 1].axvspan(h_freq, sfreq / 2, color="0.9", lw=0, zorder=0)
+        across = axes[1, 1].get_xaxis_transform()
+        axes[1, 1].text(h_freq + 1, 0.97, "filtered out before", va="top", transform=across)
     peak = freqs[gain.mean(axis=0).argmax()]
-    figure.suptitle(f"{count(n, 'temporal kernel')} in time and in frequency", x=0.01, ha="left")
     figure.set_label(
         f"Weights and frequency responses of {count(n, 'temporal kernel')} of "
         f"{count(len(lags), 'sample')} at {sfreq:g} Hz; the mean gain is largest at {peak:g} Hz."
@@ -200,35 +197,25 @@ def scalp(
     marked: Sequence[str] = (),
 ) -> AxesImage:
     """Draw a scalp map of the channels that have a place on the head."""
-    lost = set(without_place(ch_names))
+    lost = without_place(ch_names)
     kept = [k for k, name in enumerate(ch_names) if name not in lost]
-    names = [ch_names[k] for k in kept]
+    names, marked = [ch_names[k] for k in kept], [name for name in marked if name not in lost]
     return draw_scalp_map(np.asarray(values)[kept], names, ax, limits=limits, marked=marked)
 
 
-def _listed(table: pd.DataFrame) -> str:
-    best = table.iloc[: min(N_MARKED, len(table))]
-    return ", ".join(
-        f"{name} ({value:.2f})"
-        for name, value in zip(best["electrode"], best["relative"], strict=True)
-    )
-
-
-def _pairs_of_axes(n: int) -> tuple[Figure, list]:
-    """Build a figure with two panels for each of ``n`` filters."""
+def _pairs_of_axes(n: int) -> tuple[Figure, np.ndarray]:
+    """Build a figure with two panels for each of ``n`` filters: axes of shape (n, 2)."""
+    heading = "Spatial filters (weights) and patterns (the signal), each map on its own scale"
     if n <= 2:
-        figure = new_figure(0.5 + 2.4 * n)
-        return figure, list(figure.subplots(n, 2, squeeze=False))
+        figure = new_figure(0.5 + 2.4 * n, heading=heading)
+        return figure, figure.subplots(n, 2, squeeze=False)
     n_blocks = math.ceil(n / N_COLUMNS)
     n_columns = math.ceil(n / n_blocks)
-    figure = new_figure(0.7 + 13 / (n_columns + 0.5) * n_blocks)
-    axes = figure.subplots(2 * n_blocks, n_columns, squeeze=False)
-    pairs = [
-        axes[2 * block : 2 * block + 2, k] for block in range(n_blocks) for k in range(n_columns)
-    ]
-    for empty in pairs[n:]:
-        for axis in empty:
-            axis.remove()
+    figure = new_figure(0.7 + 13 / (n_columns + 0.5) * n_blocks, heading=heading)
+    axes = figure.subplots(2 * n_blocks, n_columns).reshape(n_blocks, 2, n_columns)
+    pairs = axes.swapaxes(1, 2).reshape(-1, 2)
+    for empty in pairs[n:].flat:
+        empty.remove()
     return figure, pairs[:n]
 
 
@@ -239,7 +226,7 @@ def _draw_strongest(
     kernel = kernels[strongest]
     axis.axhline(0, color=GREY, lw=0.6)
     axis.plot(lags, kernel, color=SKY, marker="o" if len(lags) < 40 else "", label="weights")
-    if h_freq is not None and h_freq < sfreq / 2:
+    if h_freq is not None:
         n_samples = 8 * len(kernel)
         spectrum = np.fft.rfft(kernel, n_samples)
         spectrum[np.fft.rfftfreq(n_samples, 1 / sfreq) > h_freq] = 0
@@ -260,12 +247,3 @@ def _filters_in_words(patterns: np.ndarray, strongest: Sequence[str]) -> str:
         f"Scalp maps of {len(patterns)} spatial filters and their patterns; these are strongest "
         f"at {peaks} and correlate with each other by {alike:.2f} on average, ignoring signs."
     )
-
-
-def _mark_passband(axes: Sequence[Axes], h_freq: float | None, sfreq: float) -> None:
-    if h_freq is None or h_freq >= sfreq / 2:
-        return
-    axes[0].axvline(h_freq, color="k", lw=1, ls="--")
-    axes[1].axvspan(h_freq, sfreq / 2, color="0.9", lw=0, zorder=0)
-    across = axes[1].get_xaxis_transform()
-    axes[1].text(h_freq + 1, 0.97, "filtered out before", va="top", transform=across)

@@ -72,16 +72,17 @@ def draw_scalp_map(
 
     numbers = np.asarray(values, float)
     names = [str(c).strip(". ") for c in ch_names]
-    _check(numbers, names)
+    wanted = [_key(c) for c in marked]
+    _check(numbers, names, wanted)
     limits = scalp_limits(numbers) if limits is None else (float(limits[0]), float(limits[1]))
     image, _ = mne.viz.plot_topomap(
         numbers,
-        np.array([HEAD_M * _places()[c.lower()] for c in names]),
+        np.array([HEAD_M * _places()[_key(c)] for c in names]),
         axes=ax,
         show=False,
         vlim=limits,
         cmap=SIGNED if limits[0] < 0 else UNSIGNED,
-        mask=_is_marked(names, marked),
+        mask=np.array([_key(c) in wanted for c in names]) if wanted else None,
         mask_params={"markersize": 5, "markerfacecolor": "w", "markeredgecolor": "k"},
         contours=4,
         sphere=(0.0, 0.0, 0.0, HEAD_M),
@@ -110,7 +111,7 @@ def without_place(ch_names: Sequence[str]) -> list[str]:
     >>> without_place(["Cz", "PO7", "EMG", "pz"])
     ['EMG']
     """
-    return [c for c in ch_names if str(c).strip(". ").lower() not in _places()]
+    return [c for c in ch_names if _key(c) not in _places()]
 
 
 def electrode_place(ch_name: str) -> tuple[float, float] | None:
@@ -122,11 +123,15 @@ def electrode_place(ch_name: str) -> tuple[float, float] | None:
     >>> abs(x) < 0.01, -0.6 < y < -0.2, electrode_place("EMG")
     (True, True, None)
     """
-    place = _places().get(str(ch_name).strip(". ").lower())
+    place = _places().get(_key(ch_name))
     return None if place is None else (float(place[0]), float(place[1]))
 
 
-def _check(values: np.ndarray, names: Sequence[str]) -> None:
+def _key(ch_name: str) -> str:
+    return str(ch_name).strip(". ").lower()
+
+
+def _check(values: np.ndarray, names: Sequence[str], marked: Sequence[str]) -> None:
     lost = without_place(names)
     if lost:
         raise InputError(
@@ -152,17 +157,11 @@ def _check(values: np.ndarray, names: Sequence[str]) -> None:
             f"{len(broken)} values are not finite, those of {', '.join(broken)}; "
             f"expected finite values"
         )
-
-
-def _is_marked(names: Sequence[str], marked: Sequence[str]) -> np.ndarray | None:
-    wanted = {str(c).strip(". ").lower() for c in marked}
-    unknown = wanted - {c.lower() for c in names}
+    unknown = sorted(set(marked) - set(lower))
     if unknown:
         raise InputError(
-            f"got marked={', '.join(sorted(unknown))}; expected some of the channels "
-            f"{', '.join(names)}"
+            f"got marked={', '.join(unknown)}; expected some of the channels {', '.join(names)}"
         )
-    return np.array([c.lower() in wanted for c in names]) if wanted else None
 
 
 @lru_cache(maxsize=1)
@@ -184,7 +183,5 @@ def _places() -> dict[str, np.ndarray]:
     across = np.hypot(x, y)
     radius = np.minimum(0.94 * np.arctan2(across, z) / (np.pi / 2), 0.95)
     radius /= np.maximum(across, 1e-9)
-    return {
-        name.lower(): np.array(place)
-        for name, *place in zip(names, x * radius, y * radius, strict=True)
-    }
+    flat = np.stack([x * radius, y * radius], axis=1)
+    return dict(zip(map(str.lower, names), flat, strict=True))

@@ -30,7 +30,9 @@ from p300.figures.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
     from p300.preprocessing import Epochs
 
@@ -81,29 +83,28 @@ def draw_averages(
     if band not in BANDS:
         raise InputError(f"band {band!r}; expected one of {', '.join(map(repr, BANDS))}")
     n_columns = 2 if len(picked) in (2, 4) else 3
-    figure = new_figure(0.9 + 1.7 * math.ceil(len(picked) / n_columns))
+    heading = f"{epochs.name}: mean, {100 * confidence:g} % {band} band"
+    figure = new_figure(0.9 + 1.7 * math.ceil(len(picked) / n_columns), heading=heading)
     axes = grid_of_axes(figure, len(picked), n_columns, sharex=True, sharey=True)
     for (kind, rows), style in zip(classes.items(), (TARGET, NONTARGET), strict=True):
         if not len(rows):
             continue
         data = epochs.data[rows][:, picked].astype(float)
-        low, high = BANDS[band](data, epochs.flashes.iloc[rows], confidence, n_draws)
-        label = f"{kind} (n = {len(rows):,})"
-        marker = "o" if data.shape[2] == 1 else ""
+        ends = BANDS[band](data, epochs.flashes.iloc[rows], confidence, n_draws)
+        look = style | {"label": f"{kind} (n = {len(rows):,})"}
+        look["marker"] = "o" if data.shape[2] == 1 else ""
+        shade = {"color": style["color"], "alpha": 0.25, "lw": 0}
         for k, axis in enumerate(axes):
-            axis.plot(epochs.times, data[:, k].mean(axis=0), label=label, marker=marker, **style)
-            if np.isfinite(low[k]).any():
-                axis.fill_between(
-                    epochs.times, low[k], high[k], color=style["color"], alpha=0.25, lw=0
-                )
+            axis.plot(epochs.times, data[:, k].mean(axis=0), **look)
+            if ends is not None:
+                axis.fill_between(epochs.times, *ends[:, k], **shade)
     for k, axis in zip(picked, axes, strict=True):
         axis.axhline(0, color="0.6", lw=0.6, zorder=0)
         axis.axvline(0, color="0.6", lw=0.6, zorder=0)
         axis.set_title(epochs.ch_names[k])
-    figure.supxlabel("time from the flash (s)", fontsize=9)
-    figure.supylabel(_amplitude(epochs), fontsize=9)
+    figure.supxlabel("time from the flash (s)")
+    figure.supylabel(_amplitude(epochs))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    figure.suptitle(f"{epochs.name}: mean, {100 * confidence:g} % {band} band", x=0.01, ha="left")
     shown = ", ".join(epochs.ch_names[k] for k in picked)
     figure.set_label(
         f"Average EEG of {epochs.name} at {shown} after {_counts(classes)}"
@@ -153,7 +154,9 @@ def draw_scalp_series(epochs: Epochs, *, edges: Sequence[float] | None = None) -
         for kind, wave in means.items()
     }
     largest = max(np.abs(one).max() for row in maps.values() for one in row) or 1.0
-    figure = new_figure(0.7 + 1.05 * len(maps))
+    left_out = f"; without place: {', '.join(lost)}" if lost else ""
+    heading = f"{epochs.name}: mean after {_counts(classes)}{left_out}"
+    figure = new_figure(0.7 + 1.05 * len(maps), heading=heading)
     axes = figure.subplots(len(maps), len(windows), squeeze=False)
     names = [epochs.ch_names[k] for k in placed]
     for row, (kind, values) in zip(axes, maps.items(), strict=True):
@@ -164,14 +167,11 @@ def draw_scalp_series(epochs: Epochs, *, edges: Sequence[float] | None = None) -
         )
     for axis, (title, _) in zip(axes[0], windows, strict=True):
         axis.set_title(title, loc="center", fontsize=8)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=25)
-    bar.set_label(_amplitude(epochs))
-    left_out = f"; without place: {', '.join(lost)}" if lost else ""
-    figure.suptitle(f"{epochs.name}: mean after {_counts(classes)}{left_out}", x=0.01, ha="left")
+    figure.colorbar(image, ax=axes, shrink=0.8, aspect=25, label=_amplitude(epochs))
+    start, end = windows[0][0].split("–")[0], windows[-1][0].split("–")[1]
     figure.set_label(
-        f"Scalp maps of the average EEG of {epochs.name} from {windows[0][0].split('–')[0]} to "
-        f"{windows[-1][0].split('–')[1]} after {_counts(classes)}"
-        f"{_peak(epochs, classes, placed)}."
+        f"Scalp maps of the average EEG of {epochs.name} from {start} to {end} after "
+        f"{_counts(classes)}{_peak(epochs, classes, placed)}."
     )
     return figure
 
@@ -202,31 +202,29 @@ def draw_difference_image(epochs: Epochs) -> Figure:
         raise InputError(f"{epochs.name}: {_counts(classes)}; expected both")
     order = sorted(range(len(epochs.ch_names)), key=lambda k: front_to_back(epochs.ch_names[k]))
     wave = mean_waves(epochs, classes, order)["difference"]  # (n_chans, n_times)
-    largest = np.abs(wave).max() or 1.0
-    half = 0.5 / epochs.sfreq
     n_chans = len(order)
     figure = new_figure(1.3 + min(max(0.135 * n_chans, 1.0), 0.135 * MAX_NAMES))
     axis = figure.subplots()
-    image = axis.imshow(
-        wave,
-        cmap=SIGNED,
-        vmin=-largest,
-        vmax=largest,
-        aspect="auto",
-        extent=(epochs.times[0] - half, epochs.times[-1] + half, n_chans - 0.5, -0.5),
-    )
+    image = channel_image(axis, wave, epochs.times, 0.5 / epochs.sfreq)
     step = math.ceil(n_chans / MAX_NAMES)
     axis.set_yticks(range(0, n_chans, step), [epochs.ch_names[k] for k in order[::step]])
-    axis.set_xlabel("time from the flash (s)")
-    axis.set_ylabel("channel, front to back")
+    axis.set(xlabel="time from the flash (s)", ylabel="channel, front to back")
     axis.set_title(f"{epochs.name}: targets minus nontargets ({_counts(classes)})")
-    bar = figure.colorbar(image, ax=axis, aspect=30)
-    bar.set_label(_amplitude(epochs))
+    figure.colorbar(image, ax=axis, aspect=30, label=_amplitude(epochs))
     figure.set_label(
         f"Average of targets minus that of nontargets of {epochs.name} at "
         f"{count(n_chans, 'channel')}, from {_counts(classes)}{_peak(epochs, classes, order)}."
     )
     return figure
+
+
+def channel_image(axis: Axes, values: np.ndarray, times: np.ndarray, half: float) -> AxesImage:
+    """Draw channels by time, red where positive; ``half`` of the time between two samples."""
+    largest = np.abs(values).max() or 1.0
+    extent = (times[0] - half, times[-1] + half, len(values) - 0.5, -0.5)
+    return axis.imshow(
+        values, cmap=SIGNED, vmin=-largest, vmax=largest, aspect="auto", extent=extent
+    )
 
 
 def _counts(classes: Mapping[str, np.ndarray]) -> str:

@@ -57,29 +57,21 @@ def draw_stopping(rows: Sequence[dict[str, Any]], spelling: Sequence[dict[str, A
         ("accuracy", "low", "high", 100.0, "characters right (%)"),
         ("bits_per_minute", "bits_low", "bits_high", 1.0, "bits per minute"),
     )
-    goals = list(dict.fromkeys(row["rule"].split(", ")[1] for row in rules))
-    names = list(dict.fromkeys(row["rule"].split(", ")[0] for row in rules))
+    parts = zip(*(row["rule"].split(", ") for row in rules), strict=True)
+    names, goals = (list(dict.fromkeys(part)) for part in parts)
     for axis, (value, low, high, scale, label) in zip(axes, panels, strict=True):
         fixed = [scale * entry[value] for entry in spelling]
         axis.plot(repetitions, fixed, color=GREY, marker=".", label="fixed number", zorder=1)
         for row in rules:
             name, goal = row["rule"].split(", ")
             middle = scale * row[value]
-            axis.errorbar(
-                row["n_repetitions"],
-                middle,
-                [[middle - scale * row[low]], [scale * row[high] - middle]],
-                color=COLOURS[goals.index(goal)],
-                marker=MARKERS[names.index(name)],
-                linestyle="none",
-                elinewidth=0.8,
-                label=row["rule"],
-            )
-        axis.set_xlabel("repetitions, mean")
-        axis.set_ylabel(f"{label}, 95 % interval")
-        axis.set_xlim(left=0)
+            around = [[middle - scale * row[low]], [scale * row[high] - middle]]
+            look = {"color": COLOURS[goals.index(goal)], "marker": MARKERS[names.index(name)]}
+            look |= {"linestyle": "none", "label": row["rule"]}
+            axis.errorbar(row["n_repetitions"], middle, around, elinewidth=0.8, **look)
+        axis.set(xlabel="repetitions, mean", ylabel=f"{label}, 95 % interval")
+        axis.set(xlim=(0, None), ylim=(0, None))
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.set_ylim(bottom=0)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
     texts = ", ".join(
         f"{row['rule']} {row['bits_per_minute']:.1f} after {row['n_repetitions']:.1f} repetitions"

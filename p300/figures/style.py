@@ -9,19 +9,23 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    #: One table, or several by the name of their detector.
+    Tables: TypeAlias = pd.DataFrame | Mapping[str, pd.DataFrame]
 
 P = ParamSpec("P")
 
 #: Width in inches of a page of text (A4 or letter); nothing is below 8 pt at this size.
 WIDTH = 7.0
 
+#: What differs from the defaults of matplotlib.
 STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
     "font.size": 9.0,
     "axes.titlesize": 9.0,
     "axes.labelsize": 9.0,
@@ -29,21 +33,16 @@ STYLE: dict[Any, Any] = {
     "ytick.labelsize": 8.0,
     "legend.fontsize": 8.0,
     "figure.titlesize": 10.0,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
+    "figure.labelsize": 9.0,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.grid": False,
     "grid.alpha": 0.3,
     "grid.linewidth": 0.6,
-    "lines.linewidth": 1.5,
     "lines.markersize": 4.0,
     "errorbar.capsize": 2.0,
     "legend.frameon": False,
     "image.interpolation": "nearest",
-    "hatch.linewidth": 0.6,
 }
 
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -82,13 +81,15 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return draw_in_style
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """Build an empty figure without a window; sizes in inches."""
+def new_figure(height: float, width: float = WIDTH, *, heading: str = "") -> Figure:
+    """Build an empty figure without a window; sizes in inches; the heading is on the left."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    if heading:
+        figure.suptitle(heading, x=0.01, ha="left")
     return figure
 
 
@@ -103,12 +104,12 @@ def grid_of_axes(figure: Figure, n_panels: int, n_columns: int, **kwargs: Any) -
     n_columns = min(n_columns, n_panels)
     n_rows = math.ceil(n_panels / n_columns)
     axes = figure.subplots(n_rows, n_columns, squeeze=False, **kwargs)
-    for axis in axes.ravel()[n_panels:]:
+    for axis in axes.flat[n_panels:]:
         axis.remove()
     for column in range(n_columns):  # with a shared axis, the lowest panel has the labels
         last = (n_panels - 1 - column) // n_columns
         axes[last, column].xaxis.set_tick_params(labelbottom=True)
-    return list(axes.ravel()[:n_panels])
+    return list(axes.flat[:n_panels])
 
 
 def look(k: int) -> dict[str, Any]:
@@ -121,11 +122,8 @@ def look(k: int) -> dict[str, Any]:
     >>> len({tuple(look(k).values()) for k in range(28)})
     28
     """
-    return {
-        "color": COLOURS[k % len(COLOURS)],
-        "linestyle": LINE_STYLES[k % len(LINE_STYLES)],
-        "marker": MARKERS[k % len(MARKERS)],
-    }
+    looks = {"color": COLOURS, "linestyle": LINE_STYLES, "marker": MARKERS}
+    return {name: choices[k % len(choices)] for name, choices in looks.items()}
 
 
 def named(tables: Any, name: str = "detector") -> dict[str, Any]:

@@ -11,15 +11,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.figures.accuracy import accuracy_lines
-from p300.figures.style import (
-    BLUE,
-    LINE_STYLES,
-    VERMILION,
-    count,
-    grid_of_axes,
-    new_figure,
-    styled,
-)
+from p300.figures.style import BLUE, VERMILION, count, grid_of_axes, look, new_figure, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,9 +68,8 @@ def draw_sweep(
     InputError
         If a column is not there, or no run has the value.
     """
-    asked = [value, *by, *([lines_by] if lines_by else [])]
-    missing = [c for c in asked if c not in runs]
     columns = ", ".join(map(str, runs.columns))
+    missing = [c for c in filter(None, (value, *by, lines_by)) if c not in runs]
     if missing:
         raise InputError(
             f"no column {', '.join(missing)} in the table of runs; expected some of {columns}"
@@ -97,16 +88,15 @@ def draw_sweep(
     if lines_by:
         _join(axis, known, [key for key, _ in groups], by, lines_by)
     for place, (_, values) in enumerate(groups):
-        aside = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
+        aside = np.linspace(-0.13, 0.13, len(values)) * (len(values) > 1)
         dots: dict[str, Any] = {"mfc": "none", "mec": BLUE, "ms": 3.5, "mew": 0.8, "zorder": 2}
-        axis.plot(values, place + np.asarray(aside), "o", **dots)
+        axis.plot(values, place + aside, "o", **dots)
         std = values.std() if len(values) > 1 else 0.0
         axis.errorbar(values.mean(), place, xerr=std, fmt="D", color=VERMILION, ms=5, zorder=3)
     names = [" · ".join(map(str, key)) for key, _ in groups]
     labels = [f"{name} (n = {len(v)})" for name, (_, v) in zip(names, groups, strict=True)]
     axis.set_yticks(range(len(groups)), labels)
-    axis.set_ylim(-0.6, len(groups) - 0.4)
-    axis.set_xlabel(label)
+    axis.set(xlabel=label, ylim=(-0.6, len(groups) - 0.4))
     axis.grid(axis="x", alpha=0.3)
     lost = len(runs) - len(known)
     left_out = f"; {lost} without this value left out" if lost else ""
@@ -144,9 +134,8 @@ def draw_auc_intervals(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
         error = np.abs(part[["low", "high"]].to_numpy().T - part["auc"].to_numpy())
         axis.errorbar(part["auc"], place, xerr=error, fmt="o", capsize=3, color=BLUE)
         axis.set_yticks(place, part["experiment"])
-        axis.set_ylim(-0.6, len(part) - 0.4)
+        axis.set(title=title, ylim=(-0.6, len(part) - 0.4))
         axis.grid(axis="x", alpha=0.3)
-        axis.set_title(title)
         best = part.iloc[-1]
         texts.append(
             f"{title}, best {best['experiment']} {best['auc']:.3f} "
@@ -182,14 +171,10 @@ def draw_accuracy_panels(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
         accuracy_lines(axis, tables, order=experiments)
         axis.set_title(title)
         handles |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
-    if handles:
-        figure.legend(
-            [handles[e] for e in experiments if e in handles],
-            [e for e in experiments if e in handles],
-            loc="outside lower left",
-            ncols=4,
-            handlelength=3,
-        )
+    shown = [e for e in experiments if e in handles]
+    if shown:
+        lines = [handles[e] for e in shown]
+        figure.legend(lines, shown, loc="outside lower left", ncols=4, handlelength=3)
     titles = "; ".join(title for title, _ in panels)
     figure.set_label(
         f"Characters read correctly by number of repetitions, "
@@ -217,12 +202,9 @@ def accuracy_by_n(row: pd.Series) -> pd.DataFrame:
     import pandas as pd
 
     names = sorted(c for c in row.index if re.fullmatch("accuracy_[0-9]+", c))
-    columns = {
-        "n_repetitions": [int(name.rpartition("_")[2]) for name in names],
-        "accuracy": row[names].to_numpy(float),
-        "low": [float(row.get(f"{name}_low", np.nan)) for name in names],
-        "high": [float(row.get(f"{name}_high", np.nan)) for name in names],
-    }
+    columns: dict[str, Any] = {"n_repetitions": [int(name.rpartition("_")[2]) for name in names]}
+    for column, end in (("accuracy", ""), ("low", "_low"), ("high", "_high")):
+        columns[column] = row.reindex([name + end for name in names]).to_numpy(float)
     return pd.DataFrame(columns)
 
 
@@ -233,7 +215,7 @@ def _join(
     for k, (_, rows) in enumerate(known.groupby(lines_by, sort=False)):
         means = rows.groupby(list(by), sort=False, dropna=False)["value"].mean()
         values = means.reindex(keys if len(by) > 1 else [key for (key,) in keys]).to_numpy(float)
-        style = LINE_STYLES[k % len(LINE_STYLES)]
+        style = look(k)["linestyle"]
         axis.plot(values, np.arange(len(keys)), zorder=1, color="0.7", lw=0.9, ls=style)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,23 +22,22 @@ from p300.recording import FLASH_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import ArrayLike
+
+    from p300.figures.style import Tables
 
 
-def roc_curve(is_target: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Compute false alarms and recall for every threshold, from none to all called targets.
+def check_columns(
+    table: pd.DataFrame, needed: Iterable[str], expected: str, who: str = ""
+) -> None:
+    """Check that a table has the columns that are needed.
 
-    Examples
-    --------
-    >>> [x.tolist() for x in roc_curve([False, True, True], [0.0, 1.0, 0.0])]
-    [[0.0, 0.0, 1.0], [0.0, 0.5, 1.0]]
+    Raises
+    ------
+    InputError
+        If not; the message begins with ``who`` and says what is expected.
     """
-    is_target, scores = np.asarray(is_target, bool), np.asarray(scores, float)
-    order = np.argsort(-scores, kind="stable")
-    is_last = np.append(np.diff(scores[order]) != 0, True)  # ties are one step
-    found = np.cumsum(is_target[order])[is_last] / is_target.sum()
-    false_alarms = np.cumsum(~is_target[order])[is_last] / (~is_target).sum()
-    return np.append(0.0, false_alarms), np.append(0.0, found)
+    if missing := [c for c in needed if c not in table]:
+        raise InputError(f"{who}no column {', '.join(missing)}; expected {expected}")
 
 
 def auc_interval(table: pd.DataFrame, n_draws: int) -> tuple[float, float]:
@@ -46,7 +45,7 @@ def auc_interval(table: pd.DataFrame, n_draws: int) -> tuple[float, float]:
     if not n_draws or not set(FLASH_COLUMNS) <= set(table):
         return math.nan, math.nan
     unit = resampling_units(table)
-    n_units = int(unit.max()) + 1
+    n_units = len(np.unique(unit))
     if n_units < 2:
         return math.nan, math.nan
     weights = bootstrap_weights(n_units, n_draws, np.random.default_rng(0))
@@ -70,21 +69,12 @@ def reliability(is_target: np.ndarray, probability: np.ndarray, n_bins: int) -> 
     rows = []
     for k in np.unique(bins):
         inside = bins == k
-        n_targets, n_flashes = int(is_target[inside].sum()), int(inside.sum())
-        rows.append(
-            {
-                "probability": probability[inside].mean(),
-                "fraction": n_targets / n_flashes,
-                **dict(zip(("low", "high"), wilson_interval(n_targets, n_flashes), strict=True)),
-                "n_flashes": n_flashes,
-            }
-        )
-    return pd.DataFrame(rows)
+        n_targets, n = int(is_target[inside].sum()), int(inside.sum())
+        rows.append((probability[inside].mean(), n_targets / n, *wilson_interval(n_targets, n), n))
+    return pd.DataFrame(rows, columns=["probability", "fraction", "low", "high", "n_flashes"])
 
 
-def labelled_scores(
-    scores: pd.DataFrame | Mapping[str, pd.DataFrame], part: str
-) -> dict[str, pd.DataFrame]:
+def labelled_scores(scores: Tables, part: str) -> dict[str, pd.DataFrame]:
     """Return the labelled flashes of one part of each table, by detector.
 
     Raises
@@ -94,12 +84,8 @@ def labelled_scores(
     """
     tables = {}
     for name, table in named(scores).items():
-        missing = sorted({"is_target", "score"} - set(table))
-        if missing:
-            raise InputError(
-                f"{name}: no column {', '.join(missing)}; expected is_target and score, "
-                f"one row per flash"
-            )
+        expected = "is_target and score, one row per flash"
+        check_columns(table, ("is_target", "score"), expected, f"{name}: ")
         if "part" in table:
             parts = ", ".join(map(str, table["part"].unique())) or "none"
             table = table[table["part"] == part]

@@ -11,6 +11,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.figures.style import GREY, count, grid_of_axes, look, named, new_figure, styled
+from p300.figures.tables import check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,12 +96,15 @@ def draw_training(
             f"expected at least one"
         )
     legend_rows = math.ceil(len(tables) / 5) if len(tables) > 1 else 0
+    n_epochs = int(max(t["n_epochs"].max() for t in tables.values()))
     figure = new_figure(2.6 + 0.2 * legend_rows)
     axes = figure.subplots(1, len(shown), squeeze=False)[0]
     kept = []
     for k, (name, table) in enumerate(tables.items()):
-        style, n = look(k), table["n_epochs"].to_numpy()
-        best = _best_epoch(table, monitor)
+        style, n, best = look(k), table["n_epochs"].to_numpy(), None
+        if _is_logged(table, monitor):
+            best_of = np.nanargmin if monitor.endswith("loss") else np.nanargmax
+            best = int(best_of(table[monitor].to_numpy(float)))
         for axis, measure in zip(axes, shown, strict=True):
             if not _is_logged(table, measure):
                 continue
@@ -112,18 +116,14 @@ def draw_training(
         if best is not None:
             kept.append(f"{name} {MEASURES[monitor]} {table[monitor].iloc[best]:.3f} at {n[best]}")
     for axis, measure in zip(axes, shown, strict=True):
-        axis.set_title(MEASURES[measure])
+        axis.set(title=MEASURES[measure], xlim=(0.5, n_epochs + 0.5))
         axis.grid(alpha=0.3)
         _whole_numbers(axis)
-        axis.set_xlim(0.5, max(t["n_epochs"].max() for t in tables.values()) + 0.5)
-    ring = f" (○ best {MEASURES[monitor]})" if kept else ""
-    figure.supxlabel(f"training epoch{ring}", fontsize=9)
+    figure.supxlabel("training epoch" + f" (○ best {MEASURES[monitor]})" * bool(kept))
     if legend_rows:
         figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper left", ncols=5)
-    best_of = f"; best: {', '.join(kept)}" if kept else ""
-    n_epochs = max(int(t["n_epochs"].max()) for t in tables.values())
-    measures = ", ".join(MEASURES[m] for m in shown)
-    figure.set_label(f"By training epoch, up to {n_epochs}: {measures}{best_of}.")
+    text = ", ".join(MEASURES[m] for m in shown) + f"; best: {', '.join(kept)}" * bool(kept)
+    figure.set_label(f"By training epoch, up to {n_epochs}: {text}.")
     return figure
 
 
@@ -161,9 +161,8 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
             k = experiments.index(experiment)
             error = np.abs(rows[["low", "high"]].to_numpy().T - rows["auc"].to_numpy())
             aside = 0.006 * (k - (len(experiments) - 1) / 2) * curves["n_characters"].max()
-            axis.errorbar(
-                rows["n_characters"] + aside, rows["auc"], yerr=error, elinewidth=0.8, **look(k)
-            )
+            place = rows["n_characters"] + aside
+            axis.errorbar(place, rows["auc"], yerr=error, elinewidth=0.8, **look(k))
         most = part[part["n_characters"] == part["n_characters"].max()]
         best = most.loc[most["auc"].idxmax()]
         texts.append(
@@ -174,15 +173,10 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
         axis.grid(alpha=0.3)
         axis.axhline(0.5, color=GREY, lw=0.8, ls=":")
         _whole_numbers(axis)
-    figure.supxlabel("training characters", fontsize=9)
-    figure.supylabel("AUC of single flashes, 95 % interval", fontsize=9)
-    figure.legend(
-        [axes[0].plot([], [], **look(k))[0] for k in range(len(experiments))],
-        experiments,
-        loc="outside upper left",
-        ncols=5,
-        handlelength=3,
-    )
+    figure.supxlabel("training characters")
+    figure.supylabel("AUC of single flashes, 95 % interval")
+    lines = [axes[0].plot([], [], **look(k))[0] for k in range(len(experiments))]
+    figure.legend(lines, experiments, loc="outside upper left", ncols=5, handlelength=3)
     figure.set_label(
         f"AUC by number of training characters of {', '.join(experiments)}; {'; '.join(texts)}."
     )
@@ -192,12 +186,8 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
 def _curves(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a summary that are points of a learning curve."""
     numbers = ["n_characters", "auc", "low", "high"]
-    missing = [c for c in ("experiment", *numbers) if c not in summary]
-    if missing:
-        raise InputError(
-            f"no column {', '.join(missing)}; expected the summary of a benchmark over "
-            f"split.n_characters"
-        )
+    expected = "the summary of a benchmark over split.n_characters"
+    check_columns(summary, ("experiment", *numbers), expected)
     curves = summary[summary["n_characters"].notna() & summary["auc"].notna()]
     if not len(curves):
         raise InputError(
@@ -209,13 +199,6 @@ def _curves(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _is_logged(table: pd.DataFrame, measure: str) -> bool:
     return measure in table and bool(np.isfinite(table[measure].to_numpy(float)).any())
-
-
-def _best_epoch(table: pd.DataFrame, monitor: str) -> int | None:
-    if not _is_logged(table, monitor):
-        return None
-    value = table[monitor].to_numpy(float)
-    return int(np.nanargmin(value) if monitor.endswith("loss") else np.nanargmax(value))
 
 
 def _whole_numbers(axis: Axes) -> None:

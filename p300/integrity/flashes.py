@@ -8,13 +8,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.integrity.finding import Finding
-from p300.recording import CHARACTER_KEY
+from p300.recording import CHARACTER_KEY, Recording
+from p300.speller import Speller
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from p300.recording import Recording
-    from p300.speller import Speller
+
+def check_flashes(recording: Recording, tmin: float, tmax: float) -> Iterator[Finding]:
+    """Count the flashes, and check their onsets, codes and labels."""
+    flashes = recording.flashes
+    if not len(flashes):
+        yield Finding("refuse", "flashes", "There is no flash.", 0)
+        return
+    is_target = flashes["is_target"]
+    text = (
+        f"{len(flashes)} flashes in {len(recording.segments)} segments: "
+        f"{int(is_target.sum())} target, {int((~is_target).sum())} nontarget, "
+        f"{int(is_target.isna().sum())} without a label."
+    )
+    spelled = flashes[flashes["character"].notna()]
+    if len(spelled):
+        n_repetitions = spelled.groupby(CHARACTER_KEY)["repetition"].nunique()
+        text += f" {len(n_repetitions)} characters of {_range(n_repetitions)} repetitions."
+    yield Finding("note", "flashes", text, len(flashes))
+    yield from _check_onsets(recording, tmin, tmax)
+    if recording.speller is not None:
+        yield from _check_codes(flashes, recording.speller)
+    yield from _check_labels(flashes, recording.speller)
 
 
 def _check_onsets(recording: Recording, tmin: float, tmax: float) -> Iterator[Finding]:
@@ -24,173 +45,118 @@ def _check_onsets(recording: Recording, tmin: float, tmax: float) -> Iterator[Fi
     # rounding of a thousandth of a sample is no fault of the recording
     stop = np.array([s.shape[1] + 1e-3 for s in recording.segments])[segment] / recording.sfreq
     is_outside = ~((onset >= 0) & (onset < stop - 0.5 / recording.sfreq))
-    if is_outside.any():
-        yield Finding(
-            "refuse",
-            "onsets",
-            f"{is_outside.sum()} flashes lie outside their segment ({_where(flashes, is_outside)}"
-            "); expected every onset between its start and its end.",
-            int(is_outside.sum()),
-        )
+    what = "flashes lie outside their segment"
+    expected = "every onset between its start and its end"
+    yield from _refuse("onsets", flashes, is_outside, what, expected)
     is_cut = ~is_outside & ((onset + tmin < -1e-6) | (onset + tmax > stop))
-    if is_cut.any():
-        room = (stop - onset)[is_cut].min()
-        yield Finding(
-            "refuse",
-            "epochs",
-            f"{is_cut.sum()} epochs of {tmin:g} to {tmax:g} s reach past an end of their segment "
-            f"({_where(flashes, is_cut)}; the least signal after a flash is {room:.3f} s); "
-            "expected a shorter interval or a longer recording.",
-            int(is_cut.sum()),
-        )
-    step = np.diff(onset)
-    is_within = np.diff(segment) == 0
-    for what, is_wrong in (("equals", step == 0), ("comes before", step < 0)):
-        is_wrong = np.concatenate([[False], is_wrong & is_within])
-        if is_wrong.any():
-            yield Finding(
-                "refuse",
-                "onsets",
-                f"{is_wrong.sum()} onsets: each {what} the onset above it in the same segment "
-                f"({_where(flashes, is_wrong)}); expected ascending onsets.",
-                int(is_wrong.sum()),
-            )
+    room = (stop - onset)[is_cut].min(initial=np.inf)
+    what = f"epochs of {tmin:g} to {tmax:g} s reach past an end of their segment"
+    expected = (
+        "a shorter interval or a longer recording, because the least signal after a flash is "
+        f"{room:.3f} s"
+    )
+    yield from _refuse("epochs", flashes, is_cut, what, expected)
+    step = np.where(np.diff(segment, prepend=-1) == 0, np.diff(onset, prepend=np.nan), np.nan)
+    for relation, is_wrong in (("equals", step == 0), ("comes before", step < 0)):
+        what = f"onsets: each {relation} the onset above it in the same segment"
+        yield from _refuse("onsets", flashes, is_wrong, what, "ascending onsets")
 
 
-def _check_codes(recording: Recording) -> Iterator[Finding]:
+def _check_codes(flashes: pd.DataFrame, speller: Speller) -> Iterator[Finding]:
     """Check that every code is on the screen and flashes once per repetition."""
-    speller, flashes = recording.speller, recording.flashes
-    if speller is None or not len(flashes):
-        return
     is_unknown = ~flashes["code"].isin(speller.codes).to_numpy(bool)
-    if is_unknown.any():
-        codes = sorted(flashes.loc[is_unknown, "code"].dropna().unique().tolist())
-        yield Finding(
-            "refuse",
-            "codes",
-            f"{is_unknown.sum()} flashes have codes {codes or '<NA>'} that the screen "
-            f"{speller.name!r} does not know ({_where(flashes, is_unknown)}); expected "
-            f"{list(speller.codes)}.",
-            int(is_unknown.sum()),
-        )
-    spelled = flashes[flashes["character"].notna() & flashes["repetition"].notna()]
-    if len(spelled) < len(flashes):
-        n_without = len(flashes) - len(spelled)
-        yield Finding(
-            "warn",
-            "characters",
+    codes = sorted(flashes.loc[is_unknown, "code"].dropna().unique().tolist())
+    what = f"flashes have codes {codes or '<NA>'} that the screen {speller.name!r} does not know"
+    yield from _refuse("codes", flashes, is_unknown, what, str(list(speller.codes)))
+    spelled = flashes.dropna(subset=["character", "repetition"])
+    if n_without := len(flashes) - len(spelled):
+        text = (
             f"{n_without} flashes belong to no character or repetition, so no symbol can be read "
-            "from them.",
-            n_without,
+            "from them."
         )
+        yield Finding("warn", "characters", text, n_without)
     key = [*CHARACTER_KEY, "repetition"]
     is_twice = spelled.duplicated([*key, "code"]).to_numpy()
-    if is_twice.any():
-        yield Finding(
-            "refuse",
-            "repetitions",
-            f"{is_twice.sum()} flashes repeat a code within their repetition "
-            f"({_where(spelled, is_twice)}); expected each code once in each.",
-            int(is_twice.sum()),
-        )
+    what = "flashes repeat a code within their repetition"
+    yield from _refuse("repetitions", spelled, is_twice, what, "each code once in each")
     n_codes = spelled.groupby(key)["code"].nunique()
-    is_short = n_codes < len(speller.codes)
-    if is_short.any():
-        yield Finding(
-            "warn",
-            "repetitions",
-            f"{is_short.sum()} of {len(n_codes)} repetitions have {_range(n_codes[is_short])} "
-            f"codes; expected {len(speller.codes)}.",
-            int(is_short.sum()),
+    short = n_codes[n_codes < len(speller.codes)]
+    if len(short):
+        text = (
+            f"{len(short)} of {len(n_codes)} repetitions have {_range(short)} codes; expected "
+            f"{len(speller.codes)}."
         )
+        yield Finding("warn", "repetitions", text, len(short))
 
 
-def _check_labels(recording: Recording) -> Iterator[Finding]:
+def _check_labels(flashes: pd.DataFrame, speller: Speller | None) -> Iterator[Finding]:
     """Check that labels exist, have the expected target ratio and belong to symbols."""
-    speller, flashes = recording.speller, recording.flashes
-    labelled = flashes[flashes["is_target"].notna()]
-    n_missing = len(flashes) - len(labelled)
-    if n_missing:
-        sessions = ", ".join(flashes.loc[flashes["is_target"].isna(), "session"].unique())
-        yield Finding(
-            "note",
-            "labels",
-            f"{n_missing} of {len(flashes)} flashes have no label (session {sessions}): they can "
-            "be used to spell, but not to train or evaluate.",
-            n_missing,
+    is_missing = flashes["is_target"].isna()
+    labelled = flashes[~is_missing]
+    if n_missing := int(is_missing.sum()):
+        text = (
+            f"{n_missing} of {len(flashes)} flashes have no label (session "
+            f"{', '.join(flashes.loc[is_missing, 'session'].unique())}): they can be used to "
+            "spell, but not to train or evaluate."
         )
+        yield Finding("note", "labels", text, n_missing)
     if not len(labelled):
         return
-    is_target = labelled["is_target"].to_numpy(bool)
-    fraction = is_target.mean()
+    fraction = labelled["is_target"].to_numpy(bool).mean()
+    n_targets = int(labelled["is_target"].sum())
+    ratio = f"{fraction:.1%} of the labelled flashes are targets; expected"
     if fraction in (0, 1):
-        yield Finding(
-            "warn",
-            "labels",
-            f"All {len(labelled)} labelled flashes are {'targets' if fraction else 'nontargets'}; "
-            "expected both classes.",
-            len(labelled),
-        )
-        return
-    if speller is None:
+        kind = "targets" if fraction else "nontargets"
+        text = f"All {len(labelled)} labelled flashes are {kind}; expected both classes."
+        yield Finding("warn", "labels", text, len(labelled))
+    elif speller is None:
         if fraction >= 0.5:
-            yield Finding(
-                "warn",
-                "target ratio",
-                f"{fraction:.1%} of the labelled flashes are targets; expected fewer than half in "
-                "an oddball: are the two labels swapped?",
-                int(is_target.sum()),
-            )
-        return
-    expected = speller.target_ratio
-    if abs(fraction - expected) > 0.2 * expected:
-        is_swapped = abs(1 - fraction - expected) <= 0.2 * expected
-        yield Finding(
-            "refuse" if is_swapped and abs(expected - 0.5) > 0.1 else "warn",
-            "target ratio",
-            f"{fraction:.1%} of the labelled flashes are targets; expected about {expected:.1%} "
-            f"on the screen {speller.name!r}{': the labels are swapped' if is_swapped else ''}.",
-            int(is_target.sum()),
-        )
-    yield from _check_symbols(labelled, speller)
+            text = f"{ratio} fewer than half in an oddball: are the two labels swapped?"
+            yield Finding("warn", "target ratio", text, n_targets)
+    else:
+        expected = speller.target_ratio
+        if abs(fraction - expected) > 0.2 * expected:
+            is_swapped = abs(1 - fraction - expected) <= 0.2 * expected
+            level = "refuse" if is_swapped and abs(expected - 0.5) > 0.1 else "warn"
+            swapped = ": the labels are swapped" if is_swapped else ""
+            text = f"{ratio} about {expected:.1%} on the screen {speller.name!r}{swapped}."
+            yield Finding(level, "target ratio", text, n_targets)
+        yield from _check_symbols(labelled, speller)
 
 
 def _check_symbols(labelled: pd.DataFrame, speller: Speller) -> Iterator[Finding]:
     """Find characters whose target codes belong to no symbol or are not always targets."""
-    spelled = labelled[labelled["character"].notna()]
     symbols = {frozenset(speller.codes_of(s)) for s in speller.symbols}
-    kinds: dict[bool, dict[tuple, set[int]]] = {True: {}, False: {}}
-    rows = spelled[[*CHARACTER_KEY, "code", "is_target"]].drop_duplicates()
-    for *character, code, is_target in rows.itertuples(index=False, name=None):
-        kinds[bool(is_target)].setdefault(tuple(character), set()).add(code)
-    characters = kinds[True].keys() | kinds[False].keys()
-    wrong = sorted(
-        c
-        for c in characters
-        if frozenset(kinds[True].get(c, ())) not in symbols
-        or kinds[True][c] & kinds[False].get(c, set())
-    )
+    rows = labelled[[*CHARACTER_KEY, "code", "is_target"]].dropna(subset="character")
+    characters = rows.drop_duplicates().groupby(CHARACTER_KEY, dropna=False)
+    wrong = []
+    for character, row in characters:
+        targets = row.loc[row["is_target"], "code"]
+        if frozenset(targets) not in symbols or row["code"].duplicated().any():
+            wrong.append((*character, sorted(targets.dropna().tolist())))
     if wrong:
-        subject, session, run, character = wrong[0]
-        codes = sorted(map(int, kinds[True].get(wrong[0], ())))
-        yield Finding(
-            "refuse",
-            "labels",
+        subject, session, run, character, codes = wrong[0]
+        text = (
             f"In {len(wrong)} of {len(characters)} characters the target codes belong to no "
             f"symbol, or are not always targets (the first: subject {subject}, session {session},"
             f" run {run}, character {character}, codes {codes}); expected, for example, "
-            f"{list(speller.codes_of(speller.symbols[0]))} for {speller.symbols[0]!r}.",
-            len(wrong),
+            f"{list(speller.codes_of(speller.symbols[0]))} for {speller.symbols[0]!r}."
         )
+        yield Finding("refuse", "labels", text, len(wrong))
 
 
-def _where(flashes: pd.DataFrame, rows: np.ndarray) -> str:
-    """Describe the first of some flashes."""
-    first = flashes[rows].iloc[0]
-    return (
-        f"the first: subject {first['subject']}, session {first['session']}, run {first['run']}, "
-        f"segment {first['segment']}, at {first['onset']:.3f} s"
-    )
+def _refuse(
+    check: str, flashes: pd.DataFrame, is_wrong: np.ndarray, what: str, expected: str
+) -> Iterator[Finding]:
+    """Refuse the flashes that are wrong, if there are some, with their number and the first."""
+    if n_wrong := int(is_wrong.sum()):
+        first = flashes[is_wrong].iloc[0]
+        text = (
+            f"{n_wrong} {what} (the first: subject {first['subject']}, session "
+            f"{first['session']}, run {first['run']}, segment {first['segment']}, at "
+            f"{first['onset']:.3f} s); expected {expected}."
+        )
+        yield Finding("refuse", check, text, n_wrong)
 
 
 def _range(counts: pd.Series) -> str:

@@ -9,19 +9,14 @@ them and gives each a level: "refuse" (results would mean nothing), "warn" (look
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from p300.errors import InputError
 from p300.integrity.finding import Finding
-from p300.integrity.flashes import _check_codes, _check_labels, _check_onsets, _range
-from p300.integrity.signal import check_names, check_signal
-from p300.recording import CHARACTER_KEY
-
-if TYPE_CHECKING:
-    from p300.recording import Recording
-
+from p300.integrity.flashes import check_flashes
+from p300.integrity.signal import check_signal
+from p300.recording import Recording
 
 LEVELS = ("refuse", "warn", "note")
 
@@ -53,8 +48,7 @@ class IntegrityReport:
         InputError
             If there is a finding of level "refuse"; the message contains all of them.
         """
-        refused = self.at("refuse")
-        if refused:
+        if refused := self.at("refuse"):
             raise InputError(f"{self.name} cannot be used: " + " ".join(f.text for f in refused))
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,32 +90,6 @@ def check_recording(
     >>> report.at("refuse")
     ()
     """
-    found = [
-        *_check_summary(recording),
-        *_check_onsets(recording, tmin, tmax),
-        *_check_codes(recording),
-        *_check_labels(recording),
-        *check_names(recording),
-        *check_signal(recording),
-    ]
+    found = [*check_flashes(recording, tmin, tmax), *check_signal(recording)]
     worst_first = sorted(found, key=lambda finding: LEVELS.index(finding.level))
     return IntegrityReport(recording.name, tuple(worst_first))
-
-
-def _check_summary(recording: Recording) -> Iterator[Finding]:
-    """Count flashes per class, characters and repetitions."""
-    flashes = recording.flashes
-    if not len(flashes):
-        yield Finding("refuse", "flashes", "There is no flash.", 0)
-        return
-    is_target = flashes["is_target"]
-    text = (
-        f"{len(flashes)} flashes in {len(recording.segments)} segments: "
-        f"{int(is_target.sum())} target, {int((~is_target).sum())} nontarget, "
-        f"{int(is_target.isna().sum())} without a label."
-    )
-    spelled = flashes[flashes["character"].notna()]
-    if len(spelled):
-        n_repetitions = spelled.groupby(CHARACTER_KEY)["repetition"].nunique()
-        text += f" {len(n_repetitions)} characters of {_range(n_repetitions)} repetitions."
-    yield Finding("note", "flashes", text, len(flashes))

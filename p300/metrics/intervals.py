@@ -46,11 +46,8 @@ def resampling_units(flashes: pd.DataFrame, block_s: float = 30.0) -> np.ndarray
     """
     key = CHARACTER_KEY
     if flashes["character"].isna().any():
-        block = (flashes["onset"] // block_s).astype(int)
-        flashes, key = (
-            flashes.assign(block=block),
-            ["subject", "session", "run", "segment", "block"],
-        )
+        flashes = flashes.assign(block=flashes["onset"] // block_s)
+        key = ["subject", "session", "run", "segment", "block"]
     return flashes.groupby(key, sort=False, dropna=False).ngroup().to_numpy()
 
 
@@ -95,10 +92,9 @@ def auc_counts(
     targets, target_unit = scores[is_target], unit[is_target]
     for k in range(n_units):
         nontargets = np.sort(scores[~is_target & (unit == k)])
-        below = np.searchsorted(nontargets, targets, "left")
-        up_to = np.searchsorted(nontargets, targets, "right")
-        wins[:, k] = np.bincount(target_unit, (below + up_to) / 2, n_units)
-    n_targets = np.bincount(unit[is_target], minlength=n_units)
+        n_below, n_up_to = (nontargets.searchsorted(targets, side) for side in ("left", "right"))
+        wins[:, k] = np.bincount(target_unit, (n_below + n_up_to) / 2, n_units)
+    n_targets = np.bincount(target_unit, minlength=n_units)
     return wins, n_targets, np.bincount(unit[~is_target], minlength=n_units)
 
 
@@ -253,6 +249,5 @@ def brier_score(is_target: ArrayLike, log_odds: ArrayLike) -> float:
     """
     from scipy.special import expit
 
-    return float(
-        np.square(expit(np.asarray(log_odds, float)) - np.asarray(is_target, bool)).mean()
-    )
+    errors = expit(np.asarray(log_odds, float)) - np.asarray(is_target, bool)
+    return float(np.square(errors).mean())

@@ -47,10 +47,8 @@ def roc_auc(is_target: ArrayLike, scores: ArrayLike) -> float:
     is_target, scores = _checked(is_target, scores)
     n_targets = int(is_target.sum())
     n_nontargets = len(is_target) - n_targets
-    if n_targets == 0 or n_nontargets == 0:
-        return math.nan
     rank_sum = rankdata(scores)[is_target].sum()
-    return float((rank_sum - n_targets * (n_targets + 1) / 2) / (n_targets * n_nontargets))
+    return _ratio(float(rank_sum) - n_targets * (n_targets + 1) / 2, n_targets * n_nontargets)
 
 
 def detection_metrics(
@@ -86,12 +84,8 @@ def detection_metrics(
     """
     is_target, scores = _checked(is_target, scores)
     called = scores > threshold
-    tp = int((called & is_target).sum())
-    tn = int((~called & ~is_target).sum())
-    fp = int((called & ~is_target).sum())
-    fn = int((~called & is_target).sum())
+    tn, fp, fn, tp = np.bincount(2 * is_target + called, minlength=4).tolist()
     recall = _ratio(tp, tp + fn)
-    precision = _ratio(tp, tp + fp)
     return {
         "auc": roc_auc(is_target, scores),
         "tp": tp,
@@ -100,7 +94,7 @@ def detection_metrics(
         "fn": fn,
         "recognition_rate": _ratio(tp + tn, len(scores)),
         "recall": recall,
-        "precision": precision,
+        "precision": _ratio(tp, tp + fp),
         "f_score": _ratio(2 * tp, 2 * tp + fp + fn),
         "balanced_accuracy": (recall + _ratio(tn, tn + fp)) / 2,
     }
@@ -213,18 +207,15 @@ def bits_per_minute(
 
 
 def _checked(is_target: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    is_target = np.asarray(is_target)
-    scores = np.asarray(scores, float)
+    is_target, scores = np.asarray(is_target), np.asarray(scores, float)
     if is_target.shape != scores.shape or scores.ndim != 1:
         raise InputError(
             f"got labels of shape {is_target.shape} and scores of shape {scores.shape}; expected "
             f"one label and one score per flash"
         )
     if not np.isfinite(scores).all():
-        raise InputError(
-            f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite; expected "
-            f"finite numbers"
-        )
+        n_broken = (~np.isfinite(scores)).sum()
+        raise InputError(f"{n_broken} of {len(scores)} scores are not finite; expected numbers")
     return is_target.astype(bool), scores
 
 

@@ -1,12 +1,12 @@
-"""One network a file, each complete in itself.
+"""One network per file, each complete in itself.
 
 Every network takes braindecode's arguments ``(n_chans, n_outputs, n_times, sfreq, *, ...)``,
 reads ``(batch, n_chans, n_times)`` and returns logits ``(batch, n_outputs)``; its last layer is
-``final_layer``. What it may offer beyond that is listed in :mod:`p300.models.protocols`.
+``final_layer``. Optional methods of a network are listed in :mod:`p300.models.protocols`.
 
 Each file shows the layers as the paper draws them. Where the same can be computed faster, the
-network does so (:mod:`p300.models._fast`) unless its ``engine`` is set to "textbook"; a test holds
-both equal.
+network does so (:mod:`p300.models._fast`) unless its ``engine`` is "textbook". A test checks that
+both are equal.
 """
 
 from p300.models.bn3 import BN3

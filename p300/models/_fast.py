@@ -1,8 +1,7 @@
-"""The first layers of some networks by fewer operations: fast twins of what the networks show.
+"""The first layers of some networks, computed with fewer operations.
 
-Each function computes what layers of a network compute, up to rounding; tests/models holds every
-network equal to its textbook layers. A network takes these functions unless its ``engine`` is
-"textbook".
+Each function computes the same as layers of a network, up to rounding; tests/models checks this
+for every network. A network uses these functions unless its ``engine`` is "textbook".
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def _scaled_tanh(x: Tensor) -> Tensor:
 
 
 def time_and_space(temporal: nn.Conv2d, spatial: nn.Conv2d, x: Tensor) -> Tensor:
-    """Compute ``spatial(temporal(x))`` as one convolution: nothing lies between the two.
+    """Compute ``spatial(temporal(x))``, two layers in a row, as one convolution.
 
     Parameters
     ----------
@@ -62,6 +61,7 @@ def time_and_space(temporal: nn.Conv2d, spatial: nn.Conv2d, x: Tensor) -> Tensor
     in_time = temporal.weight[:, 0, 0]  # (n_temporal, kernel)
     in_space = spatial.weight[..., 0]  # (n_filters, n_temporal, n_chans)
     kernel = torch.einsum("ofc,fk->ock", in_space, in_time)  # (n_filters, n_chans, kernel)
+    assert temporal.bias is not None
     bias = in_space.sum(2) @ temporal.bias  # (n_filters,)
     if spatial.bias is not None:
         bias = bias + spatial.bias
@@ -71,10 +71,10 @@ def time_and_space(temporal: nn.Conv2d, spatial: nn.Conv2d, x: Tensor) -> Tensor
 def normalised_time_and_space(
     temporal: nn.Conv2d, norm: nn.BatchNorm2d, spatial: nn.Conv2d, x: Tensor
 ) -> Tensor:
-    """Compute ``spatial(norm(temporal(x)))`` of EEGNet at a tenth of the price.
+    """Compute ``spatial(norm(temporal(x)))`` of EEGNet at a tenth of the cost.
 
-    The three are linear once the mean and variance of the batch are known. So electrodes are
-    summed before time is filtered, and the maps of all electrodes are never built. The
+    The three layers are linear once the mean and variance of the batch are known. So the spatial
+    filters come before the temporal ones, and the maps of all electrodes are never computed. The
     statistics of those maps follow from the mean and second moment of the samples.
 
     Parameters
@@ -104,7 +104,7 @@ def normalised_time_and_space(
 
 
 def impulse_responses(temporal: nn.Conv2d, n_times: int) -> Tensor:
-    """Write each temporal filter as the matrix that a row of samples is multiplied by.
+    """Return each temporal filter as a matrix by which a row of samples is multiplied.
 
     Returns
     -------
@@ -121,6 +121,7 @@ def impulse_responses(temporal: nn.Conv2d, n_times: int) -> Tensor:
 def _batch_norm(norm: nn.BatchNorm2d, x: Tensor, responses: Tensor) -> tuple[Tensor, Tensor]:
     """Compute the factor and the offset by which ``norm`` changes each map."""
     mean, var = norm.running_mean, norm.running_var
+    assert mean is not None and var is not None
     if norm.training:
         rows = x.flatten(0, 1)  # (batch * n_chans, n_times)
         second_moment = rows.T @ rows / len(rows)  # (n_times, n_times)
@@ -128,6 +129,8 @@ def _batch_norm(norm: nn.BatchNorm2d, x: Tensor, responses: Tensor) -> tuple[Ten
         var = ((second_moment @ responses) * responses).sum((1, 2)) / x.shape[-1] - mean**2
         with torch.no_grad():
             unbiased = var * x.numel() / (x.numel() - 1)
+            assert norm.running_mean is not None and norm.running_var is not None
+            assert norm.momentum is not None and norm.num_batches_tracked is not None
             norm.running_mean.lerp_(mean, norm.momentum)
             norm.running_var.lerp_(unbiased, norm.momentum)
             norm.num_batches_tracked += 1

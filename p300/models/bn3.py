@@ -16,9 +16,9 @@ from torch.nn import functional
 class BN3(nn.Module):
     """Normalised input, 16 spatial filters, 16 maps over pieces of time, 128 and 128 units.
 
-    The paper's pieces are 20 samples at 240 Hz; they keep their twelfth of a second, 10 samples
-    at 120 Hz. Zeros fill the last piece, so that 78 samples make 8 pieces and none is lost. We
-    know of no published count of parameters.
+    The paper's pieces are 20 samples at 240 Hz. They keep this duration of a twelfth of a second,
+    10 samples at 120 Hz. Zeros fill the last piece, so that 78 samples make 8 pieces and none is
+    lost. We know of no published count of parameters.
 
     Parameters
     ----------
@@ -85,10 +85,11 @@ class BN3(nn.Module):
         return self.final_layer(x)  # (batch, n_outputs)
 
     def spatial_filters(self) -> Tensor:
-        """Give each spatial filter as it acts on epochs: shape (n_filters, n_chans).
+        """Return the spatial filters as they act on epochs: shape (n_filters, n_chans).
 
-        The input's normalisation multiplies each electrode; its factor is part of the filter.
+        The normalisation of the input multiplies each electrode by a factor, which is included.
         """
         norm = self.input_norm
+        assert norm.running_var is not None
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (n_chans,)
         return (self.spatial.weight[..., 0] * scale).detach()

@@ -12,7 +12,7 @@ from p300.models import _fast
 
 
 class CecottiCNN(nn.Module):
-    """CNN-1 and its smaller kin: spatial filters, then temporal filters that sub-sample.
+    """CNN-1 and its smaller variants: spatial filters, then temporal filters that sub-sample.
 
     Parameters
     ----------
@@ -21,15 +21,15 @@ class CecottiCNN(nn.Module):
     n_outputs : int
         2: no P300, P300.
     n_times : int
-        Samples per epoch; what is left over after whole kernels is not read.
+        Samples per epoch; samples after the last whole kernel are not used.
     sfreq : float
         Sampling rate in Hz; part of the common signature, not used.
     n_filters : int
         Spatial filters N_s: 10 in CNN-1, 1 in CNN-3.
     n_maps_per_filter : int
-        Temporal maps that read each spatial map.
+        Temporal maps per spatial map.
     kernel_length : int
-        Samples a temporal kernel spans, which is also its stride.
+        Samples of a temporal kernel; also its stride.
     n_hidden : int
         Neurons of the first full layer.
 
@@ -47,7 +47,7 @@ class CecottiCNN(nn.Module):
     31652
     """
 
-    reads_time_first = True  # the product over electrodes then takes epochs as they lie in memory
+    reads_time_first = True  # the order in memory that the product over electrodes needs
     engine = "fast"  # or "textbook"
 
     def __init__(
@@ -102,16 +102,16 @@ class CecottiCNN(nn.Module):
     def reset_parameters(self) -> None:
         """Draw weights and thresholds around zero with standard deviation 1 / n_inputs.
 
-        This is how the paper's "standard distribution around ±1/n" is read. The usual
-        1 / sqrt(n_inputs) would leave first weights so large that they, and not what was
-        learned, rank the electrodes (eq. 12).
+        This is how the paper's "standard distribution around ±1/n" is interpreted. With the usual
+        1 / sqrt(n_inputs), the first weights would be so large that they would rank the
+        electrodes (eq. 12), and not the learned weights.
         """
         for weight, bias in self.layers():
             n_inputs = weight.shape[-1]
             nn.init.normal_(weight, std=1 / n_inputs)
             nn.init.normal_(bias, std=1 / n_inputs)
 
-    def layers(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
+    def layers(self) -> list[tuple[Tensor, Tensor]]:
         """List weight and threshold of the four trained layers, L1 to L4."""
         return [
             (self.spatial_weight, self.spatial_bias),

@@ -7,6 +7,8 @@ sizes for 128 Hz and the bounds on the weights: V. J. Lawhern et al., 2018, arXi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -14,12 +16,12 @@ from p300.models import _fast
 
 
 class DeepConvNet(nn.Module):
-    """25, 50, 100 and 200 filters, each block halving time.
+    """25, 50, 100 and 200 filters; each block halves the number of samples.
 
-    The paper has 250 Hz, seconds of signal, kernels of 10 and pools of 3. As in Lawhern et al.
+    The paper uses 250 Hz, seconds of signal, kernels of 10 and pools of 3. As in Lawhern et al.
     kernels have 5 samples and pools 2, which also fits 78 samples at 120 Hz: 37, 16, 6 and 1
-    steps. With 64 channels and 128 samples it has their 174,127 parameters. In a shorter epoch a
-    kernel or pool that no longer fits is cut to what is left.
+    steps. With 64 channels and 128 samples it has their 174,127 parameters. If an epoch is too
+    short for a kernel or a pool, this is shortened to the samples that are left.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ class DeepConvNet(nn.Module):
         n_times: int,
         sfreq: float,
         *,
-        n_filters=(25, 50, 100, 200),
+        n_filters: Sequence[int] = (25, 50, 100, 200),
         kernel: int = 5,
         drop_prob: float = 0.5,
         max_norm: float = 2.0,
@@ -96,9 +98,9 @@ class DeepConvNet(nn.Module):
     def apply_constraints(self) -> None:
         """Shrink filters and output weights to their largest norms, in place.
 
-        To be called after every step of the optimizer.
+        Call it after every step of the optimizer.
         """
         for layer in self.modules():
             if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
                 max_norm = self.max_norm_final if layer is self.final_layer else self.max_norm
-                layer.weight.copy_(layer.weight.renorm(p=2, dim=0, maxnorm=max_norm))
+                layer.weight.renorm_(p=2, dim=0, maxnorm=max_norm)

@@ -7,6 +7,8 @@ Trans. Neural Syst. Rehabil. Eng. 28:2773-2782, 2020, doi 10.1109/TNSRE.2020.304
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -14,10 +16,10 @@ from torch import Tensor, nn
 class EEGInception(nn.Module):
     """Two inception modules (temporal-spatial, temporal) and two output convolutions.
 
-    The paper has 8 channels, 128 Hz and one second; scales of 500, 250 and 125 ms are 64, 32 and
-    16 samples there, with 14,926 parameters, and 60, 30 and 15 at 120 Hz. The four pools turn 78
-    samples into 19, 9, 4 and 2. All electrodes keep maps of their own until the spatial layer,
-    so that time and memory grow with their number.
+    The paper uses 8 channels, 128 Hz and one second. Its scales of 500, 250 and 125 ms are 64, 32
+    and 16 samples, with 14,926 parameters; at 120 Hz they are 60, 30 and 15 samples. The four
+    pools reduce 78 samples to 19, 9, 4 and 2. Every electrode has maps of its own before the
+    spatial layer, so computing time and memory grow with the number of electrodes.
 
     Parameters
     ----------
@@ -30,7 +32,7 @@ class EEGInception(nn.Module):
     scales_s : sequence of float
         Lengths of the kernels of the first module in seconds.
     depth : int
-        Spatial filters for each temporal one.
+        Spatial filters per temporal filter.
     drop_prob : float
         After every layer.
     max_norm_spatial : float
@@ -50,7 +52,7 @@ class EEGInception(nn.Module):
         sfreq: float,
         *,
         n_filters: int = 8,
-        scales_s=(0.5, 0.25, 0.125),
+        scales_s: Sequence[float] = (0.5, 0.25, 0.125),
         depth: int = 2,
         drop_prob: float = 0.25,
         max_norm_spatial: float = 1.0,
@@ -63,20 +65,18 @@ class EEGInception(nn.Module):
                 "expected a longer epoch"
             )
         kernels = [max(1, int(scale * sfreq)) for scale in scales_s]
-        n_maps = n_filters * len(kernels)
+        n_maps, n_spatial = n_filters * len(kernels), n_filters * depth
         self.max_norm_spatial = max_norm_spatial
 
-        def end(n_maps, *pool):
+        def end(n_maps: int, *pool: nn.Module) -> tuple[nn.Module, ...]:
             return (nn.BatchNorm2d(n_maps, eps=1e-3), nn.ELU(), *pool, nn.Dropout(drop_prob))
 
         self.spatio_temporal = nn.ModuleList(
             nn.Sequential(
                 _same_length(1, n_filters, kernel, bias=True),
                 *end(n_filters),
-                nn.Conv2d(
-                    n_filters, n_filters * depth, (n_chans, 1), groups=n_filters, bias=False
-                ),
-                *end(n_filters * depth),
+                nn.Conv2d(n_filters, n_spatial, (n_chans, 1), groups=n_filters, bias=False),
+                *end(n_spatial),
             )
             for kernel in kernels
         )
@@ -110,16 +110,14 @@ class EEGInception(nn.Module):
     def apply_constraints(self) -> None:
         """Shrink the spatial filters to their largest norm, in place.
 
-        To be called after every step of the optimizer.
+        Call it after every step of the optimizer.
         """
-        for scale in self.spatio_temporal:
-            for layer in scale:
-                if isinstance(layer, nn.Conv2d) and layer.groups > 1:
-                    weight = layer.weight.renorm(p=2, dim=0, maxnorm=self.max_norm_spatial)
-                    layer.weight.copy_(weight)
+        for layer in self.spatio_temporal.modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+                layer.weight.renorm_(p=2, dim=0, maxnorm=self.max_norm_spatial)
 
 
-def _same_length(n_maps_in, n_maps, kernel, bias=False):
+def _same_length(n_maps_in: int, n_maps: int, kernel: int, bias: bool = False) -> nn.Module:
     return nn.Sequential(
         nn.ZeroPad2d(((kernel - 1) // 2, kernel // 2, 0, 0)),
         nn.Conv2d(n_maps_in, n_maps, (1, kernel), bias=bias),

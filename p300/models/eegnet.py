@@ -7,6 +7,8 @@ arXiv 1611.08024 (table 2, figure 1).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,8 +19,8 @@ from p300.models import _fast
 class EEGNet(nn.Module):
     """EEGNet-8,2: 8 temporal filters, 2 spatial filters for each of them.
 
-    The paper works at 128 Hz. Its kernels last half a second, so their lengths follow ``sfreq``:
-    64 and 16 samples there, 60 and 15 at 120 Hz. The pools keep their 4 and 8 samples: 78
+    The paper uses 128 Hz. Its kernels last half a second, so their lengths depend on ``sfreq``:
+    64 and 16 samples in the paper, 60 and 15 at 120 Hz. The pools keep their 4 and 8 samples: 78
     samples become 19 and then 2. With 64 channels, 128 samples and 128 Hz the network has the
     2,258 parameters of the paper; with 64 channels and 78 samples at 120 Hz, 2,146.
 
@@ -31,13 +33,13 @@ class EEGNet(nn.Module):
     n_temporal_filters : int
         F1 of the paper.
     depth : int
-        D of the paper: spatial filters for each temporal one.
+        D of the paper: spatial filters per temporal filter.
     kernel_s : float
         Length of the temporal and of the separable kernel in seconds.
     pool_1, pool_2 : int
         Samples averaged after the spatial and after the separable layer.
     drop_prob : float
-        The paper takes 0.5 within and 0.25 across subjects.
+        The paper uses 0.5 within and 0.25 across subjects.
     max_norm_spatial, max_norm_final : float
         Largest norm of a spatial filter and of an output's weights; see
         :meth:`apply_constraints`.
@@ -75,9 +77,7 @@ class EEGNet(nn.Module):
                 f"EEGNet: {n_times} samples are fewer than the {pool_1 * pool_2} that its pools "
                 "average; expected a longer epoch or smaller pools"
             )
-        self.max_norm_spatial = max_norm_spatial
-        self.max_norm_final = max_norm_final
-        self.kernel_1 = kernel_1
+        self.max_norm_spatial, self.max_norm_final = max_norm_spatial, max_norm_final
         self.temporal = nn.Conv2d(1, f1, (1, kernel_1), bias=False)
         self.temporal_norm = nn.BatchNorm2d(f1, eps=1e-3)
         self.spatial = nn.Conv2d(f1, f2, (n_chans, 1), groups=f1, bias=False)
@@ -110,8 +110,9 @@ class EEGNet(nn.Module):
 
     def time_and_space(self, x: Tensor) -> Tensor:
         """Filter in time, normalise, filter in space: the first three layers of figure 1."""
-        before, after = (self.kernel_1 - 1) // 2, self.kernel_1 // 2
-        x = functional.pad(x.unsqueeze(1), (before, after))  # (batch, 1, n_chans, …)
+        kernel = self.temporal.kernel_size[1]
+        zeros = (kernel - 1) // 2, kernel // 2
+        x = functional.pad(x.unsqueeze(1), zeros)  # (batch, 1, n_chans, …)
         x = self.temporal(x)  # (batch, f1, n_chans, n_times)
         x = self.temporal_norm(x)
         return self.spatial(x).squeeze(2)  # (batch, f1 * depth, n_times)
@@ -119,7 +120,7 @@ class EEGNet(nn.Module):
     def spatial_filters(self) -> Tensor:
         """Return the spatial filters, grouped by temporal filter: (f1 * depth, n_chans).
 
-        Each reads what one temporal filter leaves of the epoch (:meth:`spatial_inputs`).
+        The input of each is the output of one temporal filter (:meth:`spatial_inputs`).
         """
         return self.spatial.weight.detach().squeeze(-1).flatten(1)
 
@@ -128,8 +129,8 @@ class EEGNet(nn.Module):
         return self.temporal.weight.detach()[:, 0, 0]
 
     @torch.no_grad()
-    def spatial_inputs(self, x: Tensor):
-        """Yield, for each temporal filter, which spatial filters read it, and what they read.
+    def spatial_inputs(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield, for each temporal filter, the spatial filters after it and their input.
 
         Parameters
         ----------
@@ -151,10 +152,7 @@ class EEGNet(nn.Module):
     def apply_constraints(self) -> None:
         """Shrink spatial filters and output weights to their largest norms, in place.
 
-        To be called after every step of the optimizer, as Keras does in the authors' code.
+        Call it after every step of the optimizer, as Keras does in the authors' code.
         """
-        for layer, max_norm in (
-            (self.spatial, self.max_norm_spatial),
-            (self.final_layer, self.max_norm_final),
-        ):
-            layer.weight.copy_(layer.weight.renorm(p=2, dim=0, maxnorm=max_norm))
+        self.spatial.weight.renorm_(p=2, dim=0, maxnorm=self.max_norm_spatial)
+        self.final_layer.weight.renorm_(p=2, dim=0, maxnorm=self.max_norm_final)

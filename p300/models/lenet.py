@@ -1,4 +1,4 @@
-"""LeNet-5 with the epoch as its picture: rows are electrodes, columns are samples.
+"""LeNet-5 with the epoch as its image: rows are electrodes, columns are samples.
 
 Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document
 recognition", Proc. IEEE 86:2278-2324, 1998, doi 10.1109/5.726791.
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 
 class LeNet(nn.Module):
-    """Two layers of 5 x 5 kernels and halving, then 120 and 84 units.
+    """Two layers of 5 x 5 kernels and pools of 2 x 2, then 120 and 84 units.
 
-    It takes neighbouring rows for neighbours on the scalp, which the order of the electrodes
-    does not promise: a general-purpose rival, not a recommendation. On a 32 x 32 picture with
-    ten classes it has the 61,706 parameters of the usual LeNet-5 (every map of the second layer
-    reads all of the first). Fewer electrodes than a kernel has rows get a smaller kernel, a
-    single row is not halved.
+    It assumes that neighbouring rows are neighbours on the scalp, which depends on the order of
+    the electrodes. It is a general-purpose network for comparison, not a recommendation. For a
+    32 x 32 image with ten classes it has the 61,706 parameters of the usual LeNet-5 (every map of
+    the second layer reads all maps of the first). If there are fewer electrodes than a kernel has
+    rows, the kernel is smaller. A single row is not halved.
 
     Parameters
     ----------
@@ -44,18 +44,18 @@ class LeNet(nn.Module):
         drop_prob: float = 0.0,
     ):
         super().__init__()
-        maps, layers = 1, []
-        shape = [n_chans, n_times]
+        maps, rows, columns = 1, n_chans, n_times
+        layers: list[nn.Module] = []
         for n_maps in (6, 16):
-            kernel = [min(5, size) for size in shape]
-            shape = [size - k + 1 for size, k in zip(shape, kernel, strict=True)]
-            halving = [min(2, size) for size in shape]
-            shape = [size // h for size, h in zip(shape, halving, strict=True)]
-            layers += [nn.Conv2d(maps, n_maps, kernel), nn.Tanh(), nn.AvgPool2d(halving)]
+            kernel = min(5, rows), min(5, columns)
+            rows, columns = rows - kernel[0] + 1, columns - kernel[1] + 1
+            pool = min(2, rows), min(2, columns)
+            rows, columns = rows // pool[0], columns // pool[1]
+            layers += [nn.Conv2d(maps, n_maps, kernel), nn.Tanh(), nn.AvgPool2d(pool)]
             maps = n_maps
         self.convolutions = nn.Sequential(*layers)
         self.hidden = nn.Sequential(
-            nn.Linear(maps * shape[0] * shape[1], 120),
+            nn.Linear(maps * rows * columns, 120),
             nn.Tanh(),
             nn.Linear(120, 84),
             nn.Tanh(),

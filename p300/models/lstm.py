@@ -1,9 +1,9 @@
-"""A recurrent network that reads the epoch in order of time.
+"""A recurrent network that reads the samples of an epoch in their order.
 
 S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Comput. 9:1735-1780, 1997, doi
 10.1162/neco.1997.9.8.1735; gated recurrent units: K. Cho et al., 2014, arXiv 1406.1078; both
 directions: M. Schuster, K. K. Paliwal, 1997, doi 10.1109/78.650093. No paper fixes sizes for
-P300 epochs of 78 samples; these are kept near the other networks here.
+P300 epochs of 78 samples; these are similar to those of the other networks here.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from torch import Tensor, nn
 class RecurrentNet(nn.Module):
     """LSTM or GRU over time, in one or both directions; all its states are classified.
 
-    A convolution makes one step of every 25 ms and looks at 50 ms for it: below 20 Hz nothing is
-    lost at 40 steps a second, and 25 steps instead of 78 run three times as fast. Every state
-    has weights of its own in the last layer, because a P300 is known by when it comes, which
-    the last state alone, or the states' mean, would forget.
+    A convolution computes one step per 25 ms from 50 ms of signal. At 40 steps per second nothing
+    below 20 Hz is lost, and 25 steps instead of 78 are three times as fast. Every state has its
+    own weights in the last layer, because the latency identifies a P300. The last state alone, or
+    the mean of the states, would lose the latency.
 
     Parameters
     ----------
     n_chans, n_outputs, n_times : int
         Electrodes, classes, samples of an epoch.
     sfreq : float
-        Sampling rate in Hz; with ``step_s`` it sets how many samples make a step.
+        Sampling rate in Hz; with ``step_s`` it sets the samples per step.
     cell : {"lstm", "gru"}
         The recurrent unit.
     bidirectional : bool
         Whether a second network reads the epoch from its end.
     n_filters : int
-        Filters over electrodes and 50 ms, the input of every step.
+        Filters over electrodes and 50 ms; their outputs are the input of every step.
     hidden_size : int
         Units of each direction.
     n_layers : int
-        Recurrent layers, one upon the other.
+        Recurrent layers in a row.
     step_s : float
-        Seconds from step to step; a step sees twice as much.
+        Seconds from step to step; the signal of a step is twice as long.
     drop_prob : float
         Before, between and after the recurrent layers.
 
@@ -63,7 +63,7 @@ class RecurrentNet(nn.Module):
         drop_prob: float = 0.25,
     ):
         super().__init__()
-        cells = {"lstm": nn.LSTM, "gru": nn.GRU}
+        cells: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
         if cell not in cells:
             raise ValueError(f"RecurrentNet: cell {cell!r}; expected one of {list(cells)}")
         step = max(1, round(step_s * sfreq))

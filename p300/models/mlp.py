@@ -1,4 +1,4 @@
-"""A multilayer perceptron: no idea of space or time, the network that the others must beat.
+"""A multilayer perceptron: without a model of space or time, for comparison with the others.
 
 D. E. Rumelhart, G. E. Hinton, R. J. Williams, "Learning representations by back-propagating
 errors", Nature 323:533-536, 1986, doi 10.1038/323533a0.
@@ -6,14 +6,16 @@ errors", Nature 323:533-536, 1986, doi 10.1038/323533a0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 
 class MLP(nn.Module):
     """Means of 50 ms from every electrode, one hidden layer.
 
-    At 120 Hz a mean is 6 samples, so 64 electrodes and 78 samples make 832 inputs rather than
-    4,992; below 20 Hz little is lost and there is six times less to overfit. Inputs are
+    At 120 Hz a mean is 6 samples, so 64 electrodes and 78 samples make 832 inputs instead of
+    4,992. Little below 20 Hz is lost, and six times fewer inputs reduce overfitting. Inputs are
     normalised over the batch, hidden units over the layer.
 
     Parameters
@@ -21,7 +23,7 @@ class MLP(nn.Module):
     n_chans, n_outputs, n_times : int
         Electrodes, classes, samples of an epoch.
     sfreq : float
-        Sampling rate in Hz; with ``bin_s`` it sets how many samples are averaged.
+        Sampling rate in Hz; with ``bin_s`` it sets the samples per mean.
     hidden_sizes : sequence of int
         Units of each hidden layer.
     bin_s : float
@@ -43,7 +45,7 @@ class MLP(nn.Module):
         n_times: int,
         sfreq: float,
         *,
-        hidden_sizes=(32,),
+        hidden_sizes: Sequence[int] = (32,),
         bin_s: float = 0.05,
         drop_prob: float = 0.5,
     ):

@@ -1,4 +1,4 @@
-"""OCLNN: one convolution over all electrodes and pieces of time, then the decision.
+"""OCLNN: one convolution over all electrodes and pieces of time, then the last layer.
 
 H. Shan, Y. Liu, T. Stefanov, "A simple convolutional neural network for accurate P300 detection
 and character spelling in brain computer interface", IJCAI 2018, pp. 1604-1610, doi
@@ -19,8 +19,8 @@ class OCLNN(nn.Module):
     """16 filters that read all electrodes during a fifteenth of a second, piece by piece.
 
     The paper cuts a second at 240 Hz into 15 pieces of 16 samples: 16,882 parameters for 64
-    channels, which this class has there. Pieces keep their duration, 8 samples at 120 Hz. Zeros
-    on both sides fill up the last piece, so that 78 samples make 10 pieces and none is lost.
+    channels, which this class also has for that size. Pieces keep their duration, 8 samples at
+    120 Hz. Zeros are added at both ends, so that 78 samples make 10 pieces and none is lost.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class OCLNN(nn.Module):
     """
 
     engine = "fast"  # or "textbook"
-    reads_time_first = True  # a piece of all electrodes is then one stretch of memory
+    reads_time_first = True  # a piece of all electrodes is then contiguous in memory
 
     def __init__(
         self,

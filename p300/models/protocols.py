@@ -1,16 +1,16 @@
-"""What a network may offer beyond ``forward``: each protocol is a method or two.
+"""Optional methods of a network beside ``forward``, each as a protocol.
 
-A network needs none of them. It offers one by having its methods; there is nothing to inherit or
-to register. Whoever wants to use an offer asks ``isinstance(network, HasSpatialFilters)``.
+A network needs none of them. It supports a protocol by having its methods; there is nothing to
+inherit or to register. Other code asks ``isinstance(network, HasSpatialFilters)``.
 
 ============================ ==================================================================
-protocol                     what is done with it
+protocol                     use
 ============================ ==================================================================
 :class:`Constrained`         weights are bounded after every step of the optimizer
 :class:`HasLayerRates`       ``protocol=paper`` gives each layer the paper's learning rate
 :class:`HasElectrodePower`   ``select_electrodes.n=8`` keeps the electrodes of highest power
 :class:`HasSpatialFilters`   filters and patterns are drawn on the head
-:class:`HasSpatialInputs`    the same, where a filter reads something else than the epoch
+:class:`HasSpatialInputs`    the same, if the input of the filters is not the epoch itself
 :class:`HasTemporalKernels`  kernels and their frequency responses are drawn
 :class:`ReadsTimeFirst`      epochs are laid out in memory as the first layer reads them
 ============================ ==================================================================
@@ -58,10 +58,10 @@ class HasSpatialFilters(Protocol):
 
 @runtime_checkable
 class HasSpatialInputs(Protocol):
-    """A network whose spatial filters read something else than the epoch itself."""
+    """A network whose spatial filters have another input than the epoch itself."""
 
     def spatial_inputs(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yield which filters read it, and what they read, (batch, n_chans, n_times)."""
+        """Yield spatial filters (rows) and their input, (batch, n_chans, n_times)."""
 
 
 @runtime_checkable

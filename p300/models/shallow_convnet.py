@@ -14,12 +14,12 @@ from p300.models import _fast
 
 
 class ShallowConvNet(nn.Module):
-    """Filters in time and space, their square averaged, its logarithm classified.
+    """Filters in time and space, the mean of their squares, the logarithm of the mean.
 
-    Made for oscillations: squaring loses the sign of a wave, so on P300s it trails. The paper
-    has 250 Hz and seconds of signal; kernel, pool and stride keep the durations that Lawhern et
-    al. gave them (13, 35 and 7 samples at 128 Hz; 12, 32 and 7 at 120 Hz). With 64 channels, 128
-    samples and 128 Hz it has their 104,002 parameters.
+    It was designed for oscillations. Squaring loses the sign of a wave, so it is worse than other
+    networks for P300s. The paper uses 250 Hz and seconds of signal; kernel, pool and stride have
+    the durations of Lawhern et al. (13, 35 and 7 samples at 128 Hz; 12, 32 and 7 at 120 Hz). With
+    64 channels, 128 samples and 128 Hz it has their 104,002 parameters.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class ShallowConvNet(nn.Module):
     n_filters : int
         Temporal filters, and spatial filters over all of them.
     kernel_s, pool_s, stride_s : float
-        Length of a temporal filter, of a mean, and from mean to mean, in seconds.
+        Length of a temporal filter, length of a mean, and distance of the means, in seconds.
     drop_prob : float
         Before the last layer.
     max_norm, max_norm_final : float
@@ -92,11 +92,8 @@ class ShallowConvNet(nn.Module):
     def apply_constraints(self) -> None:
         """Shrink filters and output weights to their largest norms, in place.
 
-        To be called after every step of the optimizer.
+        Call it after every step of the optimizer.
         """
-        for layer, max_norm in (
-            (self.temporal, self.max_norm),
-            (self.spatial, self.max_norm),
-            (self.final_layer, self.max_norm_final),
-        ):
-            layer.weight.copy_(layer.weight.renorm(p=2, dim=0, maxnorm=max_norm))
+        for layer in (self.temporal, self.spatial):
+            layer.weight.renorm_(p=2, dim=0, maxnorm=self.max_norm)
+        self.final_layer.weight.renorm_(p=2, dim=0, maxnorm=self.max_norm_final)

@@ -1,4 +1,4 @@
-"""A temporal convolutional network: residual blocks that look back ever further.
+"""A temporal convolutional network: residual blocks with growing receptive fields.
 
 S. Bai, J. Z. Kolter, V. Koltun, "An empirical evaluation of generic convolutional and recurrent
 networks for sequence modeling", 2018, arXiv 1803.01271.
@@ -10,26 +10,27 @@ from torch import Tensor, nn
 
 
 class TCN(nn.Module):
-    """Steps of 25 ms, then causal dilated blocks until the last step has seen all of the epoch.
+    """Steps of 25 ms, then causal dilated blocks; the last step depends on the whole epoch.
 
-    A convolution over electrodes and 50 ms makes the steps: 25 of 78 samples at 120 Hz, less
-    than half the work of single samples. Dilation doubles from block to block: with kernels of 5
-    steps, two blocks look back over 25 steps; longer epochs get the blocks they need. Batch
-    instead of weight normalisation. Every step has weights of its own in the last layer: to read
-    the last step only, as the paper does, costs accuracy on some thousand flashes.
+    A convolution over electrodes and 50 ms computes the steps: 25 steps from 78 samples at 120 Hz,
+    with less than half the work of single samples. Dilation doubles from block to block. With
+    kernels of 5 steps, two blocks have a receptive field of 25 steps; longer epochs get more
+    blocks. Batch normalisation replaces weight normalisation. Every step has its own weights in
+    the last layer. Using only the last step, as the paper does, is less accurate with some
+    thousand flashes.
 
     Parameters
     ----------
     n_chans, n_outputs, n_times : int
         Electrodes, classes, samples of an epoch; the samples set the number of blocks.
     sfreq : float
-        Sampling rate in Hz; with ``step_s`` it sets how many samples make a step.
+        Sampling rate in Hz; with ``step_s`` it sets the samples per step.
     n_filters : int
         Filters over electrodes and 50 ms, and maps of every block.
     kernel : int
         Steps that a convolution reads, before dilation.
     step_s : float
-        Seconds from step to step; a step sees twice as much.
+        Seconds from step to step; the signal of a step is twice as long.
     drop_prob : float
         After every convolution.
 
@@ -79,11 +80,11 @@ class TCN(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two dilated convolutions that never read the future, and a way around them."""
+    """Two dilated causal convolutions and a residual connection."""
 
-    def __init__(self, n_filters, kernel, dilation, drop_prob):
+    def __init__(self, n_filters: int, kernel: int, dilation: int, drop_prob: float):
         super().__init__()
-        layers = []
+        layers: list[nn.Module] = []
         for _ in range(2):
             layers += [
                 nn.ZeroPad1d(((kernel - 1) * dilation, 0)),
@@ -94,5 +95,5 @@ class _Block(nn.Module):
             ]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return (x + self.layers(x)).relu()  # (batch, n_filters, n_steps)

@@ -32,12 +32,14 @@ class Character:
         Time of its marker.
     target : str or None
         What the person was told to spell.
+    end : float
+        Time of its end; infinite while it goes on.
     """
 
     number: int
     begin: float
     target: str | None = None
-    end: float | None = None
+    end: float = np.inf
     announced: Counter = field(default_factory=Counter)  # flashes by code
     done: Counter = field(default_factory=Counter)  # those of them that were scored or lost
     posterior: SymbolPosterior | None = None
@@ -87,14 +89,14 @@ class MarkerDesk:
     ----------
     open : deque of Character
         In order of time. The session removes the first one when it has read it.
-    stop : float or None
-        Time of the marker that ends the session.
+    stop : float
+        Time of the marker that ends the session; infinite before it.
     """
 
     def __init__(self, speller: Speller):
         self.speller = speller
         self.open: deque[Character] = deque()
-        self.stop: float | None = None
+        self.stop = np.inf
         self._n_begun = self._n_flashes = 0
         self._waiting: dict[int, Flash] = {}
         self._recent: deque[tuple[int, float]] = deque(maxlen=64)  # codes and times, as sent
@@ -145,7 +147,7 @@ class MarkerDesk:
         return self._waiting.pop(int(number))
 
     def _begin(self, marker: Marker) -> str | None:
-        if self.open and self.open[-1].end is None:
+        if self.open and self.open[-1].end == np.inf:
             last = self.open[-1]
             if not last.announced and last.target == marker.target:
                 return "marker 'begin' came twice"
@@ -155,35 +157,32 @@ class MarkerDesk:
         return None
 
     def _end(self, time) -> bool:
-        if not self.open or self.open[-1].end is not None:
+        if not self.open or self.open[-1].end < np.inf:
             return False
         self.open[-1].end = max(time, self.open[-1].begin)
         return True
 
     def _take_flash(self, marker: Marker, now) -> tuple[Flash | None, str | None]:
         code, time = marker.code, marker.time
-        where = f"flash of code {code} at {time:.3f} s"
+        assert code is not None
+        character = self._at(time)
+        repetition = None if character is None else character.announced[code]
+        flash = Flash(self._n_flashes + 1, time, code, character, repetition)
         if any(code == c and abs(time - t) < TWICE_S for c, t in self._recent):
-            return None, f"{where} came twice"
+            return None, f"{flash} came twice"
         if np.isfinite(now) and time - now > AHEAD_S:
             return None, (
-                f"{where} is {time - now:.1f} s ahead of the signal; expected at most "
+                f"{flash} is {time - now:.1f} s ahead of the signal; expected at most "
                 f"{AHEAD_S:g} s; check that both streams have one clock"
             )
         self._recent.append((code, time))
-        character = self._at(time)
-        repetition = None if character is None else character.announced[code]
-        self._n_flashes += 1
-        flash = Flash(self._n_flashes, time, code, character, repetition)
+        self._n_flashes = flash.number
         self._waiting[flash.number] = flash
         if character is None:
-            return flash, f"{where} is in no open character; it is scored, but not used to spell"
+            return flash, f"{flash} is in no open character; it is scored, but not used to spell"
         character.announced[code] += 1
         return flash, None
 
     def _at(self, time) -> Character | None:
-        for character in reversed(self.open):
-            if character.begin <= time:
-                is_over = character.end is not None and time > character.end
-                return None if is_over else character
-        return None
+        last = next((c for c in reversed(self.open) if c.begin <= time), None)
+        return last if last is not None and time <= last.end else None

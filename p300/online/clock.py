@@ -54,9 +54,9 @@ class SampleClock:
         self.n_samples = 0
         self.elapsed_s = 0.0
         self._period = 1 / self.sfreq
-        self._origin = 0.0  # the first timestamp; what follows is counted from it
-        self._next = None  # when the next sample is expected
-        self._last = None  # the newest timestamp as it came
+        self._origin: float | None = None  # the first timestamp; what follows counts from it
+        self._next = 0.0  # when the next sample is expected
+        self._last = -self._period  # the newest timestamp as it came
         self._deviation = max_jitter_s / N_DEVIATIONS
 
     @property
@@ -86,10 +86,10 @@ class SampleClock:
             many seconds that sample is late (negative where the clock was set back).
         """
         raw = np.asarray(timestamps, np.float64)
-        if len(raw) and self._next is None:
+        if len(raw) and self._origin is None:
             self._origin = float(raw[0])
-            self._next, self._last = 0.0, -self._period
-        raw = raw - self._origin  # small numbers add up with less rounding
+        origin = self._origin or 0.0
+        raw = raw - origin  # small numbers add up with less rounding
         smoothed = np.empty_like(raw)
         breaks = []
         begin = 0
@@ -100,14 +100,17 @@ class SampleClock:
             n = int(is_far.argmax()) if is_far.any() else len(error)
             if n:
                 smoothed[begin : begin + n] = self._follow(due[:n], error[:n])
-                self._count(n, float(raw[begin + n - 1]))
                 begin += n
+                passed, self._last = float(raw[begin - 1]) - self._last, float(raw[begin - 1])
+                if 0 <= passed <= n / self.sfreq + 1:
+                    self.n_samples += n
+                    self.elapsed_s += passed
             else:
                 breaks.append((begin, round(float(error[0]), 6)))
                 self._next = float(raw[begin])
                 # larger jitter first looks like breaks: widen the limit until it does not
                 self._deviation += 0.05 * min(abs(float(error[0])), self.max_jitter_s)
-        return smoothed + self._origin, breaks
+        return smoothed + origin, breaks
 
     def _follow(self, due, error) -> np.ndarray:
         n = len(due)
@@ -119,10 +122,3 @@ class SampleClock:
         weight = 1 - np.exp(-n / (self.sfreq * JITTER_MEMORY_S))
         self._deviation += weight * (float(np.abs(error).mean()) - self._deviation)
         return smoothed
-
-    def _count(self, n, last) -> None:
-        passed = last - self._last
-        self._last = last
-        if 0 <= passed <= n / self.sfreq + 1:
-            self.n_samples += n
-            self.elapsed_s += passed

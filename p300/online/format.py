@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,17 +27,17 @@ class StreamFormat:
     ----------
     name : str
         Of the stream.
-    ch_names : tuple of str
+    ch_names : sequence of str
         In its order.
-    units : tuple of str
+    units : sequence of str
         One of :data:`p300.recording.UNITS` per channel.
     sfreq : float
         Nominal rate in Hz.
     """
 
     name: str
-    ch_names: tuple[str, ...]
-    units: tuple[str, ...]
+    ch_names: Sequence[str]
+    units: Sequence[str]
     sfreq: float
 
     def gain_to(self, preprocessor) -> np.ndarray:
@@ -62,12 +63,13 @@ class StreamFormat:
         for k, (name, unit) in enumerate(zip(self.ch_names, self.units, strict=True)):
             if unit == wanted or name.strip(". ").lower() not in used:
                 continue
-            if UNITS[unit] is None or UNITS[wanted] is None:
+            found, expected = UNITS[unit], UNITS[wanted]
+            if found is None or expected is None:
                 raise InputError(
                     f"stream {self.name!r} gives {name} in {unit}; expected {wanted}, the unit of "
                     "the detector's recording (AD: amplifier steps of unknown size)"
                 )
-            gain[k] = round(UNITS[unit] / UNITS[wanted], 9)
+            gain[k] = round(found / expected, 9)
         return gain
 
 

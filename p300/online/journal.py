@@ -33,13 +33,16 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.online.events import Decided, Noted, Scored
-from p300.storage.files import atomic_write
+from p300.storage.files import write_text
 
 #: Written into ``session.json``; a folder with another one is refused.
 FORMAT = "p300 session 1"
 
 #: Before every record: what it is, its length in bytes, and the CRC-32 of both and the content.
 HEADER = struct.Struct("<4sII")
+
+#: Before a chunk: type of the samples, number of channels, number of samples.
+SHAPE = struct.Struct("<cII")
 
 CHUNK, MARKER, NOTE = b"EEG1", b"MRK1", b"NOT1"
 
@@ -122,13 +125,11 @@ class Journal:
         if path.exists():
             raise InputError(f"{self.folder} already holds a session; expected a new folder")
         content = {"format": FORMAT, **about}
-        with atomic_write(path) as file:
-            file.write(json.dumps(content, indent=1, ensure_ascii=False))
+        write_text(path, json.dumps(content, indent=1, ensure_ascii=False))
         self._sync_failure: str | None = None
-        self._signal = AppendOnly(self.folder / "journal.bin")
-        self._scores = AppendOnly(self.folder / "scores.csv")
-        self._decisions = AppendOnly(self.folder / "decisions.csv")
-        self._files = (self._signal, self._scores, self._decisions)
+        names = ("journal.bin", "scores.csv", "decisions.csv")
+        self._files = [AppendOnly(self.folder / name) for name in names]
+        self._signal, self._scores, self._decisions = self._files
         self._scores.append(_csv_line(SCORE_COLUMNS))
         self._decisions.append(_csv_line(f.name for f in fields(Decided)))
         self._is_closing = threading.Event()
@@ -147,7 +148,7 @@ class Journal:
 
     def chunk(self, samples: np.ndarray, timestamps: np.ndarray) -> None:
         """Write a chunk of float32 or float64, shape (n_chans, n_samples), as it came."""
-        shape = struct.pack("<cII", samples.dtype.char.encode(), *samples.shape)
+        shape = SHAPE.pack(samples.dtype.char.encode(), *samples.shape)
         times = np.asarray(timestamps, np.float64).tobytes()
         # sample after sample, as in the stream
         self._signal.append(_record(CHUNK, shape + times + samples.T.tobytes()))
@@ -279,11 +280,7 @@ def read_rows(path: str | Path) -> list[list[str]]:
 def as_row(event: Scored | Decided) -> list[str]:
     """Format an event as :func:`read_rows` reads it."""
     who = ("online", "online", 1) if isinstance(event, Scored) else ()
-    return [_plain(value) for value in (*who, *astuple(event))]
-
-
-def _plain(value) -> str:
-    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+    return ["" if value is None else str(value) for value in (*who, *astuple(event))]
 
 
 def _csv_line(values) -> bytes:
@@ -305,13 +302,12 @@ def _record(kind: bytes, content: bytes) -> bytes:
 
 
 def _chunk_of(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    kind, n_chans, n_samples = struct.unpack_from("<cII", content)
+    kind, n_chans, n_samples = SHAPE.unpack_from(content)
     if kind not in b"fd":
         raise TypeError(f"samples of type {kind!r}")
-    times_at = struct.calcsize("<cII")
-    samples_at = times_at + 8 * n_samples
-    timestamps = np.frombuffer(content, np.float64, n_samples, times_at)
-    samples = np.frombuffer(content, kind.decode(), n_chans * n_samples, samples_at)
+    timestamps = np.frombuffer(content, np.float64, n_samples, SHAPE.size)
+    begin = SHAPE.size + timestamps.nbytes
+    samples = np.frombuffer(content, kind.decode(), n_chans * n_samples, begin)
     return samples.reshape(n_samples, n_chans).T, timestamps
 
 

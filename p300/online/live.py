@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ STALL_S = 2.0
 REMARK_S = 10.0
 
 
+@dataclass
 class Run:
     """One live session: streams in; files, screen and the stream of decisions out.
 
@@ -52,17 +54,12 @@ class Run:
         Called with ``"symbol H"`` or ``"no symbol"``.
     """
 
-    def __init__(
-        self,
-        speller: OnlineSpeller,
-        journal: Journal,
-        telling: Telling,
-        publish: Callable[[str], Any],
-    ):
-        self.speller = speller
-        self.journal = journal
-        self.telling = telling
-        self.publish = publish
+    speller: OnlineSpeller
+    journal: Journal
+    telling: Telling
+    publish: Callable[[str], Any]
+
+    def __post_init__(self):
         # from the arrival of the last sample to the published decision
         self.latencies_s: deque[float] = deque(maxlen=10_000)
         self._arrived = 0.0
@@ -103,21 +100,17 @@ class Run:
 
     def push(self, samples, timestamps, markers) -> None:
         """Record new input, then process it, so that no decision is ahead of the record."""
-        self._arrived = time.perf_counter()
+        self._arrived, journal = time.perf_counter(), self.journal
         for text, at, raw in markers:
-            self.journal.marker(text, at, raw)
-        self.journal.chunk(samples, timestamps)
+            journal.marker(text, at, raw)
+        journal.chunk(samples, timestamps)
         self.take(self.speller.push(samples, timestamps, [m[:2] for m in markers]))
-        if self.journal.failure:
-            self.remark(
-                "disk",
-                f"NOT RECORDED: {self.journal.failure}; spelling goes on, "
-                f"{self.journal.n_lost} records are missing from {self.journal.folder}",
-            )
+        missing = f"{journal.n_lost} records are missing"
+        if journal.failure:
+            missing += f" from {journal.folder}"
+            self.remark("disk", f"NOT RECORDED: {journal.failure}; spelling goes on, {missing}")
         elif self._remarked.pop("disk", None):
-            self.remark(
-                "disk again", f"recording again; {self.journal.n_lost} records are missing"
-            )
+            self.remark("disk again", f"recording again; {missing}")
 
     def take(self, events) -> None:
         """Publish, record and show events."""
@@ -127,12 +120,7 @@ class Run:
                 self.latencies_s.append(time.perf_counter() - self._arrived)
         for event in events:
             self.journal.event(event)
-            line = self.telling.take(event)
-            if line is not None:
-                show(line)
-                sys.stdout.flush()
-            elif isinstance(event, Noted):
-                log.warning("%.3f s: %s", event.time, event.text)
+            tell(self.telling, event)
 
     def remark(self, what: str, text: str) -> None:
         """Log and record a problem of streams or disk, at most once per :data:`REMARK_S`."""
@@ -147,6 +135,15 @@ class Run:
         if self.latencies_s:
             median, worst = np.percentile(self.latencies_s, [50, 99]) * 1e3
             log.info("from a chunk's arrival to its decision: %.1f ms, p99 %.1f ms", median, worst)
+
+
+def tell(telling: Telling, event) -> None:
+    """Show what a session prints of an event, if anything."""
+    if (line := telling.take(event)) is not None:
+        show(line)
+        sys.stdout.flush()
+    elif isinstance(event, Noted):
+        log.warning("%.3f s: %s", event.time, event.text)
 
 
 def choose_rule(detector, name: str | None):
@@ -202,12 +199,7 @@ def describe(
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "model": without_paths(str(Path(model).resolve()), mark=""),
         "model_sha256": fingerprint(model),
-        "stream": {
-            "name": stream.name,
-            "ch_names": list(stream.ch_names),
-            "units": list(stream.units),
-            "sfreq": stream.sfreq,
-        },
+        "stream": asdict(stream),
         "settings": {k: settings[k] for k in ("rule", "offset_s", "language", "idle_prior")},
         "rule": None if rule is None else rule.to_dict(),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -129,8 +130,8 @@ class Listener:
             )
         self.format = self._describe(eeg_info)
         # all streams of one machine have one clock already
-        self._is_one_clock = eeg_info.hostname == marker_info.hostname
-        self._shift, self._shift_until = 0.0, 0.0
+        is_one_clock = eeg_info.hostname == marker_info.hostname
+        self._shift, self._shift_until = 0.0, np.inf if is_one_clock else 0.0
         self._n_chans = eeg_info.n_channels
 
     def _open(self, kind, timeout_s, pool):
@@ -146,14 +147,14 @@ class Listener:
 
     def _describe(self, info) -> StreamFormat:
         ch_names, unit = (self._wanted["EEG"].get(what) for what in ("ch_names", "unit"))
-        names = ch_names or info.get_channel_names()
-        if names is None or None in names or len(names) != info.n_channels:
+        names: Any = ch_names or info.get_channel_names() or []
+        if None in names or len(names) != info.n_channels:
             raise InputError(
-                f"stream {info.name!r} names {0 if names is None else len(names)} of its "
-                f"{info.n_channels} channels; expected all, or eeg.ch_names=[…]"
+                f"stream {info.name!r} names {len(names)} of its {info.n_channels} channels; "
+                "expected all, or eeg.ch_names=[…]"
             )
         said = info.get_channel_units() or [None] * len(names)
-        units = [unit or unit_of(text) for text in said]
+        units: list[Any] = [unit or unit_of(text) for text in said]
         if None in units:
             k = units.index(None)
             raise InputError(
@@ -188,9 +189,8 @@ class Listener:
             more, times = eeg.pull_chunk(timeout=0.0, max_samples=MAX_SAMPLES)
             # float32 (24 bits) is exact for int8 and int16; other types need float64
             is_wide = more.dtype.itemsize > 2 and more.dtype != np.float32
-            samples = np.concatenate(
-                [first, more.T], axis=1, dtype=np.float64 if is_wide else np.float32
-            )
+            dtype = np.float64 if is_wide else np.float32
+            samples = np.concatenate([first, more.T], axis=1, dtype=dtype)
             timestamps = np.concatenate([[when], times])
         # after the samples, so that a marker sent before them is never missed
         texts, raw = marker_inlet.pull_chunk(timeout=0.0, max_samples=MAX_SAMPLES)
@@ -223,8 +223,6 @@ class Listener:
 
     def _clock_shift(self) -> float:
         """Return the seconds to add to the marker stream's times to get the EEG stream's."""
-        if self._is_one_clock:
-            return 0.0
         if time.monotonic() > self._shift_until:
             eeg, markers = (self._inlets[k].time_correction(5.0) for k in ("EEG", "marker"))
             self._shift = markers - eeg
@@ -240,10 +238,8 @@ def open_texts(name: str):
 
 def open_signal(stream: StreamFormat):
     """Open an outgoing stream of EEG, of type "EEG" and float32."""
-    lsl = library()
-    info = lsl.StreamInfo(
-        stream.name, "EEG", len(stream.ch_names), stream.sfreq, "float32", f"p300 {stream.name}"
-    )
+    lsl, name, n_chans = library(), stream.name, len(stream.ch_names)
+    info = lsl.StreamInfo(name, "EEG", n_chans, stream.sfreq, "float32", f"p300 {name}")
     info.set_channel_names(list(stream.ch_names))
     info.set_channel_types("eeg")
     info.set_channel_units([UNIT_NAMES[unit][-1 if unit == "AD" else 2] for unit in stream.units])

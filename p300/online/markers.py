@@ -74,29 +74,22 @@ def parse_marker(text: str, time: float, speller: Speller) -> Marker:
     'H'
     """
     kind, _, rest = text.strip().partition(" ")
-    rest = rest.strip()
+    rest, screen = rest.strip(), f"the screen {speller.name!r}"
     if not np.isfinite(time):
         raise InputError(f"got marker {text!r} at {time} s; expected a finite time")
     if kind == "flash":
-        if not (rest.isascii() and rest.isdigit() and int(rest) in speller.groups):
-            raise InputError(
-                f"marker {text!r} at {time:.3f} s: {rest!r} is no code of the screen "
-                f"{speller.name!r}; expected one of {list(speller.codes)}"
-            )
-        return Marker(kind, time, code=int(rest))
-    if kind == "begin":
-        if rest and rest not in speller.symbols:
-            raise InputError(
-                f"marker {text!r} at {time:.3f} s: {rest!r} is not on the screen "
-                f"{speller.name!r}; expected one of {' '.join(speller.symbols)}"
-            )
-        return Marker(kind, time, target=rest or None)
-    if kind in ("end", "stop") and not rest:
+        if rest.isascii() and rest.isdigit() and int(rest) in speller.groups:
+            return Marker(kind, time, code=int(rest))
+        doubt = f": {rest!r} is no code of {screen}; expected one of {list(speller.codes)}"
+    elif kind == "begin":
+        if not rest or rest in speller.symbols:
+            return Marker(kind, time, target=rest or None)
+        doubt = f": {rest!r} is not on {screen}; expected one of {' '.join(speller.symbols)}"
+    elif kind in ("end", "stop") and not rest:
         return Marker(kind, time)
-    raise InputError(
-        f"marker {text!r} at {time:.3f} s is unknown; expected 'flash CODE', 'begin', "
-        "'begin SYMBOL', 'end' or 'stop'"
-    )
+    else:
+        doubt = " is unknown; expected 'flash CODE', 'begin', 'begin SYMBOL', 'end' or 'stop'"
+    raise InputError(f"marker {text!r} at {time:.3f} s{doubt}")
 
 
 def markers_of(flashes: pd.DataFrame, speller: Speller, start: float) -> list[tuple[str, float]]:
@@ -125,12 +118,11 @@ def markers_of(flashes: pd.DataFrame, speller: Speller, start: float) -> list[tu
     >>> markers_of(table, Speller.single_keys(["yes", "no"]), 100.0)[:2]
     [('begin yes', 100.5), ('flash 1', 100.5)]
     """
-    markers = []
+    markers: list[tuple[str, float]] = []
     for _, character in flashes.groupby(CHARACTER_KEY, sort=False):
         target = wanted_symbol(character, speller)
         times = [start + onset for onset in character["onset"].tolist()]
-        markers.append((f"begin {target}" if target else "begin", times[0]))
-        codes = character["code"].tolist()
-        markers += [(f"flash {code}", t) for code, t in zip(codes, times, strict=True)]
-        markers.append(("end", times[-1]))
+        begin = f"begin {target}" if target else "begin"
+        texts = [begin, *(f"flash {code}" for code in character["code"]), "end"]
+        markers += zip(texts, [times[0], *times, times[-1]], strict=True)
     return markers

@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.errors import InputError
 from p300.export.onnx_detector import OnnxDetector
-from p300.online.events import Decided, Noted, Scored
+from p300.online.events import Decided, Scored
 from p300.online.format import StreamFormat
 from p300.online.journal import as_row, read_rows
-from p300.online.live import choose_rule, fingerprint, make_speller
+from p300.online.live import choose_rule, fingerprint, make_speller, tell
 from p300.online.lsl import library, open_signal, open_texts
 from p300.online.markers import markers_of
 from p300.online.telling import Telling
@@ -47,10 +49,10 @@ DRAIN_S = 10.0
 Input = tuple[np.ndarray, np.ndarray, list[tuple[str, float]]]
 
 
-def format_of(recording: Recording, name: str = "p300 replay") -> StreamFormat:
+def format_of(recording: Recording) -> StreamFormat:
     """Return the format of the stream that a recording is played as."""
     units = (recording.unit,) * recording.n_chans
-    return StreamFormat(name, recording.ch_names, units, recording.sfreq)
+    return StreamFormat("p300 replay", recording.ch_names, units, recording.sfreq)
 
 
 def recording_inputs(recording: Recording, *, start=0.0, chunk_s=CHUNK_S) -> Iterator[Input]:
@@ -73,23 +75,22 @@ def recording_inputs(recording: Recording, *, start=0.0, chunk_s=CHUNK_S) -> Ite
     markers : list of (str, float)
         Those whose time has come; "stop" with the last chunk.
     """
+    assert recording.speller is not None
     n = max(1, round(chunk_s * recording.sfreq))
     for k, segment in enumerate(recording.segments):
         flashes = recording.flashes[recording.flashes["segment"] == k]
-        markers = markers_of(flashes, recording.speller, start)
+        waiting = deque(markers_of(flashes, recording.speller, start))
         n_samples = segment.shape[1]
         is_last = k == len(recording.segments) - 1
-        sent = 0
         for begin in range(0, n_samples, n):
             stop = min(begin + n, n_samples)
             # of the nominal clock, without the rounding error of a sum of steps
             timestamps = start + np.arange(begin, stop) / recording.sfreq
-            until = sent
-            while until < len(markers) and markers[until][1] <= timestamps[-1]:
-                until += 1
-            due, sent = markers[sent:until], until
+            due = []
+            while waiting and waiting[0][1] <= timestamps[-1]:
+                due.append(waiting.popleft())
             if is_last and stop == n_samples:
-                due = [*due, *markers[until:], ("stop", float(timestamps[-1]))]
+                due += [*waiting, ("stop", float(timestamps[-1]))]
             yield segment[:, begin:stop], timestamps, due
         start += n_samples / recording.sfreq + PAUSE_S
 
@@ -106,14 +107,14 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
     from omegaconf import OmegaConf
 
     detector = OnnxDetector.load(cfg.detector)
-    settings = OmegaConf.to_container(cfg) if about is None else about["settings"]
+    settings: Any = OmegaConf.to_container(cfg) if about is None else about["settings"]
     if about is not None and fingerprint(cfg.detector) != about["model_sha256"]:
         raise InputError(
             f"got detector={cfg.detector}; expected the model of this session, {about['model']} "
             "(the SHA-256 differs)"
         )
     speller = make_speller(detector, stream, settings, choose_rule(detector, settings["rule"]))
-    telling = Telling(len(detector.speller.codes))
+    telling = Telling(len(speller.speller.codes))
     found: dict[type, list[list[str]]] = {Scored: [], Decided: []}
     started, n_samples = time.perf_counter(), 0
 
@@ -126,10 +127,7 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
     for event in events_of(speller, counted()):
         if type(event) in found and about is not None:
             found[type(event)].append(as_row(event))
-        if (line := telling.take(event)) is not None:
-            show(line)
-        elif isinstance(event, Noted):
-            log.warning("%.3f s: %s", event.time, event.text)
+        tell(telling, event)
     took = time.perf_counter() - started
     show(telling.summary())
     recorded_s = n_samples / stream.sfreq
@@ -182,7 +180,7 @@ def play(
     InputError
         If nobody listens in time.
     """
-    eeg = open_signal(StreamFormat(names[0], stream.ch_names, stream.units, stream.sfreq))
+    eeg = open_signal(replace(stream, name=names[0]))
     texts = open_texts(names[1])
     log.info("waiting for somebody to listen to %r and %r", *names)
     deadline = time.monotonic() + wait_s
@@ -196,26 +194,23 @@ def play(
     time.sleep(SETTLE_S)
     log.info("playing at %g times the speed", speed)
     started = library().local_clock()
-    shift = None
-    text, last = "", 0.0
+    first, shift, text, last = None, 0.0, "", 0.0
     for samples, timestamps, markers in inputs:
-        if shift is None and len(timestamps):
-            first, shift = timestamps[0], started - timestamps[0]
         if len(timestamps):
-            time.sleep(
-                max(0.0, started + (timestamps[-1] - first) / speed - library().local_clock())
-            )
+            last = timestamps[-1]
+            if first is None:
+                first, shift = timestamps[0], started - timestamps[0]
+            time.sleep(max(0.0, started + (last - first) / speed - library().local_clock()))
         for text, at in markers:
-            texts.push_sample([text], timestamp=at + (shift or 0.0))
+            texts.push_sample([text], timestamp=at + shift)
         if len(timestamps):
             for_sending = np.array(samples.T, np.float32, order="C")  # a copy: it is written to
             if len(for_sending) == 1:
                 eeg.push_sample(for_sending[0], timestamp=timestamps[0] + shift)
             else:
                 eeg.push_chunk(for_sending, timestamp=timestamps + shift)
-        last = timestamps[-1] if len(timestamps) else last
     if text != "stop":
-        texts.push_sample(["stop"], timestamp=last + (shift or 0.0))
+        texts.push_sample(["stop"], timestamp=last + shift)
     log.info("played; waiting for the listener to finish")
     deadline = time.monotonic() + DRAIN_S
     while eeg.has_consumers and time.monotonic() < deadline:

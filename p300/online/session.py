@@ -104,7 +104,7 @@ class OnlineSpeller:
     @property
     def is_stopping(self) -> bool:
         """Whether the marker "stop" has come."""
-        return self._markers.stop is not None
+        return self._markers.stop < np.inf
 
     def push(self, chunk, timestamps, markers=()) -> list:
         """Process new samples and markers, and return the events.
@@ -198,9 +198,8 @@ class OnlineSpeller:
             scores = np.asarray(self.detector.score_epochs(epochs.data), np.float64)
             ratios = np.asarray(self.detector.likelihood.log_ratio(scores), np.float64)
             numbers = epochs.flashes["number"].tolist()
-            for number, score, ratio in zip(
-                numbers, scores.tolist(), ratios.tolist(), strict=True
-            ):
+            scored = zip(numbers, scores.tolist(), ratios.tolist(), strict=True)
+            for number, score, ratio in scored:
                 flash = self._markers.pop(number)
                 self._events.append(self._scored(flash, score))
                 self._close(before=flash.time)
@@ -216,15 +215,9 @@ class OnlineSpeller:
         of, is_target = flash.character, None
         if of is not None and of.target is not None:
             is_target = flash.code in self.speller.codes_of(of.target)
-        return Scored(
-            segment=self._stream.n_segments - 1,
-            character=None if of is None else of.number,
-            repetition=flash.repetition,
-            code=flash.code,
-            onset=flash.time + self.offset_s,
-            is_target=is_target,
-            score=score,
-        )
+        segment, onset = self._stream.n_segments - 1, flash.time + self.offset_s
+        number = None if of is None else of.number
+        return Scored(segment, number, flash.repetition, flash.code, onset, is_target, score)
 
     def _gather(self, flash: Flash, ratio: float) -> None:
         """Count a flash as done and, if its ratio is finite, update the posterior."""
@@ -237,18 +230,21 @@ class OnlineSpeller:
         n_repetitions = character.n_repetitions(codes)
         if character.is_decided:
             return
-        if character.posterior is None:
+        posterior = character.posterior
+        if posterior is None:
             prior = None if self.language is None else self.language.log_prior(self.text)
-            character.posterior = SymbolPosterior(self.speller, prior, self.idle_prior)
+            posterior = SymbolPosterior(self.speller, prior, self.idle_prior)
+            character.posterior = posterior
         if np.isfinite(ratio):
-            character.posterior.update(flash.code, ratio)
+            posterior.update(flash.code, ratio)
         if self.rule is not None:
-            symbol = self.rule.decide(character.posterior, n_repetitions, n_repetitions > n_before)
+            symbol = self.rule.decide(posterior, n_repetitions, n_repetitions > n_before)
             if symbol is not None:
-                self._decide(character, symbol or None, is_early=True)
+                self._decide(character, posterior, symbol or None, is_early=True)
 
-    def _decide(self, character: Character, symbol: str | None, *, is_early: bool) -> None:
-        probability = character.posterior.best[1]
+    def _decide(
+        self, character: Character, posterior: SymbolPosterior, symbol: str | None, *, is_early
+    ) -> None:
         character.is_decided = True
         character.decided_after = character.n_repetitions(self.speller.codes)
         self.text += symbol or ""
@@ -257,9 +253,9 @@ class OnlineSpeller:
                 character=character.number,
                 symbol=symbol,
                 target=character.target,
-                probability=float(probability),
+                probability=float(posterior.best[1]),
                 n_repetitions=character.decided_after,
-                n_flashes=int(character.posterior.n_flashes),
+                n_flashes=int(posterior.n_flashes),
                 time=self.now,
                 is_early=is_early,
             )
@@ -272,21 +268,18 @@ class OnlineSpeller:
             first = opened[0]
             # one that begins long after now never ends: the clock was set back
             if not (is_last or first.begin > self.now + AHEAD_S):
-                waits = first.end is None or first.n_waiting
-                if waits or first.end >= before:
-                    break
-                if self.now < first.end + self.offset_s + self._epoch_s:
+                is_read = self.now >= first.end + self.offset_s + self._epoch_s
+                if first.n_waiting or first.end >= before or not is_read:
                     break
             opened.popleft()
-            if first.announced and not first.is_decided and first.posterior is not None:
+            if first.posterior is not None and not first.is_decided:
                 symbol, probability = first.posterior.best
                 is_idle = first.posterior.idle_probability > probability
-                self._decide(first, None if is_idle else symbol, is_early=False)
+                self._decide(first, first.posterior, None if is_idle else symbol, is_early=False)
             codes = self.speller.codes
             self._events.append(Ended(first.number, first.decided_after, first.n_shown(codes)))
         half = 0.5 / self._clock.sfreq
-        if self.is_stopping and not opened and self.now + half >= self._markers.stop:
-            self.is_over = True
+        self.is_over |= not opened and self.now + half >= self._markers.stop
 
     def _note(self, time, text) -> None:
         self._events.append(Noted(float(time), text))

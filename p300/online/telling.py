@@ -26,11 +26,9 @@ class Telling:
 
     def __init__(self, n_codes: int):
         self._n_codes = n_codes
-        self._n_characters = self._n_known = self._n_right = 0
-        self._n_flashes = self._n_used = self._n_shown = 0
-        self._decided: dict[int, int] = {}  # flashes by character, until it has ended
-        self._text = ""
-        self._last = (None, 0.0)  # character and onset of the newest flash
+        self._decided: dict[int, Decided] = {}  # by character
+        self._shown: dict[int, int] = {}  # flashes by character, when it has ended
+        self._last: tuple[int | None, float] = (None, 0.0)  # of the newest flash, and its onset
         self._steps: deque[float] = deque(maxlen=500)  # seconds from flash to flash
 
     def take(self, event) -> str | None:
@@ -40,42 +38,36 @@ class Telling:
                 self._steps.append(event.onset - self._last[1])
             self._last = event.character, event.onset
         elif isinstance(event, Ended) and event.character in self._decided:
-            self._n_used += self._decided.pop(event.character)
-            self._n_shown += event.n_shown * self._n_codes
+            self._shown[event.character] = event.n_shown * self._n_codes
         elif isinstance(event, Decided):
-            return self._line(event)
+            self._decided[event.character] = event
+            is_wrong = event.target not in (None, event.symbol)
+            wrong = f"   ({event.target} was wanted)" if is_wrong else ""
+            s = "" if event.n_repetitions == 1 else "s"
+            return (
+                f"{event.symbol or '(none)':3} after {event.n_repetitions} repetition{s} "
+                f"({event.n_flashes} flashes), p = {event.probability:.3f}{wrong}"
+            )
         return None
-
-    def _line(self, event: Decided) -> str:
-        self._n_characters += 1
-        self._n_flashes += event.n_flashes
-        self._decided[event.character] = event.n_flashes
-        self._text += event.symbol or ""
-        wrong = ""
-        if event.target is not None:
-            self._n_known += 1
-            self._n_right += event.symbol == event.target
-            wrong = "" if event.symbol == event.target else f"   ({event.target} was wanted)"
-        s = "" if event.n_repetitions == 1 else "s"
-        return (
-            f"{event.symbol or '(none)':3} after {event.n_repetitions} repetition{s} "
-            f"({event.n_flashes} flashes), p = {event.probability:.3f}{wrong}"
-        )
 
     def summary(self) -> str:
         """Summarise the text, the repetitions per character, and the time saved."""
-        if not self._n_characters:
+        decided, n_shown = self._decided.values(), sum(self._shown.values())
+        if not decided:
             return "no character was read"
-        mean = self._n_flashes / self._n_codes / self._n_characters
-        lines = [f"{self._text}: {self._n_characters} characters, {mean:.1f} repetitions each"]
-        if self._n_known:
-            lines[0] += f", {self._n_right} of {self._n_known} as wanted"
-        saved = self._n_shown - self._n_used
+        text = "".join(one.symbol or "" for one in decided)
+        per_character = self._n_codes * len(decided)
+        mean = sum(one.n_flashes for one in decided) / per_character
+        lines = [f"{text}: {len(decided)} characters, {mean:.1f} repetitions each"]
+        known = [one.symbol == one.target for one in decided if one.target is not None]
+        if known:
+            lines[0] += f", {sum(known)} of {len(known)} as wanted"
+        saved = n_shown - sum(self._decided[k].n_flashes for k in self._shown)
         if saved > 0 and self._steps:
             step_s = float(np.median(self._steps))
-            shown = self._n_shown / self._n_codes / self._n_characters
             lines.append(
-                f"against all {shown:.4g} repetitions that were shown: {saved * step_s:.0f} of "
-                f"{self._n_shown * step_s:.0f} s of flashing saved ({saved / self._n_shown:.0%})"
+                f"against all {n_shown / per_character:.4g} repetitions that were shown: "
+                f"{saved * step_s:.0f} of {n_shown * step_s:.0f} s of flashing saved "
+                f"({saved / n_shown:.0%})"
             )
         return "\n".join(lines)

@@ -97,24 +97,23 @@ class Sampling:
         stride = int(np.gcd.reduce([int(self.step), *np.diff(whole)]))
         return stride, int(whole[0]) % stride
 
-    def weights(self, rest: int) -> np.ndarray:
-        """Build the matrix that evaluates an epoch from samples around it.
-
-        Parameters
-        ----------
-        rest : int
-            Distance from a sample to the start of the epoch, in units of ON_SAMPLE.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_samples, n_times)
-            The first of these samples is ``half_width - 1`` before that sample.
-        """
-        return _weights(self, int(rest))
-
 
 @lru_cache(maxsize=16)
 def _weights(sampling: Sampling, rest: int) -> np.ndarray:
+    """Build the matrix that evaluates an epoch from samples around it.
+
+    Parameters
+    ----------
+    sampling : Sampling
+        Rates and length of the epochs.
+    rest : int
+        Distance from a sample to the start of the epoch, in units of ON_SAMPLE.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples, n_times)
+        The first of these samples is ``half_width - 1`` before that sample.
+    """
     half_width = sampling.half_width
     position = rest * ON_SAMPLE + np.arange(sampling.n_times) * float(sampling.step)
     before = np.floor(position).astype(np.int64)
@@ -167,7 +166,7 @@ def take_epochs(
         if sampling.is_picking and rest == 0:
             epoch[:] = signal[:, whole : whole + n_between : step]
             continue
-        weights = sampling.weights(rest).astype(signal.dtype, copy=False)
+        weights = _weights(sampling, int(rest)).astype(signal.dtype, copy=False)
         first = whole - half_width + 1
         stop = first + len(weights)
         if first >= 0 and stop <= signal.shape[1]:

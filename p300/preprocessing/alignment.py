@@ -6,7 +6,7 @@ approach", IEEE Trans. Biomed. Eng. 67:399-410, 2020, doi 10.1109/TBME.2019.2913
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from p300.preprocessing import Epochs
 
 
+@dataclass(frozen=True)
 class EuclideanAlignment:
     """Euclidean alignment: whiten each epoch by the mean covariance of the epochs before it.
 
@@ -42,10 +43,14 @@ class EuclideanAlignment:
     1.0
     """
 
-    def __init__(self, n_prior: int = 24, n_hold: int = 12) -> None:
-        if n_prior < 1 or n_hold < 1:
-            raise InputError(f"got n_prior={n_prior}, n_hold={n_hold}; expected at least 1 each")
-        self.n_prior, self.n_hold = n_prior, n_hold
+    n_prior: int = 24
+    n_hold: int = 12
+
+    def __post_init__(self) -> None:
+        if min(self.n_prior, self.n_hold) < 1:
+            raise InputError(
+                f"got n_prior={self.n_prior}, n_hold={self.n_hold}; expected at least 1 each"
+            )
 
     def transform(self, epochs: np.ndarray, flashes: pd.DataFrame) -> np.ndarray:
         """Align the epochs of a recording.
@@ -62,8 +67,8 @@ class EuclideanAlignment:
         ndarray of the same shape and type
         """
         aligned = np.empty_like(epochs)
-        keys = ["subject", "session"]
-        for rows in flashes.groupby(keys, sort=False, dropna=False).indices.values():
+        sessions = flashes.groupby(["subject", "session"], sort=False, dropna=False)
+        for rows in sessions.indices.values():
             stream = AlignmentStream(self, epochs.shape[1])
             for start in range(0, len(rows), self.n_hold):
                 some = rows[start : start + self.n_hold]
@@ -72,7 +77,7 @@ class EuclideanAlignment:
 
     def to_dict(self) -> dict[str, int]:
         """Return the parameters as a plain dictionary."""
-        return {"n_prior": self.n_prior, "n_hold": self.n_hold}
+        return asdict(self)
 
 
 class AlignmentStream:
@@ -90,7 +95,6 @@ class AlignmentStream:
         self.alignment = alignment
         self._sum = np.zeros((n_chans, n_chans))
         self._n_seen = 0
-        self._n_held = alignment.n_hold  # so that the first flash updates the matrix
         self._matrix = np.eye(n_chans)
 
     def push(self, epochs: np.ndarray) -> np.ndarray:
@@ -98,14 +102,14 @@ class AlignmentStream:
         aligned = np.empty_like(epochs)
         n_hold, begin = self.alignment.n_hold, 0
         while begin < len(epochs):
-            if self._n_held == n_hold:
+            n_held = self._n_seen % n_hold
+            if n_held == 0:
                 self._update(epochs[begin])
-            stop = min(len(epochs), begin + n_hold - self._n_held)
+            stop = min(len(epochs), begin + n_hold - n_held)
             some = epochs[begin:stop]
             aligned[begin:stop] = self._matrix.astype(epochs.dtype) @ some
             self._sum += np.einsum("fct,fdt->cd", some, some, optimize=True) / some.shape[-1]
             self._n_seen += len(some)
-            self._n_held += len(some)
             begin = stop
         return aligned
 
@@ -117,7 +121,6 @@ class AlignmentStream:
         mean = (n_prior * prior + self._sum) / (n_prior + self._n_seen)
         values, vectors = np.linalg.eigh(mean)
         self._matrix = (vectors / np.sqrt(values)) @ vectors.T
-        self._n_held = 0
 
 
 def aligned(epochs: Epochs, alignment: EuclideanAlignment | None) -> Epochs:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -22,14 +21,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy
 
-from p300.preprocessing.epochs import Epochs
 from p300.preprocessing.inputs import as_recording
+from p300.storage.files import PARTIAL, atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import mne
-
+    from p300.preprocessing.epochs import Epochs
+    from p300.preprocessing.inputs import RecordingLike
     from p300.preprocessing.preprocessor import Preprocessor
     from p300.recording import Recording
 
@@ -71,7 +70,7 @@ class EpochsCache:
     def epochs(
         self,
         preprocessor: Preprocessor,
-        recording: Recording | mne.io.BaseRaw | mne.BaseEpochs,
+        recording: RecordingLike,
         *,
         on_cut: Callable[[int], object] | None = None,
     ) -> Epochs:
@@ -97,41 +96,26 @@ class EpochsCache:
         path = self.path(preprocessor, recording)
         shape = (len(recording.flashes), len(preprocessor.ch_names_), preprocessor.n_times)
         kept = _read(path, shape)
-        if kept is None:
-            epochs = preprocessor.epochs(recording, on_cut=on_cut)
-            try:
-                self._write(path, epochs)
-            except OSError as error:
-                warnings.warn(f"epochs are not cached in {self.folder}: {error}", stacklevel=2)
-            return epochs
-        data, is_rejected = kept
-        return Epochs(
-            data=data,
-            flashes=recording.flashes,
-            ch_names=preprocessor.ch_names_,
-            sfreq=float(preprocessor.sfreq),
-            tmin=float(preprocessor.tmin),
-            unit=preprocessor.unit_out,
-            speller=recording.speller,
-            name=recording.name,
-            is_rejected=None if preprocessor.reject_uv is None else is_rejected,
-        )
+        if kept is not None:
+            return preprocessor.build_epochs(
+                *kept, recording.flashes, name=recording.name, speller=recording.speller
+            )
+        epochs = preprocessor.epochs(recording, on_cut=on_cut)
+        try:
+            self._write(path, epochs)
+        except OSError as error:
+            warnings.warn(f"epochs are not cached in {self.folder}: {error}", stacklevel=2)
+        return epochs
 
     def path(self, preprocessor: Preprocessor, recording: Recording) -> Path:
         """Return the file of these epochs, whether it exists or not."""
-        meaning = {
-            "code": _code_version(),
-            "state": preprocessor.get_state(),
-            "ch_names": recording.ch_names,
-            "sfreq": recording.sfreq,
-            "unit": recording.unit,
-        }
-        key = hashlib.sha256(json.dumps(meaning).encode())
+        steps = [_code_version(), preprocessor.get_state()]
+        signal = [recording.ch_names, recording.sfreq, recording.unit]
+        key = hashlib.sha256(json.dumps(steps + signal).encode())
         key.update(recording.flashes["segment"].to_numpy(np.int64).tobytes())
         key.update(recording.flashes["onset"].to_numpy(np.float64).tobytes())
         with ThreadPoolExecutor() as workers:
-            for digest in workers.map(_hash_array, recording.segments):
-                key.update(digest)
+            key.update(b"".join(workers.map(_hash_array, recording.segments)))
         return self.folder / f"{key.hexdigest()[:40]}.npy"
 
     def prune(self, max_bytes: float | None = None) -> int:
@@ -147,52 +131,39 @@ class EpochsCache:
         int
             Bytes deleted.
         """
+        entries, unfinished = (
+            [(path, found) for path in self.folder.glob(name) if (found := _status(path))]
+            for name in ("*.npy", f"*{PARTIAL}")
+        )
+        doomed = [e for e in unfinished if time.time() - e[1].st_mtime > ABANDONED]
+        size = sum(status.st_size for _, status in entries)
         limit = self.max_bytes if max_bytes is None else max_bytes
-        freed = 0
-        found = [(path, _status(path)) for path in self.folder.glob("*.npy")]
-        files = [(path, status) for path, status in found if status is not None]
-        size = sum(status.st_size for _, status in files)
-        for path, status in sorted(files, key=lambda file: file[1].st_mtime):
-            if size - freed <= limit:
-                break
+        for path, status in sorted(entries, key=lambda entry: entry[1].st_mtime):
+            if size > limit:
+                doomed.append((path, status))
+                size -= status.st_size
+        for path, _ in doomed:
             path.unlink(missing_ok=True)
-            freed += status.st_size
-        for path in self.folder.glob("*.unfinished"):
-            left = _status(path)
-            if left is not None and time.time() - left.st_mtime > ABANDONED:
-                path.unlink(missing_ok=True)
-                freed += left.st_size
-        return freed
+        return sum(status.st_size for _, status in doomed)
 
     def _write(self, path: Path, epochs: Epochs) -> None:
         """Write an entry completely or not at all, after freeing space for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.prune(self.max_bytes - epochs.data.nbytes)
         rejected = epochs.is_rejected
-        rejected = np.zeros(len(epochs.data), bool) if rejected is None else rejected
-        unfinished = self.folder / f"{os.getpid()}-{secrets.token_hex(8)}.unfinished"
-        try:
-            with open(unfinished, "xb") as file:  # a file of mkstemp is readable by its owner only
-                np.save(file, epochs.data, allow_pickle=False)
-                file.write(rejected.tobytes())
-                file.flush()
-                file.write(_hash_file(unfinished, os.path.getsize(unfinished)))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
+        with atomic_write(path, "wb") as file:
+            np.save(file, epochs.data, allow_pickle=False)
+            file.write(bytes(len(epochs.data)) if rejected is None else rejected.tobytes())
+            file.flush()
+            file.write(hashlib.sha256(np.memmap(file.name, np.uint8, "r").data).digest())
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
     """Map an entry into memory; return None if it is missing, damaged or of another shape."""
     try:
-        n_bytes = os.path.getsize(path) - N_DIGEST
-        with open(path, "rb") as file:
-            file.seek(n_bytes)
-            digest = file.read()
-        if _hash_file(path, n_bytes) != digest:
+        content = np.memmap(path, np.uint8, "r")
+        n_bytes = len(content) - N_DIGEST
+        if hashlib.sha256(content[:n_bytes].data).digest() != content[n_bytes:].tobytes():
             raise ValueError("the content does not match its SHA-256 hash")
         data = np.load(path, mmap_mode="c", allow_pickle=False)
         if data.shape != shape or data.dtype != np.float32:
@@ -205,10 +176,6 @@ def _read(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] |
         warnings.warn(f"damaged cache entry {path} is computed again: {error}", stacklevel=3)
         return None
     return data, is_rejected
-
-
-def _hash_file(path: Path, n_bytes: int) -> bytes:
-    return hashlib.sha256(np.memmap(path, np.uint8, "r", shape=n_bytes).data).digest()
 
 
 def _hash_array(array: np.ndarray) -> bytes:

@@ -117,7 +117,8 @@ def find_bad_channels(
     array([2, 5])
     """
     sos = design_bandpass(1.0, None, sfreq=sfreq)
-    iqrs = [[_interquartile_range(s[c : c + 1], sos) for c in range(len(s))] for s in signals]
+    filtered = ((filter_segment(channel[None], sos) for channel in s) for s in signals)
+    iqrs = [[np.ptp(np.percentile(f, [25, 75])) for f in segment] for segment in filtered]
     amplitude = np.median(iqrs, axis=0)  # (n_chans,); a common factor would cancel
     is_flat = amplitude <= flat * np.median(amplitude)
     if is_flat.all():
@@ -160,8 +161,7 @@ def interpolation_matrix(ch_names: Sequence[str], bad_channels: Sequence[str]) -
     bad = [names[k] for k in channel_order(ch_names, bad_channels)]
     placed = [k for k, name in enumerate(names) if name.lower() in places]
     known = [names[k] for k in placed]
-    lost = [c for c in bad if c not in known]
-    if lost:
+    if lost := [c for c in bad if c not in known]:
         raise InputError(
             f"bad channels {lost} have no position in the 10-5 system; expected 10-5 names"
         )
@@ -230,29 +230,20 @@ def spatial_matrix(
     >>> spatial_matrix(["Fz", "Cz", "M1"], channels=["Cz"], reference="M1")
     array([[ 0.,  1., -1.]])
     """
-    matrix = np.eye(len(ch_names))
+    matrix = _reference_matrix(ch_names, reference)
     if len(bad_channels):
-        matrix = interpolation_matrix(ch_names, bad_channels)
-    matrix = _reference_matrix(ch_names, reference) @ matrix
+        matrix = matrix @ interpolation_matrix(ch_names, bad_channels)
     return matrix if channels is None else matrix[channel_order(ch_names, channels)]
-
-
-def _interquartile_range(signal: np.ndarray, sos: np.ndarray) -> float:
-    """Compute the interquartile range of one filtered channel."""
-    q1, q3 = np.percentile(filter_segment(signal, sos), [25, 75])
-    return q3 - q1
 
 
 def _reference_matrix(
     ch_names: Sequence[str], reference: str | Sequence[str] | None
 ) -> np.ndarray:
-    n_chans = len(ch_names)
-    matrix = np.eye(n_chans)
+    matrix = np.eye(len(ch_names))
     if reference is None:
         return matrix
     if reference == "average":
-        return matrix - 1 / n_chans
-    names = [reference] if isinstance(reference, str) else list(reference)
-    order = channel_order(ch_names, names)
+        return matrix - 1 / len(ch_names)
+    order = channel_order(ch_names, [reference] if isinstance(reference, str) else reference)
     matrix[:, order] -= 1 / len(order)
     return matrix

@@ -90,15 +90,8 @@ class Epochs:
         """
         from p300.readers.mne_epochs import to_epochs
 
-        return to_epochs(
-            self.data,
-            self.flashes,
-            self.ch_names,
-            self.sfreq,
-            self.tmin,
-            self.unit,
-            volts_per_unit=volts_per_unit,
-        )
+        meaning = self.flashes, self.ch_names, self.sfreq, self.tmin, self.unit
+        return to_epochs(self.data, *meaning, volts_per_unit=volts_per_unit)
 
 
 def epochs_from_mne(
@@ -192,9 +185,8 @@ def cut_epochs(
     starts = (onsets + tmin) * sfreq
     stops = starts + (sampling.n_times - 1) * float(sampling.step)
     n_samples = signal.shape[1]
-    is_inside = (starts >= -ON_SAMPLE) & (stops <= n_samples - 1 + ON_SAMPLE)
-    if not is_inside.all():
-        which = np.flatnonzero(~is_inside)
+    which = np.flatnonzero(~((starts >= -ON_SAMPLE) & (stops <= n_samples - 1 + ON_SAMPLE)))
+    if len(which):
         raise InputError(
             f"{len(which)} of {len(onsets)} epochs reach past an end of the segment: flashes "
             f"{_shorten(which)} at {_shorten(onsets[which].round(3))} s, epoch [{tmin:g}, "

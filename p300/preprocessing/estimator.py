@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+from p300.preprocessing.filters import PHASES
+from p300.preprocessing.scaling import RENAMED, SCALINGS
 
 if TYPE_CHECKING:
     from typing import Self
@@ -18,26 +20,24 @@ if TYPE_CHECKING:
     from p300.preprocessing.preprocessor import Preprocessor
 
 
+@dataclass(eq=False, repr=False)
 class Estimator:
     """Parameters, cloning and display by scikit-learn's conventions.
 
     A base class of :class:`~p300.preprocessing.Preprocessor` alone, so that the latter is about
-    EEG only. Importing ``BaseEstimator`` itself would take a second.
+    EEG only. Its parameters are the fields of that dataclass. Importing ``BaseEstimator`` itself
+    would take a second.
     """
-
-    @classmethod
-    def _param_names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters as they were given."""
-        return {name: getattr(self, name) for name in self._param_names()}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name; fitted attributes stay until the next :meth:`fit`."""
-        unknown = sorted(set(params) - set(self._param_names()))
-        if unknown:
-            raise InputError(f"unknown parameters {unknown}; expected {self._param_names()}")
+        known = list(self.get_params())
+        if unknown := sorted(set(params) - set(known)):
+            raise InputError(f"unknown parameters {unknown}; expected {known}")
         for name, value in params.items():
             setattr(self, name, value)
         return self
@@ -65,12 +65,8 @@ class Estimator:
         )
 
     def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        changed = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if value is not defaults[name].default and value != defaults[name].default
-        ]
+        params = [(field, getattr(self, field.name)) for field in fields(self)]
+        changed = [f"{field.name}={value!r}" for field, value in params if value != field.default]
         return f"{type(self).__name__}({', '.join(changed)})"
 
 
@@ -80,61 +76,71 @@ MAX_TIMES = 100_000
 #: Largest filter order; above it, rounding errors make the filter coefficients useless.
 MAX_ORDER = 20
 
-#: Parameters that must be positive.
+#: Numbers that may be None, and those that must be positive.
+OPTIONAL = ("l_freq", "h_freq", "clip_uv", "reject_uv")
 POSITIVE = ("clip_uv", "reject_uv")
 
+RESAMPLINGS = ("filter_first", "subsample_first")
+ENGINES = ("fast", "scipy")
 
-def check_parameters(params: Mapping[str, Any]) -> None:
+#: Parameters with few possible values.
+CHOICES = {"phase": PHASES, "resample": RESAMPLINGS, "scaling": SCALINGS, "engine": ENGINES}
+
+
+def check_parameters(steps: Preprocessor) -> None:
     """Validate the parameters, so that no epoch is empty, too long or not a number.
-
-    Parameters
-    ----------
-    params : mapping
-        From :meth:`~p300.preprocessing.Preprocessor.get_params`.
 
     Raises
     ------
     InputError
         If a parameter in Hz, seconds or µV is not a finite number, or is not positive where it
         must be; if an epoch has more than :data:`MAX_TIMES` samples; if the filter order is above
-        :data:`MAX_ORDER`; if the baseline is not a pair; if a channel is named twice, or no
-        channel is named.
+        :data:`MAX_ORDER`; if the baseline is not a pair of finite numbers; if a channel is named
+        twice, or no channel is named; if one of :data:`CHOICES` has another value.
 
     Examples
     --------
-    >>> check_parameters({"tmin": 0.0, "tmax": float("nan"), "sfreq": 120})
+    >>> from p300.preprocessing import Preprocessor
+    >>> check_parameters(Preprocessor(tmax=float("nan")))
     Traceback (most recent call last):
     p300.errors.InputError: tmax is nan; expected a finite number
     """
-    for name in ("tmin", "tmax", "sfreq", "l_freq", "h_freq", "order", "clip_uv", "reject_uv"):
-        value = params.get(name)
-        if value is None and name not in ("tmin", "tmax", "sfreq", "order"):
+    for name in ("tmin", "tmax", "sfreq", "order", *OPTIONAL):
+        value = getattr(steps, name)
+        if value is None and name in OPTIONAL:
             continue
-        _check_number(name, params.get(name, 1), is_positive=name in POSITIVE)
-    n_times = (params["tmax"] - params["tmin"]) * params["sfreq"]
+        if not _is_finite(value):
+            raise InputError(f"{name} is {value!r}; expected a finite number")
+        if name in POSITIVE and value <= 0:
+            raise InputError(f"{name} is {value:g}; expected more than 0")
+    n_times = (steps.tmax - steps.tmin) * steps.sfreq
     if n_times > MAX_TIMES:
         raise InputError(
-            f"epochs from {params['tmin']:g} to {params['tmax']:g} s at {params['sfreq']:g} Hz "
-            f"have {n_times:.3g} samples; expected at most {MAX_TIMES}"
+            f"epochs from {steps.tmin:g} to {steps.tmax:g} s at {steps.sfreq:g} Hz have "
+            f"{n_times:.3g} samples; expected at most {MAX_TIMES}"
         )
-    if params.get("order", 1) > MAX_ORDER:
-        raise InputError(f"filter order {params['order']}; expected at most {MAX_ORDER}")
-    baseline = params.get("baseline")
-    if baseline is not None:
-        if not isinstance(baseline, Sequence) or isinstance(baseline, str) or len(baseline) != 2:
-            raise InputError(f"baseline is {baseline!r}; expected (start, end) in seconds")
-        for second in baseline:
-            if second is not None:
-                _check_number("baseline", second)
-    channels = params.get("channels")
-    if channels is not None:
-        check_names("channels", channels)
-        twice = sorted({c for c in channels if list(channels).count(c) > 1})
-        if twice or not len(channels):
+    if steps.order > MAX_ORDER:
+        raise InputError(f"filter order {steps.order}; expected at most {MAX_ORDER}")
+    is_pair = isinstance(steps.baseline, Sequence) and len(steps.baseline) == 2
+    if steps.baseline is not None and not (is_pair and all(map(_is_finite, steps.baseline))):
+        raise InputError(
+            f"baseline is {steps.baseline!r}; expected (start, end), two finite numbers of seconds"
+        )
+    if steps.channels is not None:
+        check_names("channels", steps.channels)
+        channels = list(steps.channels)
+        n_repeated = len({c for c in channels if channels.count(c) > 1})
+        if n_repeated or not channels:
             raise InputError(
-                f"channels are {list(channels)}: {len(twice)} of them are repeated; expected each "
-                "once, at least one, or null for all"
+                f"channels are {channels}: {n_repeated} of them are repeated; expected each once, "
+                "at least one, or null for all"
             )
+    if steps.scaling in RENAMED:
+        now = RENAMED[steps.scaling]
+        raise InputError(f"got scaling {steps.scaling!r}; it is now called {now!r}")
+    for name, choices in CHOICES.items():
+        if (value := getattr(steps, name)) not in choices:
+            raise InputError(f"got {name} {value!r}; expected one of {list(choices)}")
 
 
 def check_fitted(preprocessor: Preprocessor) -> None:
@@ -170,9 +176,5 @@ def check_names(what: str, names: Any) -> None:
         raise InputError(f"{what} holds {wrong!r}; expected electrode names (str)")
 
 
-def _check_number(name: str, value: Any, *, is_positive: bool = False) -> None:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):
-        raise InputError(f"{name} is {value!r}; expected a finite number")
-    if is_positive and value <= 0:
-        raise InputError(f"{name} is {value:g}; expected more than 0")
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

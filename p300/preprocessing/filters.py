@@ -15,6 +15,8 @@ standard deviation; tests hold it to that.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import signal as sps
 
@@ -59,20 +61,20 @@ def design_bandpass(
 
 def butterworth(
     l_freq: float | None, h_freq: float | None, *, sfreq: float, order: int, output: str
-):
+) -> Any:
     """Design the filter in any of SciPy's forms; see :func:`design_bandpass`."""
     if order != int(order) or order < 1:
-        raise InputError(f"filter order {order}; expected a whole number of at least 1")
+        raise InputError(f"got filter order {order}; expected a whole number of at least 1")
     if h_freq is not None and not h_freq > 0:
-        raise InputError(f"upper corner of {h_freq:g} Hz; expected more than 0 Hz")
+        raise InputError(f"got h_freq={h_freq:g} Hz; expected more than 0 Hz")
     if h_freq is not None and not h_freq < 0.5 * sfreq:
         raise InputError(
-            f"rate of {sfreq:g} Hz is too low for the band up to {h_freq:g} Hz; "
-            f"expected more than {2 * h_freq:g} Hz"
+            f"got h_freq={h_freq:g} Hz at a rate of {sfreq:g} Hz; expected less than "
+            f"{0.5 * sfreq:g} Hz; lower h_freq or raise sfreq"
         )
     if l_freq is not None and not 0 < l_freq < (h_freq or 0.5 * sfreq):
         raise InputError(
-            f"lower corner of {l_freq} Hz; expected between 0 and {h_freq or 0.5 * sfreq:g} Hz"
+            f"got l_freq={l_freq} Hz; expected between 0 and {h_freq or 0.5 * sfreq:g} Hz"
         )
     if l_freq is None:
         return sps.butter(order, h_freq, "low", output=output, fs=sfreq)
@@ -81,39 +83,12 @@ def butterworth(
     return sps.butter(order, [l_freq, h_freq], "band", output=output, fs=sfreq)
 
 
-def remove_offset(signal: np.ndarray, phase: str) -> np.ndarray:
-    """Subtract from each channel the level that the filter is to start from.
-
-    Parameters
-    ----------
-    signal : ndarray, shape (n_chans, n_samples)
-        EEG, not changed; integers become floating point.
-    phase : {"zero", "causal"}
-        The mean of the segment, or, where the future is not known, its first sample.
-
-    Returns
-    -------
-    ndarray, shape (n_chans, n_samples)
-
-    Examples
-    --------
-    >>> remove_offset(np.array([[1.0, 2.0, 6.0]]), "causal")
-    array([[0., 1., 5.]])
-    """
-    dtype = np.result_type(signal.dtype, np.float32)
-    # the first sample in both cases: a constant channel becomes exactly zero
-    level = signal - signal[:, :1].astype(dtype)
-    if phase == "zero":
-        level -= level.mean(axis=1, keepdims=True, dtype=np.float64).astype(dtype)
-    return level
-
-
 def filter_segment(signal: np.ndarray, sos: np.ndarray, *, phase: str = "zero") -> np.ndarray:
     """Filter one continuous segment, each channel on its own, its offset removed first.
 
-    Zero-phase is ``scipy.signal.sosfiltfilt`` of the signal without its mean. Causal is
-    ``scipy.signal.sosfilt`` started in the steady state of the first sample, which a band-pass
-    answers with zero.
+    Zero-phase is ``scipy.signal.sosfiltfilt`` of the signal minus its mean. Causal is
+    ``scipy.signal.sosfilt`` of the signal minus its first sample; for a band-pass this is a start
+    in the steady state of the first sample.
 
     Parameters
     ----------
@@ -139,7 +114,8 @@ def filter_segment(signal: np.ndarray, sos: np.ndarray, *, phase: str = "zero") 
     >>> filter_segment(np.ones((2, 480)), sos, phase="causal").shape
     (2, 480)
     """
-    check_phase(phase)
+    if phase not in PHASES:
+        raise InputError(f"got phase {phase!r}; expected one of {list(PHASES)}")
     n_samples = signal.shape[1]
     padding = pad_length(sos)
     if phase == "zero" and n_samples <= padding:
@@ -147,7 +123,11 @@ def filter_segment(signal: np.ndarray, sos: np.ndarray, *, phase: str = "zero") 
             f"segment of {n_samples} samples is too short for the zero-phase filter; "
             f"expected more than {padding}"
         )
-    level = remove_offset(np.asarray(signal, np.float64), phase)
+    signal = np.asarray(signal, np.float64)
+    # the first sample in both cases: a constant channel becomes exactly zero
+    level = signal - signal[:, :1]
+    if phase == "zero":
+        level -= level.mean(axis=1, keepdims=True)
     if not len(sos):
         return level
     if phase == "causal":
@@ -159,9 +139,3 @@ def pad_length(sos: np.ndarray) -> int:
     """Count the samples by which ``sosfiltfilt`` extends a segment at either end."""
     n_taps = 2 * len(sos) + 1 - min((sos[:, 2] == 0).sum(), (sos[:, 5] == 0).sum())
     return int(3 * n_taps) if len(sos) else 0
-
-
-def check_phase(phase: str) -> None:
-    """Validate the name of a phase."""
-    if phase not in PHASES:
-        raise InputError(f"got phase {phase!r}; expected one of {list(PHASES)}")

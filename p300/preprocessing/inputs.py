@@ -13,9 +13,13 @@ from p300.recording import Recording, flash_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     import mne
     from numpy.typing import ArrayLike
+
+    #: What is preprocessed.
+    RecordingLike: TypeAlias = Recording | mne.io.BaseRaw | mne.BaseEpochs
 
 
 def recording_from_arrays(
@@ -59,8 +63,8 @@ def recording_from_arrays(
     >>> recording_from_arrays(np.zeros((8, 2400)), [0.5, 1.0], sfreq=240).n_chans
     8
     """
-    segments = [signals] if isinstance(signals, np.ndarray) else list(signals)
-    segments = [np.asarray(s) for s in segments]
+    several = [signals] if isinstance(signals, np.ndarray) else signals
+    segments = [np.asarray(s) for s in several]
     for k, segment in enumerate(segments):
         if segment.ndim != 2:
             raise InputError(
@@ -68,19 +72,11 @@ def recording_from_arrays(
             )
     if ch_names is None:
         ch_names = [str(k) for k in range(len(segments[0]))]
-    return Recording(
-        segments=tuple(segments),
-        flashes=flash_table(onset=np.asarray(onsets, np.float64), **columns),
-        ch_names=tuple(ch_names),
-        sfreq=sfreq,
-        unit=unit,
-        name="arrays",
-    )
+    flashes = flash_table(onset=np.asarray(onsets, np.float64), **columns)
+    return Recording(segments, flashes, ch_names, sfreq, unit, name="arrays")
 
 
-def as_recording(
-    data: Recording | mne.io.BaseRaw | mne.BaseEpochs, *, is_filtered: bool = True
-) -> Recording:
+def as_recording(data: RecordingLike, *, is_filtered: bool = True) -> Recording:
     """Return a Recording unchanged, or convert an MNE object to one.
 
     Parameters
@@ -115,22 +111,11 @@ def as_recording(
                 "at both ends of every epoch; expected a Raw, or l_freq=None and h_freq=None for "
                 "epochs that were filtered before they were cut"
             )
-        return _recording_from_epochs(data)
+        epochs = epochs_from_mne(data)
+        flashes = epochs.flashes.assign(segment=range(len(epochs.data)), onset=-epochs.tmin)
+        meaning = epochs.ch_names, epochs.sfreq, epochs.unit
+        return Recording(list(epochs.data), flashes, *meaning, name=epochs.name)
     raise InputError(
         f"cannot preprocess {type(data).__name__}; expected a Recording, an MNE object, or "
         "recording_from_arrays(signal, onsets, sfreq=...)"
-    )
-
-
-def _recording_from_epochs(data: mne.BaseEpochs) -> Recording:
-    epochs = epochs_from_mne(data)
-    n_flashes = len(epochs.flashes)
-    flashes = epochs.flashes.assign(segment=range(n_flashes), onset=-epochs.tmin)
-    return Recording(
-        segments=tuple(epochs.data),
-        flashes=flashes,
-        ch_names=epochs.ch_names,
-        sfreq=epochs.sfreq,
-        unit=epochs.unit,
-        name=epochs.name,
     )

@@ -65,7 +65,7 @@ def center_epochs(epochs: np.ndarray, *, out: np.ndarray | None = None) -> np.nd
     >>> center_epochs(np.array([[[1.0, 3.0]]]))
     array([[[-1.,  1.]]])
     """
-    return np.subtract(epochs, _mean_over_time(epochs)[..., None], out=out)
+    return _center(epochs, out)[0]
 
 
 def rms_epochs(epochs: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -97,6 +97,10 @@ def rms_epochs(epochs: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarr
     return np.multiply(centered, factor[:, None, None], out=centered)
 
 
+#: Scalings by the statistics of each epoch itself.
+BY_EPOCH = {"zscore_epoch": zscore_epochs, "rms_epoch": rms_epochs, "center": center_epochs}
+
+
 def channel_statistics(epochs: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray]:
     """Compute the centre and the scale of each channel over the training epochs.
 
@@ -126,12 +130,12 @@ def channel_statistics(epochs: np.ndarray, scaling: str) -> tuple[np.ndarray, np
     """
     if not len(epochs):
         raise InputError(f"got no training epoch for scaling {scaling!r}; expected at least one")
+    channels = epochs.swapaxes(0, 1)
     if scaling == "standardize":
         center = epochs.mean(axis=(0, 2), dtype=np.float64)
-        power = [np.square(epochs[:, c] - center[c]).mean() for c in range(epochs.shape[1])]
-        spread = np.sqrt(power)
+        spread = np.sqrt([np.square(c - m).mean() for c, m in zip(channels, center, strict=True)])
     else:
-        quartiles = [np.percentile(epochs[:, c], [25, 50, 75]) for c in range(epochs.shape[1])]
+        quartiles = [np.percentile(channel, [25, 50, 75]) for channel in channels]
         q1, center, q3 = np.array(quartiles, np.float64).T
         spread = q3 - q1
     return center, np.where(spread > 0, spread, 1.0)
@@ -165,15 +169,11 @@ def scale_channels(
     return np.divide(centered, spread, out=centered)
 
 
-def _mean_over_time(epochs: np.ndarray) -> np.ndarray:
-    """Average over the last axis by a matrix product, several times faster than ``mean``."""
-    n_times = epochs.shape[-1]
-    return epochs @ np.full(n_times, 1 / n_times, np.result_type(epochs.dtype, np.float32))
-
-
 def _center(epochs: np.ndarray, out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Subtract the mean over time; also return an upper limit of the power of rounding errors."""
-    mean = _mean_over_time(epochs)
+    n_times = epochs.shape[-1]
+    weights = np.full(n_times, 1 / n_times, np.result_type(epochs.dtype, np.float32))
+    mean = epochs @ weights  # several times faster than ``mean``
     centered = np.subtract(epochs, mean[..., None], out=out)
     return centered, np.square(8 * np.finfo(centered.dtype).eps * mean)
 
@@ -181,11 +181,3 @@ def _center(epochs: np.ndarray, out: np.ndarray | None) -> tuple[np.ndarray, np.
 def _inverse_root(power: np.ndarray, rounding: np.ndarray) -> np.ndarray:
     """Return ``1 / sqrt(power)``, or 0 where the power is only rounding error."""
     return np.where(power > rounding, 1 / np.sqrt(np.where(power > 0, power, 1)), 0)
-
-
-def check_scaling(scaling: str) -> None:
-    """Validate the name of a scaling."""
-    if scaling in RENAMED:
-        raise InputError(f"got scaling {scaling!r}; it is now called {RENAMED[scaling]!r}")
-    if scaling not in SCALINGS:
-        raise InputError(f"got scaling {scaling!r}; expected one of {list(SCALINGS)}")

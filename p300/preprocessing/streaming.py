@@ -102,7 +102,7 @@ class StreamingPreprocessor:
         self._tape = Tape(len(preprocessor.ch_names_), time_major=True)
         self._blank = flash_table(onset=[np.nan])
         self._pending: list[tuple[float, pd.DataFrame]] = []  # (onset, row of the flash table)
-        self._nothing = self._epochs([], [])
+        self._nothing = self._epochs([])
         self.lost: deque[dict] = deque(maxlen=1000)
         self.n_segments = 0
         self._end: float | None = None  # time of the newest sample
@@ -147,10 +147,7 @@ class StreamingPreprocessor:
             )
         if chunk.dtype.kind not in "fiu":
             raise InputError(f"chunk has samples of type {chunk.dtype}; expected real numbers")
-        if not np.isfinite(timestamps).all():
-            raise InputError(
-                f"{(~np.isfinite(timestamps)).sum()} timestamps are not finite; expected seconds"
-            )
+        _check_finite(timestamps, "timestamps are not finite")
         if not np.isfinite(chunk).all():
             raise InputError(
                 f"chunk at {timestamps[0]:.3f} s has {(~np.isfinite(chunk)).sum()} non-finite "
@@ -166,7 +163,7 @@ class StreamingPreprocessor:
             self._announce(flashes)
         bounds = self._find_gaps(timestamps) if n else [0]
         for a, b in zip(bounds[:-1], bounds[1:], strict=True):
-            if a > 0 or self._is_gap(timestamps[0]):
+            if a > 0 or self._end is None or timestamps[0] - self._end > self._max_gap_s:
                 done += self._end_segment()
             self._note_time(float(timestamps[a]))
             self._filter.push(chunk[:, a:b], self._tape)
@@ -174,18 +171,14 @@ class StreamingPreprocessor:
         if self._pending:
             done += self._take()
         self._forget()
-        return self._epochs(*zip(*done, strict=True)) if done else self._nothing
+        return self._epochs(done) if done else self._nothing
 
     def finish(self) -> Epochs:
         """End the segment, and return the epochs that waited only for the margin of the sinc."""
         done = self._end_segment()
-        return self._epochs(*zip(*done, strict=True)) if done else self._nothing
+        return self._epochs(done) if done else self._nothing
 
     # -- time --------------------------------------------------------------------------------
-
-    def _is_gap(self, time: float) -> bool:
-        # "not … <=", so that a NaN counts as a gap too
-        return self._end is None or not time - self._end <= self._max_gap_s
 
     def _find_gaps(self, timestamps: np.ndarray) -> list[int]:
         """Find where the stream was interrupted; return the bounds of the parts of a chunk."""
@@ -234,11 +227,7 @@ class StreamingPreprocessor:
                 "seconds"
             )
         onsets = flashes["onset"].to_numpy(np.float64)
-        if not np.isfinite(onsets).all():
-            raise InputError(
-                f"{(~np.isfinite(onsets)).sum()} of {len(onsets)} flashes have no finite onset; "
-                "expected seconds"
-            )
+        _check_finite(onsets, "flashes have no finite onset")
         self._pending += [(t, flashes.iloc[i : i + 1]) for i, t in enumerate(onsets.tolist())]
         self._pending.sort(key=itemgetter(0))
 
@@ -246,8 +235,7 @@ class StreamingPreprocessor:
         """Cut the epochs of pending flashes: the complete ones, or at the end all that began."""
         if self._end is None:
             return []
-        half = 0.5 / self._chain.sfreq_in
-        latest = self._end + half - (0 if is_end else self._duration_s)
+        latest = self._end + 0.5 / self._chain.sfreq_in - (0 if is_end else self._duration_s)
         n_ready = bisect_right(self._pending, latest, key=itemgetter(0))
         if not n_ready:
             return []
@@ -255,9 +243,8 @@ class StreamingPreprocessor:
         times, samples = np.array(self._anchors).T
         done = []
         for k, (onset, row) in enumerate(ready):
-            position = np.interp(onset, times, samples)
             beyond = min(onset - times[0], 0) + max(onset - times[-1], 0)
-            position += beyond * self._chain.sfreq_in
+            position = np.interp(onset, times, samples) + beyond * self._chain.sfreq_in
             start = position / self._filter.skip + self._chain.tmin * self._chain.rate
             data = self._cut(start, is_end)
             if data is None:  # it waits for samples, and so do all later flashes
@@ -277,32 +264,26 @@ class StreamingPreprocessor:
         tape, sampling = self._tape, self._chain.sampling
         begin, stop = (int(v) for v in sampling.span(start))
         last = start + (sampling.n_times - 1) * float(sampling.step)
-        lost = np.empty((0,))
-        if start < -ON_SAMPLE or max(begin, 0) < tape.start:
-            return lost
-        if stop > tape.stop:
-            if not is_end:
-                return None
-            if last > tape.stop - 1 + ON_SAMPLE:
-                return lost
+        is_late = start < -ON_SAMPLE or max(begin, 0) < tape.start
+        if stop > tape.stop and not is_end and not is_late:
+            return None
+        if is_late or last > tape.stop - 1 + ON_SAMPLE:
+            return np.empty((0,))
         epoch = np.empty((1, len(tape.signal), sampling.n_times), np.float32)
         take_epochs(tape.signal, np.array([start - tape.start]), sampling, epoch)
         return epoch
 
-    def _epochs(self, cut: Sequence[np.ndarray], rows: Sequence[pd.DataFrame]) -> Epochs:
+    def _epochs(self, done: list[tuple[np.ndarray, pd.DataFrame]]) -> Epochs:
         import pandas as pd
 
         fitted = self.preprocessor
-        n_chans, n_times = len(fitted.ch_names_), fitted.n_times
-        data = np.concatenate([np.empty((0, n_chans, n_times), np.float32), *cut])
-        is_rejected = fitted.finish(data)
-        return Epochs(
-            data=data,
-            flashes=pd.concat(rows, ignore_index=True) if len(rows) else self._blank.iloc[:0],
-            ch_names=fitted.ch_names_,
-            sfreq=float(fitted.sfreq),
-            tmin=float(fitted.tmin),
-            unit=fitted.unit_out,
-            name="stream",
-            is_rejected=is_rejected if isinstance(is_rejected, np.ndarray) else None,
-        )
+        nothing = np.empty((0, len(fitted.ch_names_), fitted.n_times), np.float32)
+        data = np.concatenate([nothing, *(epoch for epoch, _ in done)])
+        rows = [row for _, row in done] or [self._blank.iloc[:0]]
+        flashes = pd.concat(rows, ignore_index=True)
+        return fitted.build_epochs(data, fitted.finish(data), flashes, name="stream")
+
+
+def _check_finite(seconds: np.ndarray, wrong: str) -> None:
+    if n_wrong := np.count_nonzero(~np.isfinite(seconds)):
+        raise InputError(f"{n_wrong} of {len(seconds)} {wrong}; expected seconds")

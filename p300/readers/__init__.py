@@ -9,13 +9,11 @@ what MNE can read.
 import importlib
 from types import ModuleType
 
-_MODULES = ("bci2_iib", "bci3_ii", "bnci", "mne_epochs", "mne_raw", "moabb", "muse")
-
-__all__ = list(_MODULES)
+__all__ = ["bci2_iib", "bci3_ii", "bnci", "mne_epochs", "mne_raw", "moabb", "muse"]
 
 
 def __getattr__(name: str) -> ModuleType:
     """Import a reader when it is first used."""
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module 'p300.readers' has no attribute {name!r}")
     return importlib.import_module(f"p300.readers.{name}")

@@ -1,4 +1,4 @@
-"""Files of a data set: check that they exist, and read MATLAB variables safely."""
+"""Files of a data set: which ones are asked for, and MATLAB variables read safely."""
 
 from __future__ import annotations
 
@@ -13,30 +13,16 @@ from p300.readers._matlab import check_claims
 from p300.terminal import step
 
 
-def require_file(path: Path, source: str) -> Path:
-    """Return the path if the file exists.
+def chosen(subject: int | str | Sequence[int | str], everyone: Sequence) -> list:
+    """Return the subjects asked for: one, several, or everyone for "all".
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    source : str
-        Where to get the data set, for the message.
-
-    Raises
-    ------
-    InputError
-        If the folder or the file is missing; the message lists what the folder contains.
+    Examples
+    --------
+    >>> chosen("all", [1, 2]), chosen(2, [1, 2])
+    ([1, 2], [2])
     """
-    if not path.parent.is_dir():
-        raise InputError(f"There is no folder {path.parent}. {source}")
-    if not path.is_file():
-        others = sorted(p.name for p in path.parent.iterdir())
-        there = ", ".join(others[:8]) + (" …" if len(others) > 8 else "")
-        raise InputError(
-            f"There is no {path.name} in {path.parent} (there: {there or '–'}). {source}"
-        )
-    return path
+    is_all = isinstance(subject, str) and subject == "all"
+    return list(everyone) if is_all else np.atleast_1d(subject).tolist()
 
 
 def listed(names: Sequence[str], n_most: int = 12) -> str:
@@ -62,8 +48,7 @@ def require_numbers(path: Path, name: str, values: np.ndarray, *, finite: bool =
     """
     if values.dtype.kind not in "fiub":
         raise InputError(f"{path.name}: {name} has type {values.dtype}; expected numbers.")
-    n_wrong = int((~np.isfinite(values)).sum()) if finite else 0
-    if n_wrong:
+    if finite and (n_wrong := int((~np.isfinite(values)).sum())):
         raise InputError(
             f"{path.name}: {name} has {n_wrong} values that are NaN or infinite; expected "
             "finite numbers."
@@ -97,7 +82,7 @@ class _CountedFile(io.BufferedReader):
 
 
 def load_variables(
-    path: Path, required: Sequence[str], optional: Sequence[str] = ()
+    path: Path, source: str, required: Sequence[str], optional: Sequence[str] = ()
 ) -> dict[str, np.ndarray]:
     """Read named variables from a MATLAB file of version 5 to 7.2.
 
@@ -105,6 +90,8 @@ def load_variables(
     ----------
     path : Path
         The file.
+    source : str
+        Where to get the data set, for the message.
     required, optional : sequence of str
         Variables to read; others in the file are not read. Optional ones may be missing.
 
@@ -115,20 +102,26 @@ def load_variables(
     Raises
     ------
     InputError
-        If the file is truncated, of version 7.3 (HDF5) or no MATLAB file, or lacks a required
+        If the folder or the file is missing (the message lists what the folder contains), or the
+        file is truncated, of version 7.3 (HDF5) or no MATLAB file, or lacks a required
         variable.
     """
     from scipy.io import loadmat, whosmat
 
-    # loadmat reads only these names
+    if not path.parent.is_dir():
+        raise InputError(f"There is no folder {path.parent}. {source}")
+    if not path.is_file():
+        others = sorted(p.name for p in path.parent.iterdir())
+        there = ", ".join(others[:8]) + (" …" if len(others) > 8 else "") or "–"
+        raise InputError(f"There is no {path.name} in {path.parent} (there: {there}). {source}")
     names = [*required, *optional]
     check_claims(path, names)
     try:
-        with step(f"reading {path.name}", path.stat().st_size) as reading:
-            with _CountedFile(path, reading.advance) as file:
-                variables = loadmat(file, appendmat=False, variable_names=names)
+        reading = step(f"reading {path.name}", path.stat().st_size)
+        with reading as bar, _CountedFile(path, bar.advance) as file:
+            variables = loadmat(file, appendmat=False, variable_names=names)
         missing = [name for name in required if name not in variables]
-        there = [name for name, _, _ in whosmat(path, appendmat=False)] if missing else []
+        held = [name for name, _, _ in whosmat(path, appendmat=False)] if missing else []
     except MemoryError:
         raise InputError(
             f"{path} ({path.stat().st_size} bytes) needs more memory than is available; "
@@ -140,7 +133,5 @@ def load_variables(
             f"truncated or damaged ({type(error).__name__}: {error}); copy or download it again."
         ) from error
     if missing:
-        raise InputError(
-            f"{path} lacks the variables {listed(missing)}; it holds {listed(there)}."
-        )
+        raise InputError(f"{path} lacks the variables {listed(missing)}; it holds {listed(held)}.")
     return {name: value for name, value in variables.items() if not name.startswith("__")}

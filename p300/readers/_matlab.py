@@ -9,6 +9,7 @@ Source: MathWorks, MAT-File Format, versions 5 to 7.2: tags, data elements, arra
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ ITEM_BYTES = {4: 4, 6: 8, 7: 4, 8: 1, 9: 1, 10: 2, 11: 2, 12: 4, 13: 4, 14: 8, 1
 #: Bytes per value in the file, by the format's type number; SciPy trusts that number.
 STORED_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 1, 18: 1}
 
-LETTERS, COMPLEX = 4, 0x800
+LETTERS, OPAQUE, COMPLEX = 4, 17, 0x800
 
 #: Classes that hold programs, or data that only MATLAB can read.
 KINDS = {3: "an object", 5: "a sparse matrix", 16: "a function handle", 17: "an opaque object"}
@@ -83,13 +84,13 @@ def check_claims(path: Path, names: Sequence[str]) -> None:
         at = 128
         while at + 8 <= size:
             file.seek(at)
-            kind, n_bytes, start = _tag(file.read(8), 0, order)
+            kind, n_bytes, start, _ = _tag(file.read(8), 0, order)
             at += start
             try:
                 if at + n_bytes > size:
                     raise _Claim(f"claims {n_bytes} bytes of the {size - at} that follow")
                 _check_variable(file, kind, n_bytes, order, names)
-            except (_Claim, zlib.error, struct.error, UnicodeDecodeError, KeyError) as error:
+            except (_Claim, zlib.error, struct.error) as error:
                 reason = str(error) if isinstance(error, _Claim) else f"is damaged ({error})"
                 raise InputError(
                     f"{path} ({size} bytes): the variable at byte {at - start} {reason}; the file "
@@ -102,29 +103,24 @@ def _check_variable(
     file: BinaryIO, kind: int, n_bytes: int, order: str, names: Sequence[str]
 ) -> None:
     """Check one variable; if it holds numbers, only its head is read."""
+    unpack, claimed, start = None, n_bytes, 0
+    content = file.read(min(n_bytes, N_HEAD))
     if kind == COMPRESSED:
         unpack = zlib.decompressobj()
-        head = unpack.decompress(file.read(min(n_bytes, N_HEAD)), N_HEAD)
-        kind, claimed, start = _tag(head, 0, order)
+        content = unpack.decompress(content, N_HEAD)
+        kind, claimed, start, _ = _tag(content, 0, order)
         if claimed > MAX_RATIO * n_bytes:
             raise _Claim(f"claims {claimed} bytes in {n_bytes} compressed ones")
-    else:
-        unpack, claimed, start = None, n_bytes, 0
-        head = file.read(min(n_bytes, N_HEAD))
     if kind != MATRIX:
         raise _Claim(f"is of kind {kind}; expected {MATRIX}, an array")
-    number, _, name, _ = _array_head(head, start, order)
+    number, _, name, _ = _array_head(content, start, order)
     if name not in names:
         return
     if claimed > MAX_BYTES:
         raise _Claim(f"claims {claimed} bytes; expected at most {MAX_BYTES}")
-    content = memoryview(head)
     if number in (CELL, STRUCT):
-        rest = file.read(n_bytes - min(n_bytes, N_HEAD))
-        if unpack is None:
-            content = memoryview(head + rest)
-        else:
-            content = memoryview(head + unpack.decompress(unpack.unconsumed_tail + rest, claimed))
+        rest = file.read(max(0, n_bytes - N_HEAD))
+        content += unpack.decompress(unpack.unconsumed_tail + rest, claimed) if unpack else rest
     for n, found in enumerate(_arrays(content, start, claimed, order)):
         if n >= MAX_ARRAYS:
             raise _Claim(f"{name} holds more than {MAX_ARRAYS} arrays")
@@ -132,82 +128,64 @@ def _check_variable(
             raise _Claim(f"{name} holds {KINDS[found]}; expected numbers or letters")
 
 
-def _arrays(content: memoryview, at: int, n_bytes: int, order: str, depth: int = 0) -> Iterator:
+def _arrays(content: bytes, at: int, n_bytes: int, order: str, depth: int = 0) -> Iterator[int]:
     """Check an array and those within it, and yield the class of each."""
     number, sizes, _, after = _array_head(content, at, order)
     yield number
     if number in KINDS:
         return
-    n_values = 1
-    for size in sizes:
-        if size < 0:
-            raise _Claim(f"claims the size {sizes}")
-        n_values *= size
+    if min(sizes) < 0:
+        raise _Claim(f"claims the size {sizes}")
+    n_values = math.prod(sizes)
     if n_values * ITEM_BYTES.get(number, 8) > MAX_BYTES or n_values > n_bytes:
         raise _Claim(f"claims {n_values} values {sizes} in {n_bytes} bytes")
     if number not in (CELL, STRUCT):
-        kind, n_stored, _ = _tag(content, after, order)
+        kind, n_stored, _, _ = _tag(content, after, order)
         size = STORED_BYTES.get(kind, 0)
         fits = n_stored >= n_values if number == LETTERS else n_stored == n_values * size
         if not size or not fits or number not in ITEM_BYTES:
-            raise _Claim(
-                f"claims {n_values} values {sizes} of class {number} in {n_stored} bytes of type "
-                f"{kind}"
-            )
+            values = f"{n_values} values {sizes} of class {number}"
+            raise _Claim(f"claims {values} in {n_stored} bytes of type {kind}")
         return
     if depth == MAX_DEPTH:
         raise _Claim(f"has cells in cells, more than {MAX_DEPTH} deep")
     if number == STRUCT:
-        _, _, start = _tag(content, after, order)
-        (length,) = struct.unpack_from(f"{order}i", content, after + start)
-        after += start + 4 if start == 4 else start + 8
-        _, n_names, start = _tag(content, after, order)
+        _, _, start, after = _tag(content, after, order)
+        (length,) = struct.unpack_from(f"{order}i", content, start)
+        _, n_names, _, after = _tag(content, after, order)
         n_values *= n_names // length if length > 0 else 0
-        after += _whole(start, n_names)
     for _ in range(n_values):
-        kind, n_inner, start = _tag(content, after, order)
-        if kind != MATRIX or after + start + n_inner > len(content):
+        kind, n_inner, start, _ = _tag(content, after, order)
+        after = start + n_inner
+        if kind != MATRIX or after > len(content):
             raise _Claim(f"holds a part of kind {kind} that claims {n_inner} bytes")
         if n_inner:
-            yield from _arrays(content, after + start, n_inner, order, depth + 1)
+            yield from _arrays(content, start, n_inner, order, depth + 1)
         else:
             yield 0
-        after += start + n_inner
 
 
-def _array_head(content, at: int, order: str) -> tuple[int, tuple[int, ...], str, int]:
+def _array_head(content: bytes, at: int, order: str) -> tuple[int, tuple[int, ...], str, int]:
     """Read an array's class, size and name, and the byte at which its content begins."""
     (flags,) = struct.unpack_from(f"{order}I", content, at + 8)
-    at += 16
     if flags & COMPLEX:
         raise _Claim("holds complex numbers; expected real numbers")
-    if flags & 0xFF == 17:  # opaque: has strings only, no size
-        return 17, (), _text(content, at, order)[0], at
-    _, n_bytes, start = _tag(content, at, order)
-    if not 8 <= n_bytes <= 4 * 32:
-        raise _Claim(f"claims {n_bytes // 4} axes")
-    sizes = struct.unpack_from(f"{order}{n_bytes // 4}i", content, at + start)
-    name, at = _text(content, at + _whole(start, n_bytes), order)
-    return flags & 0xFF, sizes, name, at
-
-
-def _text(content, at: int, order: str) -> tuple[str, int]:
-    _, n_bytes, start = _tag(content, at, order)
+    number, sizes, at = flags & 0xFF, (), at + 16
+    if number != OPAQUE:  # which has strings only, no size
+        _, n_bytes, start, at = _tag(content, at, order)
+        if not 8 <= n_bytes <= 4 * 32:
+            raise _Claim(f"claims {n_bytes // 4} axes")
+        sizes = struct.unpack_from(f"{order}{n_bytes // 4}i", content, start)
+    _, n_bytes, start, at = _tag(content, at, order)
     if n_bytes > N_HEAD:
         raise _Claim(f"claims a name of {n_bytes} letters")
-    return bytes(content[at + start : at + start + n_bytes]).decode("latin-1"), at + _whole(
-        start, n_bytes
-    )
+    return number, sizes, content[start : start + n_bytes].decode("latin-1"), at
 
 
-def _tag(content, at: int, order: str) -> tuple[int, int, int]:
-    """Read a tag: the kind of its content, the bytes, and the start, counted from the tag."""
+def _tag(content: bytes, at: int, order: str) -> tuple[int, int, int, int]:
+    """Read a tag: the kind of its content, the bytes, where they start, and the next tag."""
     (first,) = struct.unpack_from(f"{order}I", content, at)
     if first >> 16:  # content of four bytes or less is in the tag itself
-        return first & 0xFFFF, first >> 16, 4
-    return first, struct.unpack_from(f"{order}I", content, at + 4)[0], 8
-
-
-def _whole(start: int, n_bytes: int) -> int:
-    """Return the bytes from a tag to the next tag, which begins at a multiple of eight."""
-    return 8 if start == 4 else start + n_bytes + -n_bytes % 8
+        return first & 0xFFFF, first >> 16, at + 4, at + 8
+    (n_bytes,) = struct.unpack_from(f"{order}I", content, at + 4)
+    return first, n_bytes, at + 8, at + 8 + n_bytes + -n_bytes % 8

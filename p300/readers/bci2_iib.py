@@ -14,14 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from p300.errors import InputError
-from p300.readers._files import load_variables, require_file, require_numbers, to_single
-from p300.readers._flashes import (
-    find_onsets,
-    label_flashes,
-    number_characters,
-    number_repetitions,
-    whole_codes,
-)
+from p300.readers._files import load_variables, require_numbers, to_single
+from p300.readers._flashes import flash_columns, label_flashes
 from p300.readers.bci3_ii import CH_NAMES
 from p300.recording import Recording, concatenate_recordings, flash_table
 from p300.speller import WADSWORTH
@@ -75,13 +69,13 @@ def read(
 
 
 def _read_run(root: Path, run: str, word: str | None) -> Recording:
-    name = re.fullmatch(r"([A-Z]{2})S(\d{3})R(\d{2})", run)
-    if not name:
+    if not (name := re.fullmatch(r"([A-Z]{2})S(\d{3})R(\d{2})", run)):
         raise InputError(
             f"Run {run!r} is no name of this data set; expected a name such as 'AAS010R01'."
         )
-    path = require_file(root / f"{run}.mat", SOURCE)
-    variables = load_variables(path, ["signal", "StimulusCode"], ["Flashing", "StimulusType"])
+    path = root / f"{run}.mat"
+    required, optional = ("signal", "StimulusCode"), ("Flashing", "StimulusType")
+    variables = load_variables(path, SOURCE, required, optional)
     signal = variables.pop("signal")
     if signal.ndim != 2 or signal.shape[1] != len(CH_NAMES):
         raise InputError(
@@ -95,22 +89,11 @@ def _read_run(root: Path, run: str, word: str | None) -> Recording:
                 f"{path.name}: {key} has {value.size} values; expected {len(signal)}, as signal."
             )
     channels = {key: value.ravel() for key, value in variables.items()}
-    code = whole_codes(channels["StimulusCode"], f"{path.name}, StimulusCode")
-    sample = find_onsets(code, channels.get("Flashing"))
-    if not len(sample):
+    columns = flash_columns(channels, SFREQ, f"{path.name}, StimulusCode")
+    if not len(columns["code"]):
         raise InputError(f"{path.name}: no flash; expected codes above 0 in StimulusCode.")
-    columns = {
-        "code": code[sample],
-        "character": number_characters(sample),
-        "onset": sample / SFREQ,
-    }
-    columns["repetition"] = number_repetitions(columns["code"], columns["character"])
-    if "StimulusType" in channels:
-        columns["is_target"] = channels["StimulusType"][sample] != 0
-    elif word is not None:
-        columns["is_target"] = label_flashes(
-            columns["code"], columns["character"], word, WADSWORTH, path.name
-        )
+    if word is not None and "is_target" not in columns:
+        columns["is_target"] = label_flashes(columns, word, WADSWORTH, path.name)
     subject, session, number = name.groups()
     flashes = flash_table(**columns, subject=subject, session=str(int(session)), run=int(number))
     # (n_samples, n_chans) → (n_chans, n_samples); MATLAB's order makes this one block per channel

@@ -11,20 +11,14 @@ competition (true_labels_a.txt, true_labels_b.txt).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.readers._files import load_variables, require_file, require_numbers, to_single
-from p300.readers._flashes import (
-    find_onsets,
-    label_flashes,
-    number_repetitions,
-    seconds,
-    whole_codes,
-)
+from p300.readers._files import load_variables, require_numbers, to_single
+from p300.readers._flashes import flash_columns, label_flashes
 from p300.recording import Recording, concatenate_recordings, flash_table
 from p300.speller import WADSWORTH, Speller
 
@@ -116,8 +110,7 @@ def read(
     UserWarning
         If the published test text is not used because the training file has another text.
     """
-    unknown = [part for part in parts if part not in ("train", "test")]
-    if unknown or not parts:
+    if not parts or set(parts) - {"train", "test"}:
         raise InputError(f"got parts {list(parts)}; expected some of 'train' and 'test'.")
 
     paths = {
@@ -126,15 +119,12 @@ def read(
     }
     recordings = []
     for part in parts:
-        path = require_file(paths[part], SOURCE)
-        text = test_text if part == "test" else None
+        path, text = paths[part], test_text if part == "test" else None
         segments, columns = _read_part(path, ch_names, sfreq, speller, text)
         published = TRUE_TEST_TEXT.get(subject, "") if part == "test" else ""
         if "is_target" not in columns and speller == WADSWORTH and len(published) == len(segments):
             if _spells(paths["train"], TRAIN_TEXT[subject]):
-                columns["is_target"] = label_flashes(
-                    columns["code"], columns["character"], published, speller, path.name
-                )
+                columns["is_target"] = label_flashes(columns, published, speller, path.name)
             else:
                 warnings.warn(
                     f"{paths['train']} does not spell the competition's training text, so the "
@@ -149,59 +139,48 @@ def read(
     return concatenate_recordings(recordings)
 
 
-def _read_part(path, ch_names, sfreq, speller, text) -> tuple[list[np.ndarray], dict]:
+def _read_part(
+    path: Path,
+    ch_names: Sequence[str],
+    sfreq: float,
+    speller: Speller | None,
+    text: Sequence[str] | None,
+) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Read one file: its segments and the columns of its flash table."""
-    variables = load_variables(
-        path, ["Signal", "StimulusCode"], ["Flashing", "StimulusType", "TargetChar"]
-    )
+    required, optional = ("Signal", "StimulusCode"), ("Flashing", "StimulusType", "TargetChar")
+    variables = load_variables(path, SOURCE, required, optional)
     signal = variables.pop("Signal")
     _check_shapes(path, signal, variables, ch_names)
-    code = whole_codes(variables["StimulusCode"], f"{path.name}, StimulusCode")
-    flashing = variables.get("Flashing")
-    onsets = [
-        find_onsets(row, None if flashing is None else flashing[k]) for k, row in enumerate(code)
-    ]
-    silent = [k + 1 for k, samples in enumerate(onsets) if not len(samples)]
-    if silent:
+    columns = flash_columns(variables, sfreq, f"{path.name}, StimulusCode")
+    silent = np.setdiff1d(np.arange(len(signal)), columns["segment"])
+    if len(silent):
         raise InputError(
-            f"{path.name}: {len(silent)} of {len(code)} characters have no flash (the first: "
-            f"{silent[0]}); expected codes above 0 in StimulusCode where a group is lit."
+            f"{path.name}: {len(silent)} of {len(signal)} characters have no flash (the first: "
+            f"{silent[0] + 1}); expected codes above 0 in StimulusCode where a group is lit."
         )
-    segment = np.repeat(np.arange(len(code)), [len(samples) for samples in onsets])
-    sample = np.concatenate(onsets)
-    columns = {
-        "segment": segment,
-        "character": segment + 1,
-        "code": code[segment, sample],
-        "onset": seconds(sample, sfreq, path.name),
-    }
-    columns["repetition"] = number_repetitions(columns["code"], segment)
-
     if text is None and "TargetChar" in variables:
         text = _symbols(variables["TargetChar"])
     if speller is not None and text is not None:
-        columns["is_target"] = label_flashes(
-            columns["code"], columns["character"], text, speller, path.name
-        )
-    if "StimulusType" in variables:
-        marked = variables["StimulusType"][segment, sample] != 0
-        contradicted = np.unique(segment[marked != columns.get("is_target", marked)])
+        wanted = label_flashes(columns, text, speller, path.name)
+        marked = columns.setdefault("is_target", wanted)
+        contradicted = np.unique(columns["segment"][marked != wanted])
         if len(contradicted):
             k = contradicted[0]
-            codes = sorted(set(columns["code"][(segment == k) & marked].tolist()))
+            codes = sorted(set(columns["code"][(columns["segment"] == k) & marked].tolist()))
             raise InputError(
                 f"{path.name}: StimulusType contradicts the text in {len(contradicted)} of "
-                f"{len(code)} characters: the first, character {k + 1}, is {text[k]!r}, lit by "
+                f"{len(signal)} characters: the first, character {k + 1}, is {text[k]!r}, lit by "
                 f"codes {list(speller.codes_of(text[k]))}, but codes {codes} are marked; "
                 "expected the same; check speller."
             )
-        columns["is_target"] = marked
     if speller is None:
         del columns["character"], columns["repetition"]
     return list(_by_character(signal)), columns
 
 
-def _check_shapes(path, signal, variables, ch_names):
+def _check_shapes(
+    path: Path, signal: np.ndarray, variables: Mapping[str, np.ndarray], ch_names: Sequence[str]
+) -> None:
     if signal.ndim != 3 or signal.dtype.kind not in "fiu" or not signal.size:
         raise InputError(
             f"{path.name}: Signal has shape {signal.shape} and type {signal.dtype}; expected "
@@ -244,5 +223,5 @@ def _spells(path: Path, text: str) -> bool:
     """Check whether a training file's TargetChar is this text; True if there is no file."""
     if not path.is_file():
         return True
-    variables = load_variables(path, [], ["TargetChar"])
+    variables = load_variables(path, SOURCE, [], ["TargetChar"])
     return "TargetChar" in variables and _symbols(variables["TargetChar"]) == list(text)

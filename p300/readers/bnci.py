@@ -14,17 +14,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from p300.errors import InputError
-from p300.readers._files import listed, load_variables, require_file, require_numbers, to_single
-from p300.readers._flashes import (
-    find_onsets,
-    number_characters,
-    number_repetitions,
-    seconds,
-    whole_codes,
-)
+from p300.readers._files import chosen, listed, load_variables, require_numbers, to_single
+from p300.readers._flashes import flash_columns
 from p300.recording import Recording, concatenate_recordings, flash_table
 from p300.speller import WADSWORTH
 
@@ -77,17 +69,13 @@ def read(
         If, at ``sfreq``, flashes are not 160 ms apart (within 10%).
     """
     root = Path(root)
-    if subject == "all":
-        subjects = sorted(int(p.stem[1:]) for p in root.glob("s*.mat") if p.stem[1:].isdigit())
-    else:
-        subjects = [_number(s) for s in np.atleast_1d(subject)]
+    there = sorted(int(p.stem[1:]) for p in root.glob("s*.mat") if p.stem[1:].isdigit())
+    subjects = [_number(s) for s in chosen(subject, there)]
     if not subjects:
         raise InputError(f"There is no file such as s6.mat in {root}. {SOURCE}")
-    recording = concatenate_recordings(
-        [part for number in subjects for part in _read_subject(root, number, sfreq)]
-    )
-    onsets = recording.flashes.groupby("segment")["onset"]
-    spacing = float(onsets.diff().median())
+    parts = [part for number in subjects for part in _read_subject(root, number, sfreq)]
+    recording = concatenate_recordings(parts)
+    spacing = float(recording.flashes.groupby("segment")["onset"].diff().median())
     if abs(spacing - SOA_S) > 0.1 * SOA_S:
         warnings.warn(
             f"{recording.name}: at {sfreq:g} Hz the flashes are {spacing * 1e3:.0f} ms apart; "
@@ -99,7 +87,7 @@ def read(
     return recording
 
 
-def _number(subject) -> int:
+def _number(subject: int | str) -> int:
     if not str(subject).isdecimal():
         raise InputError(
             f"got subject {str(subject)!r}; expected the number in a file name, such as 6, or "
@@ -110,8 +98,8 @@ def _number(subject) -> int:
 
 def _read_subject(root: Path, number: int, sfreq: float) -> Iterator[Recording]:
     """Yield the recording of each part of a subject."""
-    path = require_file(root / f"s{number}.mat", SOURCE)
-    struct = load_variables(path, [f"s{number}"])[f"s{number}"]
+    path = root / f"s{number}.mat"
+    struct = load_variables(path, SOURCE, [f"s{number}"])[f"s{number}"]
     for part in ("train", "test"):
         if part not in (struct.dtype.names or ()):
             raise InputError(
@@ -130,20 +118,14 @@ def _read_subject(root: Path, number: int, sfreq: float) -> Iterator[Recording]:
             )
         require_numbers(path, part, rows)
         require_numbers(path, f"{part}, target", rows[-1], finite=True)
-        code = whole_codes(rows[-2], f"{path.name}, {part}, flash code")
-        sample = find_onsets(code)
-        if not len(sample) or code.max() > max(WADSWORTH.codes):
+        channels = {"StimulusCode": rows[-2], "StimulusType": rows[-1]}
+        columns = flash_columns(channels, sfreq, f"{path.name}, {part}, flash code")
+        n_flashes, highest = len(columns["code"]), columns["code"].max(initial=0)
+        if not 0 < highest <= max(WADSWORTH.codes):
             raise InputError(
-                f"{path.name}: {part} has {len(sample)} flashes with codes up to {code.max()}; "
+                f"{path.name}: {part} has {n_flashes} flashes with codes up to {highest}; "
                 f"expected those of rows and columns, 1 to {max(WADSWORTH.codes)}."
             )
-        columns = {
-            "code": code[sample],
-            "character": number_characters(sample),
-            "onset": seconds(sample, sfreq, path.name),
-            "is_target": rows[-1, sample] != 0,
-        }
-        columns["repetition"] = number_repetitions(columns["code"], columns["character"])
         flashes = flash_table(**columns, subject=str(number), session=part)
         segment = to_single(rows[1:-2])
         yield Recording([segment], flashes, CH_NAMES, sfreq, "uV", WADSWORTH, "bnci_003_2015")

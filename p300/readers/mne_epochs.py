@@ -142,29 +142,29 @@ def volts_per(unit: str, volts_per_unit: float | None, where: str) -> float:
     return volts
 
 
-def eeg_picks(inst, picks: str | Sequence[str], name: str) -> np.ndarray:
+def eeg_picks(
+    inst: mne.io.BaseRaw | mne.BaseEpochs, picks: str | Sequence[str], name: str
+) -> np.ndarray:
     """Find the indices of the picked EEG channels, by channel type."""
     import mne
 
-    eeg = mne.pick_types(inst.info, eeg=True, exclude=())
+    eeg = [inst.ch_names[k] for k in mne.pick_types(inst.info, eeg=True, exclude=())]
     if isinstance(picks, str) and picks == "eeg":
         chosen = mne.pick_types(inst.info, eeg=True, exclude="bads")
     else:
         missing = sorted(set(picks) - set(inst.ch_names))
-        other = [c for c in picks if c not in missing and inst.ch_names.index(c) not in eeg]
+        other = [c for c in picks if c not in missing and c not in eeg]
         if missing or other:
             raise InputError(
                 f"{name}: channels {missing} do not exist and {other} are not EEG; expected some "
-                f"of the {len(eeg)} EEG channels "
-                f"{', '.join(inst.ch_names[k] for k in eeg)}."
+                f"of the {len(eeg)} EEG channels {', '.join(eeg)}."
             )
         chosen = np.array([inst.ch_names.index(c) for c in picks], int)
     if not len(chosen):
-        kinds = sorted(set(inst.get_channel_types()))
+        kinds = ", ".join(sorted(set(inst.get_channel_types())))
         raise InputError(
-            f"{name}: got no usable EEG channel among {len(inst.ch_names)} (types: "
-            f"{', '.join(kinds)}; bad: {', '.join(inst.info['bads']) or 'none'}); expected at "
-            "least one."
+            f"{name}: got no usable EEG channel among {len(inst.ch_names)} (types: {kinds}; bad: "
+            f"{', '.join(inst.info['bads']) or 'none'}); expected at least one."
         )
     return chosen
 
@@ -194,7 +194,4 @@ def kinds(is_target: pd.Series) -> list[str]:
 
 def plain(column: pd.Series) -> list:
     """List a column's values as Python objects, None for <NA>."""
-    return [
-        None if missing else value
-        for value, missing in zip(column.to_list(), column.isna(), strict=True)
-    ]
+    return column.to_numpy(object, na_value=None).tolist()

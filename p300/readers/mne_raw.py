@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: Annotations at which the signal is not continuous in time, as in MNE's own filters.
 BREAK = re.compile(r"edge|bad[ _]boundary|bad_acq_skip", re.IGNORECASE)
 
+#: Annotations that are no flashes.
+BAD = re.compile(r"edge|bad", re.IGNORECASE)
+
 #: Columns of the flash table that are stored in the ``extras`` of annotations.
 EXTRAS = ("subject", "session", "run", "character", "repetition")
 
@@ -99,14 +102,11 @@ def read_raw(
     seconds, labels, extras = _labelled_events(raw, events, event_id)
     code = [code_of(label, codes) for label in labels]
     is_target = [is_target_of(label, targets) for label in labels]
-    given = [mapping for mapping in (codes, targets) if mapping is not None]
-    is_flash = np.array(
-        [
-            any(label in mapping for mapping in given) if given else not (c is None and t is None)
-            for label, c, t in zip(labels, code, is_target, strict=True)
-        ],
-        bool,
-    )
+    if codes is None and targets is None:
+        known = [c is not None or t is not None for c, t in zip(code, is_target, strict=True)]
+    else:
+        known = [label in {*(codes or ()), *(targets or ())} for label in labels]
+    is_flash = np.array(known, bool)
     if not is_flash.any():
         found = ", ".join(sorted({str(label) for label in labels})[:10]) or "none at all"
         raise InputError(
@@ -114,12 +114,12 @@ def read_raw(
             "such as 'target/7'; set targets or codes for these labels."
         )
     spans = _continuous_spans(raw)
-    starts = np.array([start for start, _ in spans]) / raw.info["sfreq"]
-    stops = np.array([stop for _, stop in spans]) / raw.info["sfreq"]
+    starts, stops = np.reshape(spans, (-1, 2)).T / raw.info["sfreq"]
     segment = np.searchsorted(starts, seconds + 1e-9, side="right") - 1
-    is_usable = (segment >= 0) & (seconds < stops[segment]) & ~_in_bad_interval(raw, seconds)
-    n_left_out = int((is_flash & ~is_usable).sum())
-    if n_left_out:
+    bad_from, bad_to = _intervals(raw, BAD).T
+    is_bad = ((seconds[:, None] >= bad_from) & (seconds[:, None] < bad_to)).any(axis=1)
+    is_usable = (segment >= 0) & (seconds < stops[segment]) & ~is_bad
+    if n_left_out := int((is_flash & ~is_usable).sum()):
         warnings.warn(
             f"{name}: {n_left_out} of {is_flash.sum()} flashes are left out; expected each "
             "to begin inside the signal and outside intervals annotated as bad.",
@@ -141,10 +141,7 @@ def read_raw(
         if any(extras[k].get(column) is not None for k in rows):
             columns[column] = [extras[k].get(column) for k in rows]
     _complete_codes(columns, seconds[rows], speller, name)
-    signal = [
-        (raw.get_data(picks=picked, start=start, stop=stop) * 1e6).astype(np.float32)
-        for start, stop in spans
-    ]
+    signal = [(raw.get_data(picked, *span) * 1e6).astype(np.float32) for span in spans]
     ch_names = [raw.ch_names[k] for k in picked]
     sfreq = raw.info["sfreq"]
     return Recording(signal, flash_table(**columns), ch_names, sfreq, "uV", speller, name)
@@ -180,30 +177,26 @@ def to_raw(recording: Recording, *, volts_per_unit: float | None = None) -> list
         info = make_info(recording.ch_names, recording.sfreq)
         raw = mne.io.RawArray(segment * volts, info, verbose="error")
         flashes = recording.flashes[recording.flashes["segment"] == k]
-        labels = [
-            k if c is None else f"{k}/{c}"
-            for k, c in zip(kinds(flashes["is_target"]), plain(flashes["code"]), strict=True)
-        ]
-        columns = {column: plain(flashes[column]) for column in EXTRAS}
-        extras = [
-            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-        ]
-        raw.set_annotations(
-            mne.Annotations(flashes["onset"].to_numpy(), 0.0, labels, extras=extras)
-        )
-        raws.append(raw)
+        named = zip(kinds(flashes["is_target"]), plain(flashes["code"]), strict=True)
+        labels = [kind if code is None else f"{kind}/{code}" for kind, code in named]
+        table = flashes[list(EXTRAS)].astype(object)
+        extras = table.where(table.notna(), None).to_dict("records")
+        onset = flashes["onset"].to_numpy()
+        raws.append(raw.set_annotations(mne.Annotations(onset, 0.0, labels, extras=extras)))
     return raws
 
 
-def _labelled_events(raw, events, event_id) -> tuple[np.ndarray, list, list[dict]]:
+def _labelled_events(
+    raw: mne.io.BaseRaw, events: np.ndarray | None, event_id: Mapping[str, int] | None
+) -> tuple[np.ndarray, list, list[dict]]:
     """Return seconds from the first sample, labels and extras of all events."""
     import mne
 
-    marks = [k for k, d in enumerate(raw.annotations.description) if not _is_bad(d)]
+    marks = [mark for mark in raw.annotations if not BAD.match(mark["description"])]
     if events is None and marks:
-        seconds = raw.annotations.onset[marks] - raw.first_time
-        extras = [dict(raw.annotations.extras[k] or {}) for k in marks]
-        return seconds, [str(raw.annotations.description[k]) for k in marks], extras
+        seconds = np.array([mark["onset"] for mark in marks]) - raw.first_time
+        extras = [dict(mark["extras"] or {}) for mark in marks]
+        return seconds, [str(mark["description"]) for mark in marks], extras
     if events is None and "stim" in raw.get_channel_types():
         events = mne.find_events(raw, shortest_event=1, initial_event=True, verbose="error")
     events = np.zeros((0, 3), int) if events is None else np.asarray(events)
@@ -216,17 +209,16 @@ def _labelled_events(raw, events, event_id) -> tuple[np.ndarray, list, list[dict
     return seconds, labels, [{}] * len(labels)
 
 
-def _complete_codes(columns: dict, seconds: np.ndarray, speller, name: str) -> None:
+def _complete_codes(
+    columns: dict, seconds: np.ndarray, speller: Speller | None, name: str
+) -> None:
     """Add codes of an oddball, or characters and repetitions of a speller."""
-    code, is_target = columns["code"], columns["is_target"]
+    code = columns["code"]
     if speller is None:
-        columns["code"] = [
-            int(t) + 1 if c is None and t is not None else c
-            for c, t in zip(code, is_target, strict=True)
-        ]
+        labelled = zip(code, columns["is_target"], strict=True)
+        columns["code"] = [int(t) + 1 if c is None and t is not None else c for c, t in labelled]
         return
-    unknown = [c for c in code if c not in speller.codes]
-    if unknown:
+    if unknown := [c for c in code if c not in speller.codes]:
         raise InputError(
             f"{name}: {len(unknown)} of {len(code)} flashes have no code of the screen "
             f"{speller.name!r} (the first: {unknown[0]}); expected one of {list(speller.codes)}; "
@@ -236,17 +228,9 @@ def _complete_codes(columns: dict, seconds: np.ndarray, speller, name: str) -> N
     columns.setdefault("repetition", number_repetitions(np.asarray(code), np.asarray(characters)))
 
 
-def _continuous_spans(raw) -> list[tuple[int, int]]:
+def _continuous_spans(raw: mne.io.BaseRaw) -> list[tuple[int, int]]:
     """List the intervals [start, stop) of continuous time, in samples."""
-    breaks = []
-    for onset, duration, description in zip(
-        raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
-    ):
-        if BREAK.match(description):
-            start, stop = raw.time_as_index(
-                np.array([onset, onset + duration]) - raw.first_time, use_rounding=True
-            )
-            breaks.append((int(start), int(stop)))
+    breaks = [raw.time_as_index(b, use_rounding=True).tolist() for b in _intervals(raw, BREAK)]
     spans, begin = [], 0
     for start, stop in [*sorted(breaks), (raw.n_times, raw.n_times)]:
         if start > begin:
@@ -255,17 +239,8 @@ def _continuous_spans(raw) -> list[tuple[int, int]]:
     return spans
 
 
-def _is_bad(description: str) -> bool:
-    return description.lower().startswith("bad") or bool(BREAK.match(description))
-
-
-def _in_bad_interval(raw, seconds: np.ndarray) -> np.ndarray:
-    """Find the times that lie in an interval annotated as bad."""
-    is_bad = np.zeros(len(seconds), bool)
-    for onset, duration, description in zip(
-        raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
-    ):
-        if _is_bad(description):
-            start = onset - raw.first_time
-            is_bad |= (seconds >= start) & (seconds < start + duration)
-    return is_bad
+def _intervals(raw: mne.io.BaseRaw, kind: re.Pattern[str]) -> np.ndarray:
+    """Find the annotations of a kind: start and stop in seconds, shape (n_intervals, 2)."""
+    marks = [mark for mark in raw.annotations if kind.match(mark["description"])]
+    ends = [(mark["onset"], mark["onset"] + mark["duration"]) for mark in marks]
+    return np.reshape(ends, (-1, 2)) - raw.first_time

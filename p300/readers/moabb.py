@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.readers._files import chosen
+from p300.readers.mne_epochs import is_target_of
 from p300.readers.mne_raw import read_raw
 from p300.recording import Recording, concatenate_recordings
 
@@ -52,10 +54,7 @@ def read(
     """
     dataset = _find_dataset(dataset) if isinstance(dataset, str) else dataset
     targets = _targets(dataset)
-    if isinstance(subject, str) and subject == "all":
-        subjects = list(dataset.subject_list)
-    else:
-        subjects = [int(s) for s in np.atleast_1d(subject)]
+    subjects = [int(s) for s in chosen(subject, dataset.subject_list)]
     unknown = [s for s in subjects if s not in dataset.subject_list]
     if unknown or not subjects:
         raise InputError(
@@ -69,29 +68,28 @@ def read(
             f"MOABB could not get {dataset.code}, subjects {subjects}: {error}. Check the "
             "network; files on disk are expected in the folder MNE_DATA."
         ) from error
-    recordings = []
-    for number, sessions in data.items():
-        for session, runs in sessions.items():
-            for run, raw in runs.items():
-                recordings.append(
-                    read_raw(
-                        raw,
-                        events=_events(dataset, raw),
-                        targets=targets,
-                        codes={number: 1 + is_target for number, is_target in targets.items()},
-                        picks=picks,
-                        subject=str(number),
-                        session=str(session),
-                        run=_run_number(run),
-                        name=f"{dataset.code}, subject {number}, session {session}, run {run}",
-                    )
-                )
+    codes = {number: 1 + is_target for number, is_target in targets.items()}
+    recordings = [
+        read_raw(
+            raw,
+            events=_events(dataset, raw),
+            targets=targets,
+            codes=codes,
+            picks=picks,
+            subject=str(number),
+            session=str(session),
+            run=_run_number(run),
+            name=f"{dataset.code}, subject {number}, session {session}, run {run}",
+        )
+        for number, sessions in data.items()
+        for session, runs in sessions.items()
+        for run, raw in runs.items()
+    ]
     return concatenate_recordings(recordings, name=dataset.code)
 
 
 def _run_number(name: Any) -> int:
-    found = re.match(r"\d+", str(name))
-    if not found:
+    if not (found := re.match(r"\d+", str(name))):
         raise InputError(f"got run {name!r}; expected a name that begins with a number.")
     return int(found.group())
 
@@ -115,11 +113,10 @@ def _find_dataset(name: str) -> Any:
 
 def _targets(dataset: Any) -> dict[int, bool]:
     """Map event numbers to whether they are targets; a class may have several numbers."""
-    kinds = {"target": True, "nontarget": False}
     targets = {
-        int(number): kinds[name.lower().replace("-", "")]
+        int(number): is_target
         for name, numbers in dataset.event_id.items()
-        if name.lower().replace("-", "") in kinds
+        if (is_target := is_target_of(name, None)) is not None
         for number in np.atleast_1d(numbers)
     }
     if dataset.paradigm != "p300" or len(set(targets.values())) != 2:
@@ -130,7 +127,7 @@ def _targets(dataset: Any) -> dict[int, bool]:
     return targets
 
 
-def _events(dataset: Any, raw) -> np.ndarray:
+def _events(dataset: Any, raw: Any) -> np.ndarray:
     """Find the events as MOABB itself does: stimulus channels before annotations."""
     import mne
 

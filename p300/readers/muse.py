@@ -14,11 +14,12 @@ import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.readers._files import listed, to_single
+from p300.readers._files import chosen, listed, to_single
 from p300.recording import Recording, concatenate_recordings, flash_table
 
 SFREQ = 256.0
@@ -81,12 +82,8 @@ def read(
     if experiment not in EXPERIMENTS:
         raise InputError(f"got experiment {experiment!r}; expected {' or '.join(EXPERIMENTS)}.")
     folder = Path(root) / experiment / "P300"
-    if subject == "all":
-        subjects = sorted(p.name[7:] for p in folder.glob("subject*"))
-    else:
-        subjects = [str(s) for s in np.atleast_1d(subject)]
     recordings = []
-    for name in subjects:
+    for name in map(str, chosen(subject, sorted(p.name[7:] for p in folder.glob("subject*")))):
         sessions = sorted((folder / f"subject{name}").glob("session*"))
         if not sessions:
             raise InputError(f"There is no session in {folder / f'subject{name}'}. {SOURCE}")
@@ -102,18 +99,17 @@ def read(
     return concatenate_recordings(recordings, name=f"muse {experiment}")
 
 
-def _read_run(path: Path, ch_names: Sequence[str], **labels) -> Recording:
+def _read_run(path: Path, ch_names: Sequence[str], **labels: Any) -> Recording:
     import pandas as pd
 
     try:
         table = pd.read_csv(path)
-    except (ValueError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"{path} cannot be read as CSV: {error}") from error
-    columns = list(table.columns)
-    marker = next((c for c in columns if c.startswith("Marker")), None)
-    if marker is None or not {"timestamps", *ch_names} <= set(columns):
+    marker = next((c for c in table if c.startswith("Marker")), None)
+    if marker is None or not {"timestamps", *ch_names} <= set(table):
         raise InputError(
-            f"{path} has the columns {listed(columns)}; expected timestamps, "
+            f"{path} has the columns {listed(list(table))}; expected timestamps, "
             f"{', '.join(ch_names)} and Marker."
         )
     odd = ~table[marker].isin([0, NONTARGET, TARGET])
@@ -141,17 +137,12 @@ def _read_run(path: Path, ch_names: Sequence[str], **labels) -> Recording:
             stacklevel=3,
         )
     segment = np.searchsorted(starts, sample, side="right") - 1
-    flashes = flash_table(
-        onset=(sample - starts[segment]) / SFREQ,
-        code=code[sample],
-        segment=segment,
-        is_target=code[sample] == TARGET,
-        **labels,
-    )
+    onset = (sample - starts[segment]) / SFREQ
+    columns = {"onset": onset, "code": code[sample], "segment": segment}
     signal = to_single(table[list(ch_names)].to_numpy().T)
-    return Recording(
-        np.split(signal, starts[1:], axis=1), flashes, ch_names, SFREQ, "uV", None, path.stem
-    )
+    segments = np.split(signal, starts[1:], axis=1)
+    flashes = flash_table(**columns, is_target=code[sample] == TARGET, **labels)
+    return Recording(segments, flashes, ch_names, SFREQ, "uV", None, path.stem)
 
 
 def _continuous_from(timestamps: np.ndarray) -> np.ndarray:

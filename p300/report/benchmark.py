@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from p300.figures.style import count
 from p300.report.integrity import integrity_tables
-from p300.report.page import Numbers, Picture, Section, Table, Text, try_picture
+from p300.report.learned import single_pages
+from p300.report.page import Numbers, Section, Table, Text, number
 from p300.report.repeat import (
     command,
     configuration,
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 #: AUCs that differ by less than this are ties.
 TIE = 0.01
 
-SINGLE_PAGES = (
-    "Each run of a benchmark is a run of `p300 train` and has its own page, which shows the EEG "
-    "and what the detector learned: call `p300 report` with the folder of the run."
-)
-
 
 def describe(folder: Path) -> tuple[str, str, list[Section]]:
     """Return the title of the page, what was run, and the sections."""
@@ -39,20 +34,18 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
     cells = pd.read_csv(folder / "cells.csv", dtype={"subjects": str, "cell": str})
     written = read_markdown((folder / "summary.md").read_text("utf-8"))
     results = Section("Results", [headline(summary), *written[0].blocks], written[1:])
-    results.sections += [Section("Figures of the results", figures(summary)), _cells(cells)]
+    results.sections += [figures(summary), _cells(cells)]
     config = Section("Configuration")
     path = folder / ".hydra" / "config.yaml"
     if path.exists():
         config.blocks.append(configuration(read_yaml(path)))
     else:
-        config.blocks.append(
-            Text("The configuration of the benchmark was not saved.", is_note=True)
-        )
+        config.note("The configuration of the benchmark was not saved.")
     runs = sorted(path.parent for path in folder.rglob("results.json"))
     sections = [
         results,
         Section("The recordings", integrity_tables(runs)),
-        Section("What they learned", [Text(SINGLE_PAGES)]),
+        single_pages("Each run of a benchmark is a run of `p300 train` and"),
         config,
         versions_section(),
         _repeat(folder),
@@ -86,39 +79,34 @@ def headline(summary: pd.DataFrame) -> Numbers:
     return Numbers(items)
 
 
-def figures(summary: pd.DataFrame) -> list[Picture | Text]:
+def figures(summary: pd.DataFrame) -> Section:
     """Draw every detector's AUC and accuracy, and learning curves if there are any."""
     from p300.experiments.benchmark.tables import accuracy_figure, auc_figure
     from p300.figures import draw_learning_curves
 
+    section = Section("Figures of the results")
     if not len(summary):
-        return [Text("No task has a complete result yet.", is_note=True)]
-    drawn: list[Picture | Text] = [
-        try_picture(
-            "AUC",
-            lambda: auc_figure(summary),
-            "AUC of single flashes with 95 % intervals over characters. The intervals are valid "
-            "for these subjects, not for new ones.",
-        )
-    ]
+        section.note("No task has a complete result yet.")
+        return section
+    section.draw(
+        "AUC",
+        lambda: auc_figure(summary),
+        "AUC of single flashes with 95 % intervals over characters. The intervals are valid for "
+        "these subjects, not for new ones.",
+    )
     if "accuracy_01" in summary and summary["accuracy_01"].notna().any():
-        drawn.append(
-            try_picture(
-                "Accuracy",
-                lambda: accuracy_figure(summary),
-                "Characters read correctly by number of repetitions, mean over subjects and "
-                "seeds.",
-            )
+        section.draw(
+            "Accuracy",
+            lambda: accuracy_figure(summary),
+            "Characters read correctly by number of repetitions, mean over subjects and seeds.",
         )
     if summary["n_characters"].notna().any():
-        drawn.append(
-            try_picture(
-                "Learning curves",
-                lambda: draw_learning_curves(summary),
-                "AUC by number of training characters.",
-            )
+        section.draw(
+            "Learning curves",
+            lambda: draw_learning_curves(summary),
+            "AUC by number of training characters.",
         )
-    return drawn
+    return section
 
 
 def read_markdown(text: str) -> list[Section]:
@@ -132,33 +120,17 @@ def read_markdown(text: str) -> list[Section]:
     ('Text.', 'One', [['1']])
     """
     sections: list[Section] = []
-    for kind, content in _parts(text):
-        if kind == "heading":
-            sections.append(Section(content))
-        elif kind == "table":
-            head, _, *rows = content
+    for block in re.split(r"\n{2,}", text.strip()):
+        lines = block.splitlines()
+        if block.startswith("#"):
+            sections.append(Section(block.lstrip("# ")))
+        elif block.startswith("|"):
+            head, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
             sections[-1].blocks.append(Table(f"{sections[-1].title}: {_about(head)}", head, rows))
         else:
-            sections[-1].blocks.append(Text(content))
+            texts = lines if block.startswith("* ") else [block]
+            sections[-1].blocks += [Text(text.removeprefix("* ")) for text in texts]
     return sections
-
-
-def _parts(text: str) -> Iterator[tuple[str, Any]]:
-    """Yield headings, tables (lists of rows) and paragraphs; each list item is a paragraph."""
-    for block in re.split(r"\n{2,}", text.strip()):
-        if block.startswith("#"):
-            yield "heading", block.lstrip("# ")
-        elif block.startswith("|"):
-            yield "table", [_row(line) for line in block.splitlines()]
-        elif block.startswith("* "):
-            for line in block.splitlines():
-                yield "text", line.removeprefix("* ")
-        else:
-            yield "text", block
-
-
-def _row(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
 def _about(head: list[str]) -> str:
@@ -169,24 +141,19 @@ def _about(head: list[str]) -> str:
 
 def _cells(cells: pd.DataFrame) -> Section:
     names = [c for c in ("task", "experiment", "cell", "subjects", "seed") if c in cells]
-    numbers = ("auc", "balanced_accuracy", "calibration_error", "brier")
-    rows = [
-        [
-            *("" if row[n] != row[n] else str(row[n]) for n in names),
-            *("–" if row[n] != row[n] else f"{row[n]:.3f}" for n in numbers),
-        ]
-        for row in cells.to_dict("records")
-    ]
-    head = (*names, *(n.replace("_", " ") for n in numbers))
+    measures = ["auc", "balanced_accuracy", "calibration_error", "brier"]
+    rows = []
+    for row in cells.to_dict("records"):
+        texts = ("" if row[n] != row[n] else str(row[n]) for n in names)
+        rows.append((*texts, *(number(row[n]) for n in measures)))
+    head = [name.replace("_", " ") for name in names + measures]
     return Section("Every run", [Table("One row per run", head, rows, is_folded=True)])
 
 
 def _repeat(folder: Path) -> Section:
     overrides = typed(folder)
     if overrides is None:
-        section = Section("How to repeat it")
-        section.blocks.append(Text("The command was not saved.", is_note=True))
-        return section
+        return Section("How to repeat it", [Text("The command was not saved.", is_note=True)])
     shown = [override for override in overrides if not override.startswith("folder=")]
     line = command("benchmark", [*shown, f"folder={folder.name}"])
     return repeat_section(line, "Finished runs in that folder are not run again.")

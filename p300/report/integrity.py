@@ -23,18 +23,14 @@ def integrity_tables(folders: Iterable[str | Path]) -> list[Table | Listing | Te
     folders : iterable of path
         Run folders; ``integrity.txt`` may be missing.
     """
-    found = dict.fromkeys(
-        path.read_text("utf-8").strip()
-        for path in (Path(folder) / "integrity.txt" for folder in folders)
-        if path.exists()
-    )
+    paths = [Path(folder) / "integrity.txt" for folder in folders]
+    found = dict.fromkeys(path.read_text("utf-8").strip() for path in paths if path.exists())
     if not found:
         return [Text("No integrity report was saved.", is_note=True)]
     rows: list[tuple[str, ...]] = []
     blocks: list[Table | Listing | Text] = []
     for text in found:
-        findings = _findings(text)
-        if findings:
+        if findings := _findings(text):
             rows += findings
         else:  # in another format, shown as it is
             blocks.append(Listing(text))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import io
 import math
 import re
@@ -17,7 +16,6 @@ from p300.storage.files import atomic_write
 from p300.storage.privacy import without_paths
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 #: Dots per inch of figures stored as pixels, twice those of a usual screen.
@@ -33,7 +31,6 @@ class Text:
 
     text: str
     is_note: bool = False
-    kind: str = "text"
 
     @property
     def parts(self) -> list[tuple[str, bool]]:
@@ -48,7 +45,6 @@ class Listing:
     text: str
     title: str = ""
     is_command: bool = False
-    kind: str = "listing"
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,6 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[Any]]
     is_folded: bool = False
-    kind: str = "table"
 
     @property
     def looks(self) -> list[str]:
@@ -91,7 +86,6 @@ class Numbers:
     """The main numbers of a page: value, name, and uncertainty."""
 
     items: Sequence[tuple[str, str, str]]
-    kind: str = "numbers"
 
 
 @dataclass(frozen=True)
@@ -103,7 +97,6 @@ class Picture:
     caption: str
     width: int
     height: int
-    kind: str = "picture"
 
 
 @dataclass
@@ -119,6 +112,19 @@ class Section:
         """Identifier of the section in a link."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "section"
 
+    def note(self, text: str) -> None:
+        """Add a paragraph that explains what is missing."""
+        self.blocks.append(Text(text, is_note=True))
+
+    def draw(
+        self, what: str, draw: Callable[[], Figure], caption: str, *, as_pixels: bool = False
+    ) -> None:
+        """Add a figure (see :func:`picture`), or a note with the reason why there is none."""
+        try:
+            self.blocks.append(picture(draw(), caption, as_pixels=as_pixels))
+        except InputError as error:
+            self.note(f"{what}: not drawn. {sentence(error)}")
+
 
 def picture(figure: Figure, caption: str, *, as_pixels: bool = False) -> Picture:
     """Convert a figure to a data URL.
@@ -133,29 +139,21 @@ def picture(figure: Figure, caption: str, *, as_pixels: bool = False) -> Picture
         PNG, smaller for scalp maps; otherwise SVG, sharp at any size.
     """
     import matplotlib
+    from PIL import Image
 
     file, kind = io.BytesIO(), "png" if as_pixels else "svg+xml"
     if as_pixels:
         figure.savefig(file, format="png", dpi=PIXELS)
-        file = _in_few_colours(file)
+        image = Image.open(file).convert("RGB")
+        file = io.BytesIO()  # with 256 colours: a third of the size, without a visible difference
+        image.quantize(256, dither=Image.Dither.NONE).save(file, "png", optimize=True)
     else:
         with matplotlib.rc_context({"svg.hashsalt": "p300", "svg.fonttype": "path"}):
             figure.savefig(file, format="svg", dpi=PIXELS, metadata={"Date": None})
     code = base64.b64encode(file.getvalue()).decode("ascii")
     width, height = (math.ceil(96 * inches) for inches in figure.get_size_inches())
-    return Picture(
-        f"data:image/{kind};base64,{code}", str(figure.get_label()), caption, width, height
-    )
-
-
-def try_picture(
-    what: str, draw: Callable[[], Figure], caption: str, **kwargs: Any
-) -> Picture | Text:
-    """Draw a figure, or return a note with the reason why there is none."""
-    try:
-        return picture(draw(), caption, **kwargs)
-    except InputError as error:
-        return Text(f"{what}: not drawn. {sentence(error)}", is_note=True)
+    address = f"data:image/{kind};base64,{code}"
+    return Picture(address, str(figure.get_label()), caption, width, height)
 
 
 def sentence(error: Exception | str) -> str:
@@ -184,18 +182,9 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
     sections : sequence of Section
         In reading order.
     """
-    html = (
-        _environment().get_template("page.html").render(title=title, lead=lead, sections=sections)
-    )
-    with atomic_write(path) as file:
-        file.write(html)
-
-
-@functools.cache
-def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("p300.report", "."),
         autoescape=True,
         finalize=without_paths,
@@ -203,16 +192,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["kind"] = lambda block: type(block).__name__
+    page = environment.get_template("page.html")
+    with atomic_write(path) as file:
+        file.write(page.render(title=title, lead=lead, sections=sections))
 
 
-def _in_few_colours(file: io.BytesIO) -> io.BytesIO:
-    """Convert a PNG to 256 colours: a third of the size, without a visible difference."""
-    from PIL import Image
-
-    smaller = io.BytesIO()
-    image = Image.open(file).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(smaller, "png", optimize=True)
-    return smaller
+def number(value: float | None) -> str:
+    """Format a measure; a dash where it is undefined."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
 def _look(column: Sequence[Any]) -> str:

@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
-from p300.errors import InputError
 from p300.experiments.overrides import flatten, overrides_of
 from p300.report.page import Listing, Section, Table, Text
 from p300.storage.privacy import LEFT_OUT, PRIVATE, public
@@ -46,11 +45,9 @@ def configuration(config: Mapping[str, Any], title: str = "Every value") -> List
 
 def shared_configuration(folders: Iterable[str | Path]) -> tuple[dict[str, Any], Table | Text]:
     """Split the runs' configurations into values that all share and values that differ."""
-    configs = []
-    for folder in map(Path, folders):
-        path = folder / "config.yaml"
-        config = read_yaml(path) if path.exists() else {}
-        configs.append(flatten({k: v for k, v in config.items() if k != "choices"}))
+    paths = [Path(folder) / "config.yaml" for folder in folders]
+    nested = [read_yaml(path) if path.exists() else {} for path in paths]
+    configs = [flatten({k: v for k, v in c.items() if k != "choices"}) for c in nested]
     keys = list(dict.fromkeys(key for config in configs for key in config))
     missing = object()
     values = {key: [config.get(key, missing) for config in configs] for key in keys}
@@ -83,9 +80,7 @@ def typed(folder: Path) -> list[str] | None:
 def training_command(folder: Path, config: Mapping[str, Any]) -> str:
     """Return the command that trains a run again: as typed, or from its configuration."""
     overrides = typed(folder)
-    if overrides is None:
-        overrides = overrides_of(config)
-    return command("train", overrides)
+    return command("train", overrides_of(config) if overrides is None else overrides)
 
 
 def command(name: str, overrides: list[str]) -> str:
@@ -96,22 +91,22 @@ def command(name: str, overrides: list[str]) -> str:
     >>> print(command("benchmark", ["overrides=['logger=csv']", "seeds=[0]"]))
     p300 benchmark "overrides=['logger=csv']" seeds=[0]
     """
-    return " ".join(["p300", name, *map(_quoted, _public_overrides(overrides))])
+    shown = []
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        shown.append(f"{key}={LEFT_OUT}" if equals and PRIVATE.search(key) else override)
+    return " ".join(["p300", name, *map(_quoted, shown)])
 
 
 def repeat_section(line: str, others: str = "") -> Section:
     """Build the section with the command that repeats a run."""
-    blocks: list[Listing | Text] = [Listing(line, is_command=True)]
-    if others:
-        blocks.append(Text(others))
-    blocks.append(
-        Text(
-            "Real recordings are read from the folder that P300_DATA_ROOT names. Random seeds fix "
-            "the initial weights, the order of the flashes and the validation part. Another "
-            "processor or version can still change the last digits of a network's result."
-        )
+    always = (
+        "Real recordings are read from the folder that P300_DATA_ROOT names. Random seeds fix "
+        "the initial weights, the order of the flashes and the validation part. Another "
+        "processor or version can still change the last digits of a network's result."
     )
-    return Section("How to repeat it", blocks)
+    texts = [Text(text) for text in (others, always) if text]
+    return Section("How to repeat it", [Listing(line, is_command=True), *texts])
 
 
 def versions_section(trained_with: str = "") -> Section:
@@ -130,28 +125,15 @@ def versions_section(trained_with: str = "") -> Section:
 
 def checkpoint_version(folder: Path) -> str:
     """Read which version of p300 wrote a run's checkpoint."""
-    import torch
-
     from p300.detector import find_checkpoint
+    from p300.storage.tensors import read_tensors
 
-    try:
-        content = torch.load(find_checkpoint(folder), weights_only=True, map_location="cpu")
-    except OSError as error:
-        raise InputError(f"{folder}: checkpoint.pt cannot be read: {error}") from error
-    return str(content.get("p300_version", "of unknown version"))
+    return str(read_tensors(find_checkpoint(folder)).get("p300_version", "of unknown version"))
 
 
 def _listed(values: Iterable[Any], n_most: int = 6) -> str:
     texts = list(dict.fromkeys(map(str, values)))
     return ", ".join(texts[:n_most]) + (f" … ({len(texts)})" if len(texts) > n_most else "")
-
-
-def _public_overrides(overrides: list[str]) -> list[str]:
-    shown = []
-    for override in overrides:
-        key, equals, _ = override.partition("=")
-        shown.append(f"{key}={LEFT_OUT}" if equals and PRIVATE.search(key) else override)
-    return shown
 
 
 def _quoted(word: str) -> str:

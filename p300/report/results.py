@@ -5,23 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from p300.experiments.compare import MEASURES
 from p300.experiments.finished import Run
-from p300.report.page import Numbers, Picture, Section, Spelled, Table, Text, try_picture
+from p300.figures.style import count
+from p300.report.page import Numbers, Section, Spelled, Table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from p300.speller import Speller
-
-#: Names of the measures of single flashes on the page.
-MEASURES = {
-    "auc": "AUC",
-    "balanced_accuracy": "balanced accuracy",
-    "recall": "recall",
-    "precision": "precision",
-}
 
 #: Bootstrap samples behind an interval.
 N_DRAWS = 2000
@@ -31,19 +23,20 @@ def results_section(run: Run) -> Section:
     """Build the section on detection of single flashes and on the text that was read."""
     section, shown = Section("Results"), run.shown
     if shown is None:
-        section.blocks.append(
-            Text("No flash was held out, so nothing was measured.", is_note=True)
-        )
+        section.note("No flash was held out, so nothing was measured.")
         return section
     section.blocks.append(headline(run, shown))
     if shown != "test":
-        note = "There is no test part: all numbers are of the validation part."
-        section.blocks.append(Text(note, is_note=True))
+        section.note("There is no test part: all numbers are of the validation part.")
     for part in ("test", "validation"):
         if "spelling" in run.results.get(part, {}):
             section.blocks.append(spelling_table(run.results[part], part))
-    section.blocks += detection_tables(run)
-    section.sections = [Section("Figures of the results", figures(run, shown))]
+    detected = detection_table(run)
+    if detected.rows:
+        section.blocks.append(detected)
+    else:
+        section.note("The flashes are without labels, so detection was not measured.")
+    section.sections = [figures(run, shown)]
     return section
 
 
@@ -53,14 +46,13 @@ def headline(run: Run, part: str) -> Numbers:
     items = []
     if "detection" in summary:
         low, high = auc_interval_of(run, part)
-        interval = (
-            f"95 %: {low:.3f} to {high:.3f}" if not math.isnan(low) else "mean over subjects"
-        )
+        is_known = not math.isnan(low)
+        interval = f"95 %: {low:.3f} to {high:.3f}" if is_known else "mean over subjects"
         items.append((f"{summary['detection']['auc']:.3f}", "AUC of single flashes", interval))
     rows = [r for r in summary.get("spelling", []) if r["n_characters"]]
     for n in sorted({1, 5, len(rows)} & {r["n_repetitions"] for r in rows}):
         row = next(r for r in rows if r["n_repetitions"] == n)
-        name = f"characters right after {n} repetition{'s' * (n > 1)}"
+        name = f"characters right after {count(n, 'repetition')}"
         interval = f"{row['n_right']} of {row['n_characters']}; 95\xa0%: {percent_interval(row)}"
         items.append((f"{100 * row['accuracy']:.0f}\xa0%", name, interval))
     return Numbers(items)
@@ -98,7 +90,7 @@ def spelling_table(summary: dict[str, Any], part: str) -> Table:
     return Table(caption, head, rows, is_folded=part != "test")
 
 
-def detection_tables(run: Run) -> list[Table | Text]:
+def detection_table(run: Run) -> Table:
     """Build the table of the detection of single flashes, by part and by subject."""
     rows = []
     for part in ("test", "validation"):
@@ -109,21 +101,12 @@ def detection_tables(run: Run) -> list[Table | Text]:
         if len(subjects) > 1:
             mean = run.results[part]["detection"]
             rows.append(_detection_row(f"{part}, mean", mean, (math.nan, math.nan)))
-    if not rows:
-        return [Text("The flashes are without labels, so detection was not measured.", True)]
-    head = (
-        "part",
-        "AUC",
-        "95 % interval",
-        *list(MEASURES.values())[1:],
-        "targets found",
-        "false alarms",
-    )
+    head = ("part", "AUC", "95 % interval", *(name.replace("_", " ") for name in MEASURES[1:]))
     caption = (
         "Detection of single flashes at the threshold 0. Intervals of the AUC resample "
         "characters, or blocks of 30 s where there are none"
     )
-    return [Table(caption, head, rows)]
+    return Table(caption, (*head, "targets found", "false alarms"), rows)
 
 
 def auc_interval_of(run: Run, part: str, subject: str | None = None) -> tuple[float, float]:
@@ -135,81 +118,70 @@ def auc_interval_of(run: Run, part: str, subject: str | None = None) -> tuple[fl
     if subject is None and subjects.nunique() > 1:
         return math.nan, math.nan
     table = table if subject is None else table[subjects.eq(subject)]
-    truth = table["is_target"].astype(bool)
-    if truth.all() or not truth.any():
-        return math.nan, math.nan
-    return auc_interval(table.assign(is_target=truth).reset_index(drop=True), N_DRAWS)
+    return auc_interval(table.astype({"is_target": bool}).reset_index(drop=True), N_DRAWS)
 
 
-def figures(run: Run, part: str) -> list[Picture | Text]:
+def figures(run: Run, part: str) -> Section:
     """Draw the figures that need only the results."""
     from p300.figures import draw_roc, draw_scores, draw_training, read_training
 
-    scores, speller = {run.name: run.scores}, run.detector.speller
-    drawn: list[Picture | Text] = []
-    if "spelling" in run.results[part] and speller is not None:
-        drawn += _text_figures(run, part, speller)
+    section, scores = Section("Figures of the results"), {run.name: run.scores}
+    if "spelling" in run.results[part] and run.detector.speller is not None:
+        _draw_text(section, run, part, run.detector.speller)
     if "detection" in run.results[part]:
-        drawn += [
-            try_picture(
-                "ROC curve",
-                lambda: draw_roc(scores, part=part),
-                f"Targets found over false alarms for every threshold, {part} part, all subjects "
-                "pooled.",
-            ),
-            try_picture(
-                "Scores",
-                lambda: draw_scores(scores, part=part),
-                "Distributions of the scores of targets and of nontargets.",
-            ),
-            try_picture(
-                "Reliability",
-                lambda: _reliability(run, part),
-                "Fraction of targets over the predicted probability. On the diagonal, the "
-                "probabilities are calibrated.",
-            ),
-        ]
+        section.draw(
+            "ROC curve",
+            lambda: draw_roc(scores, part=part),
+            f"Targets found over false alarms for every threshold, {part} part, all subjects "
+            "pooled.",
+        )
+        section.draw(
+            "Scores",
+            lambda: draw_scores(scores, part=part),
+            "Distributions of the scores of targets and of nontargets.",
+        )
+        section.draw(
+            "Reliability",
+            lambda: _reliability(run, part),
+            "Fraction of targets over the predicted probability. On the diagonal, the "
+            "probabilities are calibrated.",
+        )
     if (run.folder / "networks").is_dir():
         monitor = run.config["protocol"]["monitor"]
-        drawn.append(
-            try_picture(
-                "Training",
-                lambda: draw_training(read_training(run.folder), monitor=monitor),
-                "Losses and validation AUC after every training epoch. The best epoch by "
-                f"{monitor} was kept; the test part was not used.",
-            )
+        section.draw(
+            "Training",
+            lambda: draw_training(read_training(run.folder), monitor=monitor),
+            "Losses and validation AUC after every training epoch. The best epoch by "
+            f"{monitor} was kept; the test part was not used.",
         )
-    return drawn
+    return section
 
 
-def _text_figures(run: Run, part: str, speller: Speller) -> list[Picture | Text]:
+def _draw_text(section: Section, run: Run, part: str, speller: Speller) -> None:
     from p300.figures import draw_accuracy, draw_confusion
     from p300.metrics.published import CHARACTERS
     from p300.spelling import spell
 
-    spelling = run.results[part]["spelling"]
     subjects = run.scores["subject"].astype(str).unique()
     subject = subjects[0] if len(subjects) == 1 else None
     is_published = run.data == "bci3_ii" and (run.name, subject) in CHARACTERS
     held_out = run.scores[run.scores["part"].eq(part)].reset_index(drop=True)
-    return [
-        try_picture(
-            "Accuracy",
-            lambda: draw_accuracy(
-                {run.name: spelling},
-                published=[run.name] if is_published else [],
-                subject=subject if is_published else None,
-                n_symbols=len(speller.symbols),
-            ),
-            f"Characters of the {part} part read correctly, and bits per minute, by number of "
-            "repetitions.",
+    section.draw(
+        "Accuracy",
+        lambda: draw_accuracy(
+            {run.name: run.results[part]["spelling"]},
+            published=[run.name] if is_published else [],
+            subject=subject if is_published else None,
+            n_symbols=len(speller.symbols),
         ),
-        try_picture(
-            "Confusion",
-            lambda: draw_confusion(spell(held_out["score"], held_out, speller), speller),
-            "Symbols that were read, by the symbols that were wanted, after all repetitions.",
-        ),
-    ]
+        f"Characters of the {part} part read correctly, and bits per minute, by number of "
+        "repetitions.",
+    )
+    section.draw(
+        "Confusion",
+        lambda: draw_confusion(spell(held_out["score"], held_out, speller), speller),
+        "Symbols that were read, by the symbols that were wanted, after all repetitions.",
+    )
 
 
 def _reliability(run: Run, part: str) -> Figure:
@@ -226,14 +198,10 @@ def _detection_row(
 ) -> tuple[str, ...]:
     low, high = interval
     interval_text = "–" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
-    numbers = [_number(measured.get(name)) for name in MEASURES]
+    auc, *others = (number(measured.get(name)) for name in MEASURES)
     found = ("–", "–")
     if measured.get("tp") is not None:
         tp, fn, fp, tn = (float(measured[k]) for k in ("tp", "fn", "fp", "tn"))
         if (tp + fn).is_integer():  # counts, not means over subjects
             found = (f"{tp:.0f}/{tp + fn:.0f}", f"{fp:.0f}/{fp + tn:.0f}")
-    return (who, numbers[0], interval_text, *numbers[1:], *found)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None or not np.isfinite(value) else f"{value:.3f}"
+    return (who, auc, interval_text, *others, *found)

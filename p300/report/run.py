@@ -53,18 +53,17 @@ def lead(run: Run) -> str:
     """Return one sentence on what was run."""
     n_parameters, n_members = run.results["n_parameters"], len(run.detector.members)
     members = f", {n_members} members" if n_members > 1 else ""
-    tested = "and nothing was held out"
+    tested = "nothing was held out"
     if run.shown:
         n = run.results[run.shown]["n_flashes"]
-        tested = f"and tested on {n:,} held-out flashes"
+        tested = f"tested on {n:,} held-out flashes"
         if run.shown != "test":
-            tested = (
-                f"and evaluated on {n:,} flashes of its validation part, by which it may have "
-            )
-            tested += "been chosen"
+            chosen = "by which it may have been chosen"
+            tested = f"evaluated on {n:,} flashes of its validation part, {chosen}"
     return (
         f"The detector {run.name} ({n_parameters:,} parameters{members}) was trained on "
-        f"{run.data} with seed {run.results['seed']} in {run.results['fit_s']:.1f} s, {tested}."
+        f"{run.data} with seed {run.results['seed']} in {run.results['fit_s']:.1f} s, "
+        f"and {tested}."
     )
 
 

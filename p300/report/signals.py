@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from p300.report.page import Section, Text, sentence, try_picture
+from p300.report.page import Section, Text, sentence
 
 if TYPE_CHECKING:
     from p300.preprocessing import Epochs
@@ -30,32 +30,28 @@ def signal_section(epochs: Epochs | None, why_not: str) -> Section:
 
     section = Section("The EEG after a flash")
     if epochs is None:
-        section.blocks.append(Text(f"The signal is not shown. {sentence(why_not)}", is_note=True))
+        section.note(f"The signal is not shown. {sentence(why_not)}")
         return section
     n_flashes, n_chans, n_times = epochs.data.shape
-    section.blocks += [
-        Text(
-            f"All labelled flashes of the recording, read again and preprocessed as the detector "
-            f"reads them: {n_flashes:,} flashes, {n_chans} channels, {n_times} samples at "
-            f"{epochs.sfreq:g} Hz."
-        ),
-        try_picture(
-            "Averages",
-            lambda: draw_averages(epochs),
-            "Average EEG after target and nontarget flashes. Where the bands do not overlap, the "
-            "two differ. Bands resample characters, or blocks of 30 s where there are none.",
-        ),
-        try_picture(
-            "Scalp maps",
-            lambda: draw_scalp_series(epochs),
-            "The same averages on the head, seen from above with the nose upwards, in time "
-            "windows after the flash. All maps share one scale.",
-            as_pixels=True,
-        ),
-        try_picture(
-            "Difference wave",
-            lambda: draw_difference_image(epochs),
-            "Targets minus nontargets at every channel. Red where targets are more positive.",
-        ),
-    ]
+    size = f"{n_flashes:,} flashes, {n_chans} channels, {n_times} samples at {epochs.sfreq:g} Hz"
+    text = "All labelled flashes of the recording, read again and preprocessed as the detector "
+    section.blocks.append(Text(f"{text}reads them: {size}."))
+    section.draw(
+        "Averages",
+        lambda: draw_averages(epochs),
+        "Average EEG after target and nontarget flashes. Where the bands do not overlap, the two "
+        "differ. Bands resample characters, or blocks of 30 s where there are none.",
+    )
+    section.draw(
+        "Scalp maps",
+        lambda: draw_scalp_series(epochs),
+        "The same averages on the head, seen from above with the nose upwards, in time windows "
+        "after the flash. All maps share one scale.",
+        as_pixels=True,
+    )
+    section.draw(
+        "Difference wave",
+        lambda: draw_difference_image(epochs),
+        "Targets minus nontargets at every channel. Red where targets are more positive.",
+    )
     return section

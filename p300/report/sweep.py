@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from p300.experiments.compare import REPETITIONS, collect_runs
+from p300.experiments.compare import MEASURES, REPETITIONS, collect_runs
+from p300.experiments.folder import objective, read_results
 from p300.figures.style import count
 from p300.report.integrity import integrity_tables
-from p300.report.page import Numbers, Picture, Section, Table, Text, try_picture
+from p300.report.learned import single_pages
+from p300.report.page import Numbers, Section, Table, Text, number
 from p300.report.repeat import (
     command,
     configuration,
@@ -26,8 +27,6 @@ from p300.report.repeat import (
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-NO_VALIDATION = "–"
 
 #: Overrides that do not define a configuration; the recording has its own column.
 NO_KIND = r"[+~]*(seed|data|logger|trainer|progress|cache|quiet)[.=]"
@@ -50,7 +49,7 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
     sections = [
         results_section(folder, runs),
         Section("The recordings", integrity_tables(runs["folder"])),
-        Section("What they learned", [Text(_single_pages(runs))]),
+        single_pages(f"Each of the {len(runs)} runs"),
         Section("Configuration", [differing, configuration(config, "Values that all runs share")]),
         versions_section(),
         repeat_section(*how_to_repeat(folder, runs)),
@@ -73,13 +72,11 @@ def collect_sweep(folder: Path) -> pd.DataFrame:
         c for c in ("experiment", "protocol", "split") if runs.get(c, runs["data"]).nunique() > 1
     ]
     groups += ["subjects"] * ("subjects" in runs)  # subjects are not repetitions, as seeds are
-    validation, chosen = [], []
-    for row in runs.to_dict("records"):
-        results = json.loads((Path(row["folder"]) / "results.json").read_text("utf-8"))
-        validation.append(results.get("validation", {}).get("detection", {}).get("auc"))
-        chosen.append(typed(Path(row["folder"])) or [f"{k}={row[k]}" for k in groups])
-    runs["validation_auc"] = validation
-    runs["validation_auc"] = runs["validation_auc"].astype(float)
+    runs["validation_auc"] = [objective(read_results(Path(folder))) for folder in runs["folder"]]
+    chosen = [
+        typed(Path(row["folder"])) or [f"{k}={row[k]}" for k in groups]
+        for row in runs.to_dict("records")
+    ]
     chosen = [[c for c in line if not re.match(NO_KIND, c)] for line in chosen]
     shared = set(chosen[0]).intersection(*chosen)
     names = [", ".join(_short(c) for c in line if c not in shared) for line in chosen]
@@ -91,33 +88,31 @@ def collect_sweep(folder: Path) -> pd.DataFrame:
 def results_section(folder: Path, runs: pd.DataFrame) -> Section:
     """Build the tables and figures of the runs, and name what validation chooses."""
     section = Section("Results", [headline(runs), Text(best_by_validation(runs))])
-    unfinished = unfinished_runs(folder)
-    if unfinished:
-        text = f"{count(len(unfinished), 'unfinished run')} left out: {', '.join(unfinished)}."
-        section.blocks.append(Text(text, is_note=True))
+    if unfinished := unfinished_runs(folder):
+        section.note(
+            f"{count(len(unfinished), 'unfinished run')} left out: {', '.join(unfinished)}."
+        )
     section.blocks += [summary_table(runs), runs_table(runs)]
-    section.sections.append(Section("Figures of the results", figures(runs)))
+    section.sections.append(figures(runs))
     return section
 
 
-def figures(runs: pd.DataFrame) -> list[Picture | Text]:
+def figures(runs: pd.DataFrame) -> Section:
     """Draw every run as a dot: validation AUC, test AUC, and characters right."""
-    drawn: list[Picture | Text] = []
+    section = Section("Figures of the results")
     for value, part, what in (
         ("validation_auc", "validation", "by which a configuration may be chosen"),
         ("auc", "test", "by which nothing was chosen, nor may be"),
         (_accuracy_shown(runs), "test", "characters read correctly"),
     ):
         if value in runs and runs[value].notna().any():
-            drawn.append(
-                try_picture(
-                    "Runs",
-                    functools.partial(_dots, runs, value, part),
-                    f"One dot per run, measured on the {part} part, {what}. Configurations "
-                    "are sorted by their mean; grey lines join runs of one seed.",
-                )
+            section.draw(
+                "Runs",
+                functools.partial(_dots, runs, value, part),
+                f"One dot per run, measured on the {part} part, {what}. Configurations are sorted "
+                "by their mean; grey lines join runs of one seed.",
             )
-    return drawn
+    return section
 
 
 def _dots(runs: pd.DataFrame, value: str, part: str) -> Figure:
@@ -150,13 +145,9 @@ def headline(runs: pd.DataFrame) -> Numbers:
     best = chosen_by_validation(runs)
     for data, name in best.items():
         part = runs[(runs["data"] == data) & (runs["configuration"] == name)]
-        where = f" on {data}" if len(best) > 1 else ""
+        how = "chosen by validation AUC" + (f" on {data}" if len(best) > 1 else "")
         items += [
-            (
-                name,
-                f"chosen by validation AUC{where}",
-                _mean_and_std(part["validation_auc"], "{:.3f}"),
-            ),
+            (name, how, _mean_and_std(part["validation_auc"], "{:.3f}")),
             (f"{part['auc'].mean():.3f}", "its AUC on the test part", count(len(part), "seed")),
         ]
     return Numbers(items)
@@ -165,10 +156,10 @@ def headline(runs: pd.DataFrame) -> Numbers:
 def chosen_by_validation(runs: pd.DataFrame) -> dict[str, str]:
     """Find, for each recording, the configuration with the largest mean validation AUC."""
     known = runs[runs["validation_auc"].notna()]
-    best = {}
-    for data, part in known.groupby("data", sort=False):
-        best[str(data)] = part.groupby("configuration")["validation_auc"].mean().idxmax()
-    return best
+    return {
+        str(data): part.groupby("configuration")["validation_auc"].mean().idxmax()
+        for data, part in known.groupby("data", sort=False)
+    }
 
 
 def best_by_validation(runs: pd.DataFrame) -> str:
@@ -210,13 +201,12 @@ def summary_table(runs: pd.DataFrame) -> Table:
 
 def runs_table(runs: pd.DataFrame) -> Table:
     """Build the table of every run, collapsed."""
-    names = ("validation_auc", "auc", "balanced_accuracy", "recall", "precision")
+    names = ("validation_auc", *MEASURES)
     head = ("run", "configuration", "recording", "seed", *(n.replace("_", " ") for n in names))
     rows = []
     for row in runs.to_dict("records"):
-        numbers = [f"{row[n]:.3f}" if row[n] == row[n] else NO_VALIDATION for n in names]
-        where = Path(row["folder"]).name
-        rows.append((where, row["configuration"], row["data"], str(row["seed"]), *numbers))
+        what = (Path(row["folder"]).name, row["configuration"], row["data"], str(row["seed"]))
+        rows.append((*what, *(number(row[n]) for n in names)))
     return Table("Every run", head, rows, is_folded=True)
 
 
@@ -235,9 +225,8 @@ def how_to_repeat(folder: Path, runs: pd.DataFrame) -> tuple[str, str]:
     overrides = typed(folder)
     if overrides is not None:
         return command("train", ["-m", *overrides]), ""
-    lines = []
-    for run in map(Path, runs["folder"]):
-        lines.append(training_command(run, read_yaml(run / "config.yaml")))
+    folders = map(Path, runs["folder"])
+    lines = [training_command(run, read_yaml(run / "config.yaml")) for run in folders]
     return "\n".join(dict.fromkeys(lines)), "The runs were started one by one."
 
 
@@ -254,13 +243,6 @@ def _accuracy_shown(runs: pd.DataFrame) -> str:
 def _mean_and_std(values: pd.Series, form: str) -> str:
     known = values.dropna().astype(float)
     if not len(known):
-        return NO_VALIDATION
+        return "–"
     std = f" ± {form.format(known.std())}" if len(known) > 1 else ""
     return f"{form.format(known.mean())}{std}"
-
-
-def _single_pages(runs: pd.DataFrame) -> str:
-    return (
-        f"Each of the {len(runs)} runs has its own page, which shows the EEG and what the "
-        "detector learned: call `p300 report` with the folder of the run."
-    )

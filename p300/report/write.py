@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import importlib
 from pathlib import Path
 
 from p300.errors import InputError
+from p300.experiments.folder import read_results
 
 #: Usage of the command.
 USAGE = "expected `p300 report RUN|SWEEP|BENCHMARK [out=FILE]`"
@@ -39,13 +40,7 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
     kind = kind_of(folder)
     if out.is_dir() or not out.parent.is_dir():
         raise InputError(f"got out={out}; expected a file in an existing folder")
-    if kind == "run":
-        from p300.report.run import describe
-    elif kind == "sweep":
-        from p300.report.sweep import describe
-    else:
-        from p300.report.benchmark import describe
-    write_page(out, *describe(folder))
+    write_page(out, *importlib.import_module(f"p300.report.{kind}").describe(folder))
     return out
 
 
@@ -64,7 +59,7 @@ def kind_of(folder: Path) -> str:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; {USAGE}")
     if (folder / "results.json").exists():
-        if "choices" in json.loads((folder / "results.json").read_text("utf-8")):
+        if "choices" in read_results(folder):
             return "run"
         raise InputError(f"{folder}: not written by `p300 train`; {USAGE}")
     if {"summary.csv", "summary.md", "cells.csv"} <= {path.name for path in folder.iterdir()}:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from p300.errors import InputError
-
-_PZ, _OZ, _FPZ = "Pz", "Oz", "Fpz"  # centres of the P300, the visual response and alpha, blinks
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class Brain:
 
 
 def head_signal(
-    flashes: Mapping[str, Sequence],
+    flashes: Mapping[str, Any],
     n_samples: int,
     ch_names: Sequence[str],
     sfreq: float,
     brain: Brain,
-    rng: np.random.Generator,
+    rng: Generator,
 ) -> np.ndarray:
     """Compute the EEG of one run: evoked responses, noise, alpha, blinks and line noise.
 
@@ -84,7 +84,7 @@ def head_signal(
     """
     position = head_positions(tuple(ch_names))
     evoked = _evoked(flashes, n_samples, sfreq, brain, rng)  # (2 sources, n_samples)
-    maps = np.stack([scalp_map(position, _PZ), scalp_map(position, _OZ)], axis=1)
+    maps = np.stack([scalp_map(position, centre) for centre in ("Pz", "Oz")], axis=1)
     signal = maps @ evoked
 
     distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
@@ -96,19 +96,21 @@ def head_signal(
     seconds = np.arange(n_samples) / sfreq
     envelope = np.abs(_pink_noise(1, n_samples, sfreq, rng)[0])
     alpha = envelope * np.sin(2 * np.pi * (brain.alpha_hz * seconds + rng.uniform()))
-    signal += np.outer(brain.alpha_uv * scalp_map(position, _OZ, reach=0.7), alpha)
+    signal += np.outer(brain.alpha_uv * scalp_map(position, "Oz", reach=0.7), alpha)
 
     blink = np.zeros(n_samples)
     shape = np.sin(np.pi * np.linspace(0, 1, int(0.3 * sfreq))) ** 2
     n_blinks = rng.poisson(brain.blinks_per_minute * n_samples / sfreq / 60)
     for start in rng.integers(0, max(1, n_samples - len(shape)), n_blinks):
         blink[start : start + len(shape)] += shape
-    signal += np.outer(brain.blink_uv * scalp_map(position, _FPZ, reach=0.5), blink)
+    signal += np.outer(brain.blink_uv * scalp_map(position, "Fpz", reach=0.5), blink)
     signal += brain.line_uv * np.sin(2 * np.pi * (brain.line_hz * seconds + rng.uniform()))
     return signal.astype(np.float32)
 
 
-def _evoked(flashes, n_samples, sfreq, brain, rng) -> np.ndarray:
+def _evoked(
+    flashes: Mapping[str, Any], n_samples: int, sfreq: float, brain: Brain, rng: Generator
+) -> np.ndarray:
     """Sum the responses to all flashes: P300 source and visual source, in µV."""
     is_target = np.asarray(flashes["is_target"], bool)
     onset = np.asarray(flashes["onset"], float)
@@ -129,11 +131,11 @@ def _evoked(flashes, n_samples, sfreq, brain, rng) -> np.ndarray:
     return sources
 
 
-def _wave(lag, peak_s, width_s):
+def _wave(lag: np.ndarray, peak_s: float, width_s: float) -> np.ndarray:
     return np.exp(-(((lag - peak_s) / width_s) ** 2) / 2)
 
 
-def _pink_noise(n_chans, n_samples, sfreq, rng) -> np.ndarray:
+def _pink_noise(n_chans: int, n_samples: int, sfreq: float, rng: Generator) -> np.ndarray:
     """Draw noise whose power falls as 1/f above 0.1 Hz, of standard deviation 1."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
@@ -174,8 +176,7 @@ def head_positions(ch_names: tuple[str, ...]) -> np.ndarray:
 
     positions = standard_montage().get_positions()["ch_pos"]
     table = {name.lower(): p for name, p in positions.items()}
-    missing = [c for c in ch_names if c.lower() not in table]
-    if missing:
+    if missing := [c for c in ch_names if c.lower() not in table]:
         raise InputError(
             f"electrodes {missing} are not in the 10-05 system; expected names such as 'Cz'"
         )

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from p300.simulation.recordings import _seed, simulate_recording
+from p300.recording import Recording
+from p300.simulation.recordings import seed_of, simulate_recording
 from p300.speller import WADSWORTH
 from p300.storage.files import atomic_write
 
@@ -57,19 +58,20 @@ def write_bci3_ii(
 
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
-    arguments = {"ch_names": CH_NAMES, "n_repetitions": 15, "sfreq": 240.0, **recording_arguments}
-    speller = arguments.get("speller", WADSWORTH)
+    arguments: dict[str, Any] = {"ch_names": CH_NAMES, "n_repetitions": 15, "speller": WADSWORTH}
+    arguments |= recording_arguments
+    symbols = arguments["speller"].symbols
     texts = {}
-    for k, (part, n_characters) in enumerate([("train", n_train), ("test", n_test)]):
+    parts = (("train", n_train, TRAIN_TEXT), ("test", n_test, TRUE_TEST_TEXT))
+    for k, (part, n_characters, published) in enumerate(parts):
         rng = np.random.default_rng([seed, k])
-        published = {"train": TRAIN_TEXT, "test": TRUE_TEST_TEXT}[part].get(subject, "")
-        text = list(published[:n_characters])
-        text += rng.choice(speller.symbols, n_characters - len(text)).tolist()
+        text = list(published.get(subject, "")[:n_characters])
+        text += rng.choice(symbols, n_characters - len(text)).tolist()
         order = rng.permutation(n_characters)  # of the characters in time, within the file
         recording = simulate_recording(
             [text[i] for i in order],
             n_runs=-(-n_characters // 17),
-            seed=_seed(seed, k, 2),
+            seed=seed_of(seed, k, 2),
             **arguments,
         )
         content = _character_epochs(recording, np.argsort(order), n_samples, ad_per_uv)
@@ -83,27 +85,23 @@ def write_bci3_ii(
     return texts
 
 
-def _character_epochs(recording, order, n_samples, ad_per_uv) -> dict[str, Any]:
+def _character_epochs(
+    recording: Recording, order: np.ndarray, n_samples: int, ad_per_uv: float
+) -> dict[str, Any]:
     """Cut a recording into the competition's character epochs, in the order of the file."""
-    sfreq, shape = recording.sfreq, (len(order), n_samples)
-    content = {
-        "Signal": np.zeros((*shape, recording.n_chans), np.float32),
-        "Flashing": np.zeros(shape, np.float32),
-        "StimulusCode": np.zeros(shape, np.float32),
-        "StimulusType": np.zeros(shape, np.float32),
-    }
+    shape = (len(order), n_samples)
+    signal = np.zeros((*shape, recording.n_chans), np.float32)
+    marks = np.zeros((3, *shape), np.float32)
     characters = [c for _, c in recording.flashes.groupby(["run", "character"], sort=False)]
+    n_lit = round(100e-3 * recording.sfreq)
     for row, k in enumerate(order):
         flashes = characters[k]
-        onsets = np.round(flashes["onset"].to_numpy() * sfreq).astype(int)
+        onsets = np.round(flashes["onset"].to_numpy() * recording.sfreq).astype(int)
         segment = recording.segments[flashes["segment"].iloc[0]]
         epoch = segment[:, onsets[0] : onsets[0] + n_samples]
-        content["Signal"][row, : epoch.shape[1]] = epoch.T * ad_per_uv
-        lit = round(100e-3 * sfreq)
-        for onset, code, is_target in zip(
-            onsets - onsets[0], flashes["code"], flashes["is_target"], strict=True
-        ):
-            content["Flashing"][row, onset : onset + lit] = 1
-            content["StimulusCode"][row, onset : onset + lit] = code
-            content["StimulusType"][row, onset : onset + lit] = is_target
-    return content
+        signal[row, : epoch.shape[1]] = epoch.T * ad_per_uv
+        columns = (onsets - onsets[0], flashes["code"], flashes["is_target"])
+        for onset, code, is_target in zip(*columns, strict=True):
+            marks[:, row, onset : onset + n_lit] = [[1], [code], [is_target]]
+    names = ("Flashing", "StimulusCode", "StimulusType")
+    return {"Signal": signal, **dict(zip(names, marks, strict=True))}

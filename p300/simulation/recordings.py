@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from p300.errors import InputError
 from p300.recording import Recording, concatenate_recordings, flash_table
@@ -92,22 +93,13 @@ def simulate_recording(
     segments, tables = [], []
     for k, flashes in enumerate(runs):
         # flashes start at whole samples, as a real screen is recorded
-        flashes["onset"] = np.round(np.asarray(flashes["onset"]) * sfreq) / sfreq
+        flashes["onset"] = np.round(flashes["onset"] * sfreq) / sfreq
         n_samples = int(round((flashes["onset"][-1] + pause_s + 1.0) * sfreq))
         segments.append(head_signal(flashes, n_samples, ch_names, sfreq, brain, rng))
-        tables.append(
-            flash_table(**flashes, segment=k, run=k + 1, subject=subject, session=session)
-        )
-
-    return Recording(
-        segments,
-        pd.concat(tables, ignore_index=True),
-        ch_names,
-        sfreq,
-        "uV",
-        speller,
-        "simulation",
-    )
+        labels = {"segment": k, "run": k + 1, "subject": subject, "session": session}
+        tables.append(flash_table(**flashes, **labels))
+    table = pd.concat(tables, ignore_index=True)
+    return Recording(segments, table, ch_names, sfreq, "uV", speller, "simulation")
 
 
 def simulate_data_set(
@@ -164,37 +156,46 @@ def simulate_data_set(
         )
         parts += [
             simulate_recording(
-                train_text, n_runs=n_runs, session="train", seed=_seed(seed, k, 0), **common
+                train_text, n_runs=n_runs, session="train", seed=seed_of(seed, k, 0), **common
             ),
-            simulate_recording(test_text, session="test", seed=_seed(seed, k, 1), **common),
+            simulate_recording(test_text, session="test", seed=seed_of(seed, k, 1), **common),
         ]
     return concatenate_recordings(parts)
 
 
-def _spelling_flashes(symbols, speller, n_repetitions, soa_s, pause_s, rng) -> dict:
+def _spelling_flashes(
+    symbols: list[str],
+    speller: Speller,
+    n_repetitions: int,
+    soa_s: float,
+    pause_s: float,
+    rng: Generator,
+) -> dict[str, np.ndarray]:
     """Build the columns of the flash table of one run."""
-    codes = np.array(speller.codes)
-    character_s = n_repetitions * len(codes) * soa_s
-    flashes: dict[str, list] = {
-        name: [] for name in ("onset", "character", "repetition", "code", "is_target")
+    n_codes = len(speller.codes)
+    order = [rng.permutation(speller.codes) for _ in range(len(symbols) * n_repetitions)]
+    code = np.reshape(order, (len(symbols), n_repetitions, n_codes))
+    character, repetition, flash = np.indices(code.shape)
+    start = pause_s + character * (n_repetitions * n_codes * soa_s + pause_s)
+    wanted = [speller.codes_of(s) for s in symbols]
+    columns: dict[str, Any] = {
+        "onset": start + soa_s * (repetition * n_codes + flash),
+        "character": character + 1,
+        "repetition": repetition,
+        "code": code,
+        "is_target": np.stack([np.isin(c, w) for c, w in zip(code, wanted, strict=True)]),
     }
-    for c, symbol in enumerate(symbols):
-        wanted = speller.codes_of(symbol)
-        order = np.concatenate([rng.permutation(codes) for _ in range(n_repetitions)])
-        start = pause_s + c * (character_s + pause_s)
-        flashes["onset"] += (start + soa_s * np.arange(len(order))).tolist()
-        flashes["character"] += [c + 1] * len(order)
-        flashes["repetition"] += np.repeat(np.arange(n_repetitions), len(codes)).tolist()
-        flashes["code"] += order.tolist()
-        flashes["is_target"] += np.isin(order, wanted).tolist()
-    return flashes
+    return {name: values.ravel() for name, values in columns.items()}
 
 
-def _oddball_flashes(n_flashes, target_ratio, soa_s, rng) -> dict:
+def _oddball_flashes(
+    n_flashes: int, target_ratio: float, soa_s: float, rng: Generator
+) -> dict[str, np.ndarray]:
     is_target = rng.permutation(np.arange(n_flashes) < round(target_ratio * n_flashes))
     onset = 1.0 + soa_s * np.arange(n_flashes)
     return {"onset": onset, "code": 1 + is_target.astype(int), "is_target": is_target}
 
 
-def _seed(*parts: int) -> int:
+def seed_of(*parts: int) -> int:
+    """Compute one random seed from several numbers, a different one for every combination."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0])

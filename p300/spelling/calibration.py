@@ -54,8 +54,7 @@ def fit_platt(
     n_targets, n_flashes = int(is_target.sum()), len(is_target)
     if not 0 < n_targets < n_flashes:
         raise InputError(
-            f"got {n_targets} targets among {n_flashes} flashes for calibration; expected both "
-            f"classes"
+            f"calibration: {n_targets} targets among {n_flashes} flashes; expected both classes"
         )
     n_nontargets = n_flashes - n_targets
     wanted = np.where(is_target, (n_targets + 1) / (n_targets + 2), 1 / (n_nontargets + 2))
@@ -68,7 +67,5 @@ def fit_platt(
         slope = np.mean(error * scores) / scale
         return value, np.array([slope, 0.0 if temperature_only else error.mean()])
 
-    found = minimize(
-        loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]
-    )
-    return float(found.x[0] / scale), float(found.x[1])
+    slope, offset = minimize(loss, [1.0, 0.0], jac=True, bounds=[(0, None), (None, None)]).x
+    return float(slope / scale), float(offset)

@@ -9,7 +9,7 @@ import numpy as np
 
 from p300.metrics import bits_per_minute, bootstrap_weights, interval, wilson_interval
 from p300.recording import CHARACTER_KEY
-from p300.spelling.sums import accuracy_by_repetition
+from p300.spelling.sums import accuracy_by_repetition, mark_right
 from p300.spelling.traces import Character, idle_twins, trace
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read_with_rules(
 
     if model is None:  # the posterior is then the same under every rule
         traces = trace(characters, speller, idle_prior=idle_prior)
-    names = np.array([*speller.symbols, ""], object)  # the last is index -1, none
+    names = [*speller.symbols, ""]  # the last is index -1, none
     rows = []
     for name, rule in rules.items():
         found: Iterable[tuple[int, int]]
@@ -65,12 +65,10 @@ def read_with_rules(
         else:
             found = _read_in_turn(characters, speller, rule, idle_prior, model)
         for character, (n_flashes, symbol) in zip(characters, found, strict=True):
-            known = character.wanted >= 0
-            wanted = names[character.wanted] if known else pd.NA
-            right = symbol == character.wanted if known else pd.NA
-            rows.append((name, *character.key, int(n_flashes), names[symbol], wanted, right))
-    columns = ["rule", *CHARACTER_KEY, "n_flashes", "symbol", "wanted", "is_right"]
-    return pd.DataFrame(rows, columns=columns).astype({"is_right": "boolean"})
+            wanted = names[character.wanted] if character.wanted >= 0 else pd.NA
+            rows.append((name, *character.key, int(n_flashes), names[symbol], wanted))
+    columns = ["rule", *CHARACTER_KEY, "n_flashes", "symbol", "wanted"]
+    return mark_right(pd.DataFrame(rows, columns=columns))
 
 
 def _read_in_turn(
@@ -113,7 +111,7 @@ def read_fixed(spelled: pd.DataFrame, n_codes: int, numbers: Mapping[str, int]) 
     parts = []
     for name, n in numbers.items():
         usable = spelled[spelled["n_repetitions"] <= n]
-        last = usable.groupby(CHARACTER_KEY, sort=False).tail(1)
+        last = usable.drop_duplicates(CHARACTER_KEY, keep="last")
         parts.append(last.assign(rule=name, n_flashes=last["n_repetitions"] * n_codes))
     return pd.concat(parts, ignore_index=True).drop(columns="n_repetitions")
 
@@ -168,20 +166,19 @@ def compare_readings(
     """
     n_codes, n_symbols = len(speller.codes), len(speller.symbols)
     seconds = {"repetition_s": repetition_s, "pause_s": pause_s}
-    known = readings[readings["is_right"].notna()]
-    n_characters = int((known["rule"] == readings["rule"].iloc[0]).sum())
+    parts = readings.groupby("rule", sort=False)
+    n_characters = int(parts["is_right"].count().iloc[0])
     weights = np.ones((1, n_characters))
     if n_characters:  # the first row of weights is the sample itself
         drawn = bootstrap_weights(n_characters, N_DRAWS, np.random.default_rng(seed))
         weights = np.vstack([weights, drawn])
     rates, rows = {}, []
-    for name, part in readings.groupby("rule", sort=False):
+    for name, part in parts:
         counted = part[part["is_right"].notna()]
         right = counted["is_right"].to_numpy(float)
         n_repetitions = counted["n_flashes"].to_numpy(float) / n_codes
         with np.errstate(invalid="ignore"):
-            accuracy = weights @ right / weights.sum(axis=1)
-            shown = weights @ n_repetitions / weights.sum(axis=1)
+            accuracy, shown = (weights @ x / n_characters for x in (right, n_repetitions))
         rates[name] = bits_per_minute(accuracy, shown, n_symbols, **seconds)
         n_right, mean = int(right.sum()), float(part["n_flashes"].mean()) / n_codes
         low, high = wilson_interval(n_right, len(right))

@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.spelling.comparison import (
+    best_fixed,
+    compare_readings,
+    idle_readings,
+    read_fixed,
+    read_with_rules,
+)
+from p300.spelling.language import CharacterModel
+from p300.spelling.sums import spell, timing
+from p300.spelling.thresholds import choose_rules, fit_likelihood, read_held_out
+from p300.spelling.traces import characters_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,22 +47,17 @@ def find_held_out(run: str, *, seen: bool, same_screen: bool) -> pd.DataFrame | 
     same_screen : bool
         Whether the recording to read has the screen of the run.
     """
-    from p300.spelling.thresholds import read_held_out
-
     if seen:
-        log.warning(
-            "no stopping rules: they were chosen on the characters to read; expected the test "
-            "part or another recording"
-        )
-        return None
-    if not same_screen:
-        log.warning("no stopping rules: the recording has another screen than the run")
-        return None
-    try:
-        return read_held_out(run)
-    except InputError as error:
-        log.warning("no stopping rules: %s", error)
-        return None
+        reason = "chosen on the characters to read; expected the test part or another recording"
+    elif not same_screen:
+        reason = "the recording has another screen than the run"
+    else:
+        try:
+            return read_held_out(run)
+        except InputError as error:
+            reason = str(error)
+    log.warning("no stopping rules: %s", reason)
+    return None
 
 
 def stop_early(
@@ -91,18 +97,6 @@ def stop_early(
     """
     import pandas as pd
 
-    from p300.spelling.comparison import (
-        best_fixed,
-        compare_readings,
-        idle_readings,
-        read_fixed,
-        read_with_rules,
-    )
-    from p300.spelling.language import CharacterModel
-    from p300.spelling.sums import spell, timing
-    from p300.spelling.thresholds import choose_rules, fit_likelihood
-    from p300.spelling.traces import characters_of
-
     measured_s, _ = timing(flashes, len(speller.codes))
     seconds: dict[str, Any] = {"repetition_s": repetition_s or measured_s, "pause_s": pause_s}
     likelihood = fit_likelihood(held_out, speller)
@@ -114,25 +108,16 @@ def stop_early(
     rules: dict[str, Any] = {}
     for goal in goals:
         chosen = choose_rules(
-            held_out,
-            speller,
-            likelihood,
-            goal=goal,
-            idle_prior=idle_prior,
-            **seconds,
+            held_out, speller, likelihood, goal=goal, idle_prior=idle_prior, **seconds
         )
         numbers[f"fixed, {goal}"] = chosen.pop("fixed").max_repetitions
         rules |= {f"{name}, {goal}": rule for name, rule in chosen.items()}
     best = best_fixed(spelled, speller, **seconds)
     if best is not None:
         numbers[HINDSIGHT] = best
-    readings = pd.concat(
-        [
-            read_fixed(spelled, len(speller.codes), numbers),
-            read_with_rules(characters, speller, rules, idle_prior=idle_prior, model=model),
-        ],
-        ignore_index=True,
-    )
+    fixed = read_fixed(spelled, len(speller.codes), numbers)
+    early = read_with_rules(characters, speller, rules, idle_prior=idle_prior, model=model)
+    readings = pd.concat([fixed, early], ignore_index=True)
     rivals = [name for name in (ALL, "fixed, rate", HINDSIGHT) if name in numbers]
     rows = compare_readings(readings, speller, rivals=rivals, **seconds)
     limits = numbers | {name: rule.threshold for name, rule in rules.items()}

@@ -57,8 +57,8 @@ class CharacterModel:
             raise InputError(f"got order={order} for the character model; expected at least 1")
         self.symbols = tuple(symbols)
         self.order = order
-        self._index = {symbol: k for k, symbol in enumerate(self.symbols)}
-        self._space = next((s for s in SPACES if s in self._index), None)
+        self._signs = frozenset(symbols)
+        self._space = next((s for s in SPACES if s in self._signs), None)
         read = self.on_screen(text)
         if not read:
             raise InputError(
@@ -103,15 +103,13 @@ class CharacterModel:
         """
         written: list[str] = []
         for sign in text:
-            if sign.isspace() and sign not in self._index:
+            if sign.isspace() and sign not in self._signs:
                 if self._space and written and written[-1] != self._space:
                     written.append(self._space)
                 continue
             bare = unicodedata.normalize("NFKD", sign)[0]
             forms = (sign, sign.upper(), sign.lower(), bare, bare.upper(), bare.lower())
-            found = next((form for form in forms if form in self._index), None)
-            if found is not None:
-                written.append(found)
+            written += [form for form in forms if form in self._signs][:1]
         return "".join(written)
 
     def log_prior(self, previous_text: str) -> np.ndarray:
@@ -129,14 +127,11 @@ class CharacterModel:
             All finite; the probabilities sum to 1.
         """
         history = (self._space or "") + self.on_screen(previous_text)
-        even = np.full(len(self.symbols), 1 / len(self.symbols))
-        probability = even
+        probability = even = np.full(len(self.symbols), 1 / len(self.symbols))
         for length in range(min(self.order - 1, len(history)) + 1):
             followed = self._counts[length].get(history[len(history) - length :])
             if followed is None:
                 break  # longer histories were not seen either
-            seen = np.zeros(len(self.symbols))
-            for symbol, n in followed.items():
-                seen[self._index[symbol]] = n
+            seen = np.array([followed.get(symbol, 0) for symbol in self.symbols])
             probability = (seen + len(followed) * probability) / (seen.sum() + len(followed))
         return np.log((1 - EVEN_SHARE) * probability + EVEN_SHARE * even)

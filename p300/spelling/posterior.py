@@ -177,10 +177,8 @@ class SymbolPosterior:
     ) -> None:
         self.speller = speller
         self.idle_prior = idle_prior
-        self._lit = {
-            code: column.astype(float)
-            for code, column in zip(speller.codes, speller.membership.T, strict=True)
-        }
+        lit = speller.membership.T.astype(float, order="C")  # (n_codes, n_symbols)
+        self._lit = dict(zip(speller.codes, lit, strict=True))
         self._start = prior_weights(len(speller.symbols), log_prior, idle_prior)
         self.reset()
 
@@ -208,18 +206,15 @@ class SymbolPosterior:
         InputError
             If the code is not on the screen or the ratio is not finite.
         """
-        lit = self._lit.get(code)
-        if lit is None:
+        if code not in self._lit:
             raise InputError(
                 f"flash code {code} is not on the screen {self.speller.name!r}; expected one of "
                 f"{list(self.speller.codes)}"
             )
         log_ratio = float(log_ratio)
         if not math.isfinite(log_ratio):
-            raise InputError(
-                f"flash code {code} has the log ratio {log_ratio}; expected a finite number"
-            )
-        self._symbols += log_ratio * lit
+            raise InputError(f"flash code {code}: log ratio {log_ratio}; expected a finite number")
+        self._symbols += log_ratio * self._lit[code]
         self.n_flashes += 1
         self._n_by_code[code] += 1
 
@@ -270,16 +265,11 @@ def belief_of(log_weights: np.ndarray) -> Belief:
     """
     log_p = _normalized(log_weights)
     symbols = log_p[..., :-1]
-    best = symbols.argmax(axis=-1)
+    best, has_two = symbols.argmax(axis=-1), symbols.shape[-1] > 1
+    second = np.partition(symbols, -2)[..., -2] if has_two else np.full(best.shape, -math.inf)
     if symbols.ndim == 1:  # one moment, live: half the time of the general case
-        second = np.partition(symbols, -2)[-2] if len(symbols) > 1 else -math.inf
         return Belief(int(best), float(symbols[best]), float(second), math.exp(log_p[-1]))
-    if symbols.shape[-1] > 1:
-        two = np.partition(symbols, -2, axis=-1)
-        second, first = two[..., -2], two[..., -1]
-    else:
-        first, second = symbols[..., 0], np.full(symbols.shape[:-1], -math.inf)
-    return Belief(best, first, second, np.exp(log_p[..., -1]))
+    return Belief(best, symbols.max(axis=-1), second, np.exp(log_p[..., -1]))
 
 
 def prior_weights(
@@ -316,11 +306,8 @@ def prior_weights(
     log_prior = np.zeros(n_symbols) if log_prior is None else np.asarray(log_prior, float)
     if log_prior.shape != (n_symbols,):
         raise InputError(f"log_prior has the shape {log_prior.shape}; expected ({n_symbols},)")
-    if not math.isfinite(log_prior.max()):  # nan too
-        raise InputError(
-            f"log_prior: the largest log probability is {log_prior.max()}; expected a finite "
-            f"number"
-        )
+    if not math.isfinite(largest := log_prior.max()):  # nan too
+        raise InputError(f"log_prior: largest log probability is {largest}; expected a finite one")
     log_idle = math.log(idle_prior) if idle_prior else -math.inf
     return np.append(_normalized(log_prior) + math.log1p(-idle_prior), log_idle)
 

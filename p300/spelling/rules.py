@@ -13,12 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from p300.errors import InputError
 from p300.spelling.posterior import Belief, SymbolPosterior
+
+#: Of one moment, or arrays over moments.
+Count: TypeAlias = int | np.ndarray
+Verdict: TypeAlias = bool | np.ndarray
 
 #: The decision that no symbol is wanted. It is the empty text, so a decision that is not None
 #: can be appended to the text as it is.
@@ -62,27 +66,11 @@ class StoppingRule:
         at_end = n_repetitions if is_repetition_end else 0
         if not self.is_over(belief, posterior.n_flashes, at_end):
             return None
-        if belief.idle > math.exp(belief.log_best):
-            return NO_SYMBOL
-        return posterior.speller.symbols[belief.best]
+        is_idle = belief.idle > math.exp(belief.log_best)
+        return NO_SYMBOL if is_idle else posterior.speller.symbols[belief.best]
 
-    def is_over(
-        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
-    ) -> bool | np.ndarray:
+    def is_over(self, belief: Belief, n_flashes: Count, at_end: Count) -> Verdict:
         """Return whether the character ends: sure symbol, idle user or ``max_repetitions``.
-
-        Parameters and return value are those of :meth:`is_enough`.
-        """
-        is_wanted = np.exp(belief.log_best) > belief.idle
-        decided = (self.is_enough(belief, n_flashes, at_end) & is_wanted) | (
-            belief.idle >= IDLE_SURE
-        )
-        return decided | (at_end >= self.max_repetitions)
-
-    def is_enough(
-        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
-    ) -> bool | np.ndarray:
-        """Return whether the best symbol is sure enough.
 
         Parameters
         ----------
@@ -97,6 +85,11 @@ class StoppingRule:
         -------
         bool or ndarray of bool
         """
+        decided = self.is_enough(belief, n_flashes) & (np.exp(belief.log_best) > belief.idle)
+        return decided | (belief.idle >= IDLE_SURE) | (at_end >= self.max_repetitions)
+
+    def is_enough(self, belief: Belief, n_flashes: Count) -> Verdict:
+        """Return whether the best symbol is sure enough; parameters as in :meth:`is_over`."""
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,9 +103,7 @@ class FixedRepetitions(StoppingRule):
 
     name: ClassVar[str] = "fixed"
 
-    def is_over(
-        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
-    ) -> bool | np.ndarray:
+    def is_over(self, belief: Belief, n_flashes: Count, at_end: Count) -> Verdict:
         """Return whether ``max_repetitions`` is reached."""
         return at_end >= self.max_repetitions
 
@@ -143,9 +134,7 @@ class PosteriorThreshold(StoppingRule):
     threshold: float
     name: ClassVar[str] = "posterior"
 
-    def is_enough(
-        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
-    ) -> bool | np.ndarray:
+    def is_enough(self, belief: Belief, n_flashes: Count) -> Verdict:
         """Return whether the best symbol reaches the threshold."""
         return belief.log_best >= math.log(self.threshold)
 
@@ -167,9 +156,7 @@ class PosteriorMargin(StoppingRule):
     threshold: float
     name: ClassVar[str] = "margin"
 
-    def is_enough(
-        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
-    ) -> bool | np.ndarray:
+    def is_enough(self, belief: Belief, n_flashes: Count) -> Verdict:
         """Return whether the margin reaches the threshold."""
         log_idle = np.log(np.maximum(belief.idle, 1e-300))
         return belief.log_best - np.maximum(belief.log_second, log_idle) >= self.threshold
@@ -205,9 +192,7 @@ class ExpectedRate(StoppingRule):
     n_codes: int
     name: ClassVar[str] = "expected"
 
-    def is_enough(
-        self, belief: Belief, n_flashes: int | np.ndarray, at_end: int | np.ndarray
-    ) -> bool | np.ndarray:
+    def is_enough(self, belief: Belief, n_flashes: Count) -> Verdict:
         """Return whether the rate would not rise and the best symbol reaches the threshold."""
         # clipped away from 0 and 1, so that log odds are finite
         p = np.minimum(np.maximum(np.exp(belief.log_best), 1e-12), 1 - 1e-12)
@@ -217,7 +202,7 @@ class ExpectedRate(StoppingRule):
         return falls & (p >= self.threshold)
 
     def _bits(self, p: np.ndarray) -> np.ndarray:
-        # Wolpaw's formula as in p300.metrics, without its checks and its import of SciPy
+        # Wolpaw's formula as in p300.metrics, without its checks
         wrong = (1 - p) * np.log2((1 - p) / (self.n_symbols - 1))
         return (math.log2(self.n_symbols) + p * np.log2(p) + wrong) * (p > 1 / self.n_symbols)
 

@@ -8,7 +8,7 @@ computed here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,6 @@ from p300.recording import CHARACTER_KEY
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pandas.api.typing import DataFrameGroupBy
 
     from p300.speller import Speller
 
@@ -49,9 +48,8 @@ def symbol_scores(code_scores: ArrayLike, speller: Speller) -> np.ndarray:
     >>> symbol_scores(np.array([3.0, 1.0]), keys).tolist()
     [1.0, -1.0]
     """
-    gathered = np.asarray(code_scores)  # (..., n_codes)
-    centred = gathered - gathered.mean(axis=-1, keepdims=True)
-    return centred @ speller.membership.T.astype(float)
+    gathered = np.asarray(code_scores)
+    return (gathered - gathered.mean(axis=-1, keepdims=True)) @ speller.membership.T.astype(float)
 
 
 def spell(scores: ArrayLike, flashes: pd.DataFrame, speller: Speller) -> pd.DataFrame:
@@ -89,25 +87,54 @@ def spell(scores: ArrayLike, flashes: pd.DataFrame, speller: Speller) -> pd.Data
     """
     import pandas as pd
 
-    scores = np.asarray(scores, float)
-    check_flashes(scores, flashes, speller)
-    column = {code: k for k, code in enumerate(speller.codes)}
     rows = []
-    for key, character in _by_character(flashes.assign(score=scores)):
-        repetition = character["repetition"].to_numpy(int)
-        code = character["code"].map(column).to_numpy(int)
-        gathered = np.zeros((repetition.max() + 1, len(column)))  # (n_repetitions, n_codes)
-        np.add.at(gathered, (repetition, code), character["score"].to_numpy())
+    for key, code, repetition, score, wanted in split_characters(scores, flashes, speller):
+        gathered = np.zeros((repetition.max() + 1, len(speller.codes)))
+        np.add.at(gathered, (repetition, code), score)
         best = symbol_scores(gathered.cumsum(axis=0), speller).argmax(axis=-1)
-        wanted = wanted_symbol(character, speller)
         for n_repetitions, k in enumerate(best, start=1):
-            symbol = speller.symbols[k]
-            right = pd.NA if wanted is None else symbol == wanted
-            rows.append((*key, n_repetitions, symbol, wanted or pd.NA, right))
-    table = pd.DataFrame(
-        rows, columns=[*CHARACTER_KEY, "n_repetitions", "symbol", "wanted", "is_right"]
-    )
-    return table.astype({"is_right": "boolean"})
+            rows.append((*key, n_repetitions, speller.symbols[k], wanted or pd.NA))
+    columns = [*CHARACTER_KEY, "n_repetitions", "symbol", "wanted"]
+    return mark_right(pd.DataFrame(rows, columns=columns))
+
+
+def mark_right(readings: pd.DataFrame) -> pd.DataFrame:
+    """Add the column ``is_right``: whether ``symbol`` is ``wanted``; <NA> where that is <NA>."""
+    symbol, wanted = (readings[name].astype("string") for name in ("symbol", "wanted"))
+    return readings.assign(is_right=symbol == wanted)
+
+
+def split_characters(
+    scores: ArrayLike, flashes: pd.DataFrame, speller: Speller
+) -> Iterator[tuple[tuple, np.ndarray, np.ndarray, np.ndarray, str | None]]:
+    """Yield the characters of a scored flash table, in the order of the table.
+
+    Parameters
+    ----------
+    scores, flashes, speller
+        As in :func:`spell`.
+
+    Yields
+    ------
+    key : tuple
+        Its subject, session, run and number.
+    code, repetition, score : ndarray, shape (n_flashes,)
+        Per flash of the character: index into ``speller.codes``, repetition, score.
+    wanted : str or None
+        The symbol of the target flashes; None where unlabelled.
+
+    Raises
+    ------
+    InputError
+        As in :func:`spell`.
+    """
+    scores = np.asarray(scores, float)
+    _check_flashes(scores, flashes, speller)
+    column = {code: k for k, code in enumerate(speller.codes)}
+    table = flashes.assign(score=scores)
+    for key, part in table.groupby(CHARACTER_KEY, sort=False, dropna=False):
+        code, repetition = part["code"].map(column).to_numpy(int), part["repetition"].to_numpy(int)
+        yield key, code, repetition, part["score"].to_numpy(), wanted_symbol(part, speller)
 
 
 def wanted_symbol(character: pd.DataFrame, speller: Speller) -> str | None:
@@ -137,8 +164,7 @@ def text_after(spelled: pd.DataFrame, n_repetitions: int, column: str = "symbol"
     ``column="wanted"`` returns the true text instead, with "?" where it is not known.
     """
     usable = spelled[spelled["n_repetitions"] <= n_repetitions]
-    last = _by_character(usable)[column].last()
-    return "".join(last.astype(object).where(last.notna(), "?"))
+    return "".join(usable.drop_duplicates(CHARACTER_KEY, keep="last")[column].fillna("?"))
 
 
 def accuracy_by_repetition(
@@ -161,33 +187,16 @@ def accuracy_by_repetition(
         One row per number of repetitions: ``n_repetitions, n_right, n_characters, accuracy,
         low, high`` (Wilson, 95 %), ``bits_per_minute, text``.
     """
-    import pandas as pd
-
-    rows = []
-    for n, part in spelled.groupby("n_repetitions"):
-        known = part["is_right"].dropna()
-        n_right, n_all = int(known.sum()), len(known)
-        accuracy = n_right / n_all if n_all else float("nan")
-        rows.append(
-            {
-                "n_repetitions": int(n),
-                "n_right": n_right,
-                "n_characters": n_all,
-                "accuracy": accuracy,
-                **dict(zip(("low", "high"), wilson_interval(n_right, n_all), strict=True)),
-                "bits_per_minute": float(
-                    bits_per_minute(
-                        accuracy,
-                        n,
-                        len(speller.symbols),
-                        repetition_s=repetition_s,
-                        pause_s=pause_s,
-                    )
-                ),
-                "text": text_after(spelled, n),
-            }
-        )
-    return pd.DataFrame(rows)
+    right = spelled.groupby("n_repetitions")["is_right"]
+    table = right.agg(n_right="sum", n_characters="count").astype(int).reset_index()
+    n, n_right, n_all = (table[column].to_numpy() for column in table)
+    seconds = {"repetition_s": repetition_s, "pause_s": pause_s}
+    accuracy = table["accuracy"] = table["n_right"] / table["n_characters"]
+    intervals = [wilson_interval(*counts) for counts in zip(n_right, n_all, strict=True)]
+    table[["low", "high"]] = np.reshape(intervals, (-1, 2))
+    table["bits_per_minute"] = bits_per_minute(accuracy, n, len(speller.symbols), **seconds)
+    table["text"] = [text_after(spelled, k) for k in n]
+    return table
 
 
 def timing(flashes: pd.DataFrame, n_codes: int) -> tuple[float, float]:
@@ -210,14 +219,7 @@ def timing(flashes: pd.DataFrame, n_codes: int) -> tuple[float, float]:
     return float(n_codes * within.median()), 2.5
 
 
-def check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) -> None:
-    """Check that text can be read from scored flashes.
-
-    Raises
-    ------
-    InputError
-        As in :func:`spell`.
-    """
+def _check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) -> None:
     if len(scores) != len(flashes):
         raise InputError(
             f"{len(scores)} scores for {len(flashes)} flashes; expected one score per flash"
@@ -228,23 +230,17 @@ def check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) -
             f"{n_outside} of {len(flashes)} flashes belong to no character or repetition; "
             f"expected a recording of spelling, where every flash has both"
         )
-    unknown: Sequence[int] = sorted(set(flashes["code"]) - set(speller.codes))
+    unknown = sorted(set(flashes["code"]) - set(speller.codes))
     if unknown:
         raise InputError(
-            f"flash codes {unknown} are not on the screen {speller.name!r}; "
-            f"expected {list(speller.codes)}"
+            f"flash codes {unknown} are not on the screen {speller.name!r}; expected "
+            f"{list(speller.codes)}"
         )
-    n_repetitions = _by_character(flashes)["repetition"].agg(["max", "nunique", "min"])
-    broken = n_repetitions[
-        (n_repetitions["min"] != 0) | (n_repetitions["max"] + 1 != n_repetitions["nunique"])
-    ]
+    characters = flashes.groupby(CHARACTER_KEY, sort=False, dropna=False)
+    found = characters["repetition"].agg(["max", "nunique", "min"])
+    broken = found[(found["min"] != 0) | (found["max"] + 1 != found["nunique"])]
     if len(broken):
         raise InputError(
             f"{len(broken)} characters have repetitions that are not 0, 1, 2, …; "
             f"the first is {dict(zip(CHARACTER_KEY, broken.index[0], strict=True))}"
         )
-
-
-def _by_character(table: pd.DataFrame) -> DataFrameGroupBy:
-    """Group by character in the order of the table; a missing session, say, is a group too."""
-    return table.groupby(CHARACTER_KEY, sort=False, dropna=False)

@@ -7,6 +7,7 @@ without an error.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +90,7 @@ def fit_likelihood(held_out: pd.DataFrame, speller: Speller | None) -> ScoreLike
     """
     from scipy.optimize import minimize_scalar
 
-    is_target = held_out["is_target"].to_numpy(bool)
-    likelihood = ScoreLikelihood.fit(held_out["score"], is_target)
+    likelihood = ScoreLikelihood.fit(held_out["score"], held_out["is_target"])
     if speller is None or held_out["character"].isna().any():
         return likelihood
     ends = []  # per character: log ratio of each symbol to the wanted one, after each repetition
@@ -161,48 +161,36 @@ def choose_rules(
         raise InputError(f"goal={goal}; expected accuracy or rate")
     characters = characters_of(held_out["score"], held_out, speller, likelihood)
     if not characters:
-        raise InputError(
-            "got no held-out character to choose a stopping rule on; expected at least one"
-        )
+        raise InputError("got no held-out character to choose a rule on; expected at least one")
+    n_symbols, n_codes = len(speller.symbols), len(speller.codes)
     if repetition_s is None:
-        repetition_s, _ = timing(held_out, len(speller.codes))
+        repetition_s, _ = timing(held_out, n_codes)
+    seconds: dict[str, Any] = {"repetition_s": repetition_s, "pause_s": pause_s}
     drawn = resampled(characters, N_DRAWS, np.random.default_rng(seed))
     plain = trace(drawn, speller)
     traces = trace(drawn, speller, idle_prior=idle_prior) if idle_prior else plain
     wanted = np.array([character.wanted for character in drawn])
     cap = max(int(character.repetition.max()) + 1 for character in characters)
-    shown: dict[str, Any] = {
-        "gain": mean_gain(traces),
-        "repetition_s": repetition_s,
-        "pause_s": pause_s,
-        "n_symbols": len(speller.symbols),
-        "n_codes": len(speller.codes),
-    }
-    probable = 1 - np.geomspace(0.7, 1e-4, 40)
+    expected = partial(
+        ExpectedRate, gain=mean_gain(traces), n_symbols=n_symbols, n_codes=n_codes, **seconds
+    )
+    probable, margins = 1 - np.geomspace(0.7, 1e-4, 40), np.linspace(0.25, 10, 40)
     tried: dict[str, list[Any]] = {
         "fixed": [FixedRepetitions(max_repetitions=n) for n in range(1, cap + 1)],
         "posterior": [PosteriorThreshold(threshold=p, max_repetitions=cap) for p in probable],
-        "margin": [
-            PosteriorMargin(threshold=t, max_repetitions=cap) for t in np.linspace(0.25, 10, 40)
-        ],
-        "expected": [ExpectedRate(threshold=p, max_repetitions=cap, **shown) for p in probable],
+        "margin": [PosteriorMargin(threshold=m, max_repetitions=cap) for m in margins],
+        "expected": [expected(threshold=p, max_repetitions=cap) for p in probable],
     }
     chosen = {}
     for name, rules in tried.items():
         # the fixed numbers come first: they set the accuracy to reach, without an idle user
         found = [(plain if name == "fixed" else traces).stop(rule) for rule in rules]
         accuracy = np.array([np.mean(symbol == wanted) for _, symbol in found])
-        n_repetitions = np.array([n.mean() for n, _ in found]) / len(speller.codes)
+        n_repetitions = np.array([n.mean() for n, _ in found]) / n_codes
         if name == "fixed":
             needed = accuracy[-1] - MAX_LOSS if goal == "accuracy" else 0.0
         allowed = accuracy >= min(needed, accuracy.max())
-        rate = bits_per_minute(
-            accuracy,
-            n_repetitions,
-            len(speller.symbols),
-            repetition_s=repetition_s,
-            pause_s=pause_s,
-        )
+        rate = bits_per_minute(accuracy, n_repetitions, n_symbols, **seconds)
         chosen[name] = rules[int(np.where(allowed, rate, -1.0).argmax())]
     return chosen
 

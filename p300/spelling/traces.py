@@ -7,15 +7,14 @@ session, but computed for all moments of many characters at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from p300.recording import CHARACTER_KEY
 from p300.spelling.posterior import Belief, ScoreLikelihood, belief_of, prior_weights
-from p300.spelling.sums import check_flashes, wanted_symbol
+from p300.spelling.sums import split_characters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,22 +106,10 @@ def characters_of(
     InputError
         As in :func:`p300.spelling.spell`.
     """
-    scores = np.asarray(scores, float)
-    check_flashes(scores, flashes, speller)
-    column = {code: k for k, code in enumerate(speller.codes)}
     characters = []
-    log_ratio = likelihood.log_ratio(scores)
-    for key, part in flashes.assign(log_ratio=log_ratio).groupby(CHARACTER_KEY, sort=False):
-        symbol = wanted_symbol(part, speller)
-        characters.append(
-            Character(
-                key,
-                part["code"].map(column).to_numpy(int),
-                part["log_ratio"].to_numpy(),
-                part["repetition"].to_numpy(int),
-                -1 if symbol is None else speller.symbols.index(symbol),
-            )
-        )
+    for key, code, repetition, score, symbol in split_characters(scores, flashes, speller):
+        wanted = -1 if symbol is None else speller.symbols.index(symbol)
+        characters.append(Character(key, code, likelihood.log_ratio(score), repetition, wanted))
     return characters
 
 
@@ -166,8 +153,7 @@ def trace(
         beliefs.append(belief_of(weights).at(held))
         n_flashes.append(held + 1)
         at_end.append(np.where(is_end, character.repetition + 1, 0)[held])
-    names = [field.name for field in fields(Belief)]
-    belief = Belief(*(np.stack([getattr(b, name) for b in beliefs]) for name in names))
+    belief = Belief(*(np.stack([getattr(b, name) for b in beliefs]) for name in Belief.__slots__))
     return Traces(belief, np.stack(n_flashes), np.stack(at_end))
 
 
@@ -194,15 +180,9 @@ def resampled(
         rows = [np.flatnonzero(source.repetition == r) for r in np.unique(source.repetition)]
         drawn = rng.integers(len(rows), size=len(rows))
         order = np.concatenate([rows[r] for r in drawn])
-        made.append(
-            Character(
-                source.key,
-                source.code[order],
-                source.log_ratio[order],
-                np.repeat(np.arange(len(drawn)), [len(rows[r]) for r in drawn]),
-                source.wanted,
-            )
-        )
+        repetition = np.repeat(np.arange(len(drawn)), [len(rows[r]) for r in drawn])
+        code, log_ratio = source.code[order], source.log_ratio[order]
+        made.append(replace(source, code=code, log_ratio=log_ratio, repetition=repetition))
     return made
 
 

@@ -1,29 +1,12 @@
 """Which flashes train, which validate and which test."""
 
-from p300.splits.splits import (
-    PARTS,
-    Split,
-    check_monitor,
-    count_units,
-    first_characters,
-    hold_out,
-    leave_one_out,
-    shares_samples,
-)
-from p300.splits.units import (
-    UNITS,
-    inner_folds,
-    member_rows,
-    unit_of,
-)
+from p300.splits.splits import PARTS, Split, check_monitor, hold_out, leave_one_out, shares_samples
+from p300.splits.units import inner_folds, member_rows, unit_of
 
 __all__ = [
     "PARTS",
     "Split",
-    "UNITS",
     "check_monitor",
-    "count_units",
-    "first_characters",
     "hold_out",
     "inner_folds",
     "leave_one_out",

@@ -8,7 +8,7 @@ training or validation flashes whose epoch shares a raw sample with a test epoch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,19 +43,16 @@ class Split:
     name: str = "split"
 
     def __post_init__(self) -> None:
-        twice = (self.train & self.validation) | (self.train & self.test)
-        twice |= self.validation & self.test
-        if twice.any():
+        n_twice = int((self.train.astype(int) + self.validation + self.test > 1).sum())
+        if n_twice:
             raise InputError(
-                f"{self.name}: {twice.sum()} flashes are on two sides of the split; expected each "
-                f"flash on one side at most"
+                f"{self.name}: {n_twice} flashes are on two sides of the split; expected at most 1"
             )
 
     def without_validation(self) -> Split:
         """Return the split with validation moved to training, for detectors that do not use it."""
-        return Split(
-            self.train | self.validation, np.zeros_like(self.validation), self.test, self.name
-        )
+        none = np.zeros_like(self.validation)
+        return replace(self, train=self.train | self.validation, validation=none)
 
     def __str__(self) -> str:
         counts = (f"{part} {getattr(self, part).sum()}" for part in PARTS)
@@ -76,7 +73,7 @@ def hold_out(
     validation_by: str = "character",
     n_characters: int | None = None,
     window_s: tuple[float, float] = (0.0, 0.65),
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
 ) -> Split:
     """Hold out a test part, then a validation part from what is left.
 
@@ -99,7 +96,7 @@ def hold_out(
         validation part empty, since a character is never split.
     window_s : (float, float)
         The epoch around each onset, [tmin, tmax) in seconds, to find shared raw samples.
-    seed : int
+    seed : int or sequence of int
         Random seed of the draws.
 
     Returns
@@ -112,21 +109,21 @@ def hold_out(
         If a column or value is not in the table, a fraction is not in [0, 1), or there are too
         few units to divide.
     """
-    rng = np.random.default_rng(seed)
+    rng, usable = np.random.default_rng(seed), np.ones(len(flashes), bool)
     if test is None:
-        is_test = _drawn(flashes, np.ones(len(flashes), bool), by, test_fraction, rng, "test")
+        is_test = _drawn(flashes, usable, by, test_fraction, rng, "test")
         name = f"{test_fraction:g} of the {by}s held out, seed {seed}"
     else:
         is_test = _matching(flashes, test)
         name = "test " + ", ".join(f"{k} {'+'.join(map(str, v))}" for k, v in test.items())
-    usable = np.ones(len(flashes), bool)
     if n_characters is not None:
         usable = first_characters(flashes, ~is_test, n_characters)
         validation_fraction = 0 if n_characters == 1 else validation_fraction
         name += f", first {n_characters} training characters"
-    return _with_validation(
-        flashes, is_test, validation_fraction, validation_by, window_s, rng, name, usable
-    )
+    rest = usable & ~is_test & ~shares_samples(flashes, is_test, window_s)
+    validation = _drawn(flashes, rest, validation_by, validation_fraction, rng, "validation")
+    train = rest & ~validation & ~shares_samples(flashes, validation, window_s)
+    return Split(train, validation, is_test, name)
 
 
 def leave_one_out(
@@ -165,13 +162,16 @@ def leave_one_out(
             f"leave one {by} out, fold {fold}: the recording has {n_units} {by}s; expected at "
             f"least two and a fold below their number"
         )
-    is_test = units == fold
-    first = flashes[is_test].iloc[0]
-    name = "test " + " ".join(f"{c} {first[c]}" for c in UNITS[by])
-    rng = np.random.default_rng([seed, fold])
-    return _with_validation(
-        flashes, is_test, validation_fraction, validation_by, window_s, rng, name
+    split = hold_out(
+        flashes.assign(unit=units),
+        test={"unit": [fold]},
+        validation_fraction=validation_fraction,
+        validation_by=validation_by,
+        window_s=window_s,
+        seed=[seed, fold],
     )
+    first = flashes[split.test].iloc[0]
+    return replace(split, name="test " + " ".join(f"{c} {first[c]}" for c in UNITS[by]))
 
 
 def count_units(flashes: pd.DataFrame, by: str) -> int:
@@ -214,22 +214,6 @@ def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndar
     return kept
 
 
-def _with_validation(
-    flashes: pd.DataFrame,
-    is_test: np.ndarray,
-    fraction: float,
-    by: str,
-    window_s: tuple[float, float],
-    rng: np.random.Generator,
-    name: str,
-    usable: np.ndarray | bool = True,
-) -> Split:
-    rest = usable & ~is_test & ~shares_samples(flashes, is_test, window_s)
-    validation = _drawn(flashes, rest, by, fraction, rng, "validation")
-    train = rest & ~validation & ~shares_samples(flashes, validation, window_s)
-    return Split(train, validation, is_test, name)
-
-
 def shares_samples(
     flashes: pd.DataFrame, rows: np.ndarray, window_s: tuple[float, float]
 ) -> np.ndarray:
@@ -257,19 +241,16 @@ def shares_samples(
     [True, True, False]
     """
     length = window_s[1] - window_s[0]
-    onset = flashes["onset"].to_numpy()
-    segment = flashes["segment"].to_numpy()
-    shares = np.zeros(len(flashes), bool)
+    onset, segment = flashes["onset"].to_numpy(), flashes["segment"].to_numpy()
+    shares = rows.copy()
     for k in np.unique(segment[rows]):
         here = segment == k
         others = np.sort(onset[here & rows])
         after = np.searchsorted(others, onset[here])
-        gap_before = onset[here] - others[np.maximum(after - 1, 0)]
-        gap_after = others[np.minimum(after, len(others) - 1)] - onset[here]
+        neighbours = others[np.clip([after - 1, after], 0, len(others) - 1)]
         # half-open windows that only touch share nothing; 1 µs absorbs rounding of the onsets
-        near = (np.abs(gap_before) < length - 1e-6) | (np.abs(gap_after) < length - 1e-6)
-        shares[here] = near
-    return shares | rows
+        shares[here] |= np.abs(neighbours - onset[here]).min(axis=0) < length - 1e-6
+    return shares
 
 
 def check_monitor(monitor: str) -> None:
@@ -280,14 +261,11 @@ def check_monitor(monitor: str) -> None:
     InputError
         For any other value; a test value has a message of its own.
     """
-    if monitor.startswith("test"):
-        raise InputError(
-            f"monitor {monitor!r} would choose the network by its test result; expected "
-            f"'validation/auc' or 'validation/loss'"
-        )
     if monitor not in ("validation/auc", "validation/loss"):
+        by_test = "would choose the network by its test result"
+        reason = by_test if monitor.startswith("test") else "is not computed"
         raise InputError(
-            f"monitor {monitor!r} is not computed; expected 'validation/auc' or 'validation/loss'"
+            f"monitor {monitor!r} {reason}; expected 'validation/auc' or 'validation/loss'"
         )
 
 
@@ -304,7 +282,7 @@ def _drawn(
             f"{what}: fraction {fraction:g} of the {by}s; expected at least 0 and less than 1"
         )
     if fraction == 0:
-        return np.zeros(len(flashes), bool)
+        return np.zeros_like(among)
     unit = unit_of(flashes, by)
     units = np.unique(unit[among])
     if len(units) < 2:
@@ -331,8 +309,6 @@ def _matching(flashes: pd.DataFrame, wanted: Mapping[str, Sequence]) -> np.ndarr
             )
         rows &= have.isin(values).to_numpy()
     if not rows.any() or rows.all():
-        raise InputError(
-            f"test {dict(wanted)}: {rows.sum()} of {len(rows)} flashes match; expected some, "
-            f"not all"
-        )
+        n_found = f"{rows.sum()} of {len(rows)} flashes match"
+        raise InputError(f"test {dict(wanted)}: {n_found}; expected some, not all")
     return rows

@@ -84,26 +84,21 @@ def member_rows(
     """
     if share == "all":
         return [train.copy() for _ in range(n_members)]
-    members = [np.zeros(len(flashes), bool) for _ in range(n_members)]
     if share == "nontarget_fifths":
-        target = train & flashes["is_target"].fillna(False).to_numpy(bool)
-        nontargets = np.random.default_rng(seed).permutation(np.flatnonzero(train & ~target))
-        for member, part in zip(members, np.array_split(nontargets, n_members), strict=True):
-            member[part] = True
-            member |= target
+        shared = train & flashes["is_target"].fillna(False).to_numpy(bool)
+        unit = np.arange(len(flashes))
+        kept = np.random.default_rng(seed).permutation(np.flatnonzero(train & ~shared))
     elif share == "consecutive":
-        unit = unit_of(flashes, "character")
+        shared, unit = np.zeros_like(train), unit_of(flashes, "character")
         kept = np.unique(unit[train])
         if len(kept) < n_members:
             raise InputError(
                 f"{len(kept)} training characters for {n_members} members; expected at least one "
                 f"per member"
             )
-        for member, part in zip(members, np.array_split(kept, n_members), strict=True):
-            member |= train & np.isin(unit, part)
     else:
         raise InputError(f"share {share!r}; expected 'all', 'nontarget_fifths' or 'consecutive'")
-    return members
+    return [shared | (train & np.isin(unit, part)) for part in np.array_split(kept, n_members)]
 
 
 def inner_folds(flashes: pd.DataFrame, rows: np.ndarray, k: int = 5) -> np.ndarray:

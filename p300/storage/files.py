@@ -72,6 +72,12 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
         raise
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic_write(path) as file:
+        file.write(text)
+
+
 def replace(partial: Path, path: Path) -> None:
     """Force a written file to disk, then give it its name in one step."""
     with open(partial, "rb+") as file:
@@ -87,7 +93,7 @@ def replace(partial: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def folder_lock(
-    folder: str | Path, on_wait: Callable[[str], None] | None = None
+    folder: str | Path, on_wait: Callable[[str], object] | None = None
 ) -> Iterator[None]:
     """Lock a folder against other processes while the block lasts.
 
@@ -101,8 +107,8 @@ def folder_lock(
     folder : path
         It is made if it is missing.
     on_wait : callable or None
-        Called with the name of the process that holds the lock, before waiting for its end. None
-        does not wait.
+        Called with a sentence that names the process that holds the lock, before waiting for its
+        end. None does not wait.
 
     Raises
     ------
@@ -121,7 +127,7 @@ def folder_lock(
             os.close(lock)
 
 
-def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> int | None:
+def _locked(folder: Path, on_wait: Callable[[str], object] | None) -> int | None:
     """Open and lock a folder's lock file; return None where the system has no locks."""
     try:
         import fcntl
@@ -134,28 +140,23 @@ def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> int | None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(lock, 200).decode("utf-8", "replace") or "another process"
+            in_use = f"{folder} is in use by {holder}"
             if on_wait is None:
                 os.close(lock)
                 raise InputError(
-                    f"{folder} is in use by {holder}; expected a folder that no other process "
-                    f"uses; choose another, or wait until that process ends"
+                    f"{in_use}; expected a folder that no other process uses; choose another, or "
+                    "wait until that process ends"
                 ) from None
-            on_wait(holder)
+            on_wait(f"{in_use}; waiting for its end")
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             os.close(lock)
             log.warning("%s: got no lock (%s); start no second process there", folder, error)
             return None
-        if _is_at(lock, path):
-            with contextlib.suppress(OSError):  # a full disk: the name is missing, the lock holds
-                os.ftruncate(lock, 0)
-                os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-            return lock
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), path.stat()):
+                with contextlib.suppress(OSError):  # a full disk: it holds without a name
+                    os.ftruncate(lock, 0)
+                    os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+                return lock
         os.close(lock)  # the last holder removed the file, so this lock keeps nobody out
-
-
-def _is_at(lock: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(lock), path.stat())
-    except FileNotFoundError:
-        return False

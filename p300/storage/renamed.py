@@ -32,10 +32,8 @@ def current_name(target: str) -> str:
 def with_current_names(config: Any) -> Any:
     """Replace the old names in every ``_target_`` of nested plain containers."""
     if isinstance(config, Mapping):
-        return {
-            key: current_name(value)
-            if key == "_target_" and isinstance(value, str)
-            else with_current_names(value)
-            for key, value in config.items()
-        }
+        renamed = {key: with_current_names(value) for key, value in config.items()}
+        if isinstance(target := config.get("_target_"), str):
+            renamed["_target_"] = current_name(target)
+        return renamed
     return [with_current_names(value) for value in config] if isinstance(config, list) else config

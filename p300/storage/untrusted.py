@@ -9,6 +9,7 @@ folder of somebody else is used. The sizes that a checkpoint claims are checked 
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -41,8 +42,8 @@ def trusted_packages() -> tuple[str, ...]:
     ('p300.models.', 'p300.baselines.', 'braindecode.models.')
     """
     named = os.environ.get(TRUST_VARIABLE, "").split(",")
-    own = [path.stem for folder in own_folders() for path in folder.iterdir() if _is_module(path)]
-    names = dict.fromkeys(name.strip().rstrip(".") for name in [*named, *sorted(own)])
+    own = sorted(module.name for module in pkgutil.iter_modules(map(str, own_folders())))
+    names = dict.fromkeys(name.strip().rstrip(".") for name in [*named, *own])
     return TRUSTED + tuple(f"{name}." for name in names if name)
 
 
@@ -56,10 +57,6 @@ def add_own_modules() -> None:
     for folder in map(str, own_folders()):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-
-
-def _is_module(path: Path) -> bool:
-    return path.suffix == ".py" or (path / "__init__.py").is_file()
 
 
 def restricted(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,10 +114,7 @@ def _targets(value: Any) -> Iterator[str]:
     """Yield every name that would be called or looked up, at any depth."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if key == "_target_":
-                yield str(inner)
-            else:
-                yield from _targets(inner)
+            yield from [str(inner)] if key == "_target_" else _targets(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _targets(inner)

@@ -1,7 +1,8 @@
-"""Training flashes made more various, batch by batch, on the device they are trained on.
+"""Augmentations: random changes of training batches, on the device of the training.
 
 Each augmentation is called with a batch of epochs and their labels and returns new epochs of the
-same shape; labels stay. All random numbers are torch's own, so a seeded run repeats itself.
+same shape; labels stay. All random numbers come from torch, so a run with the same random seed
+gives the same result.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from torch import Tensor
 
 
 class TimeShift:
-    """Shift each epoch by up to some seconds, as a P300's latency varies from flash to flash.
+    """Random shift of each epoch in time, as the latency of a P300 varies from flash to flash.
 
     Parameters
     ----------
     max_s : float
-        Largest shift, either way; the end samples are repeated into the gap.
+        Largest shift in seconds, in both directions; the first or last sample fills the gap.
     sfreq : float
-        Rate of the epochs in Hz.
+        Sampling rate of the epochs in Hz.
     """
 
     def __init__(self, max_s: float = 0.025, sfreq: float = 120.0):
@@ -35,7 +36,7 @@ class TimeShift:
 
 
 class AmplitudeScale:
-    """Multiply each epoch by a random factor around 1.
+    """Random factor around 1 for each epoch.
 
     Parameters
     ----------
@@ -53,12 +54,12 @@ class AmplitudeScale:
 
 
 class GaussianNoise:
-    """Add white noise.
+    """White noise, added to each epoch.
 
     Parameters
     ----------
     spread : float
-        Standard deviation, as a share of the batch's own.
+        Standard deviation of the noise, as a fraction of that of the batch.
     """
 
     def __init__(self, spread: float = 0.1):
@@ -70,36 +71,37 @@ class GaussianNoise:
 
 
 class ChannelDropout:
-    """Silence random channels of each epoch, as an electrode that loses contact.
+    """Random channels of each epoch set to zero, like an electrode that loses contact.
 
     Parameters
     ----------
     probability : float
-        Of each channel; the others are scaled up so that sums over channels keep their size.
+        Probability for each channel; the other channels are scaled up, so that sums over channels
+        keep their size on average.
     """
 
     def __init__(self, probability: float = 0.1):
         self.probability = probability
 
     def __call__(self, epochs: Tensor, is_target: Tensor) -> Tensor:
-        """Silence channels of epochs (batch, n_chans, n_times)."""
+        """Set channels of epochs (batch, n_chans, n_times) to zero."""
         n, n_chans, _ = epochs.shape
         kept = (torch.rand(n, n_chans, 1) >= self.probability).to(epochs)
         return epochs * kept / (1 - self.probability)
 
 
 class Mixup:
-    """Mix each epoch with another of its class.
+    """Random mixture of each epoch with another epoch of its class.
 
     Parameters
     ----------
     alpha : float
-        The share of the epoch itself is drawn from Beta(alpha, alpha).
+        The weight of the epoch itself is drawn from Beta(alpha, alpha).
 
     Notes
     -----
-    H. Zhang et al., "mixup: Beyond empirical risk minimization", arXiv 1710.09412, kept within a
-    class so that labels stay what they are.
+    H. Zhang et al., "mixup: Beyond empirical risk minimization", arXiv 1710.09412; here within a
+    class, so that labels do not change.
     """
 
     def __init__(self, alpha: float = 0.4):
@@ -107,20 +109,20 @@ class Mixup:
 
     def __call__(self, epochs: Tensor, is_target: Tensor) -> Tensor:
         """Mix epochs (batch, n_chans, n_times) of one class pairwise."""
-        share = torch.distributions.Beta(self.alpha, self.alpha).sample((len(epochs), 1, 1))
-        share = share.to(epochs)
-        return share * epochs + (1 - share) * epochs[partners(is_target)]
+        weight = torch.distributions.Beta(self.alpha, self.alpha).sample((len(epochs), 1, 1))
+        weight = weight.to(epochs)
+        return weight * epochs + (1 - weight) * epochs[partners(is_target)]
 
 
 class AverageFlashes:
-    """Average each epoch with others of its class, which raises the signal-to-noise ratio.
+    """Mean of each epoch and others of its class, which has a higher signal-to-noise ratio.
 
     Parameters
     ----------
     n_flashes : int
-        Epochs that make one, itself included.
+        Number of epochs that are averaged, the epoch itself included.
     probability : float
-        Of each epoch to be averaged at all, so that single flashes are still seen.
+        Probability that an epoch is averaged; the others stay single flashes.
     """
 
     def __init__(self, n_flashes: int = 2, probability: float = 0.5):
@@ -134,7 +136,7 @@ class AverageFlashes:
 
 
 def partners(is_target: Tensor) -> Tensor:
-    """Draw for each flash another of its class at random; it may be itself: (batch,) indices."""
+    """Draw for each flash a random one of its class, perhaps itself: indices, shape (batch,)."""
     drawn = torch.empty(len(is_target), dtype=torch.long, device=is_target.device)
     for label in (False, True):
         rows = torch.nonzero(is_target.bool() == label)[:, 0]

@@ -1,24 +1,26 @@
-"""Epochs to batches: the whole recording as one tensor that batches are gathered from."""
+"""Batches of epochs, gathered from one tensor that holds the whole recording."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-#: The flashes of one step of training, for each network that is still in training.
+#: The flashes of one training step, for each network that is still in training.
 Rows = dict[int, Tensor]
 
-#: Steps that Lightning is handed at once, since its own time for a batch would show beside that
-#: of a small network.
+#: Training steps per Lightning batch. Lightning's own time for a batch is long compared with one
+#: step of a small network.
 N_STEPS = 8
 
-#: Size of epochs of which no second copy is made: half the memory, 4 GB where that is not told.
+#: Bytes from which epochs are not copied: half of the memory, or 4 GB where its size is unknown.
 MOST_BYTES = (
     os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     if hasattr(os, "sysconf")
@@ -29,8 +31,9 @@ MOST_BYTES = (
 class EpochsDataModule(pl.LightningDataModule):
     """The flashes that one or several networks train and validate on.
 
-    All networks share one tensor of epochs. A batch is the numbers of its flashes; :meth:`gather`
-    reads them from the tensor in one go, so no single epoch is copied and no worker is started.
+    All networks share one tensor of epochs. A batch is the indices of its flashes. :meth:`gather`
+    reads these from the tensor in one operation, so no single epoch is copied and no worker
+    process is started.
 
     Parameters
     ----------
@@ -38,18 +41,18 @@ class EpochsDataModule(pl.LightningDataModule):
         All epochs, shared and never copied on the CPU unless ``time_first`` asks for another
         order in memory; moved to the trainer's device once.
     is_target : array-like of bool, shape (n_flashes,)
-        Labels; those of flashes that are neither trained nor validated on are not read.
+        Labels; only those of training and validation flashes are read.
     train, validation : sequence of ndarray of bool, each of shape (n_flashes,)
-        The two parts of each network.
+        The training flashes and the validation flashes of each network.
     batch_size : int
-        Flashes a step.
+        Flashes per step.
     seeds : sequence of int
-        Of the order of each network's training flashes.
+        For each network, the random seed of the order of its training flashes.
     repeat_targets : bool
-        Repeat the rarer class in each pass until both are equal.
+        Repeat the rarer class in each training epoch until both classes are equally frequent.
     time_first : bool
-        Lay all electrodes of a sample side by side in memory; shapes stay as they are. Epochs of
-        more than half the memory, mapped from a cache's file perhaps, stay where they are.
+        Store all electrodes of a sample side by side in memory; shapes do not change. Epochs
+        larger than half of the memory, perhaps mapped from a file of a cache, are not copied.
 
     Attributes
     ----------
@@ -60,7 +63,7 @@ class EpochsDataModule(pl.LightningDataModule):
     def __init__(
         self,
         epochs: np.ndarray | Tensor,
-        is_target,
+        is_target: ArrayLike,
         train: Sequence[np.ndarray],
         validation: Sequence[np.ndarray],
         *,
@@ -82,12 +85,13 @@ class EpochsDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Move the epochs to the device the trainer computes on."""
+        assert self.trainer is not None
         device = self.trainer.strategy.root_device
         self.epochs, self.is_target = self.epochs.to(device), self.is_target.to(device)
         self.validation = [rows.to(device) for rows in self.validation]
 
     def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the epochs and labels of some flashes: (n, n_chans, n_times) and (n,)."""
+        """Return the epochs and labels of some flashes: (n, n_chans, n_times) and (n,)."""
         if self.time_first:
             epochs = self.epochs.mT.index_select(0, rows).mT
         else:
@@ -95,47 +99,44 @@ class EpochsDataModule(pl.LightningDataModule):
         return epochs, self.is_target.index_select(0, rows)
 
     def order(self, k: int, n_epochs: int) -> Tensor:
-        """Draw the order of a network's training flashes in its pass after ``n_epochs`` others.
+        """Draw the order of a network's training flashes after ``n_epochs`` training epochs.
 
-        It follows from seed and pass alone, so that a training that goes on where it stopped
-        sees what an undisturbed one sees.
+        It depends only on the seed and on ``n_epochs``, so that a resumed training sees the same
+        order as an uninterrupted one.
         """
-        rows = self._repeated(k)
+        rows = self.repeated(k)
         generator = torch.Generator().manual_seed(mixed(self.seeds[k], n_epochs))
         return rows[torch.randperm(len(rows), generator=generator)]
 
-    def n_steps(self, batch_size: int, n_processes: int = 1) -> int:
-        """Count the steps of a pass: those of the network with most flashes."""
-        n_flashes = max(len(self._repeated(k)) for k in range(len(self.train)))
-        return math.ceil(math.ceil(n_flashes / n_processes) / batch_size)
-
-    def _repeated(self, k: int) -> Tensor:
+    def repeated(self, k: int) -> Tensor:
+        """Return a network's training flashes, those of the rarer class repeatedly if asked."""
         rows = self.train[k]
         return equal_classes(rows, self._labels[rows]) if self.repeat_targets else rows
 
     def train_dataloader(self) -> Batches:
-        """Go through the training flashes in a new order each pass."""
+        """Return the training flashes as batches, in a new order in each training epoch."""
         return Batches(self)
 
     def val_dataloader(self) -> list[int]:
-        """Validate once a pass; what on is known by :attr:`validation`."""
+        """Return one empty batch per training epoch; :attr:`validation` has the flashes."""
         return [0]
 
-    def transfer_batch_to_device(self, batch, device, dataloader_idx: int):
-        """Leave a batch as it is; the epochs are on the device already."""
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """Return the batch unchanged; the epochs are on the device already."""
         return batch
 
 
 class Batches:
-    """The steps of one pass: for each network in training, which flashes to learn from.
+    """The steps of one training epoch: the flashes to learn from, for each network in training.
 
-    They come by the :data:`N_STEPS`, each with its number. Where several processes train one
-    network, each gets its share of every step.
+    A batch has :data:`N_STEPS` steps, each with its number. If several processes train one
+    network, each gets an equal part of every step.
     """
 
     def __init__(self, data: EpochsDataModule):
-        self.data = data
-        self.rank, self.n_processes = data.trainer.global_rank, data.trainer.world_size
+        assert data.trainer is not None
+        self.data, self.trainer = data, data.trainer
+        self.rank, self.n_processes = self.trainer.global_rank, self.trainer.world_size
         self.batch_size = max(1, data.batch_size // self.n_processes)
 
     def __len__(self) -> int:
@@ -143,8 +144,9 @@ class Batches:
 
     @property
     def n_steps(self) -> int:
-        """Steps of a pass: those of the network with most flashes, in training or not."""
-        return self.data.n_steps(self.batch_size, self.n_processes)
+        """Steps of a training epoch, by the network with most flashes, in training or not."""
+        n_flashes = max(len(self.data.repeated(k)) for k in range(len(self.data.train)))
+        return math.ceil(math.ceil(n_flashes / self.n_processes) / self.batch_size)
 
     def __iter__(self) -> Iterator[list[tuple[int, Rows]]]:
         device = self.data.epochs.device
@@ -156,8 +158,8 @@ class Batches:
             yield [(s, {k: p[s] for k, p in parts.items() if s < len(p)}) for s in steps]
 
     def _order(self, k: int) -> Tensor:
-        order = self.data.order(k, self.data.trainer.current_epoch)
-        if self.n_processes > 1:  # all get equally many, so some of the first flashes come twice
+        order = self.data.order(k, self.trainer.current_epoch)
+        if self.n_processes > 1:  # equally many for each, so some flashes come twice
             n_missing = -len(order) % self.n_processes
             order = torch.cat([order, order[:n_missing]])[self.rank :: self.n_processes]
         return order
@@ -180,7 +182,7 @@ def equal_classes(rows: Tensor, is_target: Tensor) -> Tensor:
 
 
 def mixed(*numbers: int) -> int:
-    """Mix numbers into one seed, another for every combination.
+    """Compute one random seed from several numbers, a different one for every combination.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Training networks to their end: refused, resumed, or run, and what became of each."""
+"""The training of networks from start to end: checked, run or resumed, with its results."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from p300.training.module import NetworkFit, TrainingModule, log_epoch
 
 
 class SavedTraining(pl.callbacks.Checkpoint):
-    """An unfinished training on disk, from which the same training goes on.
+    """File of an unfinished training, from which the same training is resumed.
 
-    It is written at the end of a pass, when the last writing is some seconds old, and once more
-    when the training ends. What follows a pass follows from the weights, the optimizer's state,
-    the seed and the number of the pass, all of which are there: a training that was killed ends
-    as an undisturbed one.
+    It is written at the end of a training epoch if the last write is some seconds old, and once
+    more when the training ends. The next training epoch depends only on the weights, the state of
+    the optimizer, the seed and the number of the epoch. All of them are known, so a training that
+    was killed and resumed ends as an uninterrupted one.
 
     Parameters
     ----------
     path : Path
-        The file. An interrupted writing leaves the one before.
+        The file. An interrupted write leaves the file as it was.
     key : str
-        Names the training; a file with another one is not used.
+        Identifies the training; a file with another key is not used.
     every_s : float
-        Seconds between two writings.
+        Seconds between two writes.
     """
 
     def __init__(self, path: Path, key: str, every_s: float = 10.0):
@@ -41,35 +41,40 @@ class SavedTraining(pl.callbacks.Checkpoint):
         self._written = time.monotonic()
 
     def read(self) -> dict[str, Any] | None:
-        """Read the file; None if there is none, or it is of another training or damaged."""
+        """Read the file; return None if it is missing, damaged or of another training."""
         try:
             saved = torch.load(self.path, weights_only=True, map_location="cpu")
-        except Exception:  # torch raises many kinds for a damaged file, and it is made anew
+        except Exception:  # of many kinds, for a damaged file; it is written again
             return None
         is_ours = isinstance(saved, dict) and saved.get("key") == self.key and "fits" in saved
         return saved if is_ours else None
 
-    def on_save_checkpoint(self, trainer, pl_module, checkpoint: dict[str, Any]) -> None:
-        """Name the training."""
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the key of the training."""
         checkpoint["key"] = self.key
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: TrainingModule) -> None:
-        """Write the file if the last one is old."""
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the file if the last write is old."""
+        assert isinstance(pl_module, TrainingModule)
         is_old = time.monotonic() - self._written >= self.every_s
-        is_old = trainer.strategy.broadcast(is_old)  # clocks differ, and all write or none
+        is_old = trainer.strategy.broadcast(is_old)  # clocks differ; all processes write, or none
         if not is_old or not pl_module.active:
             return
         partial = self.path.with_name(self.path.name + ".partial")
-        trainer.save_checkpoint(partial)  # by all processes, written by the first
+        trainer.save_checkpoint(partial)  # called by all processes, written by the first
         if trainer.is_global_zero:
             replace(partial, self.path)
         self._written = time.monotonic()
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: TrainingModule) -> None:
-        """Write what the training came to."""
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the results of the training."""
+        assert isinstance(pl_module, TrainingModule)
         if trainer.is_global_zero:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            content = {"key": self.key, "fits": pl_module.progress(), "is_complete": True}
+            content: dict[str, Any] = {"key": self.key, "is_complete": True}
+            pl_module.on_save_checkpoint(content)
             write_tensors(self.path, content)
 
 
@@ -84,32 +89,32 @@ def train_networks(
     is_compiled: bool = False,
     watch: Callable[[pl.Trainer, TrainingModule], None] | None = None,
 ) -> list[dict[str, float] | InputError]:
-    """Train networks until each has not improved for a while; keep the best pass of each.
+    """Train networks with early stopping, and keep the best training epoch of each.
 
     Parameters
     ----------
     fits : sequence of NetworkFit
-        Of one kind; their networks hold the weights of their best passes afterwards.
+        Fits of one kind. Afterwards their networks have the weights of their best training epochs.
     data : EpochsDataModule
         Their flashes.
     saved : SavedTraining
-        Where the training is kept while it runs, and when it has ended, for another try.
+        The file from which the training is resumed, if it was interrupted or has ended.
     trainer : callable
-        Keyword arguments to a ``Trainer``.
+        Builds a ``Trainer`` from keyword arguments.
     monitor : {"validation/auc", "validation/loss"}
-        Chooses the best pass.
+        The value that chooses the best training epoch.
     patience : int
-        Passes without improvement before a network stops.
+        Training epochs without improvement after which a network stops.
     is_compiled : bool
         Compile the networks with ``torch.compile``.
     watch : callable or None
-        Told of trainer and detector before they begin.
+        Called with the trainer and the module before the training begins.
 
     Returns
     -------
     list of dict or InputError
-        For each network ``best_epoch`` (from 1), ``n_epochs`` and the monitored value, or why it
-        has none.
+        For each network ``best_epoch`` (from 1), ``n_epochs`` and the monitored value, or the
+        error that stopped it.
 
     Raises
     ------
@@ -125,24 +130,22 @@ def train_networks(
                     f"the {part} part has {n_targets} targets among {len(rows)} flashes; "
                     f"expected both targets and nontargets"
                 )
-    detector = TrainingModule(fits, data, monitor, patience, is_compiled)
+    module = TrainingModule(fits, data, monitor, patience, is_compiled)
     before = saved.read()
     if before is not None:
         for fit, progress in zip(fits, before["fits"], strict=True):
             fit.history = progress["history"]
-            for n_epochs in range(len(fit.history)):
-                log_epoch(fit, n_epochs)
+            for measured in fit.history:
+                log_epoch(fit, measured)
     if before is None or not before.get("is_complete"):
         fitting = trainer(callbacks=[saved], logger=False, enable_progress_bar=False)
         if watch is not None:
-            watch(fitting, detector)
-        if before is None:
-            fitting.fit(detector, datamodule=data)
-        else:
-            fitting.fit(detector, datamodule=data, ckpt_path=saved.path, weights_only=True)
+            watch(fitting, module)
+        resumed = None if before is None else saved.path
+        fitting.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
         before = saved.read() if fitting.world_size > 1 else None
-    if before is not None:  # what other processes, or an earlier one, came to
-        detector.load_progress(before["fits"])
+    if before is not None:  # results of other processes, or of an earlier one
+        module.on_load_checkpoint(before)
     return [_ended(fit, monitor) for fit in fits]
 
 
@@ -151,11 +154,8 @@ def _ended(fit: NetworkFit, monitor: str) -> dict[str, float] | InputError:
         logger.finalize("success" if fit.error is None else "failed")
     if fit.error is not None:
         return fit.error
+    assert fit.best_state is not None
     fit.network.load_state_dict(fit.best_state)
     fit.network.eval().cpu()
-    best = fit.best_epoch(monitor)
-    return {
-        "best_epoch": best,
-        "n_epochs": len(fit.history),
-        monitor: fit.history[best - 1][monitor],
-    }
+    best, n_epochs = fit.best_epoch(monitor), len(fit.history)
+    return {"best_epoch": best, "n_epochs": n_epochs, monitor: fit.history[best - 1][monitor]}

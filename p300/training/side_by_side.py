@@ -1,4 +1,4 @@
-"""Several networks of one kind computed as one: their weights side by side in one tensor each."""
+"""Several networks of one kind computed as one, with their weights stacked in one tensor each."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from p300.training.datamodule import Rows
 class BatchedNetworks:
     """Networks of one kind, and their losses, as one batched network.
 
-    The parameters of each network become views of the stacked ones, and their gradients views
-    of the stacked gradients: what is learned together is there in each network, and each keeps
-    its own optimizer.
+    The parameters of each network become views of stacked parameters, and their gradients views
+    of stacked gradients. So training the batched network trains each network, and each keeps its
+    own optimizer.
 
     Parameters
     ----------
     members : mapping of int to (nn.Module, nn.Module)
-        Number to network and loss.
+        Network and loss by number.
     compiled : callable
-        What the batched function goes through, such as ``torch.compile``.
+        Applied to the batched function, such as ``torch.compile``.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class BatchedNetworks:
         self._losses = compiled(vmap(loss_of_one))
 
     def takes(self, batch: Rows) -> bool:
-        """Tell whether a step has equally many flashes for every network."""
+        """Return whether a step has equally many flashes for every network."""
         return list(batch) == self.numbers and len({len(rows) for rows in batch.values()}) == 1
 
     def losses(self, epochs: Tensor, is_target: Tensor) -> Tensor:
@@ -70,11 +70,12 @@ class BatchedNetworks:
     def zero_grad(self) -> None:
         """Set all gradients to zero; they stay where they are."""
         for value in self._parameters.values():
+            assert value.grad is not None
             value.grad.zero_()
 
 
 class NetworkWithLoss(nn.Module):
-    """A network and its loss: epochs and labels to one number."""
+    """A network and its loss, from epochs and labels to one number."""
 
     def __init__(self, network: nn.Module, loss: nn.Module):
         super().__init__()
@@ -86,10 +87,10 @@ class NetworkWithLoss(nn.Module):
 
 
 def can_be_batched(networks: Sequence[nn.Module]) -> bool:
-    """Tell whether networks may be computed as one without changing what each learns.
+    """Return whether networks can be computed as one without changing what each learns.
 
-    They may where nothing is drawn at random and nothing but the weights is kept from step to
-    step: without dropout, batch normalisation and recurrent layers.
+    They can if they use no random numbers and keep nothing but weights from step to step: without
+    dropout, batch normalisation and recurrent layers.
 
     Examples
     --------
@@ -100,8 +101,6 @@ def can_be_batched(networks: Sequence[nn.Module]) -> bool:
     """
     if len(networks) < 2 or len({type(n) for n in networks}) > 1:
         return False
-    one = networks[0]
-    random = nn.modules.dropout._DropoutNd
-    return not any(isinstance(m, (random, nn.RNNBase)) for m in one.modules()) and not any(
-        True for _ in one.buffers()
-    )
+    refused = nn.modules.dropout._DropoutNd, nn.RNNBase
+    is_refused = any(isinstance(module, refused) for module in networks[0].modules())
+    return not is_refused and not list(networks[0].buffers())

@@ -1,4 +1,4 @@
-"""Stacking: detectors of several kinds weighed by how well each scores flashes it never saw.
+"""Stacking: detectors of several kinds, weighted by their scores of left-out flashes.
 
 D. H. Wolpert, "Stacked generalization", Neural Networks 5:241-259, 1992; weights that are never
 negative: L. Breiman, "Stacked regressions", Machine Learning 24:49-64, 1996.
@@ -32,9 +32,9 @@ class PlannedFit:
     model : mapping
         Its ``_target_`` and arguments.
     train : ndarray of bool, shape (n_flashes,)
-        What it is fitted to.
+        The flashes that it is fitted to.
     left_out : ndarray of bool, shape (n_flashes,), or None
-        What a network stops by, and what a member of a stack is weighed by.
+        The flashes for the early stopping of a network, and for the weight of a member of a stack.
     """
 
     model: Mapping[str, Any]
@@ -47,16 +47,16 @@ class Stack:
     """Detectors of several kinds, combined by their scores of left-out training flashes.
 
     The training part is cut into folds of whole characters (:func:`p300.splits.inner_folds`).
-    Every detector scores each fold after training on the others; a network stops by that fold,
-    so its own scores of it are slightly too good. Of a network one member a fold is kept, a
-    classical detector is trained once more on everything.
+    Every detector scores each fold after training on the others. A network uses that fold for
+    early stopping, so its scores of the fold are slightly too good. All networks are kept, one per
+    fold. A classical detector is trained once more on the whole training part.
 
     Parameters
     ----------
     members : mapping of str to mapping
         Name to ``_target_`` and arguments of each detector.
     n_folds : int
-        At most; with fewer than three folds the detectors get equal weights.
+        Largest number of folds; with fewer than three folds the detectors get equal weights.
     penalty : float
         See :func:`fit_weights`.
     """
@@ -66,23 +66,18 @@ class Stack:
     penalty: float = 0.03
 
     def plan(self, epochs: Epochs, rows: np.ndarray) -> list[PlannedFit]:
-        """Tell what is to be fitted, for :meth:`combine`.
+        """List the detectors to fit, for :meth:`combine`.
 
         Parameters
         ----------
         epochs : Epochs
-            Of the whole recording.
+            The epochs of the whole recording.
         rows : ndarray of bool, shape (n_flashes,)
             The training part.
         """
-        folds = inner_folds(epochs.flashes, rows, self.n_folds)
-        window_s = (epochs.tmin, epochs.tmin + epochs.data.shape[-1] / epochs.sfreq)
-        left_out = [folds == k for k in range(folds.max() + 1)]
-        others = [rows & ~shares_samples(epochs.flashes, out, window_s) for out in left_out]
-        planned = []
+        folds, planned = left_out_folds(epochs, rows, self.n_folds), []
         for model in self.members.values():
-            parts = zip(others, left_out, strict=True)
-            planned += [PlannedFit(model, *part) for part in parts]
+            planned += [PlannedFit(model, *fold) for fold in folds]
             if not is_network(model):
                 planned.append(PlannedFit(model, rows))
         return planned
@@ -93,24 +88,23 @@ class Stack:
         rows: np.ndarray,
         planned: Sequence[PlannedFit],
         fitted: Sequence[tuple[Member, dict[str, Any]]],
-    ) -> tuple[list[Member], float, list[dict[str, Any]], np.ndarray]:
-        """Weigh what was fitted as planned.
+    ) -> tuple[list[tuple[Member, dict[str, Any]]], float, np.ndarray]:
+        """Compute the weights of the detectors that were fitted as planned.
 
         Returns
         -------
-        members : list of Member
-            With their weights.
+        members : list of (Member, dict)
+            With their weights; what ``results.json`` states about each member, with its name.
         offset : float
-            To be added to the weighted sum, which then is the log odds of a target among
-            equally many nontargets.
-        records : list of dict
-            What is to be told of each member, with its name.
+            Added to the weighted sum, which then is the log odds of a target among equally many
+            nontargets.
         left_out_scores : ndarray, shape (n_flashes,)
-            Of the training flashes, by members that were not fitted to them; nan elsewhere.
+            Scores of the training flashes by members that were not fitted to them; NaN elsewhere.
         """
         done = list(zip(planned, fitted, strict=True))
         scores = np.full((len(rows), len(self.members)), np.nan)
-        kept = []
+        kept: list[list[tuple[Member, dict[str, Any]]]] = []
+        n_folds = 0
         for column, model in zip(scores.T, self.members.values(), strict=True):
             own = [(plan, found) for plan, found in done if plan.model is model]
             for plan, (member, _) in own:
@@ -122,32 +116,43 @@ class Stack:
         is_target = epochs.flashes["is_target"][rows].to_numpy(bool)
         penalty = self.penalty if n_folds > 2 else math.inf
         weights, offset = fit_weights(scores[rows], is_target, penalty)
-        members, records = [], []
-        for name, own, weight in zip(self.members, kept, weights, strict=True):
-            for member, record in own:
-                member.weight = float(weight) / len(own)
-                members.append(member)
-                records.append({"name": name, **record})
-        return members, offset, records, scores @ weights + offset
+        members: list[tuple[Member, dict[str, Any]]] = []
+        for name, same, weight in zip(self.members, kept, weights, strict=True):
+            for member, record in same:
+                member.weight = float(weight) / len(same)
+                members.append((member, {"name": name, **record}))
+        return members, offset, scores @ weights + offset
 
 
-def fit_weights(scores, is_target, penalty: float = 0.03) -> tuple[np.ndarray, float]:
-    """Find the weights and the offset that make a sum of scores the log odds of a target.
+def left_out_folds(
+    epochs: Epochs, rows: np.ndarray, n_folds: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Cut some flashes into folds: for each the others, which share no sample with it, and it."""
+    folds = inner_folds(epochs.flashes, rows, n_folds)
+    window_s = (epochs.tmin, epochs.tmin + epochs.data.shape[-1] / epochs.sfreq)
+    left_out = [folds == k for k in range(folds.max() + 1)]
+    return [(rows & ~shares_samples(epochs.flashes, out, window_s), out) for out in left_out]
+
+
+def fit_weights(
+    scores: np.ndarray, is_target: np.ndarray, penalty: float = 0.03
+) -> tuple[np.ndarray, float]:
+    """Find the weights and the offset with which a sum of scores is the log odds of a target.
 
     Parameters
     ----------
     scores : ndarray, shape (n_flashes, n_members)
-        Of flashes that the members were not trained on.
+        Scores of flashes that the members were not trained on.
     is_target : ndarray of bool, shape (n_flashes,)
         Their labels; both classes count the same.
     penalty : float
-        Of the squared differences between the weights of standardised scores and their mean;
-        with infinity all are equal.
+        Factor of the squared differences between the weights of standardised scores and their
+        mean; with infinity all weights are equal.
 
     Returns
     -------
     weights : ndarray, shape (n_members,)
-        Of the scores as they come; never negative.
+        Weights of the scores before standardising; never negative.
     offset : float
 
     Examples
@@ -158,17 +163,17 @@ def fit_weights(scores, is_target, penalty: float = 0.03) -> tuple[np.ndarray, f
     >>> weights.round().tolist()
     [1.0, 1.0]
     """
-    mean, spread = scores.mean(axis=0), scores.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    inputs = (scores - mean) / spread
+    mean, std = scores.mean(axis=0), scores.std(axis=0)
+    std = np.where(std > 0, std, 1.0)
+    inputs = (scores - mean) / std
     n_members = inputs.shape[1]
     if math.isinf(penalty):
         inputs, penalty = inputs.mean(axis=1, keepdims=True), 0.0
-    # smoothed as Platt's targets are, so that separable scores keep finite weights
+    # smoothed like Platt's targets, so that separable scores have finite weights
     n = np.where(is_target, is_target.sum(), (~is_target).sum())
     wanted = np.where(is_target, n + 1, 1) / (n + 2)
 
-    def loss(parameters):
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         weights, offset = parameters[:-1], parameters[-1]
         logits = inputs @ weights + offset
         error, uneven = (expit(logits) - wanted) / (2 * n), weights - weights.mean()
@@ -179,5 +184,5 @@ def fit_weights(scores, is_target, penalty: float = 0.03) -> tuple[np.ndarray, f
     n_weights = inputs.shape[1]
     bounds = [(0, None)] * n_weights + [(None, None)]
     found = minimize(loss, [0.5] * n_weights + [0.0], jac=True, method="L-BFGS-B", bounds=bounds)
-    weights = np.broadcast_to(found.x[:-1] * n_weights / n_members, n_members) / spread
+    weights = np.broadcast_to(found.x[:-1] * n_weights / n_members, n_members) / std
     return weights, float(found.x[-1] - weights @ mean)

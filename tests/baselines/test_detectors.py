@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from simulated import p300_epochs
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -31,16 +32,9 @@ DETECTORS = [
 every_detector = pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: type(d).__name__)
 
 
-def simulate_epochs(rng, n_flashes=480, n_chans=8, n_times=78, height=0.6):
-    """Noise in every channel, drift and, in one flash of six, a bump at 0.3 s."""
-    time = np.arange(n_times) / 120
-    bump = height * np.exp(-0.5 * ((time - 0.3) / 0.05) ** 2)
-    scalp = rng.uniform(0.3, 1.0, n_chans)
-    is_target = np.arange(n_flashes) % 6 == 0
-    noise = rng.normal(size=(n_flashes, n_chans, n_times)) + 5 * rng.normal(
-        size=(n_flashes, n_chans, 1)
-    )
-    return (noise + is_target[:, None, None] * np.outer(scalp, bump)).astype(np.float32), is_target
+def simulate_epochs(rng, n_flashes=480, n_chans=8):
+    """Epochs with a P300 in noise and drift, and their labels."""
+    return p300_epochs(rng, n_flashes, n_chans, height=0.4, drift=5.0)
 
 
 @every_detector

@@ -30,18 +30,19 @@ def watch_training(passes, trainer, detector):
     detector.training_step = reached
 
 def data_time():
+    from contextlib import ExitStack
     from pathlib import Path
     from hydra import initialize_config_dir
-    from p300.cli import conf_dir
-    from p300.experiments.configuration import compose_training
-from p300.experiments.run import begin
+    from p300.experiments.configuration import compose_training, conf_dir
     from p300.experiments.prepare import Shared
+    from p300.experiments.run import begin
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg, choices = compose_training(overrides)
     Path("again").mkdir()
     started = time.perf_counter()
-    begin(cfg, Path("again"), choices, Shared())
-    return time.perf_counter() - started
+    with ExitStack() as at_end:
+        begin(cfg, Path("again"), choices, Shared(), at_end)
+        return time.perf_counter() - started
 
 overrides = sys.argv[2:-1]
 fitting_networks.watch_training = watch_training

@@ -18,9 +18,11 @@ import time
 
 def timed(*arguments: str) -> float:
     started = time.perf_counter()
-    command = "from p300.experiments.run import main; main()"
+    command = "from p300.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", command, *arguments, "quiet=true"], capture_output=True, text=True
+        [sys.executable, "-c", command, "train", *arguments, "quiet=true"],
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         sys.exit(done.stderr)

@@ -4,7 +4,7 @@ Run after a change of constraints.txt, on the system that is tested (CPython 3.1
 with the package index of PyTorch's builds for a CPU:
 
     pip install --dry-run --ignore-installed -c constraints.txt --report report.json \\
-        '.[test]' moabb h5py joblib threadpoolctl
+        '.[test,moabb]' joblib threadpoolctl
     python tests/benchmarks/hash_constraints.py report.json > constraints-hashes.txt
 """
 

@@ -84,7 +84,8 @@ def test_a_full_disk_ends_in_a_sentence_and_spoils_nothing(p300, small, disk, co
     assert p300("train", "experiment=lda", *small, "hydra.run.dir=disk/done")[0] == 0
     done = contents(disk / "done")
     typed = commands[command]
-    for left_kb in LEFT_KB:
+    # a page is larger than all that is ever left: one level shows it
+    for left_kb in LEFT_KB if command != "report" else LEFT_KB[-1:]:
         fill(disk, left_kb)
         status, _, errors = p300(*typed)
         if status == 0:  # it needs no more than was left

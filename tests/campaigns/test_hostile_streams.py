@@ -39,7 +39,7 @@ CHUNKS = [
     (SIGNAL.astype(object), TIMES, None, "samples of type object"),
     (SIGNAL.astype(str), TIMES, None, "samples of type"),
     (SIGNAL + 1j, TIMES, None, "samples of type complex128"),
-    (SIGNAL, np.where(TIMES == 0, np.nan, TIMES), None, "1 timestamps are not finite"),
+    (SIGNAL, np.where(TIMES == 0, np.nan, TIMES), None, "1 of 480 timestamps are not finite"),
     (SIGNAL, np.full(480, np.inf), None, "480 timestamps are not finite"),
     (SIGNAL, TIMES, [np.nan], "1 of 1 flashes have no finite onset; expected seconds"),
     (SIGNAL, TIMES, [0.5, np.inf], "1 of 2 flashes have no finite onset"),

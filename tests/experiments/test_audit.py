@@ -80,7 +80,7 @@ def test_an_honest_run_passes_every_check(p300, small, tmp_path):
 @pytest.mark.slow
 def test_a_run_that_leaks_ends_with_status_1_and_says_where(p300, small):
     leak = [
-        "preprocessing._target_=test_audit.LeakingPreprocessor",
+        f"preprocessing._target_={__name__}.LeakingPreprocessor",
         "preprocessing.scaling=standardize",
     ]
     status, printed, errors = p300(

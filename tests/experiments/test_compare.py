@@ -45,6 +45,7 @@ class Run:
         self.config = {"choices": {"data": "d", "experiment": "cnn1"}, "seed": 3}
 
 
+@pytest.mark.slow
 def test_runs_of_a_wandb_project_make_the_same_table_as_run_folders(monkeypatch, tmp_path):
     import wandb
 

@@ -48,11 +48,6 @@ GOLDEN_REAL = {
 }
 
 
-def needed(experiment):
-    if experiment in ("best", "riemann", "mdm", "xdawn"):
-        pytest.importorskip("pyriemann", reason="pyriemann is not installed (extra classical)")
-
-
 def scores_of(folder):
     return pd.read_csv(folder / "scores.csv")["score"].to_numpy()
 
@@ -68,7 +63,6 @@ def weights_of(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_same_seed_gives_the_same_bits(experiment, tmp_path):
-    needed(experiment)
     for name in ("one", "two"):
         train(tmp_path / name, f"experiment={experiment}", *TINY)
     for file in ("scores.csv", "held_out.csv"):
@@ -83,7 +77,6 @@ def test_the_same_seed_gives_the_same_bits(experiment, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["cnn1", "eegnet", "lda", "riemann", "swlda"])
 def test_the_number_of_threads_changes_rounding_alone(experiment, tmp_path):
-    needed(experiment)
     for threads in (1, 2):
         train(tmp_path / str(threads), f"experiment={experiment}", *TINY, f"threads={threads}")
     one, two = scores_of(tmp_path / "1"), scores_of(tmp_path / "2")

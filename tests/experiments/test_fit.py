@@ -10,9 +10,9 @@ from hydra import initialize_config_dir
 
 from p300.detector import Detector
 from p300.errors import InputError
-from p300.experiments import fit as fitting
 from p300.experiments import networks as fitting_networks
 from p300.experiments import prepare as runs
+from p300.experiments import run as running
 from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.run import train_run, train_runs
 from p300.metrics import roc_auc
@@ -41,7 +41,7 @@ def request_run(small, tmp_path):
 def calls(monkeypatch):
     """Runs that come to be fitted, numbers of networks side by side, and recordings read."""
     found = {"runs": [], "groups": [], "read": 0}
-    fit_all, train, read = fitting.fit_all, fitting_networks._train, runs.read_recording
+    fit_all, train, read = running.fit_all, fitting_networks._train, runs.read_recording
 
     def counted_read(*args, **kwargs):
         found["read"] += 1
@@ -56,7 +56,7 @@ def calls(monkeypatch):
         return train(fits)
 
     monkeypatch.setattr(runs, "read_recording", counted_read)
-    monkeypatch.setattr(fitting, "fit_all", seen_fit_all)
+    monkeypatch.setattr(running, "fit_all", seen_fit_all)
     monkeypatch.setattr(fitting_networks, "_train", seen_train)
     return found
 
@@ -188,6 +188,7 @@ def test_held_out_scores_of_a_network_are_its_own(request_run):
     assert np.allclose(held_out_of(request[1])["score"], scores, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_labels_without_information_are_not_found_in_held_out_flashes(
     request_run, calls, monkeypatch
 ):
@@ -236,7 +237,7 @@ def test_the_beginning_of_another_run_is_not_gone_on_with(request_run):
     request = request_run("one", "experiment=lda")
     train_run(*request)
     Path(request[1], "results.json").unlink()
-    with pytest.raises(InputError, match="a run with another configuration"):
+    with pytest.raises(InputError, match="holds an unfinished run with another configuration"):
         train_run(*request_run("one", "experiment=lda", "seed=1"))
     again = train_run(*request_run("one", "experiment=lda", "quiet=true", "threads=2"))
     assert again["seed"] == 0  # what changes no result may be another

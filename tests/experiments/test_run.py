@@ -195,7 +195,8 @@ def test_training_goes_on_from_an_earlier_run(p300, small, tmp_path):
     first, second = (pd.read_csv(f / "scores.csv")["score"] for f in (run, Path("fine_tuned")))
     assert np.allclose(first, second, atol=1e-6)
     status, _, errors = p300("train", *small, f"pretrained={run}", "model=lstm")
-    assert status == 1 and "expected a RecurrentNet" in errors
+    assert status == 1 and "got a CecottiCNN on 8 channels" in errors
+    assert "expected a RecurrentNet" in errors
 
 
 @pytest.mark.slow
@@ -268,7 +269,10 @@ BAD_INPUT = {
     "a band above the rate": (["preprocessing.h_freq=130"], "130"),
     "an epoch past the end": (["preprocessing.tmax=9"], "end"),
     "a split of what is not there": (["data.test.session=[13]"], "is not in the recording"),
-    "too many electrodes": (["select_electrodes.n=9"], "expected 1 to the 8"),
+    "too many electrodes": (
+        ["select_electrodes.n=9"],
+        "got select_electrodes.n=9; expected 1 to 8",
+    ),
     "the paper's rates elsewhere": (["model=lstm", "protocol=paper"], "protocol=modern"),
     "no P300 network to rank by": (["model=lstm", "select_electrodes.n=2"], "electrode_power"),
 }

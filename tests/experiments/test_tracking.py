@@ -39,12 +39,21 @@ OVERRIDES = [
 def read_records(folder):
     """Read every record of the one offline run below a folder, once the last is written."""
     (path,) = folder.glob("wandb/offline-run-*/*.wandb")
-    for _ in range(100):
+
+    def is_complete():
         records = parse_records(path.read_bytes())
-        if records and records[-1].WhichOneof("record_type") == "exit":
-            return records
-        time.sleep(0.1)  # W&B's own process may still be writing
-    raise AssertionError(f"{path} has no last record")
+        return records and records[-1].WhichOneof("record_type") == "exit"
+
+    wait_for(is_complete)
+    return parse_records(path.read_bytes())
+
+
+def wait_for(condition):
+    """Wait for W&B's own process, which may still be writing, on a busy machine for long."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "W&B did not write everything within two minutes"
+        time.sleep(0.1)
 
 
 def parse_records(content):
@@ -148,9 +157,14 @@ def test_accuracy_by_repetition_is_a_table(shared):
 def test_the_key_figures_are_images_with_their_descriptions(shared):
     folder, results, records = shared
     logged = merged(records, "history")
-    images = folder.glob("wandb/offline-run-*/files/media/images/figures/*.png")
+
+    def images():
+        return list(folder.glob("wandb/offline-run-*/files/media/images/figures/*.png"))
+
+    wait_for(lambda: len(images()) >= 4)
     sizes = {
-        path.name.split("_")[0]: Image.open(io.BytesIO(path.read_bytes())).size for path in images
+        path.name.split("_")[0]: Image.open(io.BytesIO(path.read_bytes())).size
+        for path in images()
     }
     assert set(sizes) == {"training", "accuracy", "roc", "confusion"}
     assert all(min(size) > 250 for size in sizes.values())

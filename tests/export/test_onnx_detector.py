@@ -198,7 +198,7 @@ def _drop_channel(content):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (_reverse_channels, "was made for the electrodes"),
+        (_reverse_channels, "is for the electrodes"),
         (_drop_channel, r"expected float32 with \[3, 78\]"),
         (
             lambda c: c["preprocessing"]["params"].update(tmax=0.7),
@@ -210,10 +210,10 @@ def _drop_channel(content):
         (lambda c: c["preprocessing"]["center"].pop(), r"center of shape \(3,\); expected \(4,\)"),
         (lambda c: c["preprocessing"]["spatial"].pop(), r"spatial of shape \(3, 4\)"),
         (lambda c: c["preprocessing"].update(spread=["a"] * 4), "damaged"),
-        (lambda c: c["speller"]["symbols"].append("A"), "on the screen twice"),
+        (lambda c: c["speller"]["symbols"].append("A"), "got duplicate symbols"),
         (lambda c: c["likelihood"].update(slope="steep"), "damaged"),
         (lambda c: c["stopping"]["posterior"].update(rule="never"), "stopping rule 'never'"),
-        (lambda c: c.update(alignment={"n_prior": 0}), "n_prior 0"),
+        (lambda c: c.update(alignment={"n_prior": 0}), "got n_prior=0"),
         (lambda c: c.pop("speller"), "damaged"),
         (lambda c: c.update(info=3), "damaged"),
     ],

@@ -77,8 +77,6 @@ def fitted(model, epochs, is_target, weight):
     if model["_target_"].startswith("braindecode"):
         pytest.importorskip("braindecode", reason="braindecode is not installed")
     if not issubclass(import_class(model["_target_"]), torch.nn.Module):
-        if "riemann" in import_class(model["_target_"]).__module__:
-            pytest.importorskip("pyriemann", reason="pyRiemann is not installed")
         return Member(build_model(model).fit(epochs, is_target), model, weight=weight)
     torch.manual_seed(0)
     network = build_model(model | SIZES).train()
@@ -118,7 +116,6 @@ def test_every_detector_scores_as_before_it_was_exported(name, preprocessor, epo
 def test_covariances_keep_float64_on_their_way_through_onnxruntime(
     preprocessor, epochs, is_target
 ):
-    pytest.importorskip("pyriemann", reason="pyRiemann is not installed")
     mdm = build_model({"_target_": "p300.baselines.ERPCovMDM"}).fit(epochs, is_target)
     graph = open_graph(to_onnx(Detector([Member(mdm, {})], preprocessor)))
     (found,) = graph.run(None, {"epochs": epochs})
@@ -131,6 +128,7 @@ def test_linear_detectors_become_one_matrix_however_many_there_are(preprocessor,
     assert abs(len(five) - len(one)) < 100
 
 
+@pytest.mark.slow
 def test_outputs_far_below_zero_keep_their_ratio(preprocessor):
     """onnxruntime's logistic is flat below -18; the paper's score is a quotient of two."""
     network = CecottiCNN(**SIZES)
@@ -287,7 +285,6 @@ def test_what_cannot_be_exported_is_refused_in_a_sentence(p300, arguments, reaso
 @pytest.mark.slow
 def test_real_flashes_score_as_before(data_root):
     """A stack of all kinds on the second half of a session that it was not fitted on."""
-    pytest.importorskip("pyriemann", reason="pyRiemann is not installed")
     from p300.readers import bci2_iib
 
     folder = data_root / "bci2_iib"

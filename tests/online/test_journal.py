@@ -71,6 +71,7 @@ def test_doubles_stay_doubles(tmp_path):
     assert samples.dtype == np.float64 and samples.tolist() == [[1 / 3, 1e9 + 0.1]]
 
 
+@pytest.mark.slow
 def test_a_torn_end_is_cut_wherever_it_was_torn(tmp_path):
     path = write(tmp_path / "session")
     whole = path.read_bytes()

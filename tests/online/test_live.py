@@ -135,7 +135,7 @@ def test_the_session_says_what_it_was(tmp_path):
     (tmp_path / "detector.json").write_text("{}", "utf-8")
     settings = {"rule": "posterior", "offset_s": 0.0, "language": None, "idle_prior": 0.0}
     about = describe(tmp_path, STREAM, settings, RULE)
-    assert about["stream"]["units"] == ["V", "uV", "mV", "uV"]
+    assert about["stream"]["units"] == ("V", "uV", "mV", "uV")
     assert about["rule"] == {"rule": "posterior", "threshold": 0.95, "max_repetitions": 6}
     # of the two letters "{}"
     assert about["model_sha256"].startswith("44136fa355b3678a")

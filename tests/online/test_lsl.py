@@ -119,7 +119,7 @@ def test_a_marker_of_another_machine_is_shifted_to_the_clock_of_the_eeg(lsl, mon
     stream = lsl.StreamFormat(eeg_name, ("Fz",), ("uV",), 250.0)
     _eeg, texts = lsl.open_signal(stream), lsl.open_texts(marker_name)
     listener = lsl.Listener({"name": eeg_name}, {"name": marker_name}, timeout_s=10)
-    listener._is_one_clock = False
+    listener._shift_until = 0.0
 
     class Behind:
         def __init__(self, inlet, correction_s):

@@ -68,3 +68,8 @@ def test_a_dead_recording_stays_zero():
 def test_numbers_without_sense_are_refused(params):
     with pytest.raises(InputError, match="got n_prior=.*, n_hold=.*; expected at least 1 each"):
         EuclideanAlignment(**params)
+
+
+def test_alignments_are_equal_by_their_numbers_and_say_them():
+    assert EuclideanAlignment(5, 20) == EuclideanAlignment(n_prior=5, n_hold=20)
+    assert repr(EuclideanAlignment(5)) == "EuclideanAlignment(n_prior=5, n_hold=12)"

@@ -187,7 +187,7 @@ def test_a_folder_as_large_as_its_limit_loses_nothing(tmp_path):
 
 
 def test_entries_that_another_process_deletes_meanwhile_are_no_error(tmp_path, monkeypatch):
-    for name in ("a.npy", "b.unfinished"):
+    for name in ("a.npy", "b.partial"):
         (tmp_path / name).write_bytes(b"1234")
         os.utime(tmp_path / name, (time.time() - 7200,) * 2)
     look = cache._status
@@ -203,7 +203,7 @@ def test_entries_that_another_process_deletes_meanwhile_are_no_error(tmp_path, m
 
 
 def test_what_a_dead_process_left_is_cleared_away(tmp_path):
-    old, new = tmp_path / "a.unfinished", tmp_path / "b.unfinished"
+    old, new = tmp_path / "a.partial", tmp_path / "b.partial"
     old.write_bytes(b"1234")
     new.write_bytes(b"1234")
     os.utime(old, (time.time() - 7200,) * 2)

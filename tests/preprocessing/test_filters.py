@@ -145,12 +145,16 @@ def test_every_band_and_order_agrees_with_second_order_sections(l_freq, h_freq, 
 @pytest.mark.parametrize(
     ("l_freq", "h_freq", "words"),
     [
-        (None, 0, "upper corner of 0 Hz; expected more than 0 Hz"),
-        (None, -0.5, "upper corner of -0.5 Hz"),
-        (None, 120, "rate of 240 Hz is too low for the band up to 120 Hz; expected more than 240"),
-        (0, 20, "lower corner of 0 Hz; expected between 0 and 20 Hz"),
-        (20, 20, "lower corner of 20 Hz; expected between 0 and 20 Hz"),
-        (120, None, "lower corner of 120 Hz; expected between 0 and 120 Hz"),
+        (None, 0, "got h_freq=0 Hz; expected more than 0 Hz"),
+        (None, -0.5, "got h_freq=-0.5 Hz; expected more than 0 Hz"),
+        (
+            None,
+            120,
+            "got h_freq=120 Hz at a rate of 240 Hz; expected less than 120 Hz; lower h_freq",
+        ),
+        (0, 20, "got l_freq=0 Hz; expected between 0 and 20 Hz"),
+        (20, 20, "got l_freq=20 Hz; expected between 0 and 20 Hz"),
+        (120, None, "got l_freq=120 Hz; expected between 0 and 120 Hz"),
     ],
 )
 def test_corners_lie_between_zero_and_half_the_rate_and_in_their_order(l_freq, h_freq, words):

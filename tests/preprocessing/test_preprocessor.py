@@ -464,19 +464,25 @@ def test_epochs_say_what_they_are(recording):
     [
         ({"channels": ["Cz", "XX"]}, r"channels \['XX'\] are not among the 8 recorded"),
         ({"reference": "M1"}, r"channels \['M1'\] are not among"),
-        ({"h_freq": 130}, "rate of 240 Hz is too low for the band up to 130 Hz; expected more"),
-        ({"h_freq": 70}, "rate of 120 Hz is too low for the band up to 70 Hz"),
-        ({"l_freq": 30}, "lower corner of 30 Hz"),
+        (
+            {"h_freq": 130},
+            "got h_freq=130 Hz at a rate of 240 Hz; expected less than 120 Hz; lower",
+        ),
+        ({"h_freq": 70}, "got h_freq=70 Hz at a rate of 120 Hz; expected less than 60 Hz"),
+        ({"l_freq": 30}, "got l_freq=30 Hz; expected between 0 and 20 Hz"),
         ({"order": 0}, "filter order 0"),
-        ({"sfreq": 0}, "rate of 0 Hz is too low"),
+        ({"sfreq": 0}, "got h_freq=20 Hz at a rate of 0 Hz"),
         ({"engine": "mne"}, "got engine 'mne'; expected one of"),
         ({"scaling": "flash"}, "it is now called 'zscore_epoch'"),
         ({"scaling": "rms"}, "it is now called 'rms_epoch'"),
         ({"scaling": "train"}, "it is now called 'standardize'"),
         ({"scaling": "zscore"}, "scaling 'zscore'; expected one of"),
         ({"phase": "minimum"}, "phase 'minimum'; expected one of"),
-        ({"resample": "never"}, "resample 'never'; expected one of"),
+        ({"resample": "never"}, "got resample 'never'; expected one of"),
         ({"baseline": (-0.2, 0)}, "baseline .* leaves the epoch"),
+        ({"baseline": (None, 0)}, r"baseline is \(None, 0\); expected \(start, end\), two finite"),
+        ({"baseline": "ab"}, "baseline is 'ab'; expected"),
+        ({"baseline": (0, 0.1, 0.2)}, r"baseline is \(0, 0.1, 0.2\); expected"),
         ({"tmin": 0.5, "tmax": 0.2, "baseline": (0.5, 0.6)}, "holds no sample"),
         ({"bad_channels": CHANNELS[:5]}, "expected at least 4"),
     ],
@@ -562,7 +568,7 @@ def test_an_unfitted_preprocessor_says_so(recording):
     with pytest.raises(InputError, match="not fitted"):
         Preprocessor().get_state()
     fitted = Preprocessor().fit(recording).set_params(scaling="standardize")
-    with pytest.raises(InputError, match="'standardize' was not fitted"):
+    with pytest.raises(InputError, match="'standardize' was not fitted; call fit"):
         fitted.transform(recording)
 
 

@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from jinja2.exceptions import UndefinedError
 from omegaconf import OmegaConf, open_dict
 
-from p300.commands.report import parse
+from p300.commands import parse
 from p300.errors import InputError
 from p300.experiments.configuration import conf_dir
 from p300.experiments.overrides import overrides_of
@@ -23,7 +23,7 @@ from p300.experiments.run import train_run
 from p300.report.page import Section, Text, without_paths, write_page
 from p300.report.repeat import public
 from p300.report.sweep import chosen_by_validation, collect_sweep
-from p300.report.write import kind_of, write_report
+from p300.report.write import USAGE, kind_of, write_report
 
 
 def train(folder, *overrides):
@@ -131,6 +131,7 @@ def test_the_page_of_a_run_holds_the_numbers_of_its_results(kept, written):
     assert not list(written.parent.glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_what_a_network_learned_is_drawn(written):
     page = Page(written)
     alt = " ".join(image["alt"] for image in page.all("img"))
@@ -182,7 +183,7 @@ def test_a_recording_that_is_gone_is_told_and_its_path_is_not(lost):
 def test_another_recording_than_the_run_read_is_not_shown(run):
     edit(run / "config.yaml", lambda c: c["data"]["read"].update(train_text="ABC"))
     page = Page(write_report(run))
-    assert "flashes, not the" in page.text
+    assert "flashes that the run scored" in page.text
     assert "Average EEG" not in page.html
 
 
@@ -250,7 +251,7 @@ def test_the_file_can_be_named(lost, p300, tmp_path):
     assert not (lost / "report.html").exists()
     for wrong in ([], ["a", "b"], ["a", "out="]):
         with pytest.raises(InputError, match="expected `p300 report"):
-            parse(wrong)
+            parse(wrong, USAGE)
     with pytest.raises(InputError, match="got out=.*page.html; expected a file in an existing"):
         write_report(lost, tmp_path / "no" / "page.html")
 
@@ -391,6 +392,7 @@ def chromium(profile):
         os.close(write)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_browser_opens_the_page_without_errors_and_without_sideways_scrolling(
     written, tmp_path, dark

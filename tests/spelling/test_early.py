@@ -2,11 +2,10 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
+from simulated import spelled_flashes
 
-from p300.recording import flash_table
 from p300.speller import WADSWORTH
 from p300.spelling.early import ALL, HINDSIGHT, find_held_out, stop_early
 
@@ -37,21 +36,10 @@ def trained(p300, small, tmp_path):
     return only(tmp_path, "checkpoint.pt").parent
 
 
-def flashes_of(text, d, seed, n_repetitions=6):
-    rng = np.random.default_rng(seed)
-    tables = []
-    for c, symbol in enumerate(text):
-        order = np.concatenate([rng.permutation(WADSWORTH.codes) for _ in range(n_repetitions)])
-        is_target = np.isin(order, WADSWORTH.codes_of(symbol))
-        flashes = flash_table(
-            onset=60.0 * c + 0.1 * np.arange(len(order)),
-            character=c + 1,
-            repetition=np.repeat(np.arange(n_repetitions), 12),
-            code=order,
-            is_target=is_target,
-        )
-        tables.append(flashes.assign(score=rng.normal(size=len(order)) + d * is_target))
-    return pd.concat(tables, ignore_index=True)
+def read(text, d, seed):
+    """Flashes of a text, scored by a detector of this separation, six repetitions each."""
+    options = {"soa_s": 0.1, "character_s": 60.0}
+    return spelled_flashes(text, n_repetitions=6, d=d, seed=seed, **options)
 
 
 def test_every_rule_stands_beside_the_fixed_numbers(p300, trained, tmp_path):
@@ -79,6 +67,7 @@ def test_the_rules_can_be_left_out(p300, trained, tmp_path):
     assert "stopping" not in results and "posterior" not in printed
 
 
+@pytest.mark.slow
 def test_a_run_without_held_out_flashes_is_evaluated_without_rules(p300, trained, tmp_path):
     (trained / "held_out.csv").unlink()
     status, printed, errors = p300("evaluate", f"run={trained}")
@@ -88,6 +77,7 @@ def test_a_run_without_held_out_flashes_is_evaluated_without_rules(p300, trained
     assert "stopping" not in results and results["wanted"] == "P3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["validation", "train", "all"])
 def test_rules_are_not_judged_on_the_characters_they_were_chosen_on(p300, small, tmp_path, part):
     status, _, errors = p300("train", "calibration=platt", "experiment=lda", *small)
@@ -106,17 +96,17 @@ def test_rules_are_not_carried_to_another_screen(caplog):
 
 
 def test_the_scores_that_are_read_choose_no_threshold():
-    held_out = flashes_of("ABCDEFGH", 1.0, seed=0)
+    held_out = read("ABCDEFGH", 1.0, seed=0)
     limits = []
     for seed, d in ((1, 1.0), (2, 0.0)):
-        new = flashes_of("THE_FOX", d, seed)
+        new = read("THE_FOX", d, seed)
         rows, _ = stop_early(new["score"].to_numpy(), new, WADSWORTH, held_out, **SETTINGS)
         limits.append({row["rule"]: row["limit"] for row in rows if row["rule"] != HINDSIGHT})
     assert limits[0] == limits[1]
 
 
 def test_time_is_measured_in_the_recording_or_given():
-    held_out, new = flashes_of("ABCDEFGH", 1.5, seed=0), flashes_of("THE_FOX", 1.5, seed=1)
+    held_out, new = read("ABCDEFGH", 1.5, seed=0), read("THE_FOX", 1.5, seed=1)
     scores = new["score"].to_numpy()
     rows, _ = stop_early(scores, new, WADSWORTH, held_out, **SETTINGS)
     given, _ = stop_early(scores, new, WADSWORTH, held_out, **SETTINGS | {"repetition_s": 2.1})
@@ -125,7 +115,7 @@ def test_time_is_measured_in_the_recording_or_given():
 
 
 def test_idle_characters_are_reported_where_they_may_occur():
-    held_out, new = flashes_of("ABCDEFGH", 2.0, seed=0), flashes_of("THE_FOX" * 4, 2.0, seed=1)
+    held_out, new = read("ABCDEFGH", 2.0, seed=0), read("THE_FOX" * 4, 2.0, seed=1)
     scores = new["score"].to_numpy()
     settings = SETTINGS | {"idle_prior": 0.5, "goals": ["accuracy"]}
     rows, readings = stop_early(scores, new, WADSWORTH, held_out, **settings)
@@ -135,10 +125,11 @@ def test_idle_characters_are_reported_where_they_may_occur():
     assert readings["is_right"].mean() > 0.9
 
 
+@pytest.mark.slow
 def test_a_text_helps_to_read_its_own_words(tmp_path):
     (tmp_path / "words.txt").write_text("the fox and the dog\n" * 20, "utf-8")
-    held_out = flashes_of("ABCDEFGH", 1.0, seed=0)
-    new = flashes_of("THE_FOX_AND_THE_DOG", 1.0, seed=1)
+    held_out = read("ABCDEFGH", 1.0, seed=0)
+    new = read("THE_FOX_AND_THE_DOG", 1.0, seed=1)
     scores, plain_and_told = new["score"].to_numpy(), []
     for text in (None, tmp_path / "words.txt"):
         settings = SETTINGS | {"text": text, "goals": ["accuracy"]}

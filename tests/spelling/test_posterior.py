@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from p300.errors import InputError
 from p300.recording import flash_table
 from p300.speller import WADSWORTH, Speller
-from p300.spelling import CharacterModel, ScoreLikelihood, SymbolPosterior, prior_weights, spell
+from p300.spelling import CharacterModel, ScoreLikelihood, SymbolPosterior, spell
+from p300.spelling.posterior import prior_weights
 
 SCORES = st.floats(-1e3, 1e3, allow_nan=False)
 

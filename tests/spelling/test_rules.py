@@ -4,24 +4,21 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from simulated import spelled_flashes
 
 from p300.errors import InputError
-from p300.recording import flash_table
 from p300.speller import WADSWORTH, Speller
-from p300.spelling import (
+from p300.spelling import CharacterModel, ScoreLikelihood, SymbolPosterior, spell
+from p300.spelling.comparison import best_fixed, compare_readings, read_fixed, read_with_rules
+from p300.spelling.rules import (
     NO_SYMBOL,
     RULES,
-    CharacterModel,
     ExpectedRate,
     FixedRepetitions,
     PosteriorMargin,
     PosteriorThreshold,
-    ScoreLikelihood,
-    SymbolPosterior,
     rule_from_dict,
-    spell,
 )
-from p300.spelling.comparison import best_fixed, compare_readings, read_fixed, read_with_rules
 from p300.spelling.thresholds import choose_rules, fit_likelihood, read_held_out
 from p300.spelling.traces import characters_of, idle_twins, resampled, trace
 
@@ -38,22 +35,9 @@ EVERY_RULE = [
 ]
 
 
-def spelled_table(text, n_repetitions=8, d=D, seed=0, speller=WADSWORTH):
+def spelled_table(text, n_repetitions=8, d=D, seed=0):
     """Flashes of a text with scores drawn from the two Gaussians."""
-    rng = np.random.default_rng(seed)
-    tables = []
-    for c, symbol in enumerate(text):
-        order = np.concatenate([rng.permutation(speller.codes) for _ in range(n_repetitions)])
-        is_target = np.isin(order, speller.codes_of(symbol))
-        flashes = flash_table(
-            onset=60.0 * c + 0.175 * np.arange(len(order)),
-            character=c + 1,
-            repetition=np.repeat(np.arange(n_repetitions), len(speller.codes)),
-            code=order,
-            is_target=is_target,
-        )
-        tables.append(flashes.assign(score=rng.normal(size=len(order)) + d * is_target))
-    return pd.concat(tables, ignore_index=True)
+    return spelled_flashes(text, WADSWORTH, n_repetitions, d=d, seed=seed, character_s=60.0)
 
 
 def taken_apart(table, likelihood=TRUE):
@@ -85,6 +69,12 @@ def test_a_fixed_number_reads_what_the_sum_of_scores_reads():
     assert [WADSWORTH.symbols[k] for k in symbols] == expected
     fixed = read_fixed(spelled, 12, {"three": 3})
     assert fixed["symbol"].tolist() == expected and set(fixed["n_flashes"]) == {36}
+
+
+def test_rules_read_a_recording_that_names_no_session_too():
+    table = spelled_table("EEG").assign(session=pd.NA)
+    assert len(taken_apart(table)) == 3
+    assert len(read_fixed(spell(table["score"], table, WADSWORTH), 12, {"three": 3})) == 3
 
 
 @pytest.mark.slow

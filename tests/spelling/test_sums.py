@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from simulated import spelled_flashes
 
 from p300.errors import InputError
 from p300.metrics import wilson_interval
@@ -9,25 +10,8 @@ from p300.speller import WADSWORTH, Speller
 from p300.spelling import accuracy_by_repetition, spell, symbol_scores, text_after, timing
 
 
-def flashes_of(text, speller=WADSWORTH, n_repetitions=3, seed=0):
-    rng = np.random.default_rng(seed)
-    tables = []
-    for c, symbol in enumerate(text):
-        order = np.concatenate([rng.permutation(speller.codes) for _ in range(n_repetitions)])
-        tables.append(
-            flash_table(
-                onset=30.0 * c + 0.175 * np.arange(len(order)),
-                character=c + 1,
-                repetition=np.repeat(np.arange(n_repetitions), len(speller.codes)),
-                code=order,
-                is_target=np.isin(order, speller.codes_of(symbol)),
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
-
-
 def test_a_perfect_detector_spells_the_text_after_one_repetition():
-    flashes = flashes_of("HELLO_P3")
+    flashes = spelled_flashes("HELLO_P3")
     spelled = spell(flashes["is_target"].astype(float), flashes, WADSWORTH)
     assert [text_after(spelled, n) for n in (1, 2, 3)] == ["HELLO_P3"] * 3
     assert spelled["is_right"].all()
@@ -35,7 +19,7 @@ def test_a_perfect_detector_spells_the_text_after_one_repetition():
 
 
 def test_text_is_read_in_the_order_of_the_flashes_whatever_the_characters_numbers():
-    flashes = flashes_of("HI", n_repetitions=1)
+    flashes = spelled_flashes("HI", n_repetitions=1)
     flashes["character"] = 3 - flashes["character"]  # 2 comes before 1
     spelled = spell(flashes["is_target"].astype(float), flashes, WADSWORTH)
     assert spelled["character"].tolist() == [2, 1]
@@ -43,7 +27,7 @@ def test_text_is_read_in_the_order_of_the_flashes_whatever_the_characters_number
 
 
 def test_a_recording_that_names_no_session_is_read_too():
-    flashes = flashes_of("EEG").assign(session=pd.NA)
+    flashes = spelled_flashes("EEG").assign(session=pd.NA)
     spelled = spell(flashes["is_target"].astype(float), flashes, WADSWORTH)
     assert text_after(spelled, 3) == "EEG"
     assert len(spelled) == 9
@@ -51,7 +35,7 @@ def test_a_recording_that_names_no_session_is_read_too():
 
 @pytest.mark.slow
 def test_scores_without_information_spell_at_chance():
-    flashes = flashes_of("ABCDEFGHIJ" * 100, n_repetitions=2)
+    flashes = spelled_flashes("ABCDEFGHIJ" * 100, n_repetitions=2)
     scores = np.random.default_rng(1).normal(size=len(flashes))
     spelled = spell(scores, flashes, WADSWORTH)
     n_right = int(spelled.loc[spelled["n_repetitions"] == 2, "is_right"].sum())
@@ -60,7 +44,7 @@ def test_scores_without_information_spell_at_chance():
 
 
 def test_the_order_of_the_flashes_does_not_matter():
-    flashes = flashes_of("EEG")
+    flashes = spelled_flashes("EEG")
     scores = np.random.default_rng(0).normal(size=len(flashes))
     order = np.random.default_rng(1).permutation(len(flashes))
     expected = spell(scores, flashes, WADSWORTH)
@@ -80,7 +64,7 @@ def test_the_best_symbol_stands_where_the_best_column_and_row_cross():
 
 def test_scores_are_summed_over_repetitions_and_not_taken_from_the_last():
     keys = Speller.single_keys("AB")
-    flashes = flashes_of("A", keys, n_repetitions=2)
+    flashes = spelled_flashes("A", keys, n_repetitions=2)
     is_a, first = flashes["code"] == 1, flashes["repetition"] == 0
     scores = np.where(first, np.where(is_a, 3.0, 0.0), np.where(is_a, 0.0, 2.0))
     assert spell(scores, flashes, keys)["symbol"].tolist() == ["A", "A"]
@@ -92,7 +76,7 @@ def test_a_symbol_lit_by_more_codes_gains_nothing_from_being_lit_more():
 
 
 def test_unlabelled_flashes_give_text_but_no_accuracy():
-    flashes = flashes_of("EEG").assign(is_target=pd.NA)
+    flashes = spelled_flashes("EEG").assign(is_target=pd.NA)
     spelled = spell(np.zeros(len(flashes)), flashes, WADSWORTH)
     table = accuracy_by_repetition(spelled, WADSWORTH, repetition_s=2.1, pause_s=2.5)
     assert table["n_characters"].tolist() == [0, 0, 0]
@@ -101,7 +85,7 @@ def test_unlabelled_flashes_give_text_but_no_accuracy():
 
 
 def test_one_unlabelled_flash_leaves_only_its_own_character_without_a_known_symbol():
-    flashes = flashes_of("EEG")
+    flashes = spelled_flashes("EEG")
     scores = flashes["is_target"].astype(float)
     flashes.loc[0, "is_target"] = pd.NA
     spelled = spell(scores, flashes, WADSWORTH)
@@ -110,7 +94,7 @@ def test_one_unlabelled_flash_leaves_only_its_own_character_without_a_known_symb
 
 
 def test_accuracy_counts_characters_and_rates_follow_the_papers_time():
-    flashes = flashes_of("ABCD")
+    flashes = spelled_flashes("ABCD")
     scores = flashes["is_target"].to_numpy(float).copy()
     scores[flashes["character"] == 2] *= -1
     table = accuracy_by_repetition(
@@ -126,7 +110,7 @@ def test_accuracy_counts_characters_and_rates_follow_the_papers_time():
 
 
 def test_a_repetition_of_twelve_flashes_of_175_ms_takes_2_1_s():
-    assert timing(flashes_of("AB"), 12) == pytest.approx((2.1, 2.5))
+    assert timing(spelled_flashes("AB"), 12) == pytest.approx((2.1, 2.5))
 
 
 def test_the_pace_of_a_plain_oddball_is_measured_within_its_segments():
@@ -151,6 +135,6 @@ def test_the_pace_of_a_plain_oddball_is_measured_within_its_segments():
     ],
 )
 def test_flashes_that_cannot_be_read_are_refused(change, words):
-    flashes = flashes_of("AB")
+    flashes = spelled_flashes("AB")
     with pytest.raises(InputError, match=words):
         spell(np.zeros(len(flashes)), change(flashes), WADSWORTH)

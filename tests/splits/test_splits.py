@@ -6,14 +6,8 @@ from hypothesis import strategies as st
 from p300.errors import InputError
 from p300.recording import CHARACTER_KEY, flash_table
 from p300.simulation import simulate_recording
-from p300.splits import (
-    Split,
-    check_monitor,
-    count_units,
-    hold_out,
-    leave_one_out,
-    shares_samples,
-)
+from p300.splits import Split, check_monitor, hold_out, leave_one_out, shares_samples
+from p300.splits.splits import count_units
 
 WINDOW = (0.0, 0.65)
 

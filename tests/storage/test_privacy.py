@@ -16,6 +16,10 @@ USER = "ada-of-planted"
 OWN = ("config.yaml", "checkpoint.pt", ".hydra", "train.log", "evaluate.log")
 
 
+#: The fixture trains, evaluates and reports in processes of their own.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """Train, evaluate, report and export as a user who has secrets; then every file there is."""
@@ -63,7 +67,6 @@ def written(tmp_path_factory):
     }
 
 
-@pytest.mark.slow
 def test_the_run_wrote_what_is_looked_at(written):
     names = " ".join(written)
     for name in ("results.json", "report.html", "scores.csv", "checkpoint.pt", ".wandb"):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
+from simulated import p300_epochs
 from torch import nn
 
 from p300.errors import InputError
@@ -30,16 +31,6 @@ N_FLASHES = 480
 TRAIN = np.arange(N_FLASHES) < 240
 VALIDATION = (np.arange(N_FLASHES) >= 240) & (np.arange(N_FLASHES) < 360)
 ADAM = functools.partial(torch.optim.Adam, lr=3e-3)
-
-
-def p300_epochs(size=1.0, seed=0):
-    """Noise with a bump 0.3 s after every sixth flash: (n_flashes, 4, 78) and labels."""
-    rng = np.random.default_rng(seed)
-    is_target = np.arange(N_FLASHES) % 6 == 0
-    bump = np.exp(-(((np.arange(78) / 120 - 0.3) / 0.06) ** 2) / 2)
-    epochs = rng.normal(size=(N_FLASHES, 4, 78))
-    epochs += size * is_target[:, None, None] * bump
-    return epochs.astype(np.float32), is_target
 
 
 def make_network_fit(
@@ -84,7 +75,7 @@ def weights_of(fit):
 
 
 def test_the_network_learns_a_p300_and_finds_it_in_new_flashes(tmp_path):
-    epochs, is_target = p300_epochs()
+    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
     fit = make_network_fit(is_target)
     (found,) = train(tmp_path, [fit], epochs, is_target)
     assert roc_auc(is_target[360:], scores_of(fit, epochs[360:])) > 0.9
@@ -92,7 +83,7 @@ def test_the_network_learns_a_p300_and_finds_it_in_new_flashes(tmp_path):
 
 
 def test_permuted_labels_leave_the_network_at_chance(tmp_path):
-    epochs, is_target = p300_epochs()
+    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
     shuffled = np.random.default_rng(1).permutation(is_target)
     fit = make_network_fit(shuffled)
     train(tmp_path, [fit], epochs, shuffled)
@@ -105,7 +96,7 @@ def test_permuted_labels_leave_the_network_at_chance(tmp_path):
 @pytest.mark.parametrize("augmentations", [[], [GaussianNoise()]], ids=["as is", "noise"])
 def test_networks_side_by_side_learn_what_each_learns_alone(tmp_path, loss, augmentations):
     # the third has fewer flashes: after its pass the other two take their steps one by one
-    epochs, is_target = p300_epochs()
+    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
     shares = [TRAIN, TRAIN, TRAIN & (np.arange(N_FLASHES) < 130)]
     options = {"loss": loss, "augmentations": augmentations}
 
@@ -126,7 +117,7 @@ def test_networks_side_by_side_learn_what_each_learns_alone(tmp_path, loss, augm
 
 
 def test_each_network_stops_by_its_own_validation_part(tmp_path):
-    epochs, is_target = p300_epochs()
+    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
     hopeless = functools.partial(torch.optim.SGD, lr=0.0)  # never better than after pass 1
     one, other = (make_network_fit(is_target, seed=k) for k in (1, 2))
     other.optimizer = hopeless
@@ -147,7 +138,7 @@ def test_weights_are_held_to_their_bounds_after_every_step(tmp_path):
             with torch.no_grad():
                 self.final_layer.weight.clamp_(-0.01, 0.01)
 
-    epochs, is_target = p300_epochs()
+    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
     fits = [make_network_fit(is_target, seed=k, kind=Bounded) for k in range(2)]
     train(tmp_path, fits, epochs, is_target, max_epochs=2, batch_size=48)
     for fit in fits:
@@ -162,14 +153,16 @@ def test_the_papers_rates_reach_the_optimizer_and_no_other_network():
     rates = [group["lr"] for group in fit.make_optimizer().param_groups]
     assert np.round(rates, 5).tolist() == [0.00064, 0.01849, 0.01155, 0.02]
     fit = NetworkFit(nn.Linear(2, 2), loss, optimizer, rows, rows, layer_rate=0.2)
-    with pytest.raises(InputError, match="protocol=modern"):
+    with pytest.raises(
+        InputError, match="got protocol.layer_rate=0.2 for a Linear.*; use .*protocol=modern"
+    ):
         fit.make_optimizer()
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy, LogisticSquareError])
 @pytest.mark.parametrize("n_networks", [1, 2])
 def test_both_losses_are_logged_per_flash(tmp_path, loss, n_networks):
-    epochs, is_target = p300_epochs()
+    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
     fits = [make_network_fit(is_target, seed=k, loss=loss) for k in range(n_networks)]
     for k, fit in enumerate(fits):
         fit.optimizer = functools.partial(torch.optim.SGD, lr=0.0)
@@ -189,7 +182,7 @@ def test_both_losses_are_logged_per_flash(tmp_path, loss, n_networks):
 
 
 def test_chance_in_training_follows_from_the_seed_alone(tmp_path):
-    epochs, is_target = p300_epochs()
+    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
 
     def learned(folder, seed, network_seed=0):
         fit = make_network_fit(is_target, seed=network_seed, kind=EEGNet)  # which has dropout
@@ -208,14 +201,16 @@ def test_a_precision_that_scales_the_loss_is_refused(tmp_path):
         def __init__(self):
             super().__init__("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu"))
 
-    epochs, is_target = p300_epochs()
-    with pytest.raises(InputError, match="16-mixed; expected 32-true or bf16-mixed"):
+    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
+    with pytest.raises(
+        InputError, match="got trainer.precision=16-mixed; expected 32-true or bf16-mixed"
+    ):
         options = {"plugins": [Scaled()]}
         train(tmp_path, [make_network_fit(is_target)], epochs, is_target, options=options)
 
 
 def test_half_precision_of_the_wide_range_learns_a_p300(tmp_path):
-    epochs, is_target = p300_epochs()
+    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
     fit = make_network_fit(is_target)
     (found,) = train(tmp_path, [fit], epochs, is_target, options={"precision": "bf16-mixed"})
     assert found["validation/auc"] > 0.9

@@ -145,7 +145,8 @@ def test_a_network_stays_for_each_fold_and_a_classical_detector_as_fitted_to_eve
     stack = Stack(MODELS)
     planned = stack.plan(epochs, rows)
     fitted = pretend_to_fit(planned)
-    members, offset, records, _ = stack.combine(epochs, rows, planned, fitted)
+    kept, offset, _ = stack.combine(epochs, rows, planned, fitted)
+    members, records = [member for member, _ in kept], [record for _, record in kept]
     assert [r["name"] for r in records] == ["a"] * 5 + ["b"]
     assert [r.get("best_epoch") for r in records] == [3] * 5 + [None]
     assert members == [member for member, _ in fitted[:5]] + [fitted[-1][0]]
@@ -161,10 +162,10 @@ def test_held_out_scores_come_from_detectors_that_were_not_fitted_to_them():
     stack = Stack({name: MODELS["b"] | {"n": name} for name in "cd"})
     planned = stack.plan(epochs, rows)
     fitted = [(Member(Forgetful(epochs, p.train), {}), {}) for p in planned]
-    members, offset, _, scores = stack.combine(epochs, rows, planned, fitted)
+    kept, offset, scores = stack.combine(epochs, rows, planned, fitted)
     assert np.array_equal(~np.isnan(scores), rows)
     assert roc_auc(is_target[rows], scores[rows]) > 0.7
-    fitted_too = sum(m.weight * m.score(epochs.data) for m in members) + offset
+    fitted_too = sum(m.weight * m.score(epochs.data) for m, _ in kept) + offset
     assert roc_auc(is_target[rows], fitted_too[rows]) < 0.3  # what those would have said
 
 
@@ -173,7 +174,8 @@ def test_one_or_two_characters_give_equal_weights(text):
     epochs, stack = make_epochs(text), Stack(MODELS)
     rows = np.ones(len(epochs.flashes), bool)
     planned = stack.plan(epochs, rows)
-    members, *_ = stack.combine(epochs, rows, planned, pretend_to_fit(planned))
+    kept, *_ = stack.combine(epochs, rows, planned, pretend_to_fit(planned))
+    members = [member for member, _ in kept]
     assert [m.is_network for m in members] == [True, True, False]
     network, classical = 2 * members[0].weight, members[2].weight
     assert network == pytest.approx(classical, rel=0.05)  # the two score alike

@@ -57,30 +57,22 @@ def check_characters(flashes: pd.DataFrame, split: Split) -> Check:
     units = {name: set(number[rows]) for name, rows in parts(split)}
     shared = set().union(*(a & b for a, b in itertools.combinations(units.values(), 2)))
     counts = ", ".join(f"{name} {len(found)}" for name, found in units.items())
-    return Check(
-        f"no {unit} is on two sides",
-        not shared,
-        f"{counts} {unit}s, {len(shared)} of them on two sides",
-    )
+    detail = f"{counts} {unit}s, {len(shared)} of them on two sides"
+    return Check(f"no {unit} is on two sides", not shared, detail)
 
 
 def check_samples(recording: Recording, split: Split, tmin: float, tmax: float) -> Check:
     """Check that no raw sample is read by epochs of two parts."""
-    read = {name: samples_read(recording, rows, tmin, tmax) for name, rows in parts(split)}
-    seconds = {
-        name: sum(map(np.count_nonzero, masks)) / recording.sfreq for name, masks in read.items()
+    read = {
+        name: np.concatenate(samples_read(recording, rows, tmin, tmax))
+        for name, rows in parts(split)
     }
-    n_shared = sum(
-        np.count_nonzero(a & b)
-        for one, other in itertools.combinations(read.values(), 2)
-        for a, b in zip(one, other, strict=True)
+    seconds = ", ".join(
+        f"{name} {np.count_nonzero(rows) / recording.sfreq:.0f} s" for name, rows in read.items()
     )
-    counts = ", ".join(f"{name} {s:.0f} s" for name, s in seconds.items())
-    return Check(
-        "no raw sample is read on two sides",
-        n_shared == 0,
-        f"{counts} of {recording.duration_s:.0f} s read, {n_shared} samples on two sides",
-    )
+    n_shared = sum(np.count_nonzero(a & b) for a, b in itertools.combinations(read.values(), 2))
+    detail = f"{seconds} of {recording.duration_s:.0f} s read, {n_shared} samples on two sides"
+    return Check("no raw sample is read on two sides", n_shared == 0, detail)
 
 
 def samples_read(recording: Recording, rows, tmin: float, tmax: float) -> list[np.ndarray]:
@@ -105,24 +97,17 @@ def samples_read(recording: Recording, rows, tmin: float, tmax: float) -> list[n
 def check_copies(recording: Recording, split: Split, tmin: float, tmax: float) -> Check:
     """Check that no epoch's raw samples have a copy in another part, in any segment."""
     length = math.ceil((tmax - tmin) * recording.sfreq - 1e-6)
-    found = {}
-    flashes = recording.flashes
-    first = np.ceil((flashes["onset"].to_numpy() + tmin) * recording.sfreq - 1e-6).astype(int)
-    segment = flashes["segment"].to_numpy()
-    for name, rows in parts(split):
-        found[name] = {
-            hashlib.blake2b(
-                recording.segments[segment[k]][:, first[k] : first[k] + length].tobytes()
-            ).digest()
-            for k in np.flatnonzero(rows)
-        }
-    n_copies = sum(len(a & b) for a, b in itertools.combinations(found.values(), 2))
-    n_all = sum(map(len, found.values()))
-    return Check(
-        "no epoch of one side is a copy of one on another",
-        n_copies == 0,
-        f"{n_copies} copies among {n_all} epochs",
-    )
+    segment, onset = (recording.flashes[c].to_numpy() for c in ("segment", "onset"))
+    first = np.ceil((onset + tmin) * recording.sfreq - 1e-6).astype(int)
+
+    def digest(k: int) -> bytes:
+        epoch = recording.segments[segment[k]][:, first[k] : first[k] + length]
+        return hashlib.blake2b(epoch.tobytes()).digest()
+
+    found = [set(map(digest, np.flatnonzero(rows).tolist())) for _, rows in parts(split)]
+    n_copies = sum(len(a & b) for a, b in itertools.combinations(found, 2))
+    detail = f"{n_copies} copies among {sum(map(len, found))} epochs"
+    return Check("no epoch of one side is a copy of one on another", n_copies == 0, detail)
 
 
 def check_validation(flashes: pd.DataFrame, split: Split) -> Check:
@@ -140,23 +125,20 @@ def check_validation(flashes: pd.DataFrame, split: Split) -> Check:
         number = flashes.groupby(key, sort=False).ngroup().to_numpy()
         test = set(number[split.test])
         if not test & set(number[split.train]):
-            shared = test & set(number[split.validation])
-            return Check(
-                name,
-                not shared,
-                f"training and test part share no {unit}; validation and test part share "
-                f"{len(shared)} of {len(test)}",
-            )
+            n = len(test & set(number[split.validation]))
+            detail = f"training and test part share no {unit}; validation and test part share {n}"
+            return Check(name, n == 0, f"{detail} of {len(test)}")
     return Check(name, False, "training and test part share every unit, down to characters")
 
 
 def check_selection(monitor: str) -> Check:
     """Check that the best training epoch is chosen by a validation value."""
+    name = "nothing is chosen by a test value"
     try:
         check_monitor(monitor)
     except InputError as error:
-        return Check("nothing is chosen by a test value", False, str(error))
-    return Check("nothing is chosen by a test value", True, f"the monitor is {monitor}")
+        return Check(name, False, str(error))
+    return Check(name, True, f"the monitor is {monitor}")
 
 
 def parts(split: Split) -> Iterator[tuple[str, np.ndarray]]:

@@ -32,19 +32,15 @@ Fit = Callable[["Recording", np.ndarray], "Preprocessor"]
 def check_statistics(fit: Fit, recording: Recording, split: Split) -> Check:
     """Check that the preprocessing is the same with and without test flashes in the table."""
     rest = ~split.test
-    without = dataclasses.replace(
-        recording, flashes=recording.flashes[rest].reset_index(drop=True)
-    )
+    flashes = recording.flashes[rest].reset_index(drop=True)
     state = fit(recording, split.train).get_state()
+    without = dataclasses.replace(recording, flashes=flashes)
     other = fit(without, split.train[rest]).get_state()
-    differ = [name for name in state if state[name] != other[name]]
-    return Check(
-        "preprocessing is fitted on training flashes",
-        not differ,
-        f"fitted with and without the test flashes, its state differs in {', '.join(differ)}"
-        if differ
-        else f"its state is the same without the {split.test.sum()} test flashes",
-    )
+    differ = ", ".join(name for name in state if state[name] != other[name])
+    detail = f"its state is the same without the {split.test.sum()} test flashes"
+    if differ:
+        detail = f"fitted with and without the test flashes, its state differs in {differ}"
+    return Check("preprocessing is fitted on training flashes", not differ, detail)
 
 
 def check_transient(
@@ -56,33 +52,30 @@ def check_transient(
     another in the same segment. That is a note, not a failure: no epoch reads another part's
     samples.
     """
-    name = "segments shared by two parts"
     found = []
     for (one, a), (other, b) in itertools.combinations(parts(split), 2):
         n_shared, gap_s = _shared_segments(recording.flashes, a, b, tmax - tmin)
         if n_shared:
             found.append(f"{one} and {other} {n_shared} (epochs at least {gap_s:.2f} s apart)")
     detail = ", ".join(found) or "none, so no filter reaches from one part into another"
-    yield Check(name, None, detail)
+    yield Check("segments shared by two parts", None, detail)
 
     fitted_on = split.train | split.validation
     used, test = (samples_read(recording, r, tmin, tmax) for r in (fitted_on, split.test))
     mixed = [bool(u.any() and v.any()) for u, v in zip(used, test, strict=True)]
     if any(mixed):
         rng = np.random.default_rng(0)
-        changed = [
-            _shuffled(signal, of_test & ~u, rng) if m else signal
-            for signal, u, of_test, m in zip(recording.segments, used, test, mixed, strict=True)
-        ]
+        segments = list(recording.segments)
+        for k in np.flatnonzero(mixed):
+            rows = np.flatnonzero(test[k] & ~used[k])
+            segments[k] = segments[k].copy()
+            segments[k][:, rows] = segments[k][:, rng.permutation(rows)]
         before = epochs(recording).data[fitted_on]
-        after = epochs(dataclasses.replace(recording, segments=changed)).data[fitted_on]
-        change = np.sqrt(np.square(after - before).mean() / np.square(before).mean())
-        yield Check(
-            "carried over by the filter",
-            None,
-            f"with the test epochs' samples shuffled in time, the other epochs change by "
-            f"{100 * change:.2g} % of their RMS",
-        )
+        after = epochs(dataclasses.replace(recording, segments=segments)).data[fitted_on]
+        change = 100 * np.sqrt(np.square(after - before).mean() / np.square(before).mean())
+        shuffled = "with the test epochs' samples shuffled in time"
+        detail = f"{shuffled}, the other epochs change by {change:.2g} % of their RMS"
+        yield Check("carried over by the filter", None, detail)
 
 
 def check_test_labels(train: Train, recording: Recording, split: Split, scores) -> Check:
@@ -94,21 +87,16 @@ def check_test_labels(train: Train, recording: Recording, split: Split, scores) 
         return Check(name, None, f"the {split.test.sum()} test flashes have no label")
     inverted = flashes["is_target"].where(~split.test, ~flashes["is_target"])
     again = train(_relabelled(recording, inverted), split)
+    detail = f"{n_known} test labels inverted,"
     if np.array_equal(again, scores):
-        return Check(
-            name, True, f"{n_known} test labels inverted, all {len(scores)} scores bit-identical"
-        )
-    n_other = int((again != scores).sum())
+        return Check(name, True, f"{detail} all {len(scores)} scores bit-identical")
+    detail += f" {(again != scores).sum()} of {len(scores)} scores changed"
     if not np.array_equal(train(_relabelled(recording, flashes["is_target"]), split), scores):
-        return Check(
-            name,
-            False,
+        detail = (
             "cannot be shown: training twice on the same data gives other scores (try "
-            "trainer.accelerator=cpu)",
+            "trainer.accelerator=cpu)"
         )
-    return Check(
-        name, False, f"{n_known} test labels inverted, {n_other} of {len(scores)} scores changed"
-    )
+    return Check(name, False, detail)
 
 
 def check_test_signal(train: Train, recording: Recording, split: Split, scores) -> Check:
@@ -116,28 +104,25 @@ def check_test_signal(train: Train, recording: Recording, split: Split, scores) 
     name = "test EEG does not influence training"
     fitted_on = split.train | split.validation
     segment = recording.flashes["segment"].to_numpy()
-    separate = sorted(set(segment[split.test]) - set(segment[fitted_on]))
-    n_test = len(set(segment[split.test]))
+    tested = set(segment[split.test])
+    separate = sorted(tested - set(segment[fitted_on]))
     if not separate:
-        return Check(
-            name, None, f"all {n_test} test segments hold training flashes too, see the filter"
-        )
+        detail = f"all {len(tested)} test segments hold training flashes too, see the filter"
+        return Check(name, None, detail)
     rng = np.random.default_rng(0)
     segments = list(recording.segments)
     for k in separate:
         signal = np.asarray(segments[k], np.float64)
         noise = signal.mean() + 10 * signal.std() * rng.standard_normal(signal.shape)
-        limits = np.iinfo(segments[k].dtype) if segments[k].dtype.kind == "i" else None
-        noise = noise if limits is None else np.clip(noise, limits.min, limits.max)
+        if segments[k].dtype.kind == "i":
+            limits = np.iinfo(segments[k].dtype)
+            noise = np.clip(noise, limits.min, limits.max)
         segments[k] = noise.astype(segments[k].dtype)
     again = train(dataclasses.replace(recording, segments=segments), split)
     n_changed = int((again != scores)[fitted_on].sum())
-    return Check(
-        name,
-        n_changed == 0,
-        f"noise for {len(separate)} of {n_test} test segments, {n_changed} of "
-        f"{fitted_on.sum()} scores of training and validation flashes changed",
-    )
+    changed = f"{n_changed} of {fitted_on.sum()} scores of training and validation flashes changed"
+    detail = f"noise for {len(separate)} of {len(tested)} test segments, {changed}"
+    return Check(name, n_changed == 0, detail)
 
 
 def check_chance(
@@ -152,8 +137,8 @@ def check_chance(
     name = "permuted training labels score at chance"
     truth = recording.flashes["is_target"]
     test = split.test & truth.notna().to_numpy()
-    n_targets = int(truth[test].sum())
-    n_nontargets = int(test.sum()) - n_targets
+    tested = truth[test].to_numpy(bool)
+    n_targets, n_nontargets = int(tested.sum()), int((~tested).sum())
     if n_permutations < 2 or n_targets == 0 or n_nontargets == 0:
         return Check(name, None, f"{n_permutations} permutations, {n_targets} test targets")
     rng = np.random.default_rng(seed)
@@ -163,17 +148,13 @@ def check_chance(
         for rows in (split.train, split.validation):
             labels[rows] = rng.permutation(truth[rows].to_numpy(bool))
         scores = train(_relabelled(recording, labels), split)
-        aucs.append(roc_auc(truth[test].to_numpy(bool), scores[test]))
+        aucs.append(roc_auc(tested, scores[test]))
     guessing = math.sqrt((n_targets + n_nontargets + 1) / (12 * n_targets * n_nontargets))
     sd = max(float(np.std(aucs, ddof=1)), guessing)
     half = float(t.ppf(0.995, n_permutations - 1)) * sd / math.sqrt(n_permutations)
     mean = float(np.mean(aucs))
-    return Check(
-        name,
-        abs(mean - 0.5) <= half,
-        f"mean AUC {mean:.3f} on the test part over {n_permutations} permutations, expected "
-        f"0.5 ± {half:.3f}",
-    )
+    detail = f"mean AUC {mean:.3f} on the test part over {n_permutations} permutations"
+    return Check(name, abs(mean - 0.5) <= half, f"{detail}, expected 0.5 ± {half:.3f}")
 
 
 def _relabelled(recording: Recording, is_target) -> Recording:
@@ -193,9 +174,3 @@ def _shared_segments(flashes, a, b, length_s) -> tuple[int, float]:
         near = [other[np.maximum(after - 1, 0)], other[np.minimum(after, len(other) - 1)]]
         gap = min(gap, float(np.abs(near - one).min()) - length_s)
     return len(shared), gap
-
-
-def _shuffled(signal: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    changed = signal.copy()
-    changed[:, rows] = signal[:, rng.permutation(np.flatnonzero(rows))]
-    return changed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -13,8 +12,6 @@ from typing import Any
 
 from p300.errors import InputError
 from p300.experiments.configuration import conf_dir
-
-log = logging.getLogger("p300.experiments.benchmark.running")
 
 PROTOCOLS = ("within", "cross-session", "leave-one-subject-out", "learning-curve")
 
@@ -98,21 +95,12 @@ def plan_cells(
                 f"task {name}: two of its {len(runs)} runs are the same: {labels}; expected "
                 "different overrides"
             )
-        cells += [
-            Cell(
-                name,
-                task["protocol"],
-                experiment,
-                label,
-                seed,
-                (f"experiment={experiment}", *run, *overrides, f"seed={seed}"),
-                folder / name / experiment / label / f"seed-{seed}",
-                f"{group or folder.resolve().name}/{name}",
-            )
-            for experiment in experiments
-            for label, run in zip(labels, runs, strict=True)
-            for seed in seeds
-        ]
+        protocol, of = task["protocol"], f"{group or folder.resolve().name}/{name}"
+        labelled = list(zip(labels, runs, strict=True))
+        for experiment, (label, run), seed in itertools.product(experiments, labelled, seeds):
+            given = (f"experiment={experiment}", *run, *overrides, f"seed={seed}")
+            here = folder / name / experiment / label / f"seed-{seed}"
+            cells.append(Cell(name, protocol, experiment, label, seed, given, here, of))
     return cells
 
 
@@ -132,7 +120,7 @@ def expand_sweeps(line: str) -> list[list[str]]:
             key = override.get_key_element()
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         else:
-            choices.append([override.input_line])
+            choices.append([str(override.input_line)])
     return [list(run) for run in itertools.product(*choices)]
 
 

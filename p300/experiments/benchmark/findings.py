@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import time
+import timeit
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.experiments.folder import read_results
 from p300.experiments.results import read_scores, write_json
 from p300.metrics import brier_score, calibration_error
 from p300.spelling import accuracy_by_repetition, spell, timing
@@ -56,16 +57,16 @@ def read_cell(cell: Cell) -> Finding:
     """Read the results, the test scores and the text of a finished cell."""
     from p300.detector import Detector
 
-    results = json.loads((cell.folder / "results.json").read_text("utf-8"))
+    results = read_results(cell.folder)
     scores = read_scores(cell.folder)
     test = scores[scores["part"].eq("test") & scores["is_target"].notna()].reset_index(drop=True)
     if not len(test):
         raise InputError(f"{cell.folder}: got no labelled test flash; expected some to summarise")
     detector = Detector.load(cell.folder)
     is_target, score = test["is_target"].to_numpy(bool), test["score"].to_numpy()
-    n_train = int(scores["part"].eq("train").sum())
-    target_rate = float(scores.loc[scores["part"].eq("train"), "is_target"].mean())
-    log_odds = score + prior_log_odds(detector, target_rate)
+    train = scores[scores["part"].eq("train")]
+    log_odds = score + prior_log_odds(detector, float(train["is_target"].mean()))
+    detection = results["test"]["detection"]
     record = {
         "task": cell.task,
         "protocol": cell.protocol,
@@ -75,14 +76,14 @@ def read_cell(cell: Cell) -> Finding:
         "fold": detector.config["split"].get("fold"),
         "n_characters": condition(cell)[1],
         "seed": cell.seed,
-        "n_train_flashes": n_train,
+        "n_train_flashes": len(train),
         "n_test_flashes": len(test),
-        "auc": results["test"]["detection"]["auc"],
-        "balanced_accuracy": results["test"]["detection"]["balanced_accuracy"],
+        "auc": detection["auc"],
+        "balanced_accuracy": detection["balanced_accuracy"],
         "calibration_error": calibration_error(is_target, log_odds),
         "brier": brier_score(is_target, log_odds),
         "fit_s": results["fit_s"],
-        "score_ms": _measured_once(cell.folder, detector),
+        "score_ms": score_time_ms(cell.folder, detector),
         "n_parameters": results["n_parameters"],
     }
     spelled = None
@@ -117,27 +118,20 @@ def prior_log_odds(detector: Detector, target_rate: float) -> float:
     return math.log(target_rate / (1 - target_rate)) if assumes_equal else 0.0
 
 
-def score_time_ms(detector: Detector, n_calls: int = 30) -> float:
+def score_time_ms(folder: Path, detector: Detector) -> float:
     """Measure how long a detector takes to score one preprocessed epoch, as in live spelling.
+
+    It is measured only once and kept in the run folder, so that a repeated summary is the same.
 
     Returns
     -------
     float
-        Median in milliseconds.
+        Median of 30 calls in milliseconds.
     """
-    shape = (1, len(detector.preprocessor.ch_names_), detector.preprocessor.n_times)
-    epoch = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    spent = []
-    for _ in range(n_calls + 3):  # the first calls warm up
-        started = time.perf_counter()
-        detector.score_epochs(epoch)
-        spent.append(time.perf_counter() - started)
-    return 1e3 * float(np.median(spent[3:]))
-
-
-def _measured_once(folder: Path, detector: Detector) -> float:
-    """Read the scoring time, measured only once, so that a repeated summary is the same."""
     path = folder / "score_time.json"
     if not path.exists():
-        write_json(path, {"score_ms": score_time_ms(detector)})
+        shape = (1, len(detector.preprocessor.ch_names_), detector.preprocessor.n_times)
+        epoch = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        spent = timeit.repeat(lambda: detector.score_epochs(epoch), number=1, repeat=33)
+        write_json(path, {"score_ms": 1e3 * float(np.median(spent[3:]))})  # three warm up
     return json.loads(path.read_text("utf-8"))["score_ms"]

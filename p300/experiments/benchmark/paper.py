@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from p300.experiments.compare import markdown_table
 from p300.metrics import bits_per_minute
 from p300.metrics.published import CHARACTERS, CNN2B_SHARED, DETECTION, WINNER
 from p300.simulation import write_bci3_ii
@@ -70,36 +71,33 @@ def tables(results: dict[tuple[str, str], dict], experiments: Sequence[str], sou
         ("Bits per minute (figure 7), mean of both subjects", _rate_table),
         ("Electrodes of highest power (table 4)", _electrode_table),
     ):
-        parts += [f"## {title}\n", f"{source}\n", table(results, experiments), ""]
+        head, *rows = table(results, experiments)
+        parts += [f"## {title}\n", f"{source}\n", markdown_table(head, rows), ""]
     return "\n".join(parts)
 
 
-def _detection_table(results, experiments) -> str:
+def _detection_table(results, experiments) -> list[list[str]]:
+    head = ["subject", "classifier", "", "TP", "TN", "FP", "FN", "Reco. %", "recall", "precision"]
+    measured = {key: found["test"]["detection"] for key, found in results.items()}
     rows = [
-        ["subject", "classifier", "", "TP", "TN", "FP", "FN", "Reco. %", "recall", "precision"]
+        [subject, name, kind, *_counts(found[name, subject])]
+        for subject in SUBJECTS
+        for name in experiments
+        for kind, found in (("measured", measured), ("printed", DETECTION))
+        if (name, subject) in found
     ]
-    for subject in SUBJECTS:
-        for name in experiments:
-            found = results[name, subject]["test"]["detection"]
-            rows.append([subject, name, "measured", *_counts(found)])
-            if (name, subject) in DETECTION:
-                rows.append([subject, name, "printed", *_counts(DETECTION[name, subject])])
-    return _markdown(rows)
+    return [head, *rows]
 
 
 def _counts(found: dict) -> list[str]:
     tp, tn, fp, fn = (int(found[k]) for k in ("tp", "tn", "fp", "fn"))
     reco = 100 * (tp + tn) / (tp + tn + fp + fn)
+    recall = tp / (tp + fn)
     precision = tp / (tp + fp) if tp + fp else float("nan")
-    return [
-        *map(str, (tp, tn, fp, fn)),
-        f"{reco:.2f}",
-        f"{tp / (tp + fn):.3f}",
-        f"{precision:.3f}",
-    ]
+    return [*map(str, (tp, tn, fp, fn)), f"{reco:.2f}", f"{recall:.3f}", f"{precision:.3f}"]
 
 
-def _character_table(results, experiments) -> str:
+def _character_table(results, experiments) -> list[list[str]]:
     measured = {key: _percentages(found) for key, found in results.items()}
     n = max(len(series) for series in measured.values())
     rows = [["subject", "classifier", "", *map(str, range(1, n + 1))]]
@@ -113,11 +111,11 @@ def _character_table(results, experiments) -> str:
                 rows.append([subject, name, "printed", *_cells(series[:n])])
         winner = [WINNER[subject].get(k, "") for k in range(1, n + 1)]
         rows.append([subject, "competition winner (ensemble of SVMs)", "printed", *_cells(winner)])
-    return _markdown(rows)
+    return rows
 
 
-def _rate_table(results, experiments) -> str:
-    series = {}
+def _rate_table(results, experiments) -> list[list[str]]:
+    series: dict[tuple[str, str], list[Sequence[float]]] = {}
     for name in experiments:
         series[name, "measured"] = [_percentages(results[name, s]) for s in SUBJECTS]
         if (name, "A") in CHARACTERS:
@@ -128,18 +126,14 @@ def _rate_table(results, experiments) -> str:
         accuracy = [(a + b) / 200 for a, b in zip(first[:n], second[:n], strict=True)]
         rates = bits_per_minute(accuracy, range(1, n + 1))
         rows.append([name, kind, *(f"{rate:.1f}" for rate in rates)])
-    return _markdown(rows)
+    return rows
 
 
-def _electrode_table(results, experiments) -> str:
-    rows = [["subject", "", "electrodes"]]
-    if "cnn2b" in experiments:
-        for subject in SUBJECTS:
-            rows.append([subject, "measured", " ".join(results["cnn2b", subject]["ch_names"])])
-    rows.append(
-        ["both", "printed", f"{' '.join(CNN2B_SHARED)} (three more per subject not known)"]
-    )
-    return _markdown(rows)
+def _electrode_table(results, experiments) -> list[list[str]]:
+    found = {s: results["cnn2b", s]["ch_names"] for s in SUBJECTS if "cnn2b" in experiments}
+    measured = [[subject, "measured", " ".join(names)] for subject, names in found.items()]
+    printed = f"{' '.join(CNN2B_SHARED)} (three more per subject not known)"
+    return [["subject", "", "electrodes"], *measured, ["both", "printed", printed]]
 
 
 def _percentages(found: dict) -> list[float]:
@@ -148,8 +142,3 @@ def _percentages(found: dict) -> list[float]:
 
 def _cells(values) -> list[str]:
     return [v if v == "" else f"{v:.0f}" for v in values]
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    head, *body = rows
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])

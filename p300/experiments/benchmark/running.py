@@ -8,7 +8,6 @@ are not noticed: remove the folder then. The results of the cells are pooled in
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import os
@@ -20,10 +19,9 @@ from typing import TYPE_CHECKING
 from p300.errors import InputError
 from p300.experiments.benchmark.cells import Cell
 from p300.experiments.configuration import compose_training, conf_dir
-from p300.experiments.folder import is_finished, sentence
+from p300.experiments.folder import is_finished, sentence, write_failure
 from p300.experiments.prepare import Shared
 from p300.experiments.run import train_run
-from p300.storage.files import atomic_write
 from p300.terminal import quietly, step
 
 if TYPE_CHECKING:
@@ -49,25 +47,22 @@ def run_cells(cells: Sequence[Cell]) -> dict[Cell, str]:
     composing = initialize_config_dir(str(conf_dir()), version_base="1.3")
     with composing, step("runs", len(cells), "done") as done:
         for k, cell in enumerate(cells, start=1):
-            where = " ".join(filter(None, [cell.task, cell.experiment, cell.label]))
-            done.update(note=f"{where} seed {cell.seed}")
+            parts = filter(None, [cell.task, cell.experiment, cell.label])
+            name = f"{' '.join(parts)} seed {cell.seed}"
+            done.update(note=name)
             begun = time.perf_counter()
             try:
-                is_new = run_cell(cell, shared)
+                if not run_cell(cell, shared):
+                    done.skip()
+                    continue
+                n_run += 1
+                spent = time.perf_counter() - begun
+                log.info("%d of %d, %s: %.1f s", k, len(cells), name, spent)
             except Exception as error:  # of any kind: the other cells can still run
                 failures[cell] = sentence(error)
-                with contextlib.suppress(OSError):  # a full disk, perhaps the failure itself
-                    cell.folder.mkdir(parents=True, exist_ok=True)
-                    with atomic_write(cell.folder / "error.txt") as file:
-                        file.write(failures[cell] + "\n")
-                log.warning("%d of %d, %s seed %d: failed", k, len(cells), where, cell.seed)
-                done.advance()
-                continue
-            if is_new:
-                spent = time.perf_counter() - begun
-                log.info("%d of %d, %s seed %d: %.1f s", k, len(cells), where, cell.seed, spent)
-            n_run += is_new
-            (done.advance if is_new else done.skip)()
+                write_failure(cell.folder, failures[cell])
+                log.warning("%d of %d, %s: failed", k, len(cells), name)
+            done.advance()
     n_kept = len(cells) - n_run - len(failures)
     spent = time.perf_counter() - started
     log.info("%d cells: %d run in %.0f s, %d found finished", len(cells), n_run, spent, n_kept)
@@ -115,12 +110,9 @@ def compose_cell(cell: Cell) -> tuple[DictConfig, dict[str, str]]:
 
     cfg, choices = compose_training(cell.overrides)
     if cfg.logger.wandb is not None:
-        name = [cell.task, cell.experiment, cell.label, f"seed{cell.seed}"]
-        named = {
-            "group": cell.group,
-            "job_type": "benchmark",
-            "name": "-".join(filter(None, name)),
-        }
+        parts = [cell.task, cell.experiment, cell.label, f"seed{cell.seed}"]
+        name = "-".join(filter(None, parts))
+        named = {"group": cell.group, "job_type": "benchmark", "name": name}
         with open_dict(cfg):
             cfg.logger.wandb = named | dict(cfg.logger.wandb)  # configured wins
     return cfg, choices

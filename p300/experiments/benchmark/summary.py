@@ -14,19 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from p300 import metrics
 from p300.errors import InputError
 from p300.experiments.benchmark.findings import Finding, condition, read_cell
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
-from p300.metrics import (
-    auc_counts,
-    bootstrap_weights,
-    holm,
-    interval,
-    resampling_units,
-    signed_rank_test,
-    weighted_auc,
-)
-from p300.storage.files import atomic_write
+from p300.storage.files import atomic_write, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,8 +51,7 @@ def write_summary(
 
     findings = [read_cell(cell) for cell in cells]
     table = pd.DataFrame([f.record for f in findings])
-    with atomic_write(folder / "cells.csv") as file:
-        table.to_csv(file, index=False)
+    write_text(folder / "cells.csv", table.to_csv(index=False))
     planned = [*cells, *failures]
     parts = []
     for key in dict.fromkeys(map(condition, planned)):
@@ -68,12 +59,10 @@ def write_summary(
         here = [f for f in findings if condition(f.cell) == key]
         parts.append(summarize(here, labels, reference=reference, n_draws=n_draws))
     summary = pd.concat([p for p in parts if len(p)] or parts, ignore_index=True)
-    with atomic_write(folder / "summary.csv") as file:
-        summary.to_csv(file, index=False)
+    write_text(folder / "summary.csv", summary.to_csv(index=False))
     failed = {os.path.relpath(c.folder, folder): why for c, why in failures.items()}
     text = markdown(summary, reference, failed)
-    with atomic_write(folder / "summary.md") as file:
-        file.write(text)
+    write_text(folder / "summary.md", text)
     if len(summary):
         for name, draw in (("auc", auc_figure), ("accuracy", accuracy_figure)):
             with atomic_write(folder / f"{name}.png", "wb") as file:
@@ -122,19 +111,19 @@ def summarize(
         aucs = np.empty((len(tables), len(by_subject)))
         drawn = np.zeros(n_draws)
         for k, (subject, here) in enumerate(by_subject.items()):
-            unit = resampling_units(flashes.iloc[here])
+            unit = metrics.resampling_units(flashes.iloc[here])
             counts = [
-                auc_counts(t["is_target"].to_numpy(bool)[here], t["score"].to_numpy()[here], unit)
-                for t in tables
+                metrics.auc_counts(t["is_target"].to_numpy(bool), t["score"].to_numpy(), unit)
+                for t in (table.iloc[here] for table in tables)
             ]
             once = np.ones((1, weights[subject].shape[1]))
-            aucs[:, k] = [weighted_auc(*c, once)[0] for c in counts]
+            aucs[:, k] = [metrics.weighted_auc(*c, once)[0] for c in counts]
             wins = np.mean([c[0] for c in counts], axis=0)  # the AUC is linear in them
-            drawn += weighted_auc(wins, *counts[0][1:], weights[subject]) / len(by_subject)
+            drawn += metrics.weighted_auc(wins, *counts[0][1:], weights[subject]) / len(by_subject)
         draws[experiment], subject_aucs[experiment] = drawn, aucs.mean(axis=0)
         first = seeds[0][0].cell
         cells = pd.DataFrame([f.record for found in seeds for f in found])
-        low, high = interval(drawn)
+        low, high = metrics.interval(drawn)
         rows.append(
             {
                 "task": first.task,
@@ -161,28 +150,24 @@ def summarize(
             differences = subject_aucs[row["experiment"]] - subject_aucs[reference]
             row["difference"] = float(differences.mean())
             drawn = draws[row["experiment"]] - draws[reference]
-            row["difference_low"], row["difference_high"] = interval(drawn)
-            row["p"] = signed_rank_test(differences)
-        for row, p in zip(compared, holm([row["p"] for row in compared]), strict=True):
+            row["difference_low"], row["difference_high"] = metrics.interval(drawn)
+            row["p"] = metrics.signed_rank_test(differences)
+        for row, p in zip(compared, metrics.holm([row["p"] for row in compared]), strict=True):
             row["p"] = p
     return pd.DataFrame(rows).sort_values("auc", ascending=False, ignore_index=True)
 
 
 def _complete(findings, labels) -> dict[str, list[list[Finding]]]:
     """Group by experiment, then by seed; within a seed the cells in the order of the labels."""
-    grouped: dict[str, dict[int, dict[str, Finding]]] = {}
+    grouped: dict[tuple[str, int], dict[str, Finding]] = {}
     for finding in findings:
         cell = finding.cell
-        grouped.setdefault(cell.experiment, {}).setdefault(cell.seed, {})[cell.label] = finding
-    complete = {
-        experiment: [
-            [cells[label] for label in labels]
-            for cells in seeds.values()
-            if set(labels) == set(cells)
-        ]
-        for experiment, seeds in grouped.items()
-    }
-    return {experiment: seeds for experiment, seeds in complete.items() if seeds}
+        grouped.setdefault((cell.experiment, cell.seed), {})[cell.label] = finding
+    complete: dict[str, list[list[Finding]]] = {}
+    for (experiment, _), cells in grouped.items():
+        if set(labels) == set(cells):
+            complete.setdefault(experiment, []).append([cells[label] for label in labels])
+    return complete
 
 
 def _prepare(seeds, n_draws):
@@ -200,8 +185,8 @@ def _prepare(seeds, n_draws):
     rng = np.random.default_rng(0)
     weights = {}
     for subject, here in by_subject.items():
-        n_units = int(resampling_units(flashes.iloc[here]).max()) + 1
-        weights[subject] = bootstrap_weights(n_units, n_draws, rng)
+        n_units = int(metrics.resampling_units(flashes.iloc[here]).max()) + 1
+        weights[subject] = metrics.bootstrap_weights(n_units, n_draws, rng)
     return flashes, by_subject, weights
 
 
@@ -228,11 +213,10 @@ def _accuracy(seeds: Sequence[Sequence[Finding]], weights) -> dict[str, float]:
     """Compute the fraction of correct characters per number of repetitions, mean over subjects."""
     import pandas as pd
 
-    if any(f.spelled is None for f in seeds[0]):
+    tables = [f.spelled for cells in seeds for f in cells if f.spelled is not None]
+    if len(tables) < sum(map(len, seeds)):
         return {}
-    spelled = pd.concat(
-        [f.spelled.assign(seed=f.cell.seed) for cells in seeds for f in cells], ignore_index=True
-    )
+    spelled = pd.concat(tables, ignore_index=True)
     key = ["session", "run", "character"]
     found: dict[int, list[tuple[float, np.ndarray]]] = {}
     for subject, part in spelled.groupby("subject", sort=False):
@@ -246,7 +230,7 @@ def _accuracy(seeds: Sequence[Sequence[Finding]], weights) -> dict[str, float]:
             found.setdefault(n, []).append((values[:, k].sum() / known[:, k].sum(), drawn[:, k]))
     columns = {}
     for n, people in sorted(found.items()):
-        low, high = interval(np.mean([drawn for _, drawn in people], axis=0))
+        low, high = metrics.interval(np.mean([drawn for _, drawn in people], axis=0))
         columns[f"accuracy_{n:02d}"] = float(np.mean([mean for mean, _ in people]))
         columns |= {f"accuracy_{n:02d}_low": low, f"accuracy_{n:02d}_high": high}
     return columns

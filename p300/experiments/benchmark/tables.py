@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from p300.experiments.compare import markdown_table
 from p300.figures.sweeps import draw_accuracy_panels, draw_auc_intervals
 from p300.metrics import MIN_SUBJECTS
 
@@ -51,10 +52,7 @@ def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -
     for title, part in panels(summary):
         text += [f"## {title}", _auc_table(part, reference), _sentences(part, reference)]
         if "accuracy_01" in part and part["accuracy_01"].notna().any():
-            text += [
-                SPELLING_HEAD,
-                _accuracy_table(part),
-            ]
+            text += [SPELLING_HEAD, _accuracy_table(part)]
     if len(summary) and summary["n_characters"].notna().any():
         text += ["## Learning curves", "AUC by number of training characters.", _curves(summary)]
     if failed:
@@ -72,11 +70,10 @@ def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     if not len(summary):
         return
     for (task, n), part in summary.groupby(["task", "n_characters"], sort=False, dropna=False):
-        known = n == n  # not <NA>
         title = f"{task}: {part['protocol'].iloc[0]}"
-        title += f", {n:.0f} training character{'s' * (n > 1)}" if known else ""
-        part = part.dropna(axis=1, how="all").sort_values("auc", ascending=False)
-        yield title, part
+        if n == n:  # not <NA>
+            title += f", {n:.0f} training character{'s' * (n > 1)}"
+        yield title, part.dropna(axis=1, how="all").sort_values("auc", ascending=False)
 
 
 def auc_figure(summary: pd.DataFrame) -> Figure:
@@ -98,28 +95,26 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
     head += ["bal. acc.", "cal. error", "Brier", "fit (s)", "ms per flash", "parameters"]
     rows = []
     for _, row in part.iterrows():
-        cells = [
-            row["experiment"],
-            f"{row['auc']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-            _number(row.get("seed_sd"), ".3f"),
-        ]
-        difference = row.get("difference", np.nan)
-        cells.append(
-            "–"
-            if np.isnan(difference)
-            else f"{difference:+.3f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
-        )
+        cells = [row["experiment"], _interval(row, "auc", "low", "high", ".3f")]
+        cells.append(_number(row.get("seed_sd"), ".3f"))
+        cells.append(_interval(row, "difference", "difference_low", "difference_high", "+.3f"))
         cells += [_number(row["p"], ".3f")] if "p" in part else []
         cells += [_number(row[c], ".3f") for c in subjects]
         cells += [_number(row[c], ".3f") for c in ("balanced_accuracy", "calibration_error")]
         cells += [_number(row["brier"], ".3f"), _number(row["fit_s"], ".2f")]
         cells += [_number(row["score_ms"], ".2f"), _number(row["n_parameters"], ",.0f")]
         rows.append(cells)
-    return _table(head, rows)
+    return markdown_table(head, rows)
+
+
+def _interval(row, value: str, low: str, high: str, form: str) -> str:
+    if np.isnan(row.get(value, np.nan)):
+        return "–"
+    return f"{row[value]:{form}} [{row[low]:{form}}, {row[high]:{form}}]"
 
 
 def _accuracy_table(part: pd.DataFrame) -> str:
-    names = _accuracies(part)
+    names = sorted(c for c in part if c.startswith("accuracy_") and c[-2:].isdigit())
     sure = [f"accuracy_{n:02d}" for n in SURE_AT if f"accuracy_{n:02d}" in names]
     head = ["experiment", *(str(int(name[-2:])) for name in names)]
     head += [f"95 % at {int(name[-2:])}" for name in sure]
@@ -131,7 +126,7 @@ def _accuracy_table(part: pd.DataFrame) -> str:
         ]
         for _, row in part.iterrows()
     ]
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _curves(summary: pd.DataFrame) -> str:
@@ -140,12 +135,8 @@ def _curves(summary: pd.DataFrame) -> str:
         index=["task", "experiment"], columns="n_characters", values="auc", sort=False
     ).sort_index(axis=1)
     head = ["task", "experiment", *(f"{n:.0f}" for n in table)]
-    return _table(head, [[*key, *(_number(v, ".3f") for v in row)] for key, *row in _rows(table)])
-
-
-def _rows(table: pd.DataFrame):
-    for key, row in table.iterrows():
-        yield key, *row
+    rows = [[*key, *(_number(v, ".3f") for v in row)] for key, row in table.iterrows()]
+    return markdown_table(head, rows)
 
 
 def _sentences(part: pd.DataFrame, reference: str) -> str:
@@ -180,14 +171,5 @@ def _counts(n_seeds: pd.Series) -> str:
     return f"{high} seed{'s' * (high > 1)}" if low == high else f"{low} to {high} seeds"
 
 
-def _accuracies(part: pd.DataFrame) -> list[str]:
-    return sorted(c for c in part if c.startswith("accuracy_") and c[-2:].isdigit())
-
-
 def _number(value, form: str) -> str:
     return "–" if value is None or np.isnan(value) else format(value, form)
-
-
-def _table(head, rows) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

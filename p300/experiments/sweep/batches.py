@@ -96,7 +96,7 @@ def _train(batch: Sequence[Job], configs: Sequence[DictConfig], shared, hydra_co
 
     requests = []
     for job, config in zip(batch, configs, strict=True):
-        cfg = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        cfg = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         requests.append((cfg, Path(job.folder), config.hydra.runtime.choices))
     with messages_of(configs[0]):
         found = train_runs(requests, shared, call)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import math
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from p300 import __version__
-from p300.experiments.folder import can_go_on, finished_runs, objective, read_results, run_key
-from p300.storage.files import LOCK, atomic_write, folder_lock
+from p300.experiments import folder as runs
+from p300.storage.files import LOCK, folder_lock
 from p300.terminal import console_handlers, not_shown_yet, show
 
 log = logging.getLogger("p300.experiments.folder")
@@ -62,7 +64,7 @@ class Job:
 
     def take(self, results: Mapping[str, Any], outcome: str) -> None:
         """Set the results of a finished run."""
-        self.outcome, self.value, self.reason = outcome, objective(results), ""
+        self.outcome, self.value, self.reason = outcome, runs.objective(results), ""
 
     def fail(self, reason: str) -> None:
         """Set why there are no results."""
@@ -71,17 +73,14 @@ class Job:
     def lose(self, reason: str) -> None:
         """Set why it ended without an error of its own, and write that into ``error.txt``."""
         self.fail(reason)
-        with contextlib.suppress(OSError):  # a full disk, perhaps the reason itself
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with atomic_write(self.folder / "error.txt") as file:
-                file.write(reason + "\n")
+        runs.write_failure(self.folder, reason)
 
 
 @dataclass
 class Sweep:
     """The sweep that this process runs: its folder, and its jobs so far."""
 
-    folder: Path | None = None
+    folder: Path = Path()
     jobs: list[Job] = field(default_factory=list)
     locks: contextlib.ExitStack | None = None
 
@@ -89,24 +88,16 @@ class Sweep:
         """Wait until no other process runs a sweep in the folder, or a job of one."""
         if self.locks is not None:
             return
-
-        def on_wait(holder: str) -> None:
-            log.info("%s is in use by %s; waiting for its end", self.folder, holder)
-
         self.locks = contextlib.ExitStack()
-        self.locks.enter_context(folder_lock(self.folder, on_wait))
+        self.locks.enter_context(folder_lock(self.folder, log.info))
         # if the sweep's own process is killed, its workers still end the jobs they have begun
         for lock in sorted(self.folder.glob(f"*/**/{LOCK}")):
-            with folder_lock(lock.parent, on_wait):
+            with folder_lock(lock.parent, log.info):
                 pass
 
 
-_sweep = Sweep()
-
-
-def current() -> Sweep:
-    """Return the sweep of this process, to which jobs are added."""
-    return _sweep
+#: The sweep of this process, to which jobs are added.
+current = Sweep()
 
 
 def sort_out(jobs: Sequence[Job], earlier: Sequence[Job], folder: Path) -> list[Job]:
@@ -127,7 +118,7 @@ def sort_out(jobs: Sequence[Job], earlier: Sequence[Job], folder: Path) -> list[
         Those to run, no two of one configuration, each with its own folder. What an unfinished
         run left there is removed, unless its training can go on.
     """
-    finished = finished_runs(folder)
+    finished = runs.finished_runs(folder)
     met = {job.key: job for job in reversed(earlier)}
     pending: list[Job] = []
     for job in jobs:
@@ -136,14 +127,14 @@ def sort_out(jobs: Sequence[Job], earlier: Sequence[Job], folder: Path) -> list[
         met[job.key] = job
         if job.key in finished:
             job.folder = finished[job.key]
-            job.take(read_results(job.folder), "taken from before")
+            job.take(runs.read_results(job.folder), "taken from before")
         else:
             pending.append(job)
     taken = {job.folder for job in met.values() if job not in pending} | set(finished.values())
     for job in pending:
         job.folder = free_folder(job.folder, taken)
         taken.add(job.folder)
-        if can_go_on(job.folder) and run_key(job.folder) == job.key:
+        if runs.can_go_on(job.folder) and runs.run_key(job.folder) == job.key:
             (job.folder / "error.txt").unlink(missing_ok=True)
         elif job.folder.exists():
             shutil.rmtree(job.folder)
@@ -155,11 +146,10 @@ def copy_outcomes(jobs: Sequence[Job]) -> None:
     first: dict[str, Job] = {}
     for job in jobs:
         other = first.setdefault(job.key, job)
-        if other is job:
-            continue
-        job.folder, job.value, job.reason = other.folder, other.value, other.reason
-        has_results = other.outcome in ("finished", "taken from before")
-        job.outcome = "same as another" if has_results else other.outcome
+        if other is not job:
+            job.folder, job.value, job.reason = other.folder, other.value, other.reason
+            has_results = other.outcome in ("finished", "taken from before")
+            job.outcome = "same as another" if has_results else other.outcome
 
 
 def free_folder(wanted: Path, taken: set[Path]) -> Path:
@@ -178,14 +168,12 @@ def free_folder(wanted: Path, taken: set[Path]) -> Path:
             return False
         return not folder.exists() or any((folder / name).exists() for name in TRACES)
 
-    folder, k = wanted, 1
-    while not is_free(folder):
-        k += 1
-        number = wanted.name.isdigit()
-        folder = wanted.with_name(
-            str(int(wanted.name) + k - 1) if number else f"{wanted.name}_{k}"
-        )
-    return folder
+    def names() -> Iterator[str]:
+        yield wanted.name
+        for k in itertools.count(1):
+            yield str(int(wanted.name) + k) if wanted.name.isdigit() else f"{wanted.name}_{k + 1}"
+
+    return next(filter(is_free, map(wanted.with_name, names())))
 
 
 def settle(jobs: Sequence[Job]) -> list[Job]:
@@ -199,7 +187,7 @@ def settle(jobs: Sequence[Job]) -> list[Job]:
     lost = []
     for job in jobs:
         if (job.folder / "results.json").exists():
-            job.take(read_results(job.folder), "finished")
+            job.take(runs.read_results(job.folder), "finished")
         elif (job.folder / "error.txt").exists():
             job.fail((job.folder / "error.txt").read_text("utf-8").strip())
         elif job.outcome != "failed":
@@ -215,10 +203,10 @@ def conclude() -> None:
     SystemExit
         If a job failed; the message lists the failures.
     """
-    if _sweep.locks is not None:
-        _sweep.locks.close()
-        _sweep.locks = None
-    if not _sweep.jobs:
+    if current.locks is not None:
+        current.locks.close()
+        current.locks = None
+    if not current.jobs:
         return
     for handler in list(logging.root.handlers):
         if isinstance(handler, logging.FileHandler):  # the last job's log ends with that job
@@ -226,8 +214,8 @@ def conclude() -> None:
             handler.close()
     for handler in console_handlers():
         handler.addFilter(not_shown_yet)
-    folder, jobs = os.path.relpath(_sweep.folder), list(_sweep.jobs)
-    _sweep.folder, _sweep.jobs = None, []
+    folder, jobs = os.path.relpath(current.folder), current.jobs
+    current.jobs = []
     show(summary(jobs, folder))
     failed = [job for job in jobs if job.outcome == "failed"]
     if failed:
@@ -244,23 +232,16 @@ def summary(jobs: Sequence[Job], folder: str):
     from rich.table import Table
     from rich.text import Text
 
-    counts = {name: sum(job.outcome == name for job in jobs) for name in OUTCOMES}
+    counts = Counter(job.outcome for job in jobs)
     always = ("finished", "taken from before", "failed")
     shown = [name for name in OUTCOMES if counts[name] or name in always]
     table = Table(title=f"sweep {folder}: {len(jobs)} runs", title_justify="left")
     for name in shown:
         table.add_column(name, justify="right")
     table.add_row(*(str(counts[name]) for name in shown))
-    lines = [Text(f"compare them: p300 compare {folder}")]
-    others = other_versions(jobs)
-    if others:
-        lines.insert(0, Text(f"made by another version than {__version__}: {others}"))
-    return Group(table, *lines)
-
-
-def other_versions(jobs: Sequence[Job]) -> str:
-    """Count the runs taken from before that another version of p300 made."""
-    runs = {job.folder for job in jobs if job.outcome == "taken from before"}
-    made = [read_results(run).get("version", __version__) for run in sorted(runs)]
-    others = sorted({version for version in made if version != __version__})
-    return ", ".join(f"{made.count(version)} run(s) by {version}" for version in others)
+    kept = {job.folder for job in jobs if job.outcome == "taken from before"}
+    made = Counter(runs.read_results(run).get("version", __version__) for run in kept)
+    del made[__version__]
+    others = ", ".join(f"{n} run(s) by {version}" for version, n in sorted(made.items()))
+    lines = [f"made by another version than {__version__}: {others}"] if others else []
+    return Group(table, *map(Text, [*lines, f"compare them: p300 compare {folder}"]))

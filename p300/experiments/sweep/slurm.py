@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from p300.experiments.sweep.jobs import Job, settle
 
@@ -94,7 +95,8 @@ def build_executor(launcher):
 
 def wait(submitted: Sequence) -> None:
     """Wait until every job has its result or has been out of the queue for a while."""
-    waiting, gone_since, pause = list(submitted), {}, 0.5
+    gone_since: dict[Any, float] = {}
+    waiting, pause = list(submitted), 0.5
     while waiting:
         time.sleep(pause)
         pause = min(2 * pause, POLL_S)
@@ -122,36 +124,27 @@ def is_slurm(handle) -> bool:
 
 def queued_jobs() -> set[str] | None:
     """List this user's jobs in SLURM's queue; return None if SLURM does not answer."""
+    answer = _ask("squeue", "--me", "--noheader", "--array", "--format=%i")
+    return None if answer is None else set(answer.split())
+
+
+def _ask(*command: str) -> str | None:
+    """Return what a command of SLURM prints, or None if it fails or is missing."""
     try:
-        asked = subprocess.run(
-            ["squeue", "--me", "--noheader", "--array", "--format=%i"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    return set(asked.stdout.split())
 
 
 def why_ended(handle) -> str:
     """Describe in one sentence why a job of submitit has no results."""
     messages = f"its messages are in {handle.paths.stderr}"
     if handle.paths.result_pickle.exists():
-        trace = str(handle.exception() or "").strip().splitlines()
-        last = trace[-1] if trace else "it gave no reason"
-        return f"{' '.join(last.split())}; {messages}"
+        trace = str(handle.exception() or "").strip() or "it gave no reason"
+        return f"{' '.join(trace.splitlines()[-1].split())}; {messages}"
     if not is_slurm(handle):
         return f"its process ended before the run did; {messages}"
-    try:
-        shown = subprocess.run(
-            ["scontrol", "--oneliner", "show", "job", handle.job_id],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        shown = ""
+    shown = _ask("scontrol", "--oneliner", "show", "job", handle.job_id) or ""
     fields = dict(part.partition("=")[::2] for part in shown.split())
     state = fields.get("JobState", "state no longer known")
     return f"SLURM ended job {handle.job_id} ({state}) before the run did; {messages}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from p300.preprocessing._sampling import ON_SAMPLE, Sampling, folds_into_band
 from p300.preprocessing.epochs import epoch_length
 from p300.preprocessing.filters import design_bandpass
 
-#: Orders up to which float32 modes are as good as float64 sections; higher ones go by SciPy.
+if TYPE_CHECKING:
+    from p300.recording import Recording
+
+#: Largest order for which float32 modes are as exact as float64 sections; SciPy filters others.
 MAX_ORDER = 10
 
 
@@ -24,11 +28,11 @@ class Chain:
     Parameters
     ----------
     order : list of int or slice
-        Rows of a segment to take.
+        Rows of a segment to use.
     ch_names_in : tuple of str
-        What they are called.
+        Names of these rows.
     spatial : ndarray, shape (n_chans, n_chans_in), or None
-        What makes the channels of these rows.
+        Matrix from these rows to the channels of the epochs.
     gain : float
         Factor to µV.
     l_freq, h_freq, filter_order, phase
@@ -36,9 +40,9 @@ class Chain:
     sfreq_in, sfreq : float
         Rates of the segments and of the epochs.
     subsample_first : bool
-        Go to the epochs' rate before filtering.
+        Whether the signal is subsampled to the rate of the epochs before it is filtered.
     engine : {"fast", "scipy"}
-        What filters.
+        The implementation of the filter.
     tmin, tmax : float
         Half-open interval of the epochs, in seconds from the flash.
     """
@@ -60,12 +64,12 @@ class Chain:
 
     @cached_property
     def n_times(self) -> int:
-        """Samples of an epoch."""
+        """Samples per epoch."""
         return epoch_length(self.sfreq, self.tmin, self.tmax)
 
     @cached_property
     def rate(self) -> float:
-        """Rate of what is filtered and cut."""
+        """Rate of the signal that is filtered and cut."""
         return self.sfreq if self.subsample_first else self.sfreq_in
 
     @cached_property
@@ -75,42 +79,37 @@ class Chain:
 
     @cached_property
     def modal(self) -> ModalFilter | None:
-        """The filter in modal form; None without a filter, and where SciPy filters.
+        """The filter in modal form; None if there is no filter, or if SciPy filters.
 
-        SciPy filters where it is asked for, and for orders above :data:`MAX_ORDER`, for which the
-        modal form in float32 is not exact enough.
+        SciPy filters if ``engine`` is "scipy", and for orders above :data:`MAX_ORDER`, for which
+        the modal form in float32 is not exact enough.
         """
         if not len(self.sos) or self.engine == "scipy" or self.filter_order > MAX_ORDER:
             return None
-        return ModalFilter(
-            self.l_freq,
-            self.h_freq,
-            sfreq=self.rate,
-            order=self.filter_order,
-            phase=self.phase,
-            gain=self.gain,
-        )
+        return ModalFilter(self)
 
     @cached_property
     def sampling(self) -> Sampling:
-        """Where the instants of an epoch fall among the filtered samples."""
+        """Positions of the samples of an epoch among the filtered samples."""
         folds = folds_into_band(
             self.sos, sfreq_in=self.rate, sfreq=self.sfreq, h_freq=self.h_freq, phase=self.phase
         )
         f_pass = (self.h_freq or 0.4 * self.sfreq) if folds else None
         return Sampling(self.rate, self.sfreq, self.n_times, f_pass)
 
-    def starts(self, onsets) -> np.ndarray:
-        """Convert onsets in seconds to the positions of the epochs' first samples."""
-        return (np.asarray(onsets, np.float64) + self.tmin) * self.rate
+    def find_starts(self, recording: Recording, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the segment of each epoch, and the position of its first sample there.
 
-    def check_ends(self, recording, rows) -> None:
-        """Raise an error for epochs that reach past an end of their segment."""
+        Raises
+        ------
+        InputError
+            If an epoch reaches past an end of its segment.
+        """
         onsets = recording.flashes["onset"].to_numpy(np.float64)[rows]
         segment = recording.flashes["segment"].to_numpy(np.int64)[rows]
         n_samples = np.array([s.shape[1] for s in recording.segments], np.int64)
         last = np.ceil(n_samples * (self.rate / self.sfreq_in) - 1e-6)[segment] - 1
-        starts = self.starts(onsets)
+        starts = (onsets + self.tmin) * self.rate
         stops = starts + (self.n_times - 1) * float(self.sampling.step)
         outside = np.flatnonzero(~((starts >= -ON_SAMPLE) & (stops <= last + ON_SAMPLE)))
         if len(outside):
@@ -125,3 +124,4 @@ class Chain:
                 f"{self.tmax:g}) s reach past an end of their segment: flashes {shown}"
                 f"{', …' if len(outside) > 3 else ''}; expected all inside"
             )
+        return segment, starts

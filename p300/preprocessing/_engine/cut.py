@@ -1,16 +1,18 @@
-"""From recording to epochs in one pass over the signal, segment by segment, on every core.
+"""From recording to epochs: the signal is read once, segment by segment, on every core.
 
-A segment is filtered piece by piece (:mod:`~._engine.blocks`); as soon as a piece is
-there, the epochs that end in it are cut and finished where they are to stay, in the array that
-is returned. So nothing as large as the signal is ever held beside it.
+A segment is filtered piece by piece (:mod:`~._engine.blocks`). After each piece, the epochs that
+end in it are cut into the array that is returned, and finished there. So no array as large as the
+signal is kept beside the signal.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,11 +22,20 @@ from p300.preprocessing._engine.source import Source
 from p300.preprocessing._sampling import take_epochs
 from p300.preprocessing.filters import filter_segment, pad_length
 
+if TYPE_CHECKING:
+    from p300.preprocessing._engine.chain import Chain
+    from p300.recording import Recording
+
+#: Changes epochs, shape (n, n_chans, n_times), in place; returns for each if it is rejected.
+Finish = Callable[[np.ndarray], np.ndarray | bool]
+
 #: Epochs finished together, so that they stay in the processor's cache.
 BATCH = 192
 
 
-def cut_recording(recording, rows, chain, finish):
+def cut_recording(
+    recording: Recording, rows: np.ndarray, chain: Chain, finish: Finish
+) -> tuple[np.ndarray, np.ndarray]:
     """Filter a recording and cut the epochs of some flashes.
 
     Parameters
@@ -36,8 +47,8 @@ def cut_recording(recording, rows, chain, finish):
     chain : Chain
         The steps up to the cut.
     finish : callable
-        Called with some epochs, shape (n, n_chans, n_times), to change in place; returns a
-        bool for each: is it rejected?
+        Called with some epochs, shape (n, n_chans, n_times), which it changes in place; returns
+        for each whether it is rejected.
 
     Returns
     -------
@@ -49,9 +60,7 @@ def cut_recording(recording, rows, chain, finish):
     InputError
         If an epoch reaches past an end of its segment, or a sample is not finite.
     """
-    chain.check_ends(recording, rows)
-    segment_of = recording.flashes["segment"].to_numpy(np.int64)[rows]
-    starts = chain.starts(recording.flashes["onset"].to_numpy(np.float64)[rows])
+    segment_of, starts = chain.find_starts(recording, rows)
     by_time = np.lexsort((starts, segment_of))
     bounds = np.searchsorted(segment_of[by_time], np.arange(len(recording.segments) + 1))
     n_chans = len(chain.ch_names_in if chain.spatial is None else chain.spatial)
@@ -59,10 +68,10 @@ def cut_recording(recording, rows, chain, finish):
     is_rejected = np.zeros(len(rows), bool)
     own = threading.local()  # each worker's memory, used again for every segment
 
-    def prepare():
+    def prepare() -> None:
         own.scratch, own.tape = Scratch(), Tape(n_chans)
 
-    def cut(k):
+    def cut(k: int) -> None:
         where = by_time[bounds[k] : bounds[k + 1]]  # places of the segment's flashes in epochs
         segment, name = recording.segments[k], f"{recording.name}: segment {k}"
         source = Source(segment, chain, own.scratch, name)
@@ -70,22 +79,30 @@ def cut_recording(recording, rows, chain, finish):
 
     used = np.flatnonzero(np.diff(bounds))
     with ThreadPoolExecutor(_n_workers(), initializer=prepare) as workers:
-        for _ in workers.map(cut, used):
-            pass
+        list(workers.map(cut, used))  # raises what a worker raised
     return epochs, is_rejected
 
 
-def _cut_segment(source, chain, tape, starts, where, finish, epochs, is_rejected) -> None:
-    """Cut the epochs of one segment, in the order of time, to the places ``where``."""
+def _cut_segment(
+    source: Source,
+    chain: Chain,
+    tape: Tape,
+    starts: np.ndarray,
+    where: np.ndarray,
+    finish: Finish,
+    epochs: np.ndarray,
+    is_rejected: np.ndarray,
+) -> None:
+    """Cut the epochs of one segment, in the order of time, into the rows ``where``."""
     stride, first = chain.sampling.decimation(starts)
     sampling = replace(chain.sampling, sfreq_in=chain.rate / stride)
     starts = (starts - first) / stride
     begin, stop = sampling.span(starts)
-    begin = np.minimum.accumulate(begin[::-1])[::-1]  # nothing before it is needed any more
+    begin = np.minimum.accumulate(begin[::-1])[::-1]  # samples before it are not needed any more
     stop = np.maximum.accumulate(stop)
     tape.clear()
 
-    def cut(done, n_ready):
+    def cut(done: int, n_ready: int) -> None:
         for a in range(done, n_ready, BATCH):
             places = where[a : min(a + BATCH, n_ready)]
             is_run = (np.diff(places) == 1).all()
@@ -105,8 +122,8 @@ def _cut_segment(source, chain, tape, starts, where, finish, epochs, is_rejected
         cut(done, len(starts))
 
 
-def _filter(source, chain, tape, stride, first):
-    """Filter a segment by the way that its filter needs, and yield after each piece."""
+def _filter(source: Source, chain: Chain, tape: Tape, stride: int, first: int) -> Iterator[None]:
+    """Filter a segment with the engine that its filter needs, and yield after each piece."""
     if chain.phase == "zero" and source.n_samples <= pad_length(chain.sos):
         source.refuse(
             f"has {source.n_samples} samples, too few for the zero-phase filter; expected more "
@@ -121,7 +138,7 @@ def _filter(source, chain, tape, stride, first):
         tape.grow(filtered.shape[1])[:] = chain.gain * filtered
         yield
     else:
-        # every sample is wanted: without a filter, only the sinc reaches a lower rate
+        # all samples: without a filter, only the sinc interpolation lowers the rate
         for start in range(0, source.n_samples, PIECE):
             piece = source.empty_blocks(1, min(PIECE, source.n_samples - start))
             source.load(start, piece)
@@ -131,7 +148,7 @@ def _filter(source, chain, tape, stride, first):
 
 
 def _n_workers() -> int:
-    """One thread for each core that this process may use, or as OMP_NUM_THREADS says."""
+    """Return one thread per core that this process may use, or OMP_NUM_THREADS threads."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdigit() and int(wanted):
         return int(wanted)

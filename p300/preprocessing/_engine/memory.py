@@ -61,8 +61,12 @@ class Tape:
     def grow(self, n: int) -> np.ndarray:
         """Append ``n`` samples; return their view, shape (n_chans, n), for the caller to fill."""
         n_held = self.stop - self.start
-        if self._offset + n_held + n > self._samples.shape[1]:
-            self._make_room(n_held + n)
+        if self._offset + n_held + n > self._samples.shape[1]:  # move all to the front
+            held = self.signal
+            if 4 * (n_held + n) > self._samples.shape[1]:
+                self._samples = np.empty((len(held), 4 * (n_held + n)), np.float32, self._order)
+            self._samples[:, :n_held] = held
+            self._offset = 0
         begin = self._offset + n_held
         self.stop += n
         return self._samples[:, begin : begin + n]
@@ -72,11 +76,3 @@ class Tape:
         sample = min(max(sample, self.start), self.stop)
         self._offset += sample - self.start
         self.start = sample
-
-    def _make_room(self, n_needed: int) -> None:
-        """Move the samples to the front; use a larger array if they need more than a quarter."""
-        held = self.signal
-        if 4 * n_needed > self._samples.shape[1]:
-            self._samples = np.empty((len(held), 4 * n_needed), np.float32, self._order)
-        self._samples[:, : held.shape[1]] = held
-        self._offset = 0

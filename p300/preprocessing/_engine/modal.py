@@ -23,6 +23,7 @@ from p300.preprocessing.filters import butterworth, pad_length
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from p300.preprocessing._engine.chain import Chain
 
 #: Blocks over which one matrix product propagates the states.
 GROUP = 8
@@ -33,12 +34,9 @@ class ModalFilter:
 
     Parameters
     ----------
-    l_freq, h_freq, sfreq, order
-        As in :func:`~p300.preprocessing.design_bandpass`, with at least one corner.
-    phase : {"zero", "causal"}
-        As in :func:`~p300.preprocessing.filter_segment`.
-    gain : float
-        Factor on the output.
+    chain : Chain
+        Corners (at least one), order, phase and rate of the filter, and the gain, a factor on its
+        output.
 
     Attributes
     ----------
@@ -52,17 +50,9 @@ class ModalFilter:
         level subtracted from the signal must not change between blocks.
     """
 
-    def __init__(
-        self,
-        l_freq: float | None,
-        h_freq: float | None,
-        *,
-        sfreq: float,
-        order: int,
-        phase: str,
-        gain: float,
-    ) -> None:
-        zeros, poles, k = butterworth(l_freq, h_freq, sfreq=sfreq, order=order, output="zpk")
+    def __init__(self, chain: Chain) -> None:
+        band, order = (chain.l_freq, chain.h_freq), chain.filter_order
+        zeros, poles, k = butterworth(*band, sfreq=chain.rate, order=order, output="zpk")
         poles = np.sort_complex(poles)
         poles = np.concatenate([poles[poles.imag >= 0], poles[poles.imag > 0].conj()])
         apart = poles[:, None] - poles
@@ -73,12 +63,11 @@ class ModalFilter:
         mirrored = k * np.prod(1 - poles[:, None] * zeros, axis=1) / np.prod(overlap, axis=1)
         n_modes = int((poles.imag >= 0).sum())
         self.poles = poles[:n_modes]
-        self.is_two_sided = phase == "zero"
+        self.is_two_sided = chain.phase == "zero"
         self.n_states = 2 * n_modes * (2 if self.is_two_sided else 1)
         counts = np.where(self.poles.imag > 0, 2, 1)  # a pair sums to twice its real part
         if self.is_two_sided:
-            sos = butterworth(l_freq, h_freq, sfreq=sfreq, order=order, output="sos")
-            self.n_padding = pad_length(sos)
+            self.n_padding = pad_length(chain.sos)
             self._direct = k**2 + (c[:, None] * c / overlap).sum().real
             self._weights = (c * mirrored)[:n_modes] * counts
             self._forward = k, c
@@ -87,8 +76,8 @@ class ModalFilter:
         else:
             self._direct = k
             self._weights = c[:n_modes] * counts
-        self.gain = gain
-        self.steady: np.ndarray | int = 0 if l_freq is None else 1 / (1 - self.poles)
+        self.gain = chain.gain
+        self.steady: np.ndarray | int = 0 if chain.l_freq is None else 1 / (1 - self.poles)
         self._matrices: dict[tuple, np.ndarray] = {}
 
     def response(self, n: int) -> np.ndarray:

@@ -36,10 +36,8 @@ class Source:
         order = chain.order
         if chain.subsample_first:
             if rational_ratio(chain.sfreq, chain.sfreq_in).numerator != 1:
-                segment, order = (
-                    segment[order] - segment[order, :1].astype(np.float64),
-                    slice(None),
-                )
+                segment = segment[order] - segment[order, :1].astype(np.float64)
+                order = slice(None)
             segment = resample(segment, sfreq_in=chain.sfreq_in, sfreq=chain.sfreq, plain=True)
         self._segment, self._order = segment, order
         self.n_samples = segment.shape[1]
@@ -88,9 +86,9 @@ class Source:
         samples = self._segment[self._order, start : start + n] - self._offset.astype(np.float64)
         return samples if self._spatial is None else self._spatial @ samples
 
-    def check_finite(self, *results: np.ndarray) -> None:
-        """Raise an InputError with the channels at fault if any result is not finite."""
-        if all(np.isfinite(r).all() for r in results):
+    def check_finite(self, result: np.ndarray) -> None:
+        """Raise an InputError with the channels at fault if a result is not finite."""
+        if np.isfinite(result).all():
             return
         segment, chain, _ = self._raw
         is_bad = ~np.isfinite(segment[chain.order])
