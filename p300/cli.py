@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
+import os
 import sys
-from pathlib import Path
 
 from p300 import __version__
-from p300.experiments.configuration import conf_dir, run_with_hydra
 
 #: Files of ``p300/commands``, whose docstrings are the help.
 COMMANDS = "train evaluate reproduce compare benchmark report export online replay audit".split()
@@ -31,6 +29,8 @@ def main() -> None:
         if hasattr(module, "main"):
             module.main()
         else:
+            from p300.experiments.configuration import run_with_hydra
+
             run_with_hydra(command, getattr(module, command))
 
 
@@ -44,6 +44,8 @@ def _overview() -> str:
 
 
 def _help(command: str) -> str:
+    from p300.experiments.configuration import conf_dir
+
     line, details = _documentation(command)
     text = f"p300 {command}: {line}\n\n{details}"
     if (conf_dir() / f"{command}.yaml").exists():
@@ -56,6 +58,8 @@ def _help(command: str) -> str:
 
 def _documentation(command: str) -> tuple[str, str]:
     """Read the one line and the details of a command from its file, without importing it."""
-    source = (Path(__file__).parent / "commands" / f"{command}.py").read_text("utf-8")
-    line, _, details = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")
-    return line.partition(": ")[2].removesuffix("."), details
+    path = os.path.join(os.path.dirname(__file__), "commands", f"{command}.py")
+    with open(path, encoding="utf-8") as file:
+        _, text, _ = file.read().split('"""', 2)
+    line, _, details = text.partition("\n\n")
+    return line.partition(": ")[2].removesuffix("."), details.rstrip()
