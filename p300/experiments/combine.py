@@ -19,6 +19,7 @@ from p300.storage.files import write_text
 from p300.training.stacking import left_out_folds
 
 if TYPE_CHECKING:
+    from p300.detector import Member  # noqa: F401  (part of Fitted, for the reference)
     from p300.preprocessing import Epochs
 
 log = logging.getLogger("p300.experiments.fit")

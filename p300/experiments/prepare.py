@@ -27,6 +27,7 @@ from p300.training.stacking import PlannedFit, Stack
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from p300.detector import Member  # noqa: F401  (part of Fitted, for the reference)
     from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor
     from p300.recording import Recording
 
