@@ -200,7 +200,10 @@ def build_model(model: Mapping[str, Any]) -> Any:
     """
     target, trusted = str(model["_target_"]), trusted_packages()
     if not target.startswith(trusted):
-        raise InputError(f"the checkpoint names {target!r}; expected a class of {trusted}")
+        raise InputError(
+            f"the checkpoint names {target!r}; expected a class of {', '.join(trusted)}; for your "
+            f"own, set P300_CONF to the folder of its module"
+        )
     built = import_class(target)
     return built(**{k: v for k, v in model.items() if not k.startswith("_")})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from p300.errors import InputError
 from p300.splits import Split
 from p300.storage.renamed import with_current_names
 from p300.storage.untrusted import add_own_modules
@@ -38,5 +39,10 @@ def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:
     The validation part joins the training part if neither a network nor a calibration needs it.
     """
     split = build(cfg.split, flashes)
+    if not isinstance(split, Split):
+        raise InputError(
+            f"{cfg.split['_target_']}: got {type(split).__name__}; expected "
+            f"p300.splits.Split(train, validation, test), three boolean arrays"
+        )
     needs_validation = is_network(cfg.model) or cfg.calibration != "none"
     return split if needs_validation else split.without_validation()

@@ -108,12 +108,12 @@ def add_own_folders(arguments: list[str]) -> None:
     Parameters
     ----------
     arguments : list of str
-        Arguments of the command line; the search path of Hydra is appended.
+        Arguments of the command line; the search path of Hydra is added.
 
     Raises
     ------
     SystemExit
-        If a folder does not exist.
+        If a folder does not exist, or a file has the name of one of p300's.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-dir", "-cd")
@@ -126,6 +126,9 @@ def add_own_folders(arguments: list[str]) -> None:
                 f"{arguments[0]}: got the folder {folder} from --config-dir or {OWN_FOLDERS}; "
                 f"expected a folder that exists"
             )
+        for path in folder.glob("*/*.yaml"):  # of two files Hydra would silently take p300's
+            if (conf_dir() / path.relative_to(folder)).exists():
+                sys.exit(f"{arguments[0]}: {path} has the name of a file of p300; rename it")
     if not folders:
         return
     for name in (OWN_FOLDERS, "PYTHONPATH"):
@@ -133,7 +136,7 @@ def add_own_folders(arguments: list[str]) -> None:
         os.environ[name] = os.pathsep.join(dict.fromkeys([*map(str, folders), *known]))
     add_own_modules()
     if not given:  # Hydra itself searches the folder of --config-dir
-        arguments.append(search_path())
+        arguments.insert(1, search_path())  # before options, which end the overrides
 
 
 def search_path() -> str:

@@ -218,6 +218,6 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
     if path.exists() and run_key(folder) != fingerprint(config):
         raise InputError(
             f"{folder} holds an unfinished run with another configuration; expected a new folder, "
-            f"or the same configuration to continue it"
+            f"or the same configuration to continue it; or delete the folder"
         )
     write_text(path, OmegaConf.to_yaml(OmegaConf.create(config)))

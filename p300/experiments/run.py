@@ -64,7 +64,9 @@ def train(folder: str | Path, *overrides: str) -> dict[str, Any]:
 
     folder = Path(folder)
     if (folder / "config.yaml").exists():
-        raise InputError(f"{folder} already holds a run; expected a new folder")
+        raise InputError(
+            f"{folder} already holds a run; expected a new folder, or delete this one"
+        )
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg, choices = compose_training(overrides)
     folder.mkdir(parents=True, exist_ok=True)

@@ -82,6 +82,8 @@ def member_rows(
     Cecotti & Graeser 2011, section 4.1. The paper does not say whether MCNN-1's fifths are
     random or consecutive; they are random here.
     """
+    if n_members < 1:
+        raise InputError(f"got n_members={n_members} of an ensemble; expected at least 1")
     if share == "all":
         return [train.copy() for _ in range(n_members)]
     if share == "nontarget_fifths":

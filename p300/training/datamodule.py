@@ -13,6 +13,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from p300.errors import InputError
+
 #: The flashes of one training step, for each network that is still in training.
 Rows = dict[int, Tensor]
 
@@ -79,6 +81,8 @@ class EpochsDataModule(pl.LightningDataModule):
         self._labels = self.is_target = torch.as_tensor(np.asarray(is_target, bool))
         self.train = [torch.as_tensor(np.flatnonzero(rows)) for rows in train]
         self.validation = [torch.as_tensor(np.flatnonzero(rows)) for rows in validation]
+        if batch_size < 1:
+            raise InputError(f"got batch_size={batch_size}; expected at least 1 flash per step")
         self.batch_size, self.seeds = batch_size, list(seeds)
         self.repeat_targets, self.time_first = repeat_targets, time_first
         self.in_training = list(range(len(self.train)))

@@ -43,6 +43,10 @@ class Check:
     passed: bool | None
     detail: str
 
+    def __post_init__(self):
+        if self.passed is not None:  # a numpy bool is neither True nor False
+            object.__setattr__(self, "passed", bool(self.passed))
+
     def __str__(self):
         status = {True: "PASS", False: "FAIL", None: "NOTE"}[self.passed]
         return f"{status}  {self.name}: {self.detail}"
