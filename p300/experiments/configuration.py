@@ -135,8 +135,7 @@ def add_own_folders(arguments: list[str]) -> None:
         known = filter(None, os.environ.get(name, "").split(os.pathsep))
         os.environ[name] = os.pathsep.join(dict.fromkeys([*map(str, folders), *known]))
     add_own_modules()
-    if not given:  # Hydra itself searches the folder of --config-dir
-        arguments.insert(1, search_path())  # before options, which end the overrides
+    arguments.insert(1, search_path())  # before options, which end the overrides
 
 
 def search_path() -> str:

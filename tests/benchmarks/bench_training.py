@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from p300.experiments.networks import STEP_MB
 from p300.losses import CrossEntropy
 from p300.models import CecottiCNN, EEGNet
+from p300.models.protocols import ReadsTimeFirst
 from p300.training.curves import network_loggers
 from p300.training.datamodule import EpochsDataModule
 from p300.training.loop import SavedTraining, train_networks
@@ -98,11 +99,11 @@ def raw_loop(make_network, epochs, is_target, n_epochs, device):
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     loss_of = CrossEntropy(is_target).to(device)
     x, y = torch.as_tensor(epochs).to(device), torch.as_tensor(is_target).to(device)
-    x = x.mT.contiguous() if getattr(network, "reads_time_first", False) else x
+    x = x.mT.contiguous() if isinstance(network, ReadsTimeFirst) else x
     for _ in range(n_epochs):
         for rows in torch.randperm(len(x)).to(device).split(BATCH):
             batch = x.index_select(0, rows)
-            batch = batch.mT if getattr(network, "reads_time_first", False) else batch
+            batch = batch.mT if isinstance(network, ReadsTimeFirst) else batch
             loss = loss_of(network(batch), y.index_select(0, rows))
             optimizer.zero_grad()
             loss.backward()
@@ -134,7 +135,7 @@ def our_way(make_network, epochs, is_target, n_epochs, device, *, parts=None, **
             [t.validation for t in fits],
             batch_size=BATCH,
             seeds=range(len(fits)),
-            time_first=getattr(fits[0].network, "reads_time_first", False),
+            time_first=isinstance(fits[0].network, ReadsTimeFirst),
         )
         trainer = functools.partial(
             pl.Trainer,

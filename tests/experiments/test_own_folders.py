@@ -46,6 +46,16 @@ def test_an_own_network_is_trained_evaluated_and_trusted(p300, small, own, monke
     assert status == 1 and "set P300_CONF to the folder of its module" in errors
 
 
+def test_both_ways_to_name_a_folder_hold_together(p300, own, tmp_path, monkeypatch):
+    (tmp_path / "more" / "split").mkdir(parents=True)
+    (tmp_path / "more" / "split" / "quarters.yaml").write_text("defaults: [by_run]\n")
+    monkeypatch.setenv("P300_CONF", str(tmp_path / "more"))
+    choices = ["model=linear", "split=quarters", "--config-dir", str(own), "--cfg", "job"]
+    status, printed, errors = p300("train", *choices)
+    assert status == 0, errors
+    assert "own_nets.Linear" in printed and "by: run" in printed
+
+
 def test_options_may_stand_behind_overrides(p300, own, monkeypatch):
     monkeypatch.setenv("P300_CONF", str(own))
     status, printed, errors = p300("train", "model=linear", "--cfg", "job")
