@@ -65,9 +65,7 @@ def run_with_hydra(command: str, task: Callable) -> None:
     check_plugins(command, sys.argv[1:])
     add_own_folders(sys.argv)
     if "quiet=true" in sys.argv:
-        # beside it, because Hydra refuses overrides with an option between them
-        beside = sys.argv.index("quiet=true")
-        sys.argv.insert(beside, "hydra/hydra_logging=none")  # or it lists the jobs of a sweep
+        add_override(sys.argv, "hydra/hydra_logging=none")  # or it lists the jobs of a sweep
     logging.raiseExceptions = False  # no traceback if a log file cannot be written any more
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     try:
@@ -135,7 +133,21 @@ def add_own_folders(arguments: list[str]) -> None:
         known = filter(None, os.environ.get(name, "").split(os.pathsep))
         os.environ[name] = os.pathsep.join(dict.fromkeys([*map(str, folders), *known]))
     add_own_modules()
-    arguments.insert(1, search_path())  # before options, which end the overrides
+    add_override(arguments, search_path())
+
+
+def add_override(arguments: list[str], override: str) -> None:
+    """Add an override to a command line, beside its others: an option between them is refused.
+
+    Examples
+    --------
+    >>> line = ["p300 train", "-m", "seed=0,1", "--cfg", "job"]
+    >>> add_override(line, "quiet=true")
+    >>> line
+    ['p300 train', '-m', 'quiet=true', 'seed=0,1', '--cfg', 'job']
+    """
+    overrides = [k for k, a in enumerate(arguments) if "=" in a and not a.startswith("-")]
+    arguments.insert(overrides[0] if overrides else len(arguments), override)
 
 
 def search_path() -> str:

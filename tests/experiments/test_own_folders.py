@@ -56,9 +56,12 @@ def test_both_ways_to_name_a_folder_hold_together(p300, own, tmp_path, monkeypat
     assert "own_nets.Linear" in printed and "by: run" in printed
 
 
-def test_options_may_stand_behind_overrides(p300, own, monkeypatch):
+@pytest.mark.parametrize(
+    "typed", [["model=linear", "--cfg", "job"], ["--cfg", "job", "model=linear", "seed=1"]]
+)
+def test_options_may_stand_before_and_behind_overrides(p300, own, monkeypatch, typed):
     monkeypatch.setenv("P300_CONF", str(own))
-    status, printed, errors = p300("train", "model=linear", "--cfg", "job")
+    status, printed, errors = p300("train", *typed)
     assert status == 0, errors
     assert "own_nets.Linear" in printed
 
