@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -115,33 +114,6 @@ def step(what: str, total: float | None = None, unit: str = "%", *, at_most: boo
         task = _screen.bars.add_task(what, total=total, **fields)
         stack.callback(_screen.bars.remove_task, task)
         yield Step(_screen.bars, task)
-
-
-def watch_training(epochs: Step, trainer, module) -> None:
-    """Show the progress of a training in a step, without changing the training.
-
-    Parameters
-    ----------
-    epochs : Step
-        Its total is the number of epochs.
-    trainer : pytorch_lightning.Trainer
-        Its training has not begun.
-    module : TrainingModule
-        Its fits keep the measures of every training epoch.
-    """
-
-    def look() -> tuple[float, str]:
-        n_batches = trainer.num_training_batches or math.inf
-        in_epoch = trainer.fit_loop.epoch_loop.batch_progress.current.completed / n_batches
-        aucs = [[row["validation/auc"] for row in t.history] for t in module.fits if t.history]
-        note = ""
-        if aucs:
-            last = sum(of_one[-1] for of_one in aucs) / len(aucs)
-            best = sum(map(max, aucs)) / len(aucs)
-            note = f"val AUC {last:.3f}, best {best:.3f}"
-        return trainer.current_epoch + in_epoch, note
-
-    epochs.watch(look)
 
 
 def show(result) -> None:

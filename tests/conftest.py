@@ -54,7 +54,7 @@ SMALL = [
     "data.read.test_text=P3",
     "data.read.n_repetitions=2",
     "protocol.max_epochs=1",
-    "+trainer.limit_train_batches=2",
+    "trainer.limit_train_batches=16",
 ]
 
 

@@ -17,13 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.experiments.build import build
-from p300.experiments.networks import Fitted, PlannedNetwork, fit_networks
+from p300.experiments.groups import fit_networks
+from p300.experiments.networks import Fitted, PlannedNetwork
 from p300.experiments.prepare import Run
+from p300.experiments.trainer import build_loggers
 from p300.splits import inner_folds, unit_of
 from p300.terminal import Step, step
 from p300.training.members import is_network, labels, member_arguments
 
 if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
     from p300.detector import Member
     from p300.preprocessing import Epochs
 
@@ -51,9 +55,11 @@ def fit_all(runs: Sequence[Run]) -> None:
         for place, (run, _, plan) in enumerate(places):
             if is_network(plan.model):
                 assert plan.left_out is not None  # every network has flashes to validate on
-                data, where = (run.epochs, plan.train, plan.left_out), (run.folder, run.tracker)
-                number = next(numbers[id(run)])
-                networks[place] = PlannedNetwork(run.cfg, plan.model, *data, number, *where)
+                data, number = (run.epochs, plan.train, plan.left_out), next(numbers[id(run)])
+                loggers = loggers_of(run, number)
+                networks[place] = PlannedNetwork(
+                    run.cfg, plan.model, *data, number, run.folder, loggers
+                )
             else:
                 try:
                     fitted[place] = fit_classical(plan.model, run.epochs, plan.train), {}
@@ -71,6 +77,18 @@ def fit_all(runs: Sequence[Run]) -> None:
             run.error = run.error or one
         else:
             run.fitted[part].append(one)
+
+
+def loggers_of(run: Run, number: int) -> list[Logger]:
+    """Build the loggers of one network: that of the run's W&B run, and the configured others."""
+    n_networks = sum(is_network(plan.model) for part in run.planned for plan in part)
+    loggers = build_loggers(run.cfg, run.folder, number, n_networks)
+    if run.tracker is not None:
+        from pytorch_lightning.loggers import WandbLogger
+
+        prefix = f"network_{number}" if n_networks > 1 else ""
+        loggers.append(WandbLogger(experiment=run.tracker, prefix=prefix))
+    return loggers
 
 
 def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) -> Member:

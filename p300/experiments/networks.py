@@ -2,16 +2,18 @@
 
 Two words are used here. A *plan* is a network that is to be fitted (:class:`PlannedNetwork`). A
 *fit* is a network in training, with its loss and its optimizer
-(:class:`~p300.training.module.NetworkFit`).
+(:class:`~p300.training.loop.NetworkFit`).
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,27 +22,26 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.build import build
-from p300.splits import Split
-from p300.terminal import step, watch_training
+from p300.experiments.trainer import ConfiguredTrainer, build_callbacks, build_scheduler
+from p300.terminal import step
 from p300.training.members import labels, member_arguments, shape_arguments
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-    from torch import nn
+    from pytorch_lightning.loggers import Logger
+    from torch import Tensor, nn
 
     from p300.detector import Member
     from p300.preprocessing import Epochs
-    from p300.training.module import NetworkFit
+    from p300.training.loop import NetworkFit
+    from p300.training.resuming import SavedTraining
+    from p300.training.watching import WatchedTraining
 
 
 log = logging.getLogger("p300.experiments.fit")
 
 #: A fitted member, and its record in ``results.json``.
 Fitted = tuple["Member", dict[str, Any]]
-
-#: Megabytes of epochs in one step of networks that train side by side on a CPU; more would not
-#: fit into its cache.
-STEP_MB = 16
 
 
 @dataclass
@@ -61,8 +62,8 @@ class PlannedNetwork:
         The number of the network in the run.
     folder : Path
         The folder of the run.
-    tracker : wandb.Run or None
-        The W&B run, if there is one.
+    loggers : sequence of Lightning loggers
+        Where the values of its training epochs are sent.
     """
 
     cfg: DictConfig
@@ -72,7 +73,7 @@ class PlannedNetwork:
     validation_rows: np.ndarray
     number: int
     folder: Path
-    tracker: Any = None
+    loggers: Sequence[Logger] = ()
 
     @property
     def seed(self) -> int:
@@ -85,7 +86,8 @@ class PlannedNetwork:
         from omegaconf import OmegaConf
 
         model = member_arguments(self.model, self.epochs)
-        parts = [self.cfg.protocol, self.cfg.augmentation, self.cfg.trainer]
+        groups = ("protocol", "augmentation", "trainer", "callbacks", "scheduler")
+        parts: list[Any] = [self.cfg[group] for group in groups]
         parts = [OmegaConf.to_container(part, resolve=True) for part in parts]
         return json.dumps([model, *parts, self.cfg.threads, self.cfg.pretrained], sort_keys=True)
 
@@ -98,153 +100,152 @@ class PlannedNetwork:
         return key.hexdigest()
 
 
-def fit_networks(
-    planned: Sequence[PlannedNetwork], on_fitted: Callable[[int], None] | None = None
-) -> list[Fitted | Exception]:
-    """Train networks by their configured protocols, those of one kind side by side.
+def train_plan(plan: PlannedNetwork, epochs: Tensor) -> Fitted:
+    """Train the network of one plan by a trainer of its own.
 
     Parameters
     ----------
-    planned : sequence of PlannedNetwork
-        The plans of one run or of several.
-    on_fitted : callable or None
-        Called with the number of networks that were fitted since its last call.
-
-    Returns
-    -------
-    list of (Member, dict) or Exception
-        For each plan: the network and its record in ``results.json``, or the error that stopped
-        it. Networks that cannot be trained side by side are trained one by one.
-    """
-    groups: dict[tuple, list[int]] = {}
-    for k, plan in enumerate(planned):
-        groups.setdefault((plan.kind, id(plan.epochs)), []).append(k)
-    fitted: dict[int, Fitted | Exception] = {}
-    for group in groups.values():
-        try:
-            waiting = _side_by_side([planned[k] for k in group], group)
-        except Exception:  # one cannot be built; it raises its error below, on its own
-            waiting = [[k] for k in group]
-        while waiting:
-            some = waiting.pop(0)
-            try:
-                found = _train([planned[k] for k in some])
-            except Exception as error:  # of any kind: the other networks continue
-                if len(some) > 1:
-                    waiting = [[k] for k in some] + waiting
-                    continue
-                found = [error]
-            fitted |= dict(zip(some, found, strict=True))
-            if on_fitted is not None:
-                on_fitted(len(some))
-    return [fitted[k] for k in range(len(planned))]
-
-
-def fit_network(plan: PlannedNetwork) -> Fitted:
-    """Train the network of one plan by its configured protocol.
+    plan : PlannedNetwork
+    epochs : Tensor
+        The epochs of the plan, perhaps laid out otherwise in memory.
 
     Raises
     ------
     InputError
         If it cannot be trained.
     """
-    (fitted,) = fit_networks([plan])
-    if isinstance(fitted, Exception):
-        raise fitted
-    return fitted
+    from p300.training.loop import train_network
 
-
-def _side_by_side(planned: Sequence[PlannedNetwork], numbers: Sequence[int]) -> list[list[int]]:
-    """Divide plans of one kind into groups; the networks of a group are computed as one."""
-    from p300.training.side_by_side import can_be_batched
-
-    largest = 1
-    if len(planned) > 1 and planned[0].cfg.trainer.devices == 1:
-        if can_be_batched([make_network_fit(plan).network for plan in planned[:2]]):
-            step_mb = planned[0].cfg.protocol.batch_size * planned[0].epochs.data[0].nbytes / 1e6
-            largest = max(2, int(STEP_MB / step_mb))
-    n_parts = -(-len(planned) // largest)
-    return [list(part) for part in np.array_split(numbers, n_parts)]
-
-
-def _train(planned: Sequence[PlannedNetwork]) -> list[Fitted | Exception]:
-    """Train the networks of plans of one kind, side by side if there are several."""
-    import torch
-
-    from p300.detector import Member
-    from p300.models.protocols import ReadsTimeFirst
-    from p300.training.curves import network_loggers
-    from p300.training.datamodule import EpochsDataModule
-    from p300.training.loop import SavedTraining, train_networks
-
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec", FutureWarning)
-    warnings.filterwarnings("ignore", "The `srun` command is available")  # one process per job
-    first, protocol = planned[0], planned[0].cfg.protocol
-    torch.set_num_threads(first.cfg.threads)
-    fits = [make_network_fit(plan) for plan in planned]
-    for fit, plan in zip(fits, planned, strict=True):
-        fit.loggers = network_loggers(plan.folder, plan.number, plan.tracker)
-    data = EpochsDataModule(
-        first.epochs.data,
-        labels(first.epochs),
-        [fit.train for fit in fits],
-        [fit.validation for fit in fits],
-        batch_size=protocol.batch_size,
-        seeds=[fit.seed for fit in fits],
-        repeat_targets=protocol.repeat_targets,
-        time_first=isinstance(fits[0].network, ReadsTimeFirst),
-    )
-    saved = SavedTraining(
-        first.folder / "networks" / f"{first.number}.ckpt",
-        "\n".join(plan.key for plan in planned),
-        first.cfg.save_every_s,
-    )
-    several = "" if planned[-1].number == first.number else f" to {planned[-1].number}"
-    title = f"network {first.number}{several}"
-    with step(title, first.cfg.trainer.max_epochs, "epochs", at_most=True) as epochs:
-        found = train_networks(
-            fits,
-            data,
-            saved=saved,
-            trainer=build(first.cfg.trainer),
-            monitor=protocol.monitor,
-            patience=protocol.patience,
-            is_compiled=first.cfg.compile,
-            watch=lambda trainer, module: watch_training(epochs, trainer, module),
+    folder = network_folder(plan)
+    with shown_epochs([plan]) as watching:
+        record = train_network(
+            fit := make_network_fit(plan, epochs),
+            saved_training([plan]),
+            ConfiguredTrainer(plan.cfg, folder),
+            [*build_callbacks(plan.cfg, folder), watching([fit.curve])],
+            plan.cfg.protocol.monitor,
         )
-    fitted: list[Fitted | Exception] = []
-    for plan, fit, record in zip(planned, fits, found, strict=True):
-        arguments, loss = member_arguments(plan.model, plan.epochs), type(fit.loss).__name__
-        member = Member(fit.network, arguments, loss)
-        fitted.append(record if isinstance(record, InputError) else (member, record))
-    return fitted
+    return as_member(plan, fit, record)
 
 
-def make_network_fit(plan: PlannedNetwork) -> NetworkFit:
-    """Build the fit of a plan: its network, loss and optimizer.
+def train_together(plans: Sequence[PlannedNetwork], epochs: Tensor) -> list[Fitted | InputError]:
+    """Train the networks of plans of one kind side by side.
 
-    The first weights depend on the seed of the run and the number of the network.
+    Raises
+    ------
+    InputError
+        If none can be trained.
     """
     import torch
 
-    from p300.training.module import NetworkFit
+    from p300.training.side_by_side import train_side_by_side
+
+    cfg = plans[0].cfg
+    fits = [make_network_fit(plan, epochs) for plan in plans]
+    with shown_epochs(plans) as watching:
+        found = train_side_by_side(
+            fits,
+            saved_training(plans),
+            ConfiguredTrainer(cfg, network_folder(plans[0])),
+            [watching([fit.curve for fit in fits])],
+            cfg.protocol.monitor,
+            cfg.protocol.patience,
+            torch.compile if cfg.compile else lambda function: function,
+        )
+    return [
+        record if isinstance(record, InputError) else as_member(plan, fit, record)
+        for plan, fit, record in zip(plans, fits, found, strict=True)
+    ]
+
+
+def network_folder(plan: PlannedNetwork) -> Path:
+    """Return the folder of a network, below that of its run."""
+    return plan.folder / "networks" / str(plan.number)
+
+
+def saved_training(plans: Sequence[PlannedNetwork]) -> SavedTraining:
+    """Return the file from which the training of these networks is resumed."""
+    from p300.training.resuming import SavedTraining
+
+    key = "\n".join(plan.key for plan in plans)
+    return SavedTraining(
+        network_folder(plans[0]).with_suffix(".ckpt"), key, plans[0].cfg.save_every_s
+    )
+
+
+@contextlib.contextmanager
+def shown_epochs(plans: Sequence[PlannedNetwork]) -> Iterator[Callable[..., WatchedTraining]]:
+    """Show the training epochs of some networks; yields what makes the callback that watches."""
+    from p300.training.watching import WatchedTraining
+
+    first, last = plans[0].number, plans[-1].number
+    title = f"network {first}" + (f" to {last}" if last != first else "")
+    with step(title, plans[0].cfg.trainer.max_epochs, "epochs", at_most=True) as epochs:
+        yield functools.partial(WatchedTraining, epochs)
+
+
+def as_member(plan: PlannedNetwork, fit: NetworkFit, record: dict[str, Any]) -> Fitted:
+    """Return a trained network as a member of a detector, with its record."""
+    from p300.detector import Member
+
+    network, loss = fit.module.network, type(fit.module.loss).__name__
+    return Member(network, member_arguments(plan.model, plan.epochs), loss), record
+
+
+def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
+    """Build the fit of a plan: its network, loss, optimizer and flashes.
+
+    ``epochs`` are those of the plan, perhaps laid out otherwise in memory. The first weights
+    depend on the seed of the run and the number of the network.
+    """
+    import torch
+    from omegaconf import OmegaConf
+
+    from p300.training.curves import TrainingCurve
+    from p300.training.datamodule import EpochsDataModule
+    from p300.training.loop import NetworkFit
+    from p300.training.module import TrainingModule
 
     cfg, protocol = plan.cfg, plan.cfg.protocol
+    quiet_lightning()
+    torch.set_num_threads(cfg.threads)
     torch.manual_seed(plan.seed)
     network = build(plan.model, **shape_arguments(plan.epochs))
     if cfg.pretrained is not None:
         start_from(network, cfg.pretrained, plan.number, plan.epochs)
-    return NetworkFit(
+    if cfg.compile:
+        network.compile()
+    is_target = labels(plan.epochs)
+    scheduling: Any = OmegaConf.to_container(cfg.scheduler, resolve=True)
+    scheduling = {k: v for k, v in scheduling.items() if k != "build"}
+    module = TrainingModule(
         network,
-        build(protocol.loss)(labels(plan.epochs)[plan.train_rows]),
+        build(protocol.loss)(is_target[plan.train_rows]),
         build(protocol.optimizer),
+        build_scheduler(cfg),
+        scheduling,
+        protocol.layer_rate,
+    )
+    data = EpochsDataModule(
+        epochs,
+        is_target,
         plan.train_rows,
         plan.validation_rows,
-        plan.seed,
-        protocol.layer_rate,
-        [build(augmentation) for augmentation in cfg.augmentation.steps.values()],
+        batch_size=protocol.batch_size,
+        seed=plan.seed,
+        repeat_targets=protocol.repeat_targets,
+        augmentations=[build(step) for step in cfg.augmentation.steps.values()],
     )
+    curve = TrainingCurve(network_folder(plan) / "metrics.csv")
+    return NetworkFit(module, data, curve, plan.loggers)
+
+
+def quiet_lightning() -> None:
+    """Keep what Lightning prints of itself out of the log of a run."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec", FutureWarning)
+    warnings.filterwarnings("ignore", "The `srun` command is available")  # one process per job
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
 
 
 def start_from(network: nn.Module, run: str, number: int, epochs: Epochs) -> None:
@@ -275,34 +276,3 @@ def start_from(network: nn.Module, run: str, number: int, epochs: Epochs) -> Non
             f"pretrained={run}: got weights of other sizes; expected those of the configured "
             f"{type(network).__name__}: {error}"
         ) from error
-
-
-def select_electrodes(cfg: DictConfig, epochs: Epochs, split: Split, folder: Path) -> list[str]:
-    """Train a network on all electrodes and return those of highest power (eq. 12).
-
-    Raises
-    ------
-    InputError
-        If the model has no spatial filters to rank the electrodes by, or the number of electrodes
-        is not between 1 and all.
-    """
-    from p300.detector import import_class
-    from p300.models.protocols import HasElectrodePower
-
-    kind = import_class(cfg.model["_target_"])
-    if not issubclass(kind, HasElectrodePower):
-        raise InputError(
-            f"got model {kind.__name__}, which has no electrode_power; expected a network with "
-            f"spatial filters for select_electrodes.n; use model=cecotti"
-        )
-    n, n_chans = cfg.select_electrodes.n, len(epochs.ch_names)
-    if not 0 < n <= n_chans:
-        raise InputError(
-            f"got select_electrodes.n={n}; expected 1 to {n_chans}, the number of electrodes"
-        )
-    parts = split.train, split.validation
-    member, _ = fit_network(PlannedNetwork(cfg, cfg.model, epochs, *parts, 0, folder))
-    power = member.detector.electrode_power()
-    best = [epochs.ch_names[k] for k in power.argsort(descending=True)[:n]]
-    log.info("electrodes of highest power: %s", " ".join(best))
-    return best

@@ -17,7 +17,8 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.build import build
-from p300.experiments.networks import Fitted, select_electrodes
+from p300.experiments.electrodes import select_electrodes
+from p300.experiments.networks import Fitted
 from p300.integrity import check_recording
 from p300.splits import Split, member_rows
 from p300.storage.files import write_text

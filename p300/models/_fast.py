@@ -131,8 +131,8 @@ def _batch_norm(norm: nn.BatchNorm2d, x: Tensor, responses: Tensor) -> tuple[Ten
             unbiased = var * x.numel() / (x.numel() - 1)
             assert norm.running_mean is not None and norm.running_var is not None
             assert norm.momentum is not None and norm.num_batches_tracked is not None
-            norm.running_mean.lerp_(mean, norm.momentum)
-            norm.running_var.lerp_(unbiased, norm.momentum)
+            norm.running_mean.mul_(1 - norm.momentum).add_(mean, alpha=norm.momentum)
+            norm.running_var.mul_(1 - norm.momentum).add_(unbiased, alpha=norm.momentum)
             norm.num_batches_tracked += 1
     scale = norm.weight * torch.rsqrt(var.clamp(min=0) + norm.eps)
     shift = norm.bias - mean * scale

@@ -42,6 +42,8 @@ class BN3(nn.Module):
     torch.Size([5, 2])
     """
 
+    trains_side_by_side = True
+
     def __init__(
         self,
         n_chans: int,

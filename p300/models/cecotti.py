@@ -49,6 +49,7 @@ class CecottiCNN(nn.Module):
 
     reads_time_first = True  # the order in memory that the product over electrodes needs
     engine = "fast"  # or "textbook"
+    trains_side_by_side = True
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class EEGNet(nn.Module):
     """
 
     engine = "fast"  # or "textbook"
+    trains_side_by_side = True
 
     def __init__(
         self,

@@ -34,6 +34,8 @@ class LeNet(nn.Module):
     torch.Size([5, 2])
     """
 
+    trains_side_by_side = True
+
     def __init__(
         self,
         n_chans: int,

@@ -38,6 +38,8 @@ class MLP(nn.Module):
     torch.Size([5, 2])
     """
 
+    trains_side_by_side = True
+
     def __init__(
         self,
         n_chans: int,

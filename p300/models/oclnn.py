@@ -44,6 +44,7 @@ class OCLNN(nn.Module):
 
     engine = "fast"  # or "textbook"
     reads_time_first = True  # a piece of all electrodes is then contiguous in memory
+    trains_side_by_side = True
 
     def __init__(
         self,

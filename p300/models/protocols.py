@@ -13,6 +13,7 @@ protocol                     use
 :class:`HasSpatialInputs`    the same, if the input of the filters is not the epoch itself
 :class:`HasTemporalKernels`  kernels and their frequency responses are drawn
 :class:`ReadsTimeFirst`      epochs are laid out in memory as the first layer reads them
+:class:`TrainsSideBySide`    several of its kind are trained as one batched network
 ============================ ==================================================================
 """
 
@@ -77,3 +78,15 @@ class ReadsTimeFirst(Protocol):
     """A network that is faster when all electrodes of a sample are neighbours in memory."""
 
     reads_time_first: bool
+
+
+@runtime_checkable
+class TrainsSideBySide(Protocol):
+    """A network that learns the same if several of its kind are computed as one.
+
+    It must compute an epoch by the operations of PyTorch alone, keep its weights in the tensors it
+    was built with (``weight.data = …`` replaces one, ``weight.renorm_(…)`` does not), and draw
+    random numbers by ``nn.Dropout`` only.
+    """
+
+    trains_side_by_side: bool

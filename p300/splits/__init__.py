@@ -1,6 +1,14 @@
 """Which flashes train, which validate and which test."""
 
-from p300.splits.splits import PARTS, Split, check_monitor, hold_out, leave_one_out, shares_samples
+from p300.splits.splits import (
+    PARTS,
+    Split,
+    check_monitor,
+    hold_out,
+    is_maximised,
+    leave_one_out,
+    shares_samples,
+)
 from p300.splits.units import inner_folds, member_rows, unit_of
 
 __all__ = [
@@ -9,6 +17,7 @@ __all__ = [
     "check_monitor",
     "hold_out",
     "inner_folds",
+    "is_maximised",
     "leave_one_out",
     "member_rows",
     "shares_samples",

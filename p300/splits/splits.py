@@ -253,6 +253,17 @@ def shares_samples(
     return shares
 
 
+def is_maximised(monitor: str) -> bool:
+    """Return whether the best value is the largest, as for an AUC, or the smallest.
+
+    Examples
+    --------
+    >>> is_maximised("validation/auc"), is_maximised("validation/loss")
+    (True, False)
+    """
+    return not monitor.endswith("loss")
+
+
 def check_monitor(monitor: str) -> None:
     """Check that a network is chosen by the validation loss or AUC.
 

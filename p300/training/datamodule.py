@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,11 @@ from torch import Tensor
 
 from p300.errors import InputError
 
-#: The flashes of one training step, for each network that is still in training.
-Rows = dict[int, Tensor]
+#: An augmentation of :mod:`p300.training.augmentation`: epochs and labels to epochs.
+Augmentation = Callable[[Tensor, Tensor], Tensor]
 
-#: Training steps per Lightning batch. Lightning's own time for a batch is long compared with one
-#: step of a small network.
-N_STEPS = 8
+#: Most flashes in a batch of validation or test flashes.
+LARGEST_BATCH = 2048
 
 #: Bytes from which epochs are not copied: half of the memory, or 4 GB where its size is unknown.
 MOST_BYTES = (
@@ -31,110 +31,137 @@ MOST_BYTES = (
 
 
 class EpochsDataModule(pl.LightningDataModule):
-    """The flashes that one or several networks train and validate on.
+    """The flashes that a network trains, validates and is tested on.
 
-    All networks share one tensor of epochs. A batch is the indices of its flashes. :meth:`gather`
-    reads these from the tensor in one operation, so no single epoch is copied and no worker
-    process is started.
+    A batch is gathered from one tensor of epochs in one operation, so no single epoch is copied
+    and no worker process is started. The order of the training flashes and all random numbers of
+    a step depend only on the seed, the training epoch and the number of the step. A training that
+    is resumed after a training epoch therefore goes on as if it had not been interrupted.
 
     Parameters
     ----------
     epochs : ndarray or Tensor of float32, shape (n_flashes, n_chans, n_times)
-        All epochs, shared and never copied on the CPU unless ``time_first`` asks for another
-        order in memory; moved to the trainer's device once.
+        All epochs, shared and never copied, perhaps mapped from a file. They are moved to the
+        trainer's device if they take less than half of its free memory; else batches are.
     is_target : array-like of bool, shape (n_flashes,)
-        Labels; only those of training and validation flashes are read.
-    train, validation : sequence of ndarray of bool, each of shape (n_flashes,)
-        The training flashes and the validation flashes of each network.
+        Labels; only those of the flashes below are read.
+    train, validation, test : ndarray of bool, shape (n_flashes,), or None
+        The flashes of each part.
     batch_size : int
-        Flashes per step.
-    seeds : sequence of int
-        For each network, the random seed of the order of its training flashes.
+        Flashes per step. If several processes train one network, each gets an equal part.
+    seed : int
+        Random seed of the order of the training flashes and of all random numbers in training.
     repeat_targets : bool
         Repeat the rarer class in each training epoch until both classes are equally frequent.
-    time_first : bool
-        Store all electrodes of a sample side by side in memory; shapes do not change. Epochs
-        larger than half of the memory, perhaps mapped from a file of a cache, are not copied.
+    augmentations : sequence of callable
+        Of :mod:`p300.training.augmentation`: applied to a training batch before the network.
 
-    Attributes
-    ----------
-    in_training : list of int
-        The networks that still train; the others get no batches.
+    Examples
+    --------
+    >>> is_target = np.arange(12) % 6 == 0
+    >>> rows = np.arange(12) < 6
+    >>> data = EpochsDataModule(np.zeros((12, 2, 3), "f4"), is_target, rows, ~rows)
+    >>> epochs, labels = data.gather(torch.tensor([0, 7]))
+    >>> epochs.shape, labels.tolist()
+    (torch.Size([2, 2, 3]), [True, False])
     """
 
     def __init__(
         self,
         epochs: np.ndarray | Tensor,
         is_target: ArrayLike,
-        train: Sequence[np.ndarray],
-        validation: Sequence[np.ndarray],
+        train: np.ndarray,
+        validation: np.ndarray | None = None,
+        test: np.ndarray | None = None,
         *,
         batch_size: int = 64,
-        seeds: Sequence[int] = (0,),
+        seed: int = 0,
         repeat_targets: bool = False,
-        time_first: bool = False,
+        augmentations: Sequence[Augmentation] = (),
     ):
         super().__init__()
-        epochs = torch.as_tensor(epochs)
-        time_first = time_first and epochs.nbytes < MOST_BYTES
-        self.epochs = epochs.mT.contiguous().mT if time_first else epochs
-        self._labels = self.is_target = torch.as_tensor(np.asarray(is_target, bool))
-        self.train = [torch.as_tensor(np.flatnonzero(rows)) for rows in train]
-        self.validation = [torch.as_tensor(np.flatnonzero(rows)) for rows in validation]
         if batch_size < 1:
             raise InputError(f"got batch_size={batch_size}; expected at least 1 flash per step")
-        self.batch_size, self.seeds = batch_size, list(seeds)
-        self.repeat_targets, self.time_first = repeat_targets, time_first
-        self.in_training = list(range(len(self.train)))
+        self.epochs = torch.as_tensor(epochs)
+        self._labels = self.is_target = torch.as_tensor(np.asarray(is_target, bool))
+        self.train = torch.as_tensor(np.flatnonzero(train))
+        self.validation, self.test = (
+            torch.as_tensor(np.flatnonzero([] if rows is None else rows))
+            for rows in (validation, test)
+        )
+        self.batch_size, self.seed = batch_size, seed
+        self.repeat_targets, self.augmentations = repeat_targets, list(augmentations)
 
     def setup(self, stage: str | None = None) -> None:
-        """Move the epochs to the device the trainer computes on."""
+        """Move the epochs to the device the trainer computes on, if they fit."""
         assert self.trainer is not None
         device = self.trainer.strategy.root_device
-        self.epochs, self.is_target = self.epochs.to(device), self.is_target.to(device)
-        self.validation = [rows.to(device) for rows in self.validation]
+        if self.epochs.device != device and fits(self.epochs, device):
+            self.epochs = self.epochs.to(device)
+        self.is_target = self.is_target.to(self.epochs.device)
 
     def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the epochs and labels of some flashes: (n, n_chans, n_times) and (n,)."""
-        if self.time_first:
+        rows = rows.to(self.epochs.device)
+        if is_time_first(self.epochs):
             epochs = self.epochs.mT.index_select(0, rows).mT
         else:
             epochs = self.epochs.index_select(0, rows)
         return epochs, self.is_target.index_select(0, rows)
 
-    def order(self, k: int, n_epochs: int) -> Tensor:
-        """Draw the order of a network's training flashes after ``n_epochs`` training epochs.
-
-        It depends only on the seed and on ``n_epochs``, so that a resumed training sees the same
-        order as an uninterrupted one.
-        """
-        rows = self.repeated(k)
-        generator = torch.Generator().manual_seed(mixed(self.seeds[k], n_epochs))
+    def order(self, epoch: int) -> Tensor:
+        """Draw the order of the training flashes in a training epoch, counted from 0."""
+        rows = self.repeated
+        generator = torch.Generator().manual_seed(mixed(self.seed, epoch))
         return rows[torch.randperm(len(rows), generator=generator)]
 
-    def repeated(self, k: int) -> Tensor:
-        """Return a network's training flashes, those of the rarer class repeatedly if asked."""
-        rows = self.train[k]
+    @property
+    def repeated(self) -> Tensor:
+        """The training flashes, those of the rarer class repeatedly if asked."""
+        rows = self.train
         return equal_classes(rows, self._labels[rows]) if self.repeat_targets else rows
 
-    def train_dataloader(self) -> Batches:
-        """Return the training flashes as batches, in a new order in each training epoch."""
-        return Batches(self)
+    def augmented(self, epochs: Tensor, is_target: Tensor) -> Tensor:
+        """Apply the augmentations to a batch."""
+        for augment in self.augmentations:
+            epochs = augment(epochs, is_target)
+        return epochs
 
-    def val_dataloader(self) -> list[int]:
-        """Return one empty batch per training epoch; :attr:`validation` has the flashes."""
-        return [0]
+    def train_dataloader(self) -> TrainingBatches:
+        """Return the training flashes in batches, in a new order in each training epoch."""
+        return TrainingBatches(self)
+
+    def val_dataloader(self) -> Batches:
+        """Return the validation flashes in batches."""
+        return Batches(self, self.validation)
+
+    def test_dataloader(self) -> Batches:
+        """Return the test flashes in batches."""
+        return Batches(self, self.test)
+
+    predict_dataloader = test_dataloader
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Return the batch unchanged; the epochs are on the device already."""
-        return batch
+        """Gather the epochs and labels of a batch, on the device."""
+        assert self.trainer is not None
+        step, rows = batch if isinstance(batch, tuple) else (None, batch)
+        if step is not None:
+            epoch, process = self.trainer.current_epoch, self.trainer.global_rank
+            set_seed(step_seed(self.seed, epoch, process, step))
+        epochs, is_target = self.gather(rows)
+        return epochs.to(device), is_target.to(device)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment a training batch."""
+        assert self.trainer is not None
+        epochs, is_target = batch
+        return (self.augmented(epochs, is_target) if self.trainer.training else epochs), is_target
 
 
-class Batches:
-    """The steps of one training epoch: the flashes to learn from, for each network in training.
+class TrainingBatches:
+    """The batches of a training epoch: the number of each step, and its flashes.
 
-    A batch has :data:`N_STEPS` steps, each with its number. If several processes train one
-    network, each gets an equal part of every step.
+    If several processes train one network, each gets an equal part of every batch.
     """
 
     def __init__(self, data: EpochsDataModule):
@@ -144,29 +171,62 @@ class Batches:
         self.batch_size = max(1, data.batch_size // self.n_processes)
 
     def __len__(self) -> int:
-        return math.ceil(self.n_steps / N_STEPS)
+        n_flashes = math.ceil(len(self.data.repeated) / self.n_processes)
+        return math.ceil(n_flashes / self.batch_size)
 
-    @property
-    def n_steps(self) -> int:
-        """Steps of a training epoch, by the network with most flashes, in training or not."""
-        n_flashes = max(len(self.data.repeated(k)) for k in range(len(self.data.train)))
-        return math.ceil(math.ceil(n_flashes / self.n_processes) / self.batch_size)
-
-    def __iter__(self) -> Iterator[list[tuple[int, Rows]]]:
-        device = self.data.epochs.device
-        parts = {
-            k: self._order(k).to(device).split(self.batch_size) for k in self.data.in_training
-        }
-        for first in range(0, self.n_steps, N_STEPS):
-            steps = range(first, min(first + N_STEPS, self.n_steps))
-            yield [(s, {k: p[s] for k, p in parts.items() if s < len(p)}) for s in steps]
-
-    def _order(self, k: int) -> Tensor:
-        order = self.data.order(k, self.trainer.current_epoch)
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        # a generator: in a resumed training, Lightning counts the epoch after it asks for this
+        order = self.data.order(self.trainer.current_epoch)
         if self.n_processes > 1:  # equally many for each, so some flashes come twice
             n_missing = -len(order) % self.n_processes
             order = torch.cat([order, order[:n_missing]])[self.rank :: self.n_processes]
-        return order
+        yield from enumerate(order.to(self.data.epochs.device).split(self.batch_size))
+
+
+class Batches:
+    """Flashes in their own order, in batches; each of several processes gets a part."""
+
+    def __init__(self, data: EpochsDataModule, rows: Tensor):
+        assert data.trainer is not None
+        rows = rows[data.trainer.global_rank :: data.trainer.world_size]
+        self.batches = rows.split(LARGEST_BATCH) if len(rows) else ()
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.batches)
+
+
+def time_first(epochs: np.ndarray | Tensor) -> Tensor:
+    """Store all electrodes of a sample side by side in memory; shapes do not change.
+
+    Epochs larger than half of the memory, perhaps mapped from a file of a cache, are not copied.
+    """
+    epochs = torch.as_tensor(epochs)
+    return epochs.mT.contiguous().mT if epochs.nbytes < MOST_BYTES else epochs
+
+
+def is_time_first(epochs: Tensor) -> bool:
+    """Return whether the electrodes of a sample are side by side in memory."""
+    return not epochs.is_contiguous() and epochs.mT.is_contiguous()
+
+
+def fits(epochs: Tensor, device: torch.device) -> bool:
+    """Return whether epochs take less than half of the free memory of a GPU; else True."""
+    return device.type != "cuda" or epochs.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+
+
+def step_seed(seed: int, epoch: int, process: int, step: int) -> int:
+    """Compute the seed of all random numbers of a training step."""
+    return mixed(seed, epoch, 1 + process) + step
+
+
+def set_seed(seed: int) -> None:
+    """Set the seed of the random numbers drawn from now on, on the CPU and on GPUs."""
+    torch.default_generator.manual_seed(seed)  # a fraction of torch.manual_seed's time
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed(seed)
 
 
 def equal_classes(rows: Tensor, is_target: Tensor) -> Tensor:
@@ -185,6 +245,7 @@ def equal_classes(rows: Tensor, is_target: Tensor) -> Tensor:
     return torch.cat([other, rarer.repeat(whole), rarer[:rest]])
 
 
+@functools.lru_cache(maxsize=1024)
 def mixed(*numbers: int) -> int:
     """Compute one random seed from several numbers, a different one for every combination.
 

@@ -2,160 +2,161 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import contextlib
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import Tensor, nn
 
 from p300.errors import InputError
-from p300.splits import check_monitor
-from p300.storage.files import replace
-from p300.storage.tensors import write_tensors
+from p300.training.curves import TrainingCurve
 from p300.training.datamodule import EpochsDataModule
-from p300.training.module import NetworkFit, TrainingModule, log_epoch
+from p300.training.module import TrainingModule
+from p300.training.resuming import SavedTraining
+
+#: Best training epoch (from 1), number of training epochs, and the monitored value.
+Record = dict[str, Any]
+
+#: A record, and the final weights of the network.
+Results = tuple[Record, dict[str, Tensor]]
 
 
-class SavedTraining(pl.callbacks.Checkpoint):
-    """File of an unfinished training, from which the same training is resumed.
-
-    It is written at the end of a training epoch if the last write is some seconds old, and once
-    more when the training ends. The next training epoch depends only on the weights, the state of
-    the optimizer, the seed and the number of the epoch. All of them are known, so a training that
-    was killed and resumed ends as an uninterrupted one.
-
-    Parameters
-    ----------
-    path : Path
-        The file. An interrupted write leaves the file as it was.
-    key : str
-        Identifies the training; a file with another key is not used.
-    every_s : float
-        Seconds between two writes.
-    """
-
-    def __init__(self, path: Path, key: str, every_s: float = 10.0):
-        self.path, self.key, self.every_s = path, key, every_s
-        self._written = time.monotonic()
-
-    def read(self) -> dict[str, Any] | None:
-        """Read the file; return None if it is missing, damaged or of another training."""
-        try:
-            saved = torch.load(self.path, weights_only=True, map_location="cpu")
-        except Exception:  # of many kinds, for a damaged file; it is written again
-            return None
-        is_ours = isinstance(saved, dict) and saved.get("key") == self.key and "fits" in saved
-        return saved if is_ours else None
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Add the key of the training."""
-        checkpoint["key"] = self.key
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the file if the last write is old."""
-        assert isinstance(pl_module, TrainingModule)
-        is_old = time.monotonic() - self._written >= self.every_s
-        is_old = trainer.strategy.broadcast(is_old)  # clocks differ; all processes write, or none
-        if not is_old or not pl_module.active:
-            return
-        partial = self.path.with_name(self.path.name + ".partial")
-        trainer.save_checkpoint(partial)  # called by all processes, written by the first
-        if trainer.is_global_zero:
-            replace(partial, self.path)
-        self._written = time.monotonic()
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the results of the training."""
-        assert isinstance(pl_module, TrainingModule)
-        if trainer.is_global_zero:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            content: dict[str, Any] = {"key": self.key, "is_complete": True}
-            pl_module.on_save_checkpoint(content)
-            write_tensors(self.path, content)
-
-
-def train_networks(
-    fits: Sequence[NetworkFit],
-    data: EpochsDataModule,
-    *,
-    saved: SavedTraining,
-    trainer: Callable[..., pl.Trainer],
-    monitor: str = "validation/auc",
-    patience: int = 15,
-    is_compiled: bool = False,
-    watch: Callable[[pl.Trainer, TrainingModule], None] | None = None,
-) -> list[dict[str, float] | InputError]:
-    """Train networks with early stopping, and keep the best training epoch of each.
+@dataclass
+class NetworkFit:
+    """A network in training, with its flashes, curve and loggers.
 
     Parameters
     ----------
-    fits : sequence of NetworkFit
-        Fits of one kind. Afterwards their networks have the weights of their best training epochs.
+    module : TrainingModule
+        Its network, loss and optimizer.
     data : EpochsDataModule
-        Their flashes.
-    saved : SavedTraining
-        The file from which the training is resumed, if it was interrupted or has ended.
-    trainer : callable
-        Builds a ``Trainer`` from keyword arguments.
-    monitor : {"validation/auc", "validation/loss"}
-        The value that chooses the best training epoch.
-    patience : int
-        Training epochs without improvement after which a network stops.
-    is_compiled : bool
-        Compile the networks with ``torch.compile``.
-    watch : callable or None
-        Called with the trainer and the module before the training begins.
-
-    Returns
-    -------
-    list of dict or InputError
-        For each network ``best_epoch`` (from 1), ``n_epochs`` and the monitored value, or the
-        error that stopped it.
-
-    Raises
-    ------
-    InputError
-        If ``monitor`` is a test value, or a part has flashes of one class only.
+        Its flashes.
+    curve : TrainingCurve
+        Keeps its values after every training epoch.
+    loggers : list of Lightning loggers
+        Where these values are sent.
     """
-    check_monitor(monitor)
-    for part, parts in (("train", data.train), ("validation", data.validation)):
-        for rows in parts:
-            n_targets = int(data.is_target[rows].sum())
+
+    module: TrainingModule
+    data: EpochsDataModule
+    curve: TrainingCurve = field(default_factory=TrainingCurve)
+    loggers: Sequence[Logger] = ()
+
+    def check_labels(self) -> None:
+        """Check that both parts have targets and nontargets.
+
+        Raises
+        ------
+        InputError
+            If a part has flashes of one class only.
+        """
+        for part, rows in (("train", self.data.train), ("validation", self.data.validation)):
+            n_targets = int(self.data.is_target[rows].sum())
             if not 0 < n_targets < len(rows):
                 raise InputError(
                     f"the {part} part has {n_targets} targets among {len(rows)} flashes; "
                     f"expected both targets and nontargets"
                 )
-    module = TrainingModule(fits, data, monitor, patience, is_compiled)
+
+    def results(self, weights: dict[str, Tensor], epoch: int, monitor: str) -> Results:
+        """Return the results of a training that kept the weights of a training epoch."""
+        history = self.curve.read()
+        record: Record = {"best_epoch": epoch, "n_epochs": len(history)}
+        for row in history:
+            if row["epoch"] == epoch - 1 and monitor in row:
+                record[monitor] = row[monitor]
+        return record, weights
+
+    def conclude(self, results: Results) -> Record:
+        """Give the network its final weights, on the CPU, and return the record."""
+        record, weights = results
+        self.module.float().network.load_state_dict(weights)
+        self.module.network.eval().cpu()
+        return record
+
+
+def train_network(
+    fit: NetworkFit,
+    saved: SavedTraining,
+    trainer: Callable[..., pl.Trainer],
+    callbacks: Iterable[pl.Callback] = (),
+    monitor: str = "validation/auc",
+) -> Record:
+    """Train one network; afterwards it has the weights of its best training epoch.
+
+    The best training epoch is the one that a ``ModelCheckpoint`` among the callbacks kept.
+    Without one, the last weights stay.
+
+    Parameters
+    ----------
+    fit : NetworkFit
+        The network.
+    saved : SavedTraining
+        The file from which the training is resumed, if it was interrupted or has ended.
+    trainer : callable
+        Builds a ``Trainer`` from keyword arguments.
+    callbacks : iterable of Callback
+        Those of Lightning that stop the training and keep the best weights, and any others.
+    monitor : str
+        The value to report of the best training epoch.
+
+    Returns
+    -------
+    dict
+        ``best_epoch`` (from 1), ``n_epochs`` and the monitored value.
+
+    Raises
+    ------
+    InputError
+        If a part has flashes of one class only, or the training diverged.
+    """
+    fit.check_labels()
     before = saved.read()
-    if before is not None:
-        for fit, progress in zip(fits, before["fits"], strict=True):
-            fit.history = progress["history"]
-            for measured in fit.history:
-                log_epoch(fit, measured)
-    if before is None or not before.get("is_complete"):
-        fitting = trainer(callbacks=[saved], logger=False, enable_progress_bar=False)
-        if watch is not None:
-            watch(fitting, module)
-        resumed = None if before is None else saved.path
-        fitting.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
-        before = saved.read() if fitting.world_size > 1 else None
-    if before is not None:  # results of other processes, or of an earlier one
-        module.on_load_checkpoint(before)
-    return [_ended(fit, monitor) for fit in fits]
+    if before is not None and "results" in before:
+        return fit.conclude(before["results"])
+    fitting = trainer(callbacks=[*callbacks, fit.curve, saved], logger=list(fit.loggers) or False)
+    resumed = None if before is None else saved.path
+    with exit_status_of_signals():
+        fitting.fit(fit.module, datamodule=fit.data, ckpt_path=resumed, weights_only=True)
+    results = fit.results(*best_weights(fitting, fit.module.network), monitor)
+    if fitting.is_global_zero:
+        saved.write_results(results)
+    return fit.conclude(results)
 
 
-def _ended(fit: NetworkFit, monitor: str) -> dict[str, float] | InputError:
-    for logger in fit.loggers:
-        logger.finalize("success" if fit.error is None else "failed")
-    if fit.error is not None:
-        return fit.error
-    assert fit.best_state is not None
-    fit.network.load_state_dict(fit.best_state)
-    fit.network.eval().cpu()
-    best, n_epochs = fit.best_epoch(monitor), len(fit.history)
-    return {"best_epoch": best, "n_epochs": n_epochs, monitor: fit.history[best - 1][monitor]}
+@contextlib.contextmanager
+def exit_status_of_signals() -> Iterator[None]:
+    """End the process with the status of SIGTERM if that ended the training.
+
+    Lightning ends it with status 0, as if the training had been finished.
+    """
+    try:
+        yield
+    except SIGTERMException as error:
+        raise SystemExit(128 + signal.SIGTERM) from error
+
+
+def best_weights(trainer: pl.Trainer, network: nn.Module) -> tuple[dict[str, Tensor], int]:
+    """Find the weights that a ``ModelCheckpoint`` kept, or else the last ones.
+
+    Returns
+    -------
+    weights : dict of str to Tensor
+        State of the network.
+    epoch : int
+        The training epoch that they are of, from 1.
+    """
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.best_model_path:
+            kept = torch.load(callback.best_model_path, weights_only=True, map_location="cpu")
+            prefix, state = "network.", kept["state_dict"]
+            weights = {k.removeprefix(prefix): v for k, v in state.items() if prefix in k[:8]}
+            return weights, kept["epoch"] + 1
+    return network.state_dict(), trainer.current_epoch

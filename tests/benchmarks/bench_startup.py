@@ -18,16 +18,14 @@ import time
 #: Runs `p300 train` up to its first step, says when that was, and repeats what is done with data.
 TRAIN = """
 import sys, time
-from p300.experiments import networks as fitting_networks
 from p300.cli import main
+from p300.training.module import TrainingModule
 
 class FirstStep(BaseException):
     pass
 
-def watch_training(passes, trainer, detector):
-    def reached(*args):
-        raise FirstStep
-    detector.training_step = reached
+def reached(*args):
+    raise FirstStep
 
 def data_time():
     from contextlib import ExitStack
@@ -45,7 +43,7 @@ def data_time():
         return time.perf_counter() - started
 
 overrides = sys.argv[2:-1]
-fitting_networks.watch_training = watch_training
+TrainingModule.training_step = reached
 try:
     main()
 except FirstStep:

@@ -29,7 +29,7 @@ TINY = [
     "data.read.test_text=P3",
     "data.read.n_repetitions=2",
     "protocol.max_epochs=2",
-    "+trainer.limit_train_batches=3",
+    "trainer.limit_train_batches=24",
     "quiet=true",
 ]
 

@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 
 from p300.detector import Detector
 from p300.errors import InputError
-from p300.experiments import networks as fitting_networks
+from p300.experiments import groups
 from p300.experiments import prepare as runs
 from p300.experiments import run as running
 from p300.experiments.configuration import compose_training, conf_dir
@@ -41,7 +41,8 @@ def request_run(small, tmp_path):
 def calls(monkeypatch):
     """Runs that come to be fitted, numbers of networks side by side, and recordings read."""
     found = {"runs": [], "groups": [], "read": 0}
-    fit_all, train, read = running.fit_all, fitting_networks._train, runs.read_recording
+    fit_all, read = running.fit_all, runs.read_recording
+    alone, together = groups.train_plan, groups.train_together
 
     def counted_read(*args, **kwargs):
         found["read"] += 1
@@ -51,13 +52,18 @@ def calls(monkeypatch):
         found["runs"] += begun
         return fit_all(begun)
 
-    def seen_train(fits):
-        found["groups"].append(len(fits))
-        return train(fits)
+    def seen_alone(plan, epochs):
+        found["groups"].append(1)
+        return alone(plan, epochs)
+
+    def seen_together(plans, epochs):
+        found["groups"].append(len(plans))
+        return together(plans, epochs)
 
     monkeypatch.setattr(runs, "read_recording", counted_read)
     monkeypatch.setattr(running, "fit_all", seen_fit_all)
-    monkeypatch.setattr(fitting_networks, "_train", seen_train)
+    monkeypatch.setattr(groups, "train_plan", seen_alone)
+    monkeypatch.setattr(groups, "train_together", seen_together)
     return found
 
 

@@ -32,7 +32,7 @@ OVERRIDES = [
     "data.read.n_repetitions=2",
     "protocol.max_epochs=3",
     "+data.root=/home/someone/eeg/iib",
-    "+trainer.limit_train_batches=2",
+    "trainer.limit_train_batches=16",
 ]
 
 

@@ -1,132 +1,53 @@
-"""What a network learns, pass by pass."""
+"""One network in training: what a user of Lightning expects of it."""
 
 import functools
-import logging
 
 import numpy as np
-import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
-from simulated import p300_epochs
+from fits import (
+    ADAM,
+    EPOCHS,
+    IS_TARGET,
+    LIGHTNING,
+    SHAPE,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    default_callbacks,
+    logged,
+    make_fit,
+    make_trainer,
+    scores_of,
+    train_alone,
+    weights_of,
+)
 from torch import nn
 
 from p300.errors import InputError
 from p300.losses import CrossEntropy, LogisticSquareError
 from p300.metrics import roc_auc
 from p300.models import CecottiCNN, EEGNet
-from p300.training.augmentation import GaussianNoise
-from p300.training.curves import network_loggers
-from p300.training.datamodule import EpochsDataModule
-from p300.training.loop import SavedTraining, train_networks
-from p300.training.module import NetworkFit
+from p300.training.module import TrainingModule
 
-pytestmark = [  # Lightning's own, as the commands ignore them
-    pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:The `srun` command is available"),
-]
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-
-N_FLASHES = 480
-TRAIN = np.arange(N_FLASHES) < 240
-VALIDATION = (np.arange(N_FLASHES) >= 240) & (np.arange(N_FLASHES) < 360)
-ADAM = functools.partial(torch.optim.Adam, lr=3e-3)
-
-
-def make_network_fit(
-    is_target, *, seed=0, kind=CecottiCNN, train=TRAIN, loss=CrossEntropy, **more
-):
-    torch.manual_seed(seed)
-    network = kind(n_chans=4, n_outputs=2, n_times=78, sfreq=120.0)
-    more = {"optimizer": ADAM, "validation": VALIDATION, **more}
-    return NetworkFit(network, loss(is_target[train]), train=train, seed=seed, **more)
-
-
-def train(folder, fits, epochs, is_target, *, max_epochs=10, batch_size=32, options=(), **more):
-    data = EpochsDataModule(
-        epochs,
-        is_target,
-        [t.train for t in fits],
-        [t.validation for t in fits],
-        batch_size=batch_size,
-        seeds=[t.seed for t in fits],
-        time_first=getattr(fits[0].network, "reads_time_first", False),
-    )
-    trainer = functools.partial(
-        pl.Trainer,
-        max_epochs=max_epochs,
-        accelerator="cpu",
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        **dict(options),
-    )
-    folder.mkdir(exist_ok=True)
-    saved = SavedTraining(folder / "networks" / "1.ckpt", "key")
-    return train_networks(fits, data, saved=saved, trainer=trainer, **more)
-
-
-def scores_of(fit, epochs):
-    with torch.inference_mode():
-        return fit.loss.score(fit.network(torch.as_tensor(epochs))).numpy()
-
-
-def weights_of(fit):
-    return torch.cat([value.flatten() for value in fit.network.state_dict().values()])
+pytestmark = LIGHTNING
+SGD = functools.partial(torch.optim.SGD, lr=0.05)
 
 
 def test_the_network_learns_a_p300_and_finds_it_in_new_flashes(tmp_path):
-    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
-    fit = make_network_fit(is_target)
-    (found,) = train(tmp_path, [fit], epochs, is_target)
-    assert roc_auc(is_target[360:], scores_of(fit, epochs[360:])) > 0.9
-    assert found["validation/auc"] > 0.9
+    fit = make_fit()
+    record = train_alone(tmp_path, fit, max_epochs=10)
+    assert roc_auc(IS_TARGET[TEST], scores_of(fit, TEST)) > 0.9
+    assert record["validation/auc"] > 0.9
 
 
 def test_permuted_labels_leave_the_network_at_chance(tmp_path):
-    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
-    shuffled = np.random.default_rng(1).permutation(is_target)
-    fit = make_network_fit(shuffled)
-    train(tmp_path, [fit], epochs, shuffled)
-    auc = roc_auc(shuffled[360:], scores_of(fit, epochs[360:]))
+    shuffled = np.random.default_rng(1).permutation(IS_TARGET)
+    fit = make_fit(is_target=shuffled)
+    train_alone(tmp_path, fit, max_epochs=10)
+    auc = roc_auc(shuffled[TEST], scores_of(fit, TEST))
     assert abs(auc - 0.5) < 3 * 0.065  # three standard errors of 20 targets and 100 nontargets
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("loss", [CrossEntropy, LogisticSquareError])
-@pytest.mark.parametrize("augmentations", [[], [GaussianNoise()]], ids=["as is", "noise"])
-def test_networks_side_by_side_learn_what_each_learns_alone(tmp_path, loss, augmentations):
-    # the third has fewer flashes: after its pass the other two take their steps one by one
-    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
-    shares = [TRAIN, TRAIN, TRAIN & (np.arange(N_FLASHES) < 130)]
-    options = {"loss": loss, "augmentations": augmentations}
-
-    def make():
-        return [
-            make_network_fit(is_target, seed=k, train=s, **options) for k, s in enumerate(shares)
-        ]
-
-    together = make()
-    found = train(tmp_path / "all", together, epochs, is_target, max_epochs=6)
-    for k, fit in enumerate(make()):
-        (alone,) = train(tmp_path / str(k), [fit], epochs, is_target, max_epochs=6)
-        assert alone["validation/auc"] == pytest.approx(found[k]["validation/auc"], abs=1e-3)
-        difference = (weights_of(fit) - weights_of(together[k])).abs().max()
-        start = make()[k]
-        learned = (weights_of(fit) - weights_of(start)).abs().max()
-        assert difference < 1e-3 * learned  # rounding, which training amplifies
-
-
-def test_each_network_stops_by_its_own_validation_part(tmp_path):
-    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
-    hopeless = functools.partial(torch.optim.SGD, lr=0.0)  # never better than after pass 1
-    one, other = (make_network_fit(is_target, seed=k) for k in (1, 2))
-    other.optimizer = hopeless
-    kept = weights_of(other).clone()
-    options = {"max_epochs": 8, "patience": 3, "monitor": "validation/loss"}
-    found = train(tmp_path, [one, other], epochs, is_target, **options)
-    assert found[1]["n_epochs"] == 4 and found[1]["best_epoch"] == 1
-    assert found[0]["n_epochs"] == 8 and found[0]["best_epoch"] > 4
-    assert torch.equal(weights_of(other), kept)
 
 
 def test_weights_are_held_to_their_bounds_after_every_step(tmp_path):
@@ -138,57 +59,60 @@ def test_weights_are_held_to_their_bounds_after_every_step(tmp_path):
             with torch.no_grad():
                 self.final_layer.weight.clamp_(-0.01, 0.01)
 
-    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
-    fits = [make_network_fit(is_target, seed=k, kind=Bounded) for k in range(2)]
-    train(tmp_path, fits, epochs, is_target, max_epochs=2, batch_size=48)
-    for fit in fits:
-        assert fit.network.n_calls == 2 * 5
-        assert fit.network.final_layer.weight.abs().max() <= 0.01
+    fit = make_fit(kind=Bounded, batch_size=48)
+    train_alone(tmp_path, fit, max_epochs=2)
+    assert fit.module.network.n_calls == 2 * 5
+    assert fit.module.network.final_layer.weight.abs().max() <= 0.01
+
+
+def test_a_frozen_layer_stays_as_it_is(tmp_path):
+    class Frozen(CecottiCNN):
+        def __init__(self, **shape):
+            super().__init__(**shape)
+            self.spatial_weight.requires_grad_(False)
+
+    fit = make_fit(kind=Frozen)
+    before = {name: value.clone() for name, value in fit.module.network.state_dict().items()}
+    train_alone(tmp_path, fit, max_epochs=2)
+    after = fit.module.network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == set(before) - {"spatial_weight"}
 
 
 def test_the_papers_rates_reach_the_optimizer_and_no_other_network():
-    loss, rows = LogisticSquareError([True, False]), np.ones(2, bool)
-    optimizer = torch.optim.SGD
-    fit = NetworkFit(CecottiCNN(64), loss, optimizer, rows, rows, layer_rate=0.2)
-    rates = [group["lr"] for group in fit.make_optimizer().param_groups]
+    paper = TrainingModule(
+        CecottiCNN(64), LogisticSquareError([0, 1]), torch.optim.SGD, layer_rate=0.2
+    )
+    rates = [group["lr"] for group in paper.configure_optimizers().param_groups]
     assert np.round(rates, 5).tolist() == [0.00064, 0.01849, 0.01155, 0.02]
-    fit = NetworkFit(nn.Linear(2, 2), loss, optimizer, rows, rows, layer_rate=0.2)
+    other = TrainingModule(nn.Linear(2, 2), CrossEntropy([0, 1]), layer_rate=0.2)
     with pytest.raises(
         InputError, match="got protocol.layer_rate=0.2 for a Linear.*; use .*protocol=modern"
     ):
-        fit.make_optimizer()
+        other.configure_optimizers()
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy, LogisticSquareError])
-@pytest.mark.parametrize("n_networks", [1, 2])
-def test_both_losses_are_logged_per_flash(tmp_path, loss, n_networks):
-    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
-    fits = [make_network_fit(is_target, seed=k, loss=loss) for k in range(n_networks)]
-    for k, fit in enumerate(fits):
-        fit.optimizer = functools.partial(torch.optim.SGD, lr=0.0)
-        fit.loggers = network_loggers(tmp_path, k + 1, None)
-    train(tmp_path, fits, epochs, is_target, max_epochs=1, batch_size=24)
-    for k, fit in enumerate(fits):
-        (logged,) = pd.read_csv(tmp_path / "networks" / str(k + 1) / "metrics.csv").to_dict(
-            "records"
-        )
-        for part, rows in (("train", TRAIN), ("validation", VALIDATION)):
-            pairs = zip(
-                torch.as_tensor(epochs[rows]), torch.as_tensor(is_target[rows]), strict=True
-            )
-            with torch.inference_mode():
-                each = [fit.loss(fit.network(x[None]), y[None]) for x, y in pairs]
-            assert logged[f"{part}/loss"] == pytest.approx(np.mean(each), rel=1e-4)
+@pytest.mark.parametrize("batch_size", [24, 100])
+def test_both_losses_are_means_over_flashes(tmp_path, loss, batch_size):
+    # 240 flashes are no multiple of 100: the last batch is smaller, and its flashes count as much
+    optimizer = functools.partial(torch.optim.SGD, lr=0.0)
+    fit = make_fit(tmp_path, loss=loss, optimizer=optimizer, batch_size=batch_size)
+    train_alone(tmp_path, fit, max_epochs=1)
+    (row,) = logged(tmp_path).to_dict("records")
+    for part, rows in (("train", TRAIN), ("validation", VALIDATION)):
+        pairs = zip(torch.as_tensor(EPOCHS[rows]), torch.as_tensor(IS_TARGET[rows]), strict=True)
+        with torch.inference_mode():
+            network, own = fit.module.network, fit.module.loss
+            each = [own(network(x[None]), y[None]) for x, y in pairs]
+        assert row[f"{part}/loss"] == pytest.approx(np.mean(each), rel=1e-4)
 
 
 def test_chance_in_training_follows_from_the_seed_alone(tmp_path):
-    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
-
-    def learned(folder, seed, network_seed=0):
-        fit = make_network_fit(is_target, seed=network_seed, kind=EEGNet)  # which has dropout
-        fit.seed = seed
+    def learned(folder, seed):
+        fit = make_fit(seed=seed, first_weights=0, kind=EEGNet)  # which has dropout
         torch.manual_seed(np.random.default_rng().integers(1000))
-        train(folder, [fit], epochs, is_target, max_epochs=2)
+        train_alone(folder, fit, max_epochs=2)
         return weights_of(fit)
 
     first = learned(tmp_path / "a", 1)
@@ -196,21 +120,181 @@ def test_chance_in_training_follows_from_the_seed_alone(tmp_path):
     assert not torch.equal(first, learned(tmp_path / "c", 2))
 
 
-def test_a_precision_that_scales_the_loss_is_refused(tmp_path):
-    class Scaled(pl.plugins.MixedPrecision):
-        def __init__(self):
-            super().__init__("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu"))
-
-    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
-    with pytest.raises(
-        InputError, match="got trainer.precision=16-mixed; expected 32-true or bf16-mixed"
-    ):
-        options = {"plugins": [Scaled()]}
-        train(tmp_path, [make_network_fit(is_target)], epochs, is_target, options=options)
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+def test_every_precision_learns_a_p300_and_leaves_ordinary_weights(tmp_path, precision):
+    fit = make_fit()
+    record = train_alone(tmp_path, fit, max_epochs=8, precision=precision)
+    assert record["validation/auc"] > 0.9
+    assert {p.dtype for p in fit.module.network.parameters()} == {torch.float32}
 
 
-def test_half_precision_of_the_wide_range_learns_a_p300(tmp_path):
-    epochs, is_target = p300_epochs(np.random.default_rng(0), N_FLASHES, 4)
-    fit = make_network_fit(is_target)
-    (found,) = train(tmp_path, [fit], epochs, is_target, options={"precision": "bf16-mixed"})
-    assert found["validation/auc"] > 0.9
+@pytest.mark.parametrize("loss", [CrossEntropy, LogisticSquareError])
+def test_two_accumulated_batches_are_one_batch_of_twice_the_size(tmp_path, loss):
+    def learned(name, **options):
+        fit = make_fit(loss=loss, optimizer=SGD, batch_size=options.pop("batch_size"))
+        train_alone(tmp_path / name, fit, max_epochs=2, **options)
+        return weights_of(fit)
+
+    def equally_weighted(is_target):  # a mean of two means is the mean if both weigh the same
+        return loss(is_target, balanced=False)
+
+    whole = learned("whole", batch_size=40)
+    halves = learned("halves", batch_size=20, accumulate_grad_batches=2)
+    if loss is LogisticSquareError:
+        torch.testing.assert_close(halves, whole, rtol=1e-4, atol=1e-6)
+    else:  # of the class-weighted mean both halves are divided by their number of flashes
+        torch.testing.assert_close(halves, whole, rtol=1e-3, atol=1e-5)
+    assert not torch.equal(learned("quarter", batch_size=20), whole)
+
+
+def test_gradients_are_clipped(tmp_path):
+    class Norms(pl.Callback):
+        largest = 0.0
+
+        def on_before_optimizer_step(self, trainer, module, optimizer):
+            norms = [p.grad.norm() for p in module.network.parameters()]
+            self.largest = max(self.largest, torch.stack(norms).norm().item())
+
+    class After(Norms):
+        def on_before_zero_grad(self, trainer, module, optimizer):
+            norms = [p.grad.norm() for p in module.network.parameters() if p.grad is not None]
+            self.after = torch.stack(norms).norm().item() if norms else 0.0
+
+    free, clipped = Norms(), After()
+    train_alone(tmp_path / "free", make_fit(), max_epochs=1, callbacks=[free])
+    options = {"gradient_clip_val": 0.01, "callbacks": [clipped]}
+    train_alone(tmp_path / "clipped", make_fit(), max_epochs=1, **options)
+    assert free.largest > 0.1 and clipped.after <= 0.01 + 1e-6
+
+
+@pytest.mark.parametrize(
+    "build, scheduling, wanted",
+    [
+        (lambda o: torch.optim.lr_scheduler.StepLR(o, 1, 0.5), {"interval": "epoch"}, 3e-3 / 8),
+        (
+            lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, "min", 0.1, 0),
+            {"interval": "epoch", "monitor": "train/loss"},
+            3e-3,  # the loss falls in each epoch
+        ),
+        (lambda o: torch.optim.lr_scheduler.StepLR(o, 8, 0.1), {"interval": "step"}, 3e-6),
+    ],
+    ids=["each epoch", "plateau", "each step"],
+)
+def test_a_scheduler_changes_the_learning_rate(tmp_path, build, scheduling, wanted):
+    class Rate(pl.Callback):
+        def on_fit_end(self, trainer, module):
+            self.last = trainer.optimizers[0].param_groups[0]["lr"]
+
+    rate = Rate()
+    fit = make_fit(scheduler=build, scheduling=scheduling)
+    train_alone(tmp_path, fit, max_epochs=3, callbacks=[rate])
+    assert rate.last == pytest.approx(wanted)
+
+
+@pytest.mark.filterwarnings("ignore:.*could not find the monitored key")
+def test_limits_count_true_batches_and_steps(tmp_path):
+    class Steps(pl.Callback):
+        n = 0
+
+        def on_train_batch_end(self, *_):
+            self.n += 1
+
+    cases = [
+        ({"limit_train_batches": 3}, 2 * 3),
+        ({"limit_train_batches": 0.5}, 2 * 4),
+        ({"max_steps": 5}, 5),
+        ({"overfit_batches": 2}, 2 * 2),
+        ({"fast_dev_run": True}, 1),
+        ({}, 2 * 8),
+    ]
+    for number, (options, wanted) in enumerate(cases):
+        steps = Steps()
+        train_alone(tmp_path / str(number), make_fit(), max_epochs=2, callbacks=[steps], **options)
+        assert steps.n == wanted, options
+
+
+def test_not_every_training_epoch_has_to_be_validated(tmp_path):
+    record = train_alone(tmp_path, make_fit(tmp_path), max_epochs=4, check_val_every_n_epoch=2)
+    table = logged(tmp_path)
+    assert table["validation/auc"].notna().tolist() == [False, True, False, True]
+    assert table["train/loss"].notna().all()
+    assert record["best_epoch"] in (2, 4)
+    best = table["validation/auc"].iloc[record["best_epoch"] - 1]
+    assert record["validation/auc"] == pytest.approx(best) == table["validation/auc"].max()
+
+
+def test_a_time_limit_ends_the_training_and_leaves_a_network(tmp_path):
+    fit = make_fit(tmp_path)
+    record = train_alone(
+        tmp_path, fit, max_epochs=100_000, max_time={"seconds": 1}, patience=10**6
+    )
+    assert 1 <= record["n_epochs"] < 100_000 and np.isfinite(scores_of(fit, TEST)).all()
+
+
+def test_without_a_callback_that_keeps_the_best_the_last_weights_stay(tmp_path):
+    optimizer = functools.partial(torch.optim.Adam, lr=2e-2)
+    best, last, plain = (make_fit(optimizer=optimizer) for _ in range(3))
+    record = train_alone(tmp_path / "best", best, max_epochs=8)
+    train_alone(tmp_path / "last", last, max_epochs=8, defaults=False)
+    trainer = make_trainer(8, logger=False, enable_checkpointing=False)()
+    trainer.fit(plain.module, datamodule=plain.data)  # as anybody trains with Lightning
+    assert record["best_epoch"] < 8 and not torch.equal(weights_of(best), weights_of(last))
+    assert torch.equal(weights_of(plain), weights_of(last))
+
+
+@pytest.mark.slow
+def test_averaged_weights_are_those_that_are_kept(tmp_path):
+    decay = functools.partial(pl.callbacks.EMAWeightAveraging, decay=0.9)
+    plain, averaged = make_fit(), make_fit()
+    train_alone(tmp_path / "plain", plain, max_epochs=2)
+    record = train_alone(tmp_path / "ema", averaged, max_epochs=2, callbacks=[decay()])
+    assert record["validation/auc"] > 0.6 and np.isfinite(scores_of(averaged, TEST)).all()
+    assert not torch.allclose(weights_of(plain), weights_of(averaged))
+
+    swa = make_fit()
+    options = {"swa_lrs": 1e-3, "swa_epoch_start": 1, "annealing_epochs": 1}
+    callback = pl.callbacks.StochasticWeightAveraging(**options)
+    train_alone(tmp_path / "swa", swa, max_epochs=4, callbacks=[callback], defaults=False)
+    assert not torch.allclose(weights_of(plain), weights_of(swa))
+
+
+def test_a_checkpoint_of_lightning_is_loaded_and_tested(tmp_path):
+    fit = make_fit()
+    train_alone(tmp_path, fit, max_epochs=4)
+    parts = {"network": CecottiCNN(**SHAPE), "loss": CrossEntropy(IS_TARGET[TRAIN])}
+    path = tmp_path / "networks" / "1" / "best.ckpt"
+    module = TrainingModule.load_from_checkpoint(path, weights_only=True, optimizer=ADAM, **parts)
+    trainer = make_trainer(logger=False, enable_checkpointing=False)()
+    (found,) = trainer.test(module, datamodule=fit.data, verbose=False)
+    auc = roc_auc(IS_TARGET[TEST], scores_of(fit, TEST))
+    assert found["test/auc"] == pytest.approx(auc)
+    predicted = torch.cat(trainer.predict(module, datamodule=fit.data)).numpy()
+    np.testing.assert_allclose(predicted, scores_of(fit, TEST), rtol=1e-5, atol=1e-5)
+
+
+def test_loggers_get_every_value_of_every_training_epoch(tmp_path):
+    class Memory(pl.loggers.CSVLogger):
+        def __init__(self, folder):
+            super().__init__(folder)
+            self.seen = {}
+
+        def log_metrics(self, metrics, step=None):
+            for name, value in metrics.items():
+                self.seen.setdefault(name, []).append(value)
+
+    memory = Memory(tmp_path / "logger")
+    train_alone(tmp_path, make_fit(tmp_path, loggers=[memory]), max_epochs=3)
+    table = logged(tmp_path)
+    for name in ("train/loss", "validation/loss", "validation/auc"):
+        assert memory.seen[name] == pytest.approx(table[name].tolist(), rel=1e-5)
+
+
+def test_early_stopping_and_best_weights_are_those_of_lightning(tmp_path):
+    optimizer = functools.partial(torch.optim.SGD, lr=0.0)  # never better than after epoch 1
+    callbacks = default_callbacks(tmp_path / "own", "validation/loss", patience=3)
+    fit = make_fit(optimizer=optimizer)
+    options = {"max_epochs": 8, "defaults": False, "monitor": "validation/loss"}
+    record = train_alone(tmp_path, fit, callbacks=callbacks, **options)
+    assert record["n_epochs"] == 4 and record["best_epoch"] == 1
+    assert (tmp_path / "own" / "best.ckpt").exists()

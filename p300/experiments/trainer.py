@@ -1,0 +1,202 @@
+"""Lightning's trainer, callbacks and loggers of a network, as configured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from p300.errors import InputError
+from p300.experiments.build import build
+from p300.splits import is_maximised
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+    from omegaconf import DictConfig
+    from pytorch_lightning.loggers import Logger
+
+log = logging.getLogger("p300.experiments.trainer")
+
+#: Lightning's profilers by name; each writes a file into the folder of the network.
+PROFILERS = {
+    "simple": "SimpleProfiler",
+    "advanced": "AdvancedProfiler",
+    "pytorch": "PyTorchProfiler",
+}
+
+
+class ConfiguredTrainer:
+    """Builds the configured ``Trainer``; callbacks and loggers that it names itself are kept.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        The configuration of the run.
+    folder : Path
+        The folder of the network, for what Lightning writes.
+    """
+
+    def __init__(self, cfg: DictConfig, folder: Path):
+        self.cfg, self.folder = cfg, folder
+
+    def __call__(self, callbacks: Sequence[pl.Callback], logger: Any) -> pl.Trainer:
+        """Build the trainer with these callbacks and loggers, and those of its configuration."""
+        trainer = build(self.cfg.trainer)
+        own = trainer.keywords
+        loggers = [*as_list(logger), *(g for g in as_list(own.get("logger")) if g is not True)]
+        options = {"default_root_dir": str(self.folder), "enable_progress_bar": False} | {
+            "callbacks": [*callbacks, *as_list(own.get("callbacks"))],
+            "logger": loggers or False,
+        }
+        if own.get("profiler") in PROFILERS:
+            options["profiler"] = self._profiler(own["profiler"])
+        for name in ("default_root_dir", "enable_progress_bar"):
+            if own.get(name) is not None:
+                del options[name]
+        try:
+            return trainer(**options)
+        except (TypeError, ValueError, RuntimeError) as error:  # Lightning's many kinds
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"got a trainer that Lightning refuses: {reason}; see trainer.*"
+            ) from error
+
+    def _profiler(self, name: str) -> Any:
+        from pytorch_lightning import profilers
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return getattr(profilers, PROFILERS[name])(dirpath=self.folder, filename="profile")
+
+
+def build_callbacks(cfg: DictConfig, folder: Path) -> list[pl.Callback]:
+    """Build the configured callbacks; the best weights are kept in ``folder``.
+
+    Raises
+    ------
+    InputError
+        If a callback would choose by a test value.
+    """
+    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+
+    callbacks = []
+    for name, config in cfg.callbacks.items():
+        if config is None:
+            continue
+        if str(config.get("monitor", "")).startswith("test"):
+            raise InputError(
+                f"callbacks.{name}.monitor={config.monitor} would choose the network by its test "
+                f"result; expected a value of the validation part"
+            )
+        filled = best_mode(config, cfg.protocol.monitor)
+        if str(config["_target_"]).endswith("ModelCheckpoint") and config.get("dirpath") is None:
+            filled["dirpath"] = str(folder)
+        callbacks.append(build(config, **filled))
+    if cfg.trainer.get("limit_val_batches") == 0:
+        monitors = [c for c in callbacks if isinstance(c, EarlyStopping | ModelCheckpoint)]
+        callbacks = [c for c in callbacks if c not in monitors]
+        if monitors:
+            log.warning(
+                "trainer.limit_val_batches=0: nothing is validated, so the training does not stop "
+                "early and the last weights are kept"
+            )
+    return callbacks
+
+
+def build_scheduler(cfg: DictConfig) -> Any:
+    """Return what builds the configured learning rate scheduler; None for none."""
+    config = cfg.scheduler.build
+    return None if config is None else build(config, **best_mode(config, cfg.protocol.monitor))
+
+
+def best_mode(config: Mapping[str, Any], monitor: str) -> dict[str, str]:
+    """Return whether the largest or the smallest value is best, where ``mode`` is left open.
+
+    Examples
+    --------
+    >>> best_mode({"monitor": "validation/auc", "mode": None}, "")
+    {'mode': 'max'}
+    >>> best_mode({"decay": 0.99}, "validation/auc")
+    {}
+    """
+    if "mode" not in config or config["mode"] is not None:
+        return {}
+    monitor = config.get("monitor") or monitor
+    return {"mode": "max" if is_maximised(monitor) else "min"}
+
+
+def build_loggers(cfg: DictConfig, folder: Path, number: int, n_networks: int) -> list[Logger]:
+    """Build the configured loggers of Lightning for one network of a run.
+
+    Each gets those of these arguments that it takes and that are not configured: ``save_dir``,
+    ``name``, ``run_name``, ``version``, and, if the run has several networks, ``prefix``.
+    """
+    import inspect
+
+    from hydra.utils import get_class
+
+    loggers = []
+    prefix = f"network_{number}" if n_networks > 1 else ""
+    for config in (cfg.logger.get("lightning") or {}).values():
+        known = inspect.signature(get_class(config["_target_"])).parameters
+        filled = {
+            "save_dir": str(folder),
+            "name": "",
+            "version": f"network_{number}",
+            "run_name": "-".join(filter(None, [folder.name, prefix])),
+            "prefix": prefix,
+        }
+        filled = {k: v for k, v in filled.items() if k in known and config.get(k) is None}
+        loggers.append(build(config, **filled))
+    return loggers
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return the values of a list, the only value, or nothing for None and False."""
+    if value is None or value is False:
+        return []
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+
+
+#: The callbacks that the side-by-side training does itself.
+WATCHED = {"early_stopping": "EarlyStopping", "best_weights": "ModelCheckpoint"}
+
+#: Arguments of the trainer that change nothing when networks train side by side.
+HARMLESS = {
+    "_target_", "_partial_", "accelerator", "max_epochs", "num_sanity_val_steps",
+    "log_every_n_steps", "enable_model_summary", "enable_progress_bar", "deterministic",
+    "detect_anomaly", "precision", "strategy", "devices",
+}  # fmt: skip
+
+#: Arguments that side-by-side training does not support, with the values that change nothing.
+PLAIN: Mapping[str, Any] = {
+    "max_steps": -1,
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "overfit_batches": 0.0,
+    "fast_dev_run": False,
+}
+
+
+def needs_own_trainer(cfg: DictConfig) -> str:
+    """Return what in a configuration needs a trainer for each network; "" if nothing does."""
+    from omegaconf import OmegaConf
+
+    trainer: Any = OmegaConf.to_container(cfg.trainer, resolve=True)
+    if trainer["devices"] not in (1, "1", "auto") or trainer["strategy"] != "auto":
+        return "trainer.devices or trainer.strategy"
+    if trainer["precision"] not in ("32-true", "bf16-mixed", 32, "32"):
+        return f"trainer.precision={trainer['precision']}"
+    for name, value in trainer.items():
+        if name not in HARMLESS and value is not None and value != PLAIN.get(name, ...):
+            return f"trainer.{name}={value}"
+    if cfg.scheduler.build is not None:
+        return "a scheduler"
+    callbacks = {k: v for k, v in cfg.callbacks.items() if v is not None}
+    for name, config in callbacks.items():
+        same = str(config["_target_"]).rpartition(".")[2] == WATCHED.get(name)
+        if not same or config.get("monitor") != cfg.protocol.monitor:
+            return f"callbacks.{name}"
+    if set(callbacks) != set(WATCHED):
+        return "callbacks other than the default ones"
+    return ""
