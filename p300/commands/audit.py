@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.errors import InputError
-from p300.experiments.audit.run import run_checks
+from p300.experiments.audit.run import n_trainings, run_checks
+from p300.experiments.audit.training import check_n_permutations
 from p300.experiments.build import build_split
 from p300.experiments.prepare import check_labels, read_recording
 from p300.experiments.results import write_json
@@ -35,12 +36,13 @@ def audit(cfg: DictConfig) -> None:
     Raises
     ------
     InputError
-        If the recording or the split cannot be used.
+        If the recording or the split cannot be used, or there are too few permutations.
     SystemExit
         If a check failed.
     """
     from hydra.core.hydra_config import HydraConfig
 
+    check_n_permutations(cfg.audit.n_permutations)
     folder = Path(HydraConfig.get().runtime.output_dir)
     steps = cfg.preprocessing
     recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
@@ -49,8 +51,10 @@ def audit(cfg: DictConfig) -> None:
     if not split.test.any():
         raise InputError(f"got {split}; expected a test part to audit")
     log.info("%r\n%s", recording, split)
+    n, n_epochs = n_trainings(cfg), min(cfg.audit.max_epochs, cfg.protocol.max_epochs)
+    log.info("at most %d trainings follow, networks for %d epochs each", n, n_epochs)
     checks = []
-    with step("audit", 3 + cfg.audit.n_permutations, "trainings") as trainings:
+    with step("audit", n, "trainings") as trainings:
         for check in run_checks(cfg, recording, split, trainings):
             show(str(check))
             checks.append(check)

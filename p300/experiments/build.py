@@ -6,11 +6,14 @@ do not depend on Hydra.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
 from p300.splits import Split
+from p300.splits.leaks import ADVICE, find_leaks, shared_units
 from p300.storage.renamed import with_current_names
 from p300.storage.untrusted import add_own_modules
 from p300.training.members import is_network
@@ -18,6 +21,10 @@ from p300.training.members import is_network
 if TYPE_CHECKING:
     import pandas as pd
     from omegaconf import DictConfig
+
+    from p300.recording import Recording
+
+log = logging.getLogger("p300.experiments.build")
 
 
 def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -46,3 +53,34 @@ def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:
         )
     needs_validation = is_network(cfg.model) or cfg.calibration != "none"
     return split if needs_validation else split.without_validation()
+
+
+def checked_split(cfg: DictConfig, recording: Recording) -> Split:
+    """Build the split of a recording, and check that nothing is on two sides of it.
+
+    Returns
+    -------
+    Split
+        With ``allow_leaks`` also one that leaks, after a warning; its name says so, and with it
+        ``results.json``.
+
+    Raises
+    ------
+    InputError
+        As :func:`p300.splits.check_split`, unless ``allow_leaks`` is set. Characters are never
+        divided, since a text is read of whole ones.
+    """
+    split, steps = build_split(cfg, recording.flashes), cfg.preprocessing
+    leaks = find_leaks(recording, split, steps.tmin, steps.tmax)
+    if not leaks:
+        return split
+    divided = shared_units(recording.flashes, split, steps.tmax - steps.tmin).get("character")
+    if divided and recording.speller is not None:  # allowed or not: no text could be read
+        raise InputError(f"{split.name}: {'; '.join(leaks)}; {ADVICE}")
+    if not cfg.get("allow_leaks"):
+        raise InputError(
+            f"{split.name}: {'; '.join(leaks)}; {ADVICE}; or train nevertheless with "
+            "allow_leaks=true, and the results say so"
+        )
+    log.warning("allow_leaks=true: %s", "; ".join(leaks))
+    return replace(split, name=f"{split.name}, which LEAKS ({'; '.join(leaks)})")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from p300.errors import InputError
-from p300.experiments.build import build_split
+from p300.experiments.build import checked_split
 from p300.experiments.combine import finish
 from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.fit import fit_all
@@ -168,7 +168,7 @@ def begin(
     config["choices"] = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
     write_config(folder, config)
     recording = shared.recording(cfg, folder)
-    split = build_split(cfg, recording.flashes)
+    split = checked_split(cfg, recording)
     check_labels(recording, split)
     log.info("%r", recording)
     log.info("%s", split)

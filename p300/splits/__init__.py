@@ -1,5 +1,6 @@
 """Which flashes train, which validate and which test."""
 
+from p300.splits.leaks import check_split
 from p300.splits.splits import (
     PARTS,
     Split,
@@ -15,6 +16,7 @@ __all__ = [
     "PARTS",
     "Split",
     "check_monitor",
+    "check_split",
     "hold_out",
     "inner_folds",
     "is_maximised",

@@ -1,17 +1,16 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
 from p300.baselines import ShrinkageLDA
+from p300.errors import InputError
 from p300.experiments.audit.checks import (
     check_characters,
     check_copies,
     check_samples,
     check_selection,
     check_validation,
-    samples_read,
 )
 from p300.experiments.audit.training import (
     check_chance,
@@ -24,6 +23,7 @@ from p300.preprocessing import Preprocessor
 from p300.recording import Recording, flash_table
 from p300.simulation import simulate_data_set
 from p300.splits import Split, hold_out
+from p300.splits.leaks import samples_read
 
 WINDOW = (0.0, 0.65)
 
@@ -62,55 +62,18 @@ def moved(split, rows, to):
     return Split(**(parts | {to: parts[to] | rows}))
 
 
-def test_an_honest_run_passes_every_check(p300, small, tmp_path):
-    status, printed, errors = p300(
-        "audit",
-        "experiment=cnn3",
-        *small,
-        "audit.n_permutations=2",
-        "preprocessing.scaling=standardize",
-    )
-    assert status == 0, errors
-    (written,) = tmp_path.rglob("audit.json")
-    checks = json.loads(written.read_text())
-    assert len(checks) == 10 and all(check["passed"] is not False for check in checks)
-    assert printed.count("PASS") == 9 and printed.count("NOTE") == 1  # the segments
-
-
-@pytest.mark.slow
-def test_a_run_that_leaks_ends_with_status_1_and_says_where(p300, small):
-    leak = [
-        f"preprocessing._target_={__name__}.LeakingPreprocessor",
-        "preprocessing.scaling=standardize",
-    ]
-    status, printed, errors = p300(
-        "audit", "experiment=lda", *leak, *small, "audit.n_permutations=2"
-    )
-    assert status == 1
-    assert "FAIL  preprocessing is fitted on training flashes" in printed
-    assert "FAIL  test EEG does not influence training" in printed
-    assert "2 of 10 checks failed" in errors and "Traceback" not in errors
-
-
-def test_choosing_by_the_test_result_fails_before_anything_is_trained(p300, small):
-    status, printed, errors = p300("audit", "protocol.monitor=test/auc", *small)
-    assert status == 1 and "FAIL  nothing is chosen by a test value" in printed
-    assert "permuted" not in printed
-    assert check_selection("validation/loss").passed
-
-
 def test_a_character_on_two_sides_is_found(recording, split):
-    assert check_characters(recording.flashes, split).passed
+    assert check_characters(recording.flashes, split, 0.65).passed
     first = np.flatnonzero(split.test)[:12]  # one repetition of a test character
     leaking = moved(split, np.isin(np.arange(len(split.test)), first), to="train")
-    check = check_characters(recording.flashes, leaking)
+    check = check_characters(recording.flashes, leaking, 0.65)
     assert check.passed is False and "1 of them on two sides" in check.detail
 
 
 def test_runs_stand_in_for_characters_in_an_oddball():
     flashes = flash_table(onset=[0, 1, 0, 1], run=[1, 1, 2, 2], segment=[0, 0, 1, 1])
     parts = np.array([True, False, True, False])
-    assert check_characters(flashes, Split(parts, 0 > parts, ~parts)).passed is False
+    assert check_characters(flashes, Split(parts, 0 > parts, ~parts), 0.65).passed is False
 
 
 def one_channel(onset, segment=0, n_samples=1000):
@@ -229,3 +192,26 @@ def test_separate_segments_share_no_filter(recording, split):
     whole = split.without_validation()
     (note,) = check_transient(None, recording, whole, *WINDOW)
     assert note.passed is None and "no filter reaches" in note.detail
+
+
+def test_an_interval_that_holds_nearly_everything_is_a_note_and_no_pass(recording, split):
+    is_target = recording.flashes["is_target"].to_numpy(bool)
+    few = np.flatnonzero(split.test & is_target)[:2].tolist()
+    few += np.flatnonzero(split.test & ~is_target)[:2].tolist()
+    small = Split(split.train, 0 > split.train, np.isin(np.arange(len(is_target)), few))
+    check = check_chance(lda, recording, small, 5)
+    assert check.passed is None and "shows little" in check.detail
+
+
+def test_a_leaking_reader_fails_by_chance_with_the_fewest_permutations(recording, split):
+    def knows(recording, split):
+        return recording.flashes["is_target"].to_numpy(float)
+
+    assert check_chance(knows, recording, split, 5).passed is False
+    with pytest.raises(InputError, match="expected at least 5, or 0"):
+        check_chance(knows, recording, split, 4)
+
+
+def test_choosing_by_the_validation_part_is_allowed():
+    assert check_selection("validation/loss").passed
+    assert check_selection("test/auc").passed is False

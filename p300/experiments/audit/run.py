@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from p300.splits import Split
     from p300.terminal import Step
 
+log = logging.getLogger("p300.experiments.audit.run")
+
 
 def run_checks(
     cfg: DictConfig, recording: Recording, split: Split, trainings: Step
@@ -35,7 +39,7 @@ def run_checks(
     def fit(recording, rows):
         return build(cfg.preprocessing).fit(recording, rows=rows)
 
-    yield checks.check_characters(flashes, split)
+    yield checks.check_characters(flashes, split, window[1] - window[0])
     yield checks.check_samples(recording, split, *window)
     yield checks.check_copies(recording, split, *window)
     yield checks.check_validation(flashes, split)
@@ -51,11 +55,20 @@ def run_checks(
 
     yield from training.check_transient(epochs, recording, split, *window)
     if selection.passed:
-        train = trainer(cfg, trainings)
+        train, started = trainer(cfg, trainings), time.perf_counter()
         scores = train(recording, split)
+        once_s, n_more = time.perf_counter() - started, n_trainings(cfg) - 1
+        log.info(
+            "a training takes %.1f s; at most %d more: %.0f s", once_s, n_more, once_s * n_more
+        )
         yield training.check_test_labels(train, recording, split, scores)
         yield training.check_test_signal(train, recording, split, scores)
         yield training.check_chance(train, recording, split, cfg.audit.n_permutations, cfg.seed)
+
+
+def n_trainings(cfg: DictConfig) -> int:
+    """Count the trainings of an audit: as configured, two changed ones, and permuted labels."""
+    return 3 + cfg.audit.n_permutations
 
 
 def trainer(cfg: DictConfig, trainings: Step) -> training.Train:

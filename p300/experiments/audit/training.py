@@ -14,13 +14,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import t
 
-from p300.experiments.audit.checks import Check, parts, samples_read
+from p300.errors import InputError
+from p300.experiments.audit.checks import Check
 from p300.metrics import roc_auc
 from p300.splits import Split
+from p300.splits.leaks import parts, samples_read
 
 if TYPE_CHECKING:
     from p300.preprocessing import Epochs, Preprocessor
     from p300.recording import Recording
+
+#: Of 5 permuted trainings the 99 % interval is twice their deviation wide, either way; of 3 it is
+#: six times, of 2 forty-five times.
+FEWEST = 5
+
+#: A wider interval about an AUC of 0.5, either way, also holds detectors that know much.
+WIDEST = 0.2
 
 #: Trains again on a recording and its split; returns one score per flash.
 Train = Callable[["Recording", Split], np.ndarray]
@@ -132,14 +141,16 @@ def check_chance(
 
     It must be within its 99 % t-interval. The standard deviation of the AUC is that over
     permutations, or that of guessing on so many flashes if it is larger. One run in a hundred
-    without a leak falls outside.
+    without a leak falls outside. An interval wider than :data:`WIDEST` proves nothing and is a
+    note.
     """
+    check_n_permutations(n_permutations)
     name = "permuted training labels score at chance"
     truth = recording.flashes["is_target"]
     test = split.test & truth.notna().to_numpy()
     tested = truth[test].to_numpy(bool)
     n_targets, n_nontargets = int(tested.sum()), int((~tested).sum())
-    if n_permutations < 2 or n_targets == 0 or n_nontargets == 0:
+    if n_permutations == 0 or n_targets == 0 or n_nontargets == 0:
         return Check(name, None, f"{n_permutations} permutations, {n_targets} test targets")
     rng = np.random.default_rng(seed)
     aucs = []
@@ -154,7 +165,26 @@ def check_chance(
     half = float(t.ppf(0.995, n_permutations - 1)) * sd / math.sqrt(n_permutations)
     mean = float(np.mean(aucs))
     detail = f"mean AUC {mean:.3f} on the test part over {n_permutations} permutations"
-    return Check(name, abs(mean - 0.5) <= half, f"{detail}, expected 0.5 ± {half:.3f}")
+    detail += f", expected 0.5 ± {half:.3f}"
+    is_inside = abs(mean - 0.5) <= half
+    if is_inside and half > WIDEST:
+        return Check(name, None, f"{detail}, which shows little; take more permutations")
+    return Check(name, is_inside, detail)
+
+
+def check_n_permutations(n: int) -> None:
+    """Check that so many trainings on permuted labels can show a leak.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than :data:`FEWEST`, and not none at all.
+    """
+    if n != 0 and n < FEWEST:
+        raise InputError(
+            f"got audit.n_permutations={n}, which any training passes; expected at least "
+            f"{FEWEST}, or 0 to leave this check out"
+        )
 
 
 def _relabelled(recording: Recording, is_target) -> Recording:
