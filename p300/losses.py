@@ -2,13 +2,17 @@
 
 A loss is built from the labels of the training part, so that rare targets can have the same
 total weight as frequent nontargets. Its ``score`` turns the network's two outputs into one number
-per flash. A score of 0 means: the network finds target and nontarget equally likely.
+per flash. A score of 0 means: the network finds target and nontarget equally likely. Its
+``log_odds`` turns scores into the log odds of a target that the loss asks for, among flashes as
+frequent as in training; :mod:`p300.experiments.benchmark.probability` adds what class weights
+change.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,6 +50,32 @@ class CrossEntropy(nn.Module):
     def score(logits: Tensor) -> Tensor:
         """Return the log odds of a target: (batch, 2) to (batch,)."""
         return logits[:, 1] - logits[:, 0]
+
+    @staticmethod
+    def log_odds(score: ArrayLike, label_smoothing: float = 0.0) -> np.ndarray:
+        """Return the log odds of a target, without what smoothed labels take from them.
+
+        Parameters
+        ----------
+        score : array-like of float, shape (n_flashes,)
+            As of :meth:`score`.
+        label_smoothing : float
+            That of the training. The loss is then least at the probability
+            ``(1 - label_smoothing) * p + label_smoothing / 2`` for a flash that is a target with
+            probability p.
+
+        Examples
+        --------
+        >>> CrossEntropy.log_odds([-2.0, 1.5]).tolist()
+        [-2.0, 1.5]
+        >>> round(float(CrossEntropy.log_odds(np.log(0.86 / 0.14), label_smoothing=0.1)), 3)
+        2.197
+        """
+        score = np.asarray(score, float)
+        if not label_smoothing:
+            return score
+        probability = 1 / (1 + np.exp(-score))
+        return _logit((probability - label_smoothing / 2) / (1 - label_smoothing))
 
 
 class LogisticSquareError(nn.Module):
@@ -85,6 +115,28 @@ class LogisticSquareError(nn.Module):
         """Return the normalised P300 output less one half: (batch, 2) to (batch,)."""
         output = F.logsigmoid(logits)  # their ratio stays accurate where both are nearly zero
         return torch.sigmoid(output[:, 1] - output[:, 0]) - 0.5
+
+    @staticmethod
+    def log_odds(score: ArrayLike) -> np.ndarray:
+        """Return the log odds of a target: a score is its probability less one half.
+
+        Parameters
+        ----------
+        score : array-like of float, shape (n_flashes,)
+            As of :meth:`score`, from -0.5 to 0.5.
+
+        Examples
+        --------
+        >>> LogisticSquareError.log_odds([0.0, 0.4]).round(3).tolist()
+        [0.0, 2.197]
+        """
+        return _logit(np.asarray(score, float) + 0.5)
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
+    """Return log odds; probabilities that round to 0 or 1 get those of one in a million."""
+    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))
 
 
 def class_weights(is_target, balanced: bool) -> Tensor:

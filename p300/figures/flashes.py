@@ -114,7 +114,7 @@ def draw_reliability(
     added_log_odds : mapping of str to float, or None
         Log odds added to a detector's scores. A detector that assumes equally frequent classes
         needs those of a target in the training part
-        (:func:`p300.experiments.benchmark.findings.prior_log_odds`).
+        (:func:`p300.experiments.benchmark.probability.added_log_odds`).
     n_bins : int
         Bins of probability.
 

@@ -185,12 +185,12 @@ def _draw_text(section: Section, run: Run, part: str, speller: Speller) -> None:
 
 
 def _reliability(run: Run, part: str) -> Figure:
-    from p300.experiments.benchmark.findings import prior_log_odds
+    from p300.experiments.benchmark.probability import log_odds_of
     from p300.figures import draw_reliability
 
     fraction = float(run.scores.loc[run.scores["part"].eq("train"), "is_target"].mean())
-    added = {run.name: prior_log_odds(run.detector, fraction)}
-    return draw_reliability({run.name: run.scores}, part=part, added_log_odds=added)
+    log_odds = log_odds_of(run.detector, run.scores["score"].to_numpy(), fraction)
+    return draw_reliability({run.name: run.scores.assign(score=log_odds)}, part=part)
 
 
 def _detection_row(

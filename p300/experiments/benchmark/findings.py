@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import timeit
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.experiments.benchmark.probability import log_odds_of
 from p300.experiments.folder import read_results
 from p300.experiments.results import read_scores, write_json
 from p300.metrics import brier_score, calibration_error
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from p300.detector import Detector
     from p300.experiments.benchmark.cells import Cell
+
+log = logging.getLogger("p300.experiments.benchmark.running")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,15 @@ def read_cell(cell: Cell) -> Finding:
     detector = Detector.load(cell.folder)
     is_target, score = test["is_target"].to_numpy(bool), test["score"].to_numpy()
     train = scores[scores["part"].eq("train")]
-    log_odds = score + prior_log_odds(detector, float(train["is_target"].mean()))
+    try:
+        log_odds = log_odds_of(detector, score, float(train["is_target"].mean()))
+        calibration, brier = (
+            calibration_error(is_target, log_odds),
+            brier_score(is_target, log_odds),
+        )
+    except InputError as error:  # an own loss that does not tell
+        log.warning("%s: no calibration error and no Brier score: %s", cell.folder, error)
+        calibration = brier = math.nan
     detection = results["test"]["detection"]
     record = {
         "task": cell.task,
@@ -80,8 +92,8 @@ def read_cell(cell: Cell) -> Finding:
         "n_test_flashes": len(test),
         "auc": detection["auc"],
         "balanced_accuracy": detection["balanced_accuracy"],
-        "calibration_error": calibration_error(is_target, log_odds),
-        "brier": brier_score(is_target, log_odds),
+        "calibration_error": calibration,
+        "brier": brier,
         "fit_s": results["fit_s"],
         "score_ms": score_time_ms(cell.folder, detector),
         "n_parameters": results["n_parameters"],
@@ -97,25 +109,6 @@ def read_cell(cell: Cell) -> Finding:
             for name in ("accuracy", "bits_per_minute"):
                 record[f"{name}_{row['n_repetitions']:02d}"] = row[name]
     return Finding(cell, record, test, spelled)
-
-
-def prior_log_odds(detector: Detector, target_rate: float) -> float:
-    """Compute the number to add to a detector's scores to get log odds of a target.
-
-    Detectors assume equally frequent classes, unless they were calibrated or trained without
-    class weights.
-
-    Parameters
-    ----------
-    detector : Detector
-        With the configuration of its run.
-    target_rate : float
-        Fraction of targets among the training flashes.
-    """
-    config = detector.config
-    has_weights = detector.is_classical or config["protocol"]["loss"]["balanced"]
-    assumes_equal = config.get("calibration", "none") == "none" and has_weights
-    return math.log(target_rate / (1 - target_rate)) if assumes_equal else 0.0
 
 
 def score_time_ms(folder: Path, detector: Detector) -> float:

@@ -45,9 +45,9 @@ def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -
         "AUC of single flashes: scores standardised per fold, pooled per subject, mean over "
         "subjects and seeds. Intervals (95 %) resample characters, or blocks of 30 s where there "
         "are none: they hold for these people, not for new ones. ± is the standard deviation over "
-        "seeds. Differences under 0.01 are ties. Calibration error and Brier score take scores as "
-        "log odds; detectors that assume equally frequent classes get the log odds of the "
-        "training part's targets added.",
+        "seeds. Differences under 0.01 are ties. Calibration error and Brier score are of the "
+        "probability of a target that a score stands for by its loss, among flashes as frequent "
+        "as in the training part, whatever class weights and repeated targets the training had.",
     ]
     for title, part in panels(summary):
         text += [f"## {title}", _auc_table(part, reference), _sentences(part, reference)]
