@@ -19,6 +19,7 @@ from p300.errors import InputError
 from p300.experiments.audit.run import n_trainings, run_checks
 from p300.experiments.audit.training import check_n_permutations
 from p300.experiments.build import build_split
+from p300.experiments.configuration import check_subject
 from p300.experiments.prepare import check_labels, read_recording
 from p300.experiments.results import write_json
 from p300.terminal import show, step
@@ -43,6 +44,7 @@ def audit(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     check_n_permutations(cfg.audit.n_permutations)
+    check_subject(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     steps = cfg.preprocessing
     recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)

@@ -22,6 +22,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.build import build_split
+from p300.experiments.configuration import check_subject
 from p300.experiments.prepare import read_recording
 from p300.experiments.results import results_table, stopping_table, summarize, write_json
 from p300.spelling.early import find_held_out, stop_early
@@ -54,6 +55,7 @@ def evaluate(cfg: DictConfig) -> None:
 
     from p300.detector import Detector
 
+    check_subject(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     detector = Detector.load(cfg.run)
     trained_on = OmegaConf.create(detector.config)

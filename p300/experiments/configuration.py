@@ -180,6 +180,41 @@ def compose_training(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, st
     return cfg, choices
 
 
+def check_subject(cfg: DictConfig) -> None:
+    """Check that a given ``subject`` changes which recording is read, or how it is split.
+
+    Raises
+    ------
+    InputError
+        If nothing reads it: runs for several people would all be the same.
+    """
+    from omegaconf import OmegaConf
+
+    if "subject" not in cfg or OmegaConf.is_missing(cfg, "subject") or cfg.subject is None:
+        return
+    other = cfg.copy()
+    other.subject = f"not {cfg.subject}"
+    try:
+        is_read = _what_subject_chooses(cfg) != _what_subject_chooses(other)
+    except Exception:  # of any kind: a resolver of one's own reads it, and refuses the other
+        is_read = True
+    if not is_read:
+        data = cfg.get("data")
+        what = "the run's own recording" if data is None else f"data={data.read['_target_']}"
+        raise InputError(
+            f"got subject={cfg.subject}, which {what} does not read; expected no subject; leave "
+            "it out"
+        )
+
+
+def _what_subject_chooses(cfg: DictConfig) -> Any:
+    from omegaconf import OmegaConf
+
+    parts = [cfg.get("data"), cfg.get("split")]
+    plain: Any = [None if p is None else OmegaConf.to_container(p, resolve=True) for p in parts]
+    return [{k: v for k, v in (part or {}).items() if k != "subject"} for part in plain]
+
+
 def messages_of(cfg: DictConfig) -> AbstractContextManager[None]:
     """Return the context in which a command prints as its ``progress`` and ``quiet`` say.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from p300.errors import InputError
 from p300.experiments.build import checked_split
 from p300.experiments.combine import finish
-from p300.experiments.configuration import compose_training, conf_dir
+from p300.experiments.configuration import check_subject, compose_training, conf_dir
 from p300.experiments.fit import fit_all
 from p300.experiments.folder import write_config
 from p300.experiments.prepare import Run, Shared, check_labels, prepare
@@ -164,6 +164,7 @@ def begin(
     if not any(os.environ.get(name, "0") != "0" for name in HELPERS):
         at_end.enter_context(folder_lock(folder))
     check_monitor(cfg.protocol.monitor)
+    check_subject(cfg)
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     config["choices"] = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
     write_config(folder, config)
