@@ -76,6 +76,7 @@ def finish(run: Run) -> dict[str, Any]:
         "ch_names": list(epochs.ch_names),
         "n_parameters": detector.n_parameters,
         "preprocess_s": run.preprocess_s,
+        **({"select_electrodes_s": run.select_s} if cfg.select_electrodes.n is not None else {}),
         "fit_s": run.fit_s,
         "members": records,
     }

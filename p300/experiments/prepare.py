@@ -62,8 +62,8 @@ class Run:
         The fitted detectors and their records, in the same order.
     error : Exception or None
         The first error in fitting.
-    preprocess_s, fit_s : float
-        Seconds that preprocessing and fitting took.
+    preprocess_s, select_s, fit_s : float
+        Seconds that preprocessing, training to select electrodes, and fitting took.
     """
 
     cfg: DictConfig
@@ -80,6 +80,7 @@ class Run:
     fitted: list[list[Fitted]] = field(init=False)
     error: Exception | None = None
     preprocess_s: float = 0.0
+    select_s: float = 0.0
     fit_s: float = 0.0
 
     @cached_property
@@ -147,11 +148,13 @@ def prepare(run: Run, shared: Shared) -> None:
         run.preprocessor.fit(run.recording, rows=train)
     run.epochs = shared.epochs(run)
     if cfg.select_electrodes.n is not None:
+        selecting = time.perf_counter()
         best = select_electrodes(cfg, run.epochs, run.split, run.folder)
+        run.select_s = time.perf_counter() - selecting  # it trains a network
         run.preprocessor = run.preprocessor.set_params(channels=best)
         run.preprocessor.fit(run.recording, rows=train)
         run.epochs = shared.epochs(run)
-    run.preprocess_s = time.perf_counter() - started
+    run.preprocess_s = time.perf_counter() - started - run.select_s
     log.info("preprocessed to %s in %.1f s", run.epochs.data.shape, run.preprocess_s)
     run.train_rows = member_rows(
         run.epochs.flashes,

@@ -161,6 +161,25 @@ def test_epochs_kept_on_disk_give_the_same_result(p300, small, tmp_path, experim
     assert results[0] == results[1] == results[2]
 
 
+def test_training_to_select_electrodes_is_not_counted_as_preprocessing(
+    p300, small, tmp_path, monkeypatch
+):
+    import time
+
+    from p300.experiments import prepare
+
+    def slow(*arguments):
+        time.sleep(1.0)
+        return ["Pz", "Cz"]
+
+    monkeypatch.setattr(prepare, "select_electrodes", slow)
+    status, _, errors = p300("train", "experiment=cnn2b", *small)
+    assert status == 0, errors
+    results = json.loads((only_run(tmp_path) / "results.json").read_text())
+    assert results["ch_names"] == ["Pz", "Cz"]
+    assert 1.0 <= results["select_electrodes_s"] < 1.5 and results["preprocess_s"] < 1.0
+
+
 def test_cnn2b_keeps_the_electrodes_of_highest_power(p300, small, tmp_path):
     status, printed, errors = p300("train", "experiment=cnn2b", "select_electrodes.n=3", *small)
     assert status == 0, errors
