@@ -286,6 +286,18 @@ def test_runs_of_a_wandb_project_make_the_same_table_as_run_folders(monkeypatch,
         collect_wandb_runs("me/p300")
 
 
+def test_recordings_whose_configuration_was_not_shared_are_not_pooled(monkeypatch):
+    wandb = pytest.importorskip("wandb")
+    runs = [
+        Run("a", **{"fit_s": 1.0, "test/auc": 0.9}),
+        Run("b", **{"fit_s": 1.0, "test/auc": 0.6}),
+    ]
+    for run, data in zip(runs, ("bnci", "muse"), strict=True):
+        run.config |= {"choices": CHOICES | {"data": data}, "data": {"subject": 6}}
+    monkeypatch.setattr(wandb, "Api", type("Api", (), {"runs": lambda self, project: runs}))
+    assert compare_runs(collect_wandb_runs("me/p300"))["auc"].tolist() == [0.9, 0.6]
+
+
 def test_the_table_of_runs_names_the_people_of_the_test_part(tmp_path):
     write_run(tmp_path / "0", 0.6, people=["6", "7"])
     assert collect_runs([tmp_path])["subjects"].tolist() == ["6+7"]

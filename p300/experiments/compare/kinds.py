@@ -101,11 +101,12 @@ class FinishedRun:
         left_out = {"seed", "split.fold"}
         if self._has_one_person:
             left_out.update(PERSON)
-        return {
+        counted = {
             key: AS_THE_RUN if self._follows_seed(key, value) else value
             for key, value in self.flat.items()
             if has_effect(key) and key not in left_out
         }
+        return {"data": self.choices.get("data"), **counted}  # W&B may hold no more of the data
 
     @property
     def name(self) -> str:
