@@ -166,6 +166,12 @@ def test_folds_are_a_row_each_unless_all_of_them_are_there(tmp_path, n_folds, sh
     assert set(table["seeds"]) == {2}
 
 
+def test_folds_of_an_own_split_may_have_names(tmp_path):
+    for fold in ("morning", "evening"):
+        write_run(tmp_path / fold, 0.6, split__fold=fold, split__n_folds=2)
+    assert sorted(compared(tmp_path)["fold"]) == ["evening", "morning"]
+
+
 def test_a_fold_that_one_seed_lacks_keeps_the_folds_apart(tmp_path):
     for fold, seed in ((0, 0), (1, 0), (0, 1)):
         at = {"split__fold": fold, "split__n_folds": 2}

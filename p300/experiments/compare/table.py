@@ -79,7 +79,7 @@ def _parts(runs: pd.DataFrame) -> Iterable[tuple[str | None, pd.DataFrame]]:
             yield f"mean of all {int(kind['n_folds'].iloc[0])}", kind
         else:
             for fold, part in kind.groupby("fold"):
-                yield f"{fold:g}", part
+                yield f"{fold:g}" if isinstance(fold, int | float) else str(fold), part
 
 
 def _has_all_folds(kind: pd.DataFrame) -> bool:
