@@ -15,8 +15,8 @@ from scipy.io import savemat
 
 from p300.errors import InputError
 from p300.experiments import fit as fitting
-from p300.experiments import networks as fitting_networks
 from p300.experiments import prepare as runs
+from p300.experiments.fitting import networks as fitting_networks
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.readers import _files
 from p300.simulation import simulate_recording

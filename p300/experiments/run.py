@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from p300.errors import InputError
 from p300.experiments.build import checked_split
-from p300.experiments.combine import finish
 from p300.experiments.configuration import check_subject, compose_training, conf_dir
-from p300.experiments.fit import fit_all
+from p300.experiments.fitting.combine import finish
+from p300.experiments.fitting.fit import fit_all
+from p300.experiments.fitting.run import Run
 from p300.experiments.folder import write_config
-from p300.experiments.prepare import Run, Shared, check_labels, prepare
+from p300.experiments.prepare import Shared, check_labels, prepare
 from p300.experiments.results import write_json
 from p300.experiments.tracking import log_run, start_tracking
 from p300.splits import Split, check_monitor

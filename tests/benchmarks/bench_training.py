@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from p300.experiments.groups import STEP_MB
+from p300.experiments.fitting.groups import STEP_MB
 from p300.losses import CrossEntropy
 from p300.models import CecottiCNN, EEGNet
 from p300.models.protocols import ReadsTimeFirst

@@ -21,9 +21,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from p300.experiments.configuration import conf_dir
-from p300.experiments.fit import fit_classical
-from p300.experiments.groups import fit_network
-from p300.experiments.networks import PlannedNetwork
+from p300.experiments.fitting.fit import fit_classical
+from p300.experiments.fitting.groups import fit_network
+from p300.experiments.fitting.networks import PlannedNetwork
 from p300.experiments.prepare import read_recording
 from p300.metrics import roc_auc
 from p300.splits import inner_folds, shares_samples

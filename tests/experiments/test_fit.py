@@ -10,10 +10,10 @@ from hydra import initialize_config_dir
 
 from p300.detector import Detector
 from p300.errors import InputError
-from p300.experiments import groups
 from p300.experiments import prepare as runs
 from p300.experiments import run as running
 from p300.experiments.configuration import compose_training, conf_dir
+from p300.experiments.fitting import groups
 from p300.experiments.run import train_run, train_runs
 from p300.metrics import roc_auc
 

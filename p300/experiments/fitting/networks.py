@@ -22,7 +22,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.build import build
-from p300.experiments.trainer import ConfiguredTrainer, build_callbacks, build_scheduler
+from p300.experiments.fitting.trainer import ConfiguredTrainer, build_callbacks, build_scheduler
 from p300.terminal import step
 from p300.training.members import labels, member_arguments, shape_arguments
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from p300.training.watching import WatchedTraining
 
 
-log = logging.getLogger("p300.experiments.fit")
+log = logging.getLogger("p300.experiments.fitting.fit")
 
 #: A fitted member, and its record in ``results.json``.
 Fitted = tuple["Member", dict[str, Any]]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.errors import InputError
-from p300.experiments.groups import fit_network
-from p300.experiments.networks import PlannedNetwork
+from p300.experiments.fitting.groups import fit_network
+from p300.experiments.fitting.networks import PlannedNetwork
 from p300.splits import Split
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from p300.preprocessing import Epochs
 
-log = logging.getLogger("p300.experiments.fit")
+log = logging.getLogger("p300.experiments.fitting.fit")
 
 
 def select_electrodes(cfg: DictConfig, epochs: Epochs, split: Split, folder: Path) -> list[str]:

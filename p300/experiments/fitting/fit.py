@@ -1,8 +1,8 @@
 """Fit the detectors of configured runs.
 
 A run is prepared (:mod:`p300.experiments.prepare`), its detectors are fitted here, and it is
-finished (:mod:`p300.experiments.combine`). Networks of several runs are trained side by side where
-that is possible (:mod:`p300.training.side_by_side`).
+finished (:mod:`p300.experiments.fitting.combine`). Networks of several runs are trained side by
+side where that is possible (:mod:`p300.training.side_by_side`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.experiments.build import build
-from p300.experiments.groups import fit_networks
-from p300.experiments.networks import Fitted, PlannedNetwork
-from p300.experiments.prepare import Run
-from p300.experiments.trainer import build_loggers
+from p300.experiments.fitting.groups import fit_networks
+from p300.experiments.fitting.networks import Fitted, PlannedNetwork
+from p300.experiments.fitting.run import Run
+from p300.experiments.fitting.trainer import build_loggers
 from p300.splits import inner_folds, unit_of
 from p300.terminal import Step, step
 from p300.training.members import is_network, labels, member_arguments
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from p300.preprocessing import Epochs
 
 
-log = logging.getLogger("p300.experiments.fit")
+log = logging.getLogger("p300.experiments.fitting.fit")
 
 
 def fit_all(runs: Sequence[Run]) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from p300 import __version__
 from p300.errors import InputError
-from p300.experiments.fit import fit_classical
-from p300.experiments.networks import Fitted
-from p300.experiments.prepare import Run
+from p300.experiments.fitting.fit import fit_classical
+from p300.experiments.fitting.networks import Fitted
+from p300.experiments.fitting.run import Run
 from p300.experiments.results import report_parts
 from p300.spelling import fit_platt
 from p300.storage.files import write_text
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from p300.detector import Member  # noqa: F401  (part of Fitted, for the reference)
     from p300.preprocessing import Epochs
 
-log = logging.getLogger("p300.experiments.fit")
+log = logging.getLogger("p300.experiments.fitting.fit")
 
 
 def finish(run: Run) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from pytorch_lightning.loggers import Logger
 
-log = logging.getLogger("p300.experiments.trainer")
+log = logging.getLogger("p300.experiments.fitting.trainer")
 
 #: Lightning's profilers by name; each writes a file into the folder of the network.
 PROFILERS = {

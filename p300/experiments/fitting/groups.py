@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from p300.experiments.networks import (
+from p300.experiments.fitting.networks import (
     Fitted,
     PlannedNetwork,
     make_network_fit,
     train_plan,
     train_together,
 )
-from p300.experiments.trainer import needs_own_trainer
+from p300.experiments.fitting.trainer import needs_own_trainer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-log = logging.getLogger("p300.experiments.fit")
+log = logging.getLogger("p300.experiments.fitting.fit")
 
 #: Megabytes of epochs in one step of networks that train side by side on a CPU; more would not
 #: fit into its cache.

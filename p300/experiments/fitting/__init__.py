@@ -1,0 +1,1 @@
+"""From planned detectors to one fitted detector: networks, classical detectors, their sum."""
