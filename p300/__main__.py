@@ -2,4 +2,5 @@
 
 from p300.cli import main
 
+__spec__ = None  # Lightning starts further processes as it does for a script
 main()

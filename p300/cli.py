@@ -24,12 +24,12 @@ def main() -> None:
     elif {"-h", "--help"} & {*overrides}:
         print(_help(command))
     else:
-        sys.argv = [f"p300 {command}", *overrides]
         module = importlib.import_module(f"p300.commands.{command}")
+        sys.argv = [str(module.__file__), *overrides]  # Lightning starts further processes by it
         if hasattr(module, "main"):
             module.main()
         else:
-            from p300.experiments.configuration import run_with_hydra
+            from p300.experiments.command_line import run_with_hydra
 
             run_with_hydra(command, getattr(module, command))
 

@@ -162,10 +162,10 @@ def messages(*, progress: bool = True, quiet: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quietly(path: Path):
+def quietly(path: Path, append: bool = False):
     """Redirect what a run prints and logs, and its traceback if it fails, into a file."""
     logger = logging.getLogger("p300")
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("a" if append else "w", encoding="utf-8") as file:
         handler = logging.StreamHandler(file)
         handler.addFilter(not_shown_yet)  # printed text is in the file already
         propagated, level = logger.propagate, logger.level

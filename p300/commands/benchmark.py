@@ -8,6 +8,7 @@ command continues after an interruption, tries failed cells again, and runs chan
   p300 benchmark tasks=real experiments=[lda,cnn1]     the recordings below P300_DATA_ROOT
   p300 benchmark "overrides=['logger=csv']"            overrides of every run
   p300 benchmark tasks=real only=[iib,muse] seeds=[0]  some of the tasks
+  p300 benchmark hydra/launcher=joblib                 on all cores; submitit_slurm: on a cluster
 """
 
 from __future__ import annotations
@@ -18,20 +19,29 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p300.experiments.benchmark.cells import known_experiments, plan_cells
+from p300.experiments.benchmark.cells import plan_cells
 from p300.experiments.benchmark.running import run_cells
 from p300.experiments.benchmark.summary import write_summary
-from p300.storage.files import folder_lock
+from p300.experiments.command_line import run_with_hydra
+from p300.experiments.configuration import known_files
+from p300.experiments.jobs.job import failures_of, table_of_outcomes
 from p300.terminal import show, step
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from p300.experiments.jobs.runner import Runner
+
 
 log = logging.getLogger("p300.experiments.benchmark.running")
 
 
-def benchmark(cfg: DictConfig) -> None:
+def main() -> None:
+    """Run the command with the arguments of the command line."""
+    run_with_hydra("benchmark", run_many)
+
+
+def run_many(cfg: DictConfig, runner: Runner, *_: Any) -> None:
     """Run the cells that are not finished, then write tables and figures of all finished ones.
 
     Raises
@@ -43,19 +53,15 @@ def benchmark(cfg: DictConfig) -> None:
 
     folder = Path(cfg.folder)
     tasks: Any = OmegaConf.to_container(cfg.tasks, resolve=True)
-    experiments = known_experiments() if cfg.experiments == "all" else cfg.experiments
+    experiments = known_files("experiment") if cfg.experiments == "all" else cfg.experiments
     cells = plan_cells(tasks, experiments, cfg.seeds, cfg.overrides, folder, only=cfg.only)
-    with folder_lock(folder, log.info):
-        failures = run_cells(cells)
-        finished = [cell for cell in cells if cell not in failures]
-        if finished:
-            with step("tables and figures"):
-                text = write_summary(finished, folder, failures, cfg.reference, cfg.draws)
-            show(text)
-            log.info("tables and figures: %s", os.path.relpath(folder))
-    if failures:
-        lines = [f"{os.path.relpath(c.folder)}: {why}" for c, why in failures.items()]
-        sys.exit(
-            f"p300 benchmark: {len(failures)} of {len(cells)} cells failed; the same command "
-            "tries them again\n  " + "\n  ".join(lines)
-        )
+    finished, failures = run_cells(cells, runner)
+    if finished:
+        with step("tables and figures"):
+            text = write_summary(finished, folder, failures, cfg.reference, cfg.draws)
+        show(text)
+        log.info("tables and figures: %s", os.path.relpath(folder))
+    show(table_of_outcomes(runner.jobs, f"benchmark {os.path.relpath(folder)}"))
+    again = "the same command tries them again"
+    if reasons := failures_of(runner.jobs, "benchmark", again):
+        sys.exit(reasons)

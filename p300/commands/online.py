@@ -15,7 +15,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from p300.experiments.configuration import run_with_hydra
+from p300.experiments.command_line import run_with_hydra
 from p300.export.onnx_detector import OnnxDetector
 from p300.online.journal import Journal
 from p300.online.live import Run, choose_rule, describe, make_speller

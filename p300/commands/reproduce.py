@@ -7,6 +7,7 @@ Finished runs are not run again.
 
   p300 reproduce root=~/bci_iii
   p300 reproduce protocols=[paper]
+  p300 reproduce hydra/launcher=joblib
   p300 reproduce experiments=[cnn1] "overrides=['protocol.max_epochs=10','logger=csv']"
 """
 
@@ -23,18 +24,27 @@ from p300.errors import InputError
 from p300.experiments.benchmark.cells import Cell, check_known, plan_cells
 from p300.experiments.benchmark.paper import tables
 from p300.experiments.benchmark.running import run_cells
-from p300.experiments.benchmark.sources import SUBJECTS, facts_of, find_files, known_protocols
+from p300.experiments.benchmark.sources import SUBJECTS, facts_of, find_files
+from p300.experiments.command_line import run_with_hydra
+from p300.experiments.configuration import known_files
 from p300.experiments.folder import read_results
-from p300.storage.files import folder_lock, write_text
+from p300.storage.files import write_text
 from p300.terminal import show
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from p300.experiments.jobs.runner import Runner
+
 log = logging.getLogger("p300.experiments.benchmark.paper")
 
 
-def reproduce(cfg: DictConfig) -> None:
+def main() -> None:
+    """Run the command with the arguments of the command line."""
+    run_with_hydra("reproduce", run_many)
+
+
+def run_many(cfg: DictConfig, runner: Runner, *_: Any) -> None:
     """Train the seven classifiers on both subjects and write ``tables.md``.
 
     Raises
@@ -46,7 +56,7 @@ def reproduce(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     folder, protocols = Path(cfg.folder), list(cfg.protocols)
-    check_known("protocol", protocols, known_protocols())
+    check_known("protocol", protocols, known_files("protocol"))
     if any(override.startswith("protocol=") for override in cfg.overrides):
         raise InputError(f"got overrides={list(cfg.overrides)}; expected protocols=[paper]")
     plan_cells(_tasks(folder, {}), cfg.experiments, [cfg.seed], cfg.overrides, folder)
@@ -65,8 +75,9 @@ def reproduce(cfg: DictConfig) -> None:
             group=f"{folder.name}/{protocol}",
         ):
             cells[protocol, cell.experiment, cell.task] = cell
-    with folder_lock(folder, log.info):
-        failures = run_cells(list(cells.values()))
+    finished, failures = run_cells(list(cells.values()), runner)
+    where = {(cell.overrides, cell.task): cell for cell in [*finished, *failures]}
+    cells = {key: where[cell.overrides, cell.task] for key, cell in cells.items()}
     failed = {key: failures[cell] for key, cell in cells.items() if cell in failures}
     results = {k: read_results(cell.folder) for k, cell in cells.items() if k not in failed}
     if results:

@@ -1,74 +1,60 @@
-"""Run folders: which runs of a sweep (``p300 train -m``) are finished, and how one job is run.
+"""Run folders: whose they are, what they hold, and how a run begins and fails in one.
 
-A run is identified by its resolved configuration, not by the name of its folder or by what was
-typed. A sweep that was interrupted goes on with the same command in the same folder
-(``hydra.sweep.dir=FOLDER``): finished runs are taken as they are, all others are run again. The
-results of another version of p300 are taken too, and this is reported; remove the folder to run
-it again.
-
-Launchers do not know of this. :mod:`hydra_plugins.p300_launcher` stands between the sweeper and
-the chosen launcher, and calls the functions here and in :mod:`p300.experiments.sweep.jobs`.
+A folder is used for a run if it is empty, or if an earlier start of a run marked it as its own
+and left no results. Of what that start left, only files that runs write are removed. A folder with
+anything else is left alone, and finished results are never removed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
-import hashlib
+import itertools
 import json
 import logging
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from p300.errors import InputError
-from p300.storage.files import LOCK, folder_lock, write_text
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
+from p300.experiments.identity import fingerprint
+from p300.storage.files import LOCK, PARTIAL, write_text
 
 log = logging.getLogger("p300.experiments.folder")
 
-#: Parts of a run's configuration that do not change its results.
-WITHOUT_EFFECT = ("cache", "choices", "logger", "progress", "quiet", "save_every_s", "threads")
+#: The file that marks a folder as that of a run.
+MARKER = ".p300"
+
+#: What Hydra and the messages of a run put into its folder before it begins.
+HYDRAS = (".hydra", "train.log")
+
+#: Names of what a run writes, beside partial files. Nothing else is ever removed.
+WRITTEN = (
+    "checkpoint.pt",
+    "config.yaml",
+    "error.txt",
+    "held_out.csv",
+    "integrity.txt",
+    "networks",
+    "pruned.txt",
+    "scores.csv",
+    "train.log",
+    "wandb",
+)
 
 
-def fingerprint(config: Mapping[str, Any]) -> str:
-    """Compute a hash of everything in a resolved configuration that can change the results.
-
-    Examples
-    --------
-    >>> one = fingerprint({"seed": 0, "model": {"n_filters": 10}, "quiet": True})
-    >>> one == fingerprint({"model": {"n_filters": 10.0}, "seed": 0, "quiet": False})
-    True
-    >>> one == fingerprint({"model": {"n_filters": 10}, "seed": 1})
-    False
-    """
-    kept = {k: v for k, v in config.items() if k not in WITHOUT_EFFECT}
-    return hashlib.sha256(json.dumps(_comparable(kept), sort_keys=True).encode()).hexdigest()
-
-
-def finished_runs(folder: str | Path) -> dict[str, Path]:
-    """Find every finished run below a folder.
-
-    Returns
-    -------
-    dict of str to Path
-        :func:`fingerprint` to run folder; of several equal ones, the first by name.
-    """
-    runs: dict[str, Path] = {}
+def finished_runs(folder: str | Path) -> Iterator[Path]:
+    """Find every finished run below a folder, in the order of their names."""
     for here, folders, files in os.walk(folder):
+        folders.sort()
         if "config.yaml" not in files:
-            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            folders[:] = [f for f in folders if not f.startswith(".")]
             continue
         folders.clear()  # no run holds another
         if "results.json" in files:
-            runs.setdefault(run_key(Path(here)), Path(here))
-    return runs
+            yield Path(here)
 
 
 def run_key(run: Path) -> str:
@@ -84,70 +70,84 @@ def read_results(run: Path) -> dict[str, Any]:
     return json.loads((run / "results.json").read_text("utf-8"))
 
 
-def objective(results: Mapping[str, Any]) -> float:
-    """Return the value that a search maximises: the validation AUC, or ``nan`` without one.
+def value_of(results: Mapping[str, Any], path: str = "validation.detection.auc") -> float:
+    """Return a number of the results by its path, or ``nan`` where there is none.
 
     Examples
     --------
-    >>> objective({"validation": {"detection": {"auc": 0.75}}}), objective({})
-    (0.75, nan)
+    >>> results = {"validation": {"detection": {"auc": 0.75}}, "fit_s": 2}
+    >>> value_of(results), value_of(results, "fit_s"), value_of({})
+    (0.75, 2.0, nan)
     """
-    auc = results.get("validation", {}).get("detection", {}).get("auc")
-    return math.nan if auc is None else float(auc)
+    value: Any = results
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
-def run_job(run: Callable[[], dict[str, Any]], folder: Path) -> dict[str, Any]:
-    """Run one job of a sweep, in the process that its launcher started.
+def can_be_used(folder: Path) -> bool:
+    """Return whether a run may begin in a folder: a new one, or that of an unfinished run."""
+    if not folder.exists():
+        return True
+    names = {path.name for path in folder.iterdir()} - {LOCK, *HYDRAS}
+    return not names or (MARKER in names and "results.json" not in names)
 
-    If a batch system starts a job twice, an unfinished job goes on from its saved training, or
-    begins again. The reason of a failure is written into ``error.txt``.
 
-    Parameters
-    ----------
-    run : callable
-        Trains into the folder and returns the results.
-    folder : Path
-        The run folder; it holds Hydra's files already.
+def free_folder(wanted: Path, taken: set[Path]) -> Path:
+    """Find a folder for a run: as wanted, or the next number or suffix that can be used.
+
+    Examples
+    --------
+    >>> free_folder(Path("nowhere/3"), {Path("nowhere/3"), Path("nowhere/4")}).name
+    '5'
     """
-    if (folder / "results.json").exists():
-        return read_results(folder)
-    make_ready(folder)
-    try:
-        with noting_failure(folder):
-            return run()
-    finally:
-        gc.collect()  # a trainer and its network hold each other, and the recording, until then
+
+    def names() -> Iterator[str]:
+        yield wanted.name
+        for k in itertools.count(1):
+            yield str(int(wanted.name) + k) if wanted.name.isdigit() else f"{wanted.name}_{k + 1}"
+
+    folders = map(wanted.with_name, names())
+    return next(folder for folder in folders if folder not in taken and can_be_used(folder))
 
 
-def make_ready(folder: Path) -> None:
-    """Remove what an earlier start left in a run folder, except a training that can go on.
+def begin_folder(folder: Path, config: Mapping[str, Any]) -> None:
+    """Make a run folder, or clear that of an unfinished run; write the configuration into it.
+
+    A training that was saved there is kept if it is of the same configuration.
 
     Raises
     ------
     InputError
-        If another process uses the folder.
+        If the folder holds a finished run, a training of another configuration that can go on, or
+        files of the same names that no run wrote.
     """
-    kept = {".hydra", "train.log", LOCK}  # these are of this start
-    with folder_lock(folder):
-        if can_go_on(folder):
-            kept |= {"config.yaml", "networks"}
-        for path in folder.iterdir():
-            if path.name not in kept:
-                (shutil.rmtree if path.is_dir() else os.unlink)(path)
+    from omegaconf import OmegaConf
+
+    if (folder / "results.json").exists():
+        raise InputError(f"{folder} holds a finished run; expected a new folder")
+    if can_go_on(folder) and run_key(folder) != fingerprint(config):
+        raise InputError(
+            f"{folder} holds an unfinished run with another configuration; expected a new folder, "
+            f"or the same configuration to continue it; or delete the folder"
+        )
+    if (folder / MARKER).exists():
+        clear(folder, keep_training=can_go_on(folder))
+    elif can_be_used(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARKER).write_text("a run of p300\n", encoding="utf-8")
+    elif left := sorted(path.name for path in folder.iterdir() if path.name in WRITTEN[:-2]):
+        raise InputError(f"{folder} holds {', '.join(left)}, not of a run; expected a new folder")
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))))
 
 
-@contextlib.contextmanager
-def noting_failure(folder: Path) -> Iterator[None]:
-    """Write the error of the block, if it fails, into a run folder."""
-    try:
-        yield
-    except Exception as error:
-        text = sentence(error)
-        write_failure(folder, text)
-        log.warning("failed, and the sweep goes on: %s", text)
-        if isinstance(_cause(error), InputError | OSError):
-            raise
-        raise RuntimeError(text) from error  # of a type that can be sent to another process
+def clear(folder: Path, keep_training: bool) -> None:
+    """Remove what an unfinished run left, but for its log, and a training that can go on."""
+    kept = {"train.log", *(["networks", "wandb"] if keep_training else [])}
+    for path in folder.iterdir():
+        if path.name in kept or not (path.name in WRITTEN or path.name.endswith(PARTIAL)):
+            continue
+        (shutil.rmtree if path.is_dir() else os.unlink)(path)
 
 
 def write_failure(folder: Path, reason: str) -> None:
@@ -180,44 +180,3 @@ def _cause(error: BaseException) -> BaseException:
     if type(error).__name__ == "InstantiationException" and error.__cause__ is not None:
         return error.__cause__
     return error
-
-
-def _comparable(value: Any) -> Any:
-    """Convert integers to floats, so that 10 and 10.0 are one configuration."""
-    if isinstance(value, Mapping):
-        return {str(k): _comparable(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_comparable(v) for v in value]
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < 2**53 else value
-
-
-def is_finished(folder: Path, cfg: DictConfig) -> bool:
-    """Return whether a folder holds a finished run of exactly this configuration."""
-    from omegaconf import OmegaConf
-
-    if not all((folder / name).exists() for name in ("results.json", "config.yaml")):
-        return False
-    wanted: Any = OmegaConf.to_container(cfg, resolve=True)
-    return run_key(folder) == fingerprint(wanted)
-
-
-def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Write the resolved configuration into a run folder, or check that it is there already.
-
-    Raises
-    ------
-    InputError
-        If the folder holds a finished run, or an unfinished one of another configuration.
-    """
-    from omegaconf import OmegaConf
-
-    path = folder / "config.yaml"
-    if (folder / "results.json").exists():
-        raise InputError(f"{folder} holds a finished run; expected a new folder")
-    if path.exists() and run_key(folder) != fingerprint(config):
-        raise InputError(
-            f"{folder} holds an unfinished run with another configuration; expected a new folder, "
-            f"or the same configuration to continue it; or delete the folder"
-        )
-    write_text(path, OmegaConf.to_yaml(OmegaConf.create(config)))

@@ -15,6 +15,8 @@ WITHOUT_EFFECT = (
     "name",
     "progress",
     "quiet",
+    "reuse",
+    "runs_per_job",
     "save_every_s",
     "search",
     "threads",

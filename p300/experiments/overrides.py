@@ -7,27 +7,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from p300.experiments.configuration import conf_dir
+from p300.experiments.identity import flatten
 
 #: Groups that do not change the results.
-WITHOUT_EFFECT = ("logger", "progress", "trainer")
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Convert nested mappings to one dictionary with the full key of every value.
-
-    Examples
-    --------
-    >>> flatten({"model": {"n_filters": 10}, "seed": 0})
-    {'model.n_filters': 10, 'seed': 0}
-    """
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{name}.")
-        else:
-            flat[name] = value
-    return flat
+WITHOUT_EFFECT = ("logger", "name", "progress", "trainer")
 
 
 def overrides_of(config: Mapping[str, Any]) -> list[str]:

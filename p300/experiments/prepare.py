@@ -15,6 +15,7 @@ from p300.errors import InputError
 from p300.experiments.build import build
 from p300.experiments.fitting.electrodes import select_electrodes
 from p300.experiments.fitting.run import Run
+from p300.experiments.identity import recording_digest
 from p300.integrity import check_recording
 from p300.splits import Split, member_rows
 from p300.storage.files import write_text
@@ -40,7 +41,7 @@ class Shared:
     def __init__(self) -> None:
         self._key: str | None = None
         self._recording: Recording | None = None
-        self._report = ""
+        self._report, self._digest = "", ""
         self._epochs: dict[str, Epochs] = {}
 
     def recording(self, cfg: DictConfig, folder: Path) -> Recording:
@@ -54,13 +55,20 @@ class Shared:
         parts = [OmegaConf.to_container(cfg.data, resolve=True), steps.tmin, steps.tmax]
         key = json.dumps(parts, sort_keys=True, default=str)
         if key != self._key:
-            self._key, self._recording, self._epochs = None, None, {}
+            self._key, self._recording, self._epochs, self._digest = None, None, {}, ""
             self._recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
             self._key, self._report = key, (folder / "integrity.txt").read_text("utf-8")
         else:
             write_text(folder / "integrity.txt", self._report)
         assert self._recording is not None
         return self._recording
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the last recording."""
+        assert self._recording is not None
+        self._digest = self._digest or recording_digest(self._recording)
+        return self._digest
 
     def epochs(self, run: Run) -> Epochs:
         """Return a run's epochs: cut them, or reuse those with the same preprocessing."""
@@ -88,7 +96,7 @@ def prepare(run: Run, shared: Shared) -> None:
     run.epochs = shared.epochs(run)
     if cfg.select_electrodes.n is not None:
         selecting = time.perf_counter()
-        best = select_electrodes(cfg, run.epochs, run.split, run.folder)
+        best = select_electrodes(run)
         run.select_s = time.perf_counter() - selecting  # it trains a network
         run.preprocessor = run.preprocessor.set_params(channels=best)
         run.preprocessor.fit(run.recording, rows=train)

@@ -1,8 +1,9 @@
 """What a run records in W&B, and what it leaves out.
 
 Numbers are always recorded; tables, figures and text unless ``logger.share=numbers``; the
-checkpoint if ``logger.artifact=true``. No absolute path is recorded. ``docs/wandb.md`` says how
-to view it.
+checkpoint if ``logger.artifact=true``. W&B itself records commit, command, computer and its load;
+with ``logger=private`` it does not. The configuration holds no absolute path.
+``docs/wandb.md`` says how to view it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import io
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300 import figures
 from p300.errors import InputError
 from p300.experiments.build import build
+from p300.experiments.processes import is_helper
 from p300.experiments.results import read_scores
 from p300.spelling import spell
 from p300.splits import PARTS
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from omegaconf import DictConfig
 
+    from p300.experiments.fitting.run import Run
     from p300.speller import Speller
 
 log = logging.getLogger("p300.experiments.tracking")
@@ -41,15 +44,35 @@ COLUMNS = ("n_repetitions", "accuracy", "low", "high", "bits_per_minute", "text"
 DPI = 110
 
 
+#: Environment variables of W&B that win over the arguments of ``wandb.init`` configured here.
+VARIABLES = {
+    "dir": "WANDB_DIR",
+    "entity": "WANDB_ENTITY",
+    "group": "WANDB_RUN_GROUP",
+    "id": "WANDB_RUN_ID",
+    "job_type": "WANDB_JOB_TYPE",
+    "mode": "WANDB_MODE",
+    "name": "WANDB_NAME",
+    "notes": "WANDB_NOTES",
+    "project": "WANDB_PROJECT",
+    "resume": "WANDB_RESUME",
+    "tags": "WANDB_TAGS",
+}
+
+#: File in the run folder with the id of its W&B run, by which a resumed training goes on with it.
+RUN_ID = "wandb/run_id"
+
+
 def start_tracking(cfg: DictConfig, config: dict[str, Any], folder: Path):
     """Start the W&B run that the logger configuration asks for; return None if it asks for none.
 
     Raises
     ------
     InputError
-        If ``logger.share`` is unknown, or excludes what ``logger.artifact`` asks for.
+        If ``logger.share`` is unknown, or excludes what ``logger.artifact`` asks for, or W&B does
+        not start.
     """
-    if cfg.logger.wandb is None:
+    if cfg.logger.get("wandb") is None or is_helper():
         return None
     share = cfg.logger.get("share", "all")
     if share not in SHARES:
@@ -59,18 +82,68 @@ def start_tracking(cfg: DictConfig, config: dict[str, Any], folder: Path):
             "got logger.share=numbers, which sends no checkpoint, and logger.artifact=true, which "
             "asks for the checkpoint; expected one of them"
         )
+    import wandb
+
+    known = folder / RUN_ID
+    named = {**names_of(cfg, config), "dir": str(folder.resolve())}  # it may run elsewhere
+    if known.exists():
+        named["id"] = known.read_text("utf-8").strip()
+        if (os.environ.get("WANDB_MODE") or cfg.logger.wandb.get("mode")) == "online":
+            named["resume"] = "allow"
+    try:
+        arguments, names = with_environment(cfg.logger.wandb, named)
+        tracker = build(arguments, **names)
+    except wandb.errors.Error as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"W&B did not start: {reason}; use WANDB_MODE=offline or logger=csv"
+        ) from error
+    known.parent.mkdir(exist_ok=True)
+    known.write_text(f"{tracker.id}\n", encoding="utf-8")
+    tracker.config.update(shareable(config, share), allow_val_change=True)
+    return tracker
+
+
+def names_of(cfg: DictConfig, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the W&B run of a run is named and grouped."""
     choices = config["choices"]
-    named = {
-        "name": f"{choices['data']}-{choices['experiment']}-seed{cfg.seed}",
+    subject = config.get("subject")
+    parts = [choices["data"], subject if subject not in (None, "???") else None]
+    parts += [config.get("name") or choices.get("experiment"), f"seed{cfg.seed}"]
+    tags = [choices.get("experiment") or choices.get("model"), choices["protocol"]]
+    return {
+        "name": "-".join(str(part) for part in parts if part is not None),
         "group": choices["data"],
         "job_type": "train",
-        "tags": [choices["experiment"], choices["protocol"]],
-        "dir": str(folder.resolve()),  # W&B's process may run in another folder
+        "tags": tags,
     }
-    named = {k: v for k, v in named.items() if k not in cfg.logger.wandb}  # configured wins
-    tracker = build(cfg.logger.wandb, **named)
-    tracker.config.update(shareable(config, share))
-    return tracker
+
+
+def with_environment(
+    configured: DictConfig, named: Mapping[str, Any]
+) -> tuple[DictConfig, dict[str, Any]]:
+    """Leave out of W&B's arguments what its environment variables set.
+
+    Of the others the configured ones win over ``named``, which are returned beside them.
+    """
+    from omegaconf import open_dict
+
+    configured = configured.copy()
+    with open_dict(configured):
+        for name in list(configured):
+            if os.environ.get(VARIABLES.get(str(name), "")):
+                del configured[name]
+        for name in list(configured.get("settings") or {}):
+            if os.environ.get(f"WANDB_{str(name).upper()}"):
+                del configured.settings[name]
+    left = {k: v for k, v in named.items() if k not in configured}
+    return configured, {k: v for k, v in left.items() if not os.environ.get(VARIABLES[k])}
+
+
+def end_tracking(run: Run) -> None:
+    """Finish the W&B run of a run, with exit code 1 if the run has no results."""
+    if run.tracker is not None:
+        run.tracker.finish(exit_code=0 if run.is_finished else 1)
 
 
 def shareable(config: dict[str, Any], share: str = "all") -> dict[str, Any]:
@@ -180,7 +253,7 @@ def tables_and_figures(
 def _figures(
     results, part: str, speller: Speller | None, folder: Path, monitor: str
 ) -> dict[str, Callable[[], Figure]]:
-    name, scores = results["choices"]["experiment"], read_scores(folder, part)
+    name, scores = results["name"], read_scores(folder, part)
     drawn = {
         "training": lambda: figures.draw_training(figures.read_training(folder), monitor=monitor),
         "roc": lambda: figures.draw_roc({name: scores}, part=part),
@@ -204,7 +277,7 @@ def log_checkpoint(tracker, results: dict[str, Any], folder: Path) -> None:
     path = folder / "wandb" / "checkpoint.pt"
     path.parent.mkdir(exist_ok=True)
     detector.save(path)
-    name = f"{results['choices']['data']}-{results['choices']['experiment']}"
+    name = f"{results['choices']['data']}-{results['name']}"
     metadata = {"seed": results["seed"], **headline(results)}
     artifact = wandb.Artifact(name, type="model", metadata=metadata)
     artifact.add_file(str(path), "checkpoint.pt", policy="immutable")

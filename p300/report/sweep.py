@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.experiments.compare import MEASURES, REPETITIONS, collect_runs
-from p300.experiments.folder import objective, read_results
+from p300.experiments.folder import read_results, value_of
 from p300.figures.style import count
 from p300.report.integrity import integrity_tables
 from p300.report.learned import single_pages
@@ -72,7 +72,7 @@ def collect_sweep(folder: Path) -> pd.DataFrame:
         c for c in ("experiment", "protocol", "split") if runs.get(c, runs["data"]).nunique() > 1
     ]
     groups += ["subjects"] * ("subjects" in runs)  # subjects are not repetitions, as seeds are
-    runs["validation_auc"] = [objective(read_results(Path(folder))) for folder in runs["folder"]]
+    runs["validation_auc"] = [value_of(read_results(Path(folder))) for folder in runs["folder"]]
     chosen = [
         typed(Path(row["folder"])) or [f"{k}={row[k]}" for k in groups]
         for row in runs.to_dict("records")

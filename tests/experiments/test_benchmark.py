@@ -1,4 +1,5 @@
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -6,15 +7,22 @@ import pytest
 import yaml
 
 from p300.errors import InputError
-from p300.experiments.benchmark.cells import Cell, expand_sweeps, plan_cells, run_labels
+from p300.experiments.benchmark.cells import Cell, plan_cells, run_labels
 from p300.experiments.benchmark.findings import Finding, condition
-from p300.experiments.benchmark.running import compose_cell, run_cells
+from p300.experiments.benchmark.running import job_of
 from p300.experiments.benchmark.summary import summarize
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown, panels
-from p300.experiments.configuration import conf_dir
+from p300.experiments.configuration import Composer, conf_dir
+from p300.experiments.jobs.chunk import composed
+from p300.experiments.jobs.sweep import expand_sweeps
 from p300.metrics import roc_auc
 from p300.recording import flash_table
 from p300.terminal import quietly
+
+needs_joblib = pytest.mark.skipif(
+    not find_spec("hydra_plugins.hydra_joblib_launcher"),
+    reason="hydra-joblib-launcher is not installed (extra sweep)",
+)
 
 
 @pytest.fixture
@@ -74,13 +82,17 @@ def test_finished_cells_are_not_run_again_and_changed_or_half_ones_are(small_ben
     first = written()
     (tmp_path / "out" / "own" / "lda" / "seed-1" / "results.json").unlink()
     _, printed, _ = small_benchmark("seeds=[0,1]")
-    assert "1 run" in printed and "1 found finished" in printed
+    assert "1 of 2 runs are finished, 1 to do" in printed
     second = written()
     assert second["seed-0"] == first["seed-0"] and second["seed-1"] != first["seed-1"]
-    _, printed, _ = small_benchmark("seeds=[0,1]", also=["preprocessing.h_freq=15"])
-    assert "2 run" in printed
-    config = yaml.safe_load((tmp_path / "out/own/lda/seed-0/config.yaml").read_text())
+    small_benchmark("seeds=[0,1]", also=["preprocessing.h_freq=15"])
+    third = written()
+    assert second.items() <= third.items() and len(third) == 4  # nothing was deleted
+    config = yaml.safe_load((tmp_path / "out/own/lda/seed-0_2/config.yaml").read_text())
     assert config["preprocessing"]["h_freq"] == 15
+    cells = pd.read_csv(tmp_path / "out" / "cells.csv")
+    results = json.loads((tmp_path / "out/own/lda/seed-0_2/results.json").read_text())
+    assert cells["auc"][0] == results["test"]["detection"]["auc"]
 
 
 BAD = "+tasks.bad={protocol:within,runs:['data=simulation split=leave_one_out split.fold=0,99']}"
@@ -90,7 +102,7 @@ BAD = "+tasks.bad={protocol:within,runs:['data=simulation split=leave_one_out sp
 def test_a_failing_cell_costs_only_itself_and_is_named(small_benchmark, tmp_path):
     status, printed, errors = small_benchmark(BAD, "only=[bad,own]")
     assert status == 1
-    assert "1 of 3 cells failed" in errors and "fold 99: the recording has 3 runs" in errors
+    assert "1 of 3 runs failed" in errors and "fold 99: the recording has 3 runs" in errors
     cell = tmp_path / "out" / "bad" / "lda" / "fold-99" / "seed-0"
     assert "expected at least two" in (cell / "error.txt").read_text()
     assert "Traceback" in (cell / "train.log").read_text() and "Traceback" not in errors
@@ -106,13 +118,32 @@ def test_a_cell_is_a_wandb_run(small_benchmark, tmp_path):
     assert len(list((tmp_path / "out" / "own").rglob("*.wandb"))) == 1
 
 
-def test_a_folder_that_is_no_cell_is_never_removed(small_benchmark, tmp_path):
+@pytest.mark.slow
+def test_a_folder_that_is_no_cell_is_left_alone(small_benchmark, tmp_path):
     precious = tmp_path / "out" / "own" / "lda" / "seed-0" / "thesis.txt"
     precious.parent.mkdir(parents=True)
     precious.write_text("years of work")
     status, _, errors = small_benchmark()
-    assert status == 1 and "not replaced" in errors
+    assert status == 0, errors
     assert precious.read_text() == "years of work"
+    assert (tmp_path / "out" / "own" / "lda" / "seed-0_2" / "results.json").exists()
+
+
+@needs_joblib
+@pytest.mark.slow
+def test_all_cores_find_what_one_finds(small_benchmark, tmp_path):
+    tasks = ["only=[by_run,own]", "experiments=[lda,cnn3]"]
+    for folder, options in (
+        ("one", []),
+        ("two", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]),
+        ("three", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "runs_per_job=1"]),
+    ):
+        status, _, errors = small_benchmark(*tasks, f"folder={folder}", *options)
+        assert status == 0, errors
+    one, two, three = (pd.read_csv(tmp_path / f / "cells.csv") for f in ("one", "two", "three"))
+    timed = ["fit_s", "score_ms"]
+    pd.testing.assert_frame_equal(one.drop(columns=timed), two.drop(columns=timed))
+    pd.testing.assert_frame_equal(one.drop(columns=timed), three.drop(columns=timed))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +178,7 @@ def test_every_task_composes_and_their_protocols_are_all_there(tmp_path, tasks):
     cells = plan_cells(tasks, ["lda"], [0], [], tmp_path)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         for cell in {cell.task: cell for cell in cells}.values():
-            cfg, choices = compose_cell(cell)
+            cfg, choices = composed(Composer(), job_of(cell, 0))
             assert choices["experiment"] == "lda" and "hydra" not in cfg
             assert cfg.logger.wandb.group == f"{tmp_path.name}/{cell.task}"
     assert len({cell.protocol for cell in cells}) == 4
@@ -161,10 +192,6 @@ def test_what_a_cell_prints_goes_into_its_log_and_nowhere_else(tmp_path, capsys)
     assert capsys.readouterr().out == ""
     assert "a table" in (tmp_path / "train.log").read_text()
     assert "ValueError: bug" in (tmp_path / "train.log").read_text()
-
-
-def test_nothing_to_run_is_no_failure():
-    assert run_cells([]) == {}
 
 
 # -- pooling and statistics on made-up scores ------------------------------------------------

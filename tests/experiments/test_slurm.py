@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sweeping import FATE, counts, written
 
-from p300.experiments.sweep import slurm
+from p300.experiments.jobs import slurm
 
 SCRIPT = Path(__file__).parents[1] / "slurm" / "slurm.sh"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")

@@ -1,25 +1,23 @@
-import json
+import dataclasses
 import math
-import pickle
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from sweeping import FATE, counts, written
 
-from p300.experiments.configuration import conf_dir
-from p300.experiments.folder import fingerprint, finished_runs, objective, run_job
-from p300.experiments.sweep.jobs import Job, sort_out
+from p300.errors import InputError
+from p300.experiments.configuration import Composer, conf_dir
+from p300.experiments.folder import MARKER, begin_folder, can_be_used, finished_runs, value_of
+from p300.experiments.identity import fingerprint, recording_digest
+from p300.experiments.jobs.job import Job
+from p300.experiments.jobs.runner import Finished, resumable
+from p300.simulation import simulate_data_set
 
 needs_joblib = pytest.mark.skipif(
     not find_spec("hydra_plugins.hydra_joblib_launcher"),
     reason="hydra-joblib-launcher is not installed (extra sweep)",
-)
-needs_optuna = pytest.mark.skipif(
-    not find_spec("hydra_plugins.hydra_optuna_sweeper"),
-    reason="hydra-optuna-sweeper is not installed (extra sweep)",
 )
 
 
@@ -97,11 +95,11 @@ def test_what_cannot_change_a_result_makes_no_other_run(override, is_run_again, 
     run = tmp_path / "anywhere" / "run"
     run.mkdir(parents=True)
     (run / "config.yaml").write_text(yaml.safe_dump(one))
-    assert not finished_runs(tmp_path)  # without results it is not finished
+    assert not list(finished_runs(tmp_path))  # without results it is not finished
     (run / "results.json").write_text('{"seed": 0}')
-    assert (fingerprint(other) not in finished_runs(tmp_path)) == is_run_again
+    assert (fingerprint(other) not in Finished(tmp_path, "any_code").runs) == is_run_again
     assert (fingerprint(one) != fingerprint(other)) == is_run_again
-    assert list(finished_runs(tmp_path).values()) == [run]
+    assert list(finished_runs(tmp_path)) == [run]
 
 
 @pytest.mark.slow
@@ -121,30 +119,88 @@ def test_a_half_finished_run_is_made_anew_without_its_remains(sweep, tmp_path):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_what_a_training_saved_is_kept_for_the_same_configuration_alone(tmp_path, seed):
     folder = tmp_path / "0"
-    (folder / "networks").mkdir(parents=True)
+    begin_folder(folder, {"seed": 0})
+    (folder / "networks").mkdir()
     (folder / "networks" / "1.ckpt").touch()
-    (folder / "config.yaml").write_text("seed: 0")
     (folder / "error.txt").write_text("killed")
-    job = Job(0, [], fingerprint({"seed": seed}), folder)
-    assert sort_out([job], [], tmp_path) == [job] and job.folder == folder
-    assert (folder / "networks" / "1.ckpt").exists() == (seed == 0)
-    assert not (folder / "error.txt").exists()
+    job = Job(0, [], folder, key=fingerprint({"seed": seed}))
+    assert resumable(job, set()) == (folder if seed == 0 else None)
+    if seed == 0:
+        begin_folder(folder, {"seed": seed})
+        assert (folder / "networks" / "1.ckpt").exists()
+        assert not (folder / "error.txt").exists()
+    else:
+        with pytest.raises(InputError, match="unfinished run with another configuration"):
+            begin_folder(folder, {"seed": seed})
 
 
-def test_a_job_that_a_batch_system_starts_twice_begins_again_unless_it_was_finished(tmp_path):
-    (tmp_path / ".hydra").mkdir()
-    (tmp_path / "train.log").touch()
-    (tmp_path / "networks").mkdir()
-    (tmp_path / "config.yaml").write_text("remains")
-    assert run_job(lambda: {"found": sorted(p.name for p in tmp_path.iterdir())}, tmp_path) == {
-        "found": [".hydra", "train.log"]
-    }
-    (tmp_path / "networks").mkdir()
-    (tmp_path / "networks" / "1.ckpt").touch()
-    (tmp_path / "config.yaml").touch()
-    assert len(run_job(lambda: {"found": list(tmp_path.iterdir())}, tmp_path)["found"]) == 4
-    (tmp_path / "results.json").write_text('{"found": "before"}')
-    assert run_job(lambda: pytest.fail("trained again"), tmp_path) == {"found": "before"}
+def test_of_an_unfinished_run_only_what_runs_write_is_removed(tmp_path):
+    begin_folder(tmp_path, {"seed": 0})
+    for name in ("thesis.txt", "scores.csv", "train.log", "results.json.1.partial"):
+        (tmp_path / name).write_text("years of work")
+    begin_folder(tmp_path, {"seed": 1})
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {MARKER, "config.yaml", "thesis.txt", "train.log"}
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "scores.csv", "checkpoint.pt"])
+def test_a_file_of_somebody_else_is_not_written_over(tmp_path, name):
+    (tmp_path / name).write_text("years of work")
+    assert not can_be_used(tmp_path)
+    with pytest.raises(InputError, match=f"holds {name}, not of a run"):
+        begin_folder(tmp_path, {"seed": 0})
+    assert (tmp_path / name).read_text() == "years of work"
+
+
+def test_a_recording_is_known_by_its_content():
+    texts = {"train_text": "PQ", "test_text": "3", "n_repetitions": 1}
+    one, again = (simulate_data_set(**texts, ch_names=["Cz", "Pz"]) for _ in range(2))
+    assert recording_digest(one) == recording_digest(again)
+    again.segments[0][1, 7] += 1
+    assert recording_digest(one) != recording_digest(again)
+    flashes = one.flashes.assign(onset=one.flashes["onset"] + 0.004)
+    moved = dataclasses.replace(one, flashes=flashes)
+    assert recording_digest(one) != recording_digest(moved)
+
+
+@pytest.mark.slow
+def test_a_run_is_made_anew_if_its_recording_or_its_code_changed(typed, tmp_path):
+    command = [*FATE, "seed=0"]
+    assert typed(*command)[0] == 0
+    first = written(tmp_path / "sweep")
+    _, printed, _ = typed(*command)
+    assert counts(printed)["taken from before"] == 1
+
+    reader = tmp_path / "doomed.py"
+    reader.write_text(reader.read_text() + "# a change\n")
+    status, printed, errors = typed(*command)
+    assert status == 0 and counts(printed)["finished"] == 1, errors
+    assert "1 finished run: made by other code" in printed + errors
+    after = written(tmp_path / "sweep")
+    assert first.items() <= after.items() and len(after) == 2  # nothing was deleted
+
+    status, printed, errors = typed(*command, "reuse=any_code")
+    assert status == 0 and counts(printed)["taken from before"] == 1, errors
+
+
+def test_configurations_that_differ_in_values_are_composed_as_hydra_composes_them(small):
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    cases = [
+        ["experiment=cnn1", "seed=3", "model.n_filters=5"],
+        ["experiment=lda", "data=simulation", "preprocessing.channels=[Cz,Pz]"],
+        ["experiment=mlp", "+data.read.duration_s=1", "~test_this_is_not=1"][:2],
+        ["experiment=best", "protocol.optimizer.lr=1e-2", "logger.wandb=null"],
+    ]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        composer = Composer()
+        for case in [*cases, *cases]:
+            cfg, choices = composer.compose([*small, *case])
+            wanted = compose("train", overrides=[*small, *case])
+            found = OmegaConf.to_container(cfg)
+            assert {**found, "name": None} == OmegaConf.to_container(wanted)
+            assert f"experiment={choices['experiment']}" in case
 
 
 @pytest.mark.slow
@@ -195,22 +251,6 @@ def test_a_sweep_that_was_killed_goes_on_where_it_stopped(typed, tmp_path):
     assert len(after) == 4 and before.items() <= after.items()
 
 
-class Odd(Exception):
-    """One that cannot be sent from process to process, as many libraries have."""
-
-    def __init__(self, what, where):
-        super().__init__(f"{what} at {where}")
-
-
-def test_whatever_fails_can_be_sent_from_process_to_process(tmp_path):
-    def run():
-        raise Odd("no signal", "Cz")
-
-    with pytest.raises(RuntimeError) as caught:
-        run_job(run, tmp_path)
-    assert str(pickle.loads(pickle.dumps(caught.value))) == "Odd: no signal at Cz"
-
-
 @needs_joblib
 @pytest.mark.slow
 def test_a_process_that_is_killed_costs_one_run_and_not_its_neighbours(typed, tmp_path):
@@ -226,49 +266,6 @@ def test_a_process_that_is_killed_costs_one_run_and_not_its_neighbours(typed, tm
     assert before.items() <= written(tmp_path / "sweep").items()
 
 
-@needs_optuna
-@pytest.mark.slow
-def test_a_search_maximises_outlives_failures_and_goes_on(typed, tmp_path):
-    space = ["protocol.optimizer.lr=interval(0.0001,0.01)", "preprocessing.h_freq=choice(20,130)"]
-    search = ["hydra/sweeper=optuna", "experiment=cnn3", "quiet=true", *space]
-    status, printed, _ = typed(*search, "hydra.sweeper.n_trials=6")
-    before, once = written(tmp_path / "sweep"), counts(printed)
-    assert once["finished"] > 0 and once["failed"] > 0 and sum(once.values()) == 6
-    assert status == 1
-    status, printed, errors = typed(*search, "hydra.sweeper.n_trials=7")
-    assert "Error executing job" not in errors and "Traceback" not in errors
-    assert counts(printed)["taken from before"] == once["finished"]
-    assert before.items() <= written(tmp_path / "sweep").items()
-    aucs = [
-        json.loads((run / "results.json").read_text())["validation"]["detection"]["auc"]
-        for run in runs(tmp_path / "sweep")
-    ]
-    best = yaml.safe_load((tmp_path / "sweep/optimization_results.yaml").read_text())
-    assert best["best_value"] == max(aucs) > min(aucs)
-    assert best["best_params"]["preprocessing.h_freq"] == 20
-
-
-@pytest.mark.slow
-@needs_optuna
-def test_a_search_by_a_validation_part_that_is_not_there_ends_in_a_sentence(typed):
-    options = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", *FATE]
-    status, _, errors = typed(*options, "preprocessing.h_freq=interval(15,20)")
-    assert status == 1 and "no validation AUC, so nothing to maximise" in errors
-    assert "Traceback" not in errors
-
-
-@needs_optuna
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(p.stem for p in (conf_dir() / "search").glob("*.yaml")))
-def test_every_search_space_holds_values_that_train(typed, tmp_path, name):
-    status, printed, errors = typed(f"search={name}", "hydra.sweeper.n_trials=1", "quiet=true")
-    assert status == 0, errors
-    (results, *_) = (tmp_path / "sweep").rglob("results.json")
-    space = yaml.safe_load((conf_dir() / "search" / f"{name}.yaml").read_text())
-    best = yaml.safe_load((tmp_path / "sweep/optimization_results.yaml").read_text())
-    assert best["best_params"].keys() == space["hydra"]["sweeper"]["params"].keys()
-
-
 @pytest.mark.slow
 def test_a_folder_that_is_no_run_is_never_replaced(sweep, tmp_path):
     precious = tmp_path / "sweep" / "0" / "thesis.txt"
@@ -277,16 +274,6 @@ def test_a_folder_that_is_no_run_is_never_replaced(sweep, tmp_path):
     status, _, errors = sweep("seed=0,1")
     assert status == 0, errors
     assert precious.read_text() == "years of work" and sorted(written("sweep")) == ["1", "2"]
-
-
-@pytest.mark.slow
-def test_runs_that_another_version_made_are_taken_and_said(sweep, tmp_path):
-    sweep("seed=0,1")
-    path = tmp_path / "sweep" / "1" / "results.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": "0.0.1"}))
-    _, printed, _ = sweep("seed=0,1")
-    assert counts(printed)["taken from before"] == 2
-    assert "made by another version" in printed and "1 run(s) by 0.0.1" in printed
 
 
 @pytest.mark.slow
@@ -300,8 +287,8 @@ def test_a_run_folder_named_by_its_overrides_is_found_again(sweep, tmp_path):
 
 
 def test_a_diverged_training_has_no_value():
-    assert math.isnan(objective({"validation": {"detection": {"auc": None}}}))
-    assert objective({"validation": {"detection": {"auc": np.float64(0.5)}}}) == 0.5
+    assert math.isnan(value_of({"validation": {"detection": {"auc": None}}}))
+    assert value_of({"validation": {"detection": {"auc": 0.5}}}) == 0.5
 
 
 def test_the_sweep_of_wandb_gives_arguments_that_compose(p300):

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from p300.experiments.audit import checks, training
 from p300.experiments.build import build
-from p300.experiments.run import fit_and_score
+from p300.experiments.fitting.combine import finish
+from p300.experiments.fitting.fit import fit_all
+from p300.experiments.fitting.run import Run
+from p300.experiments.prepare import Shared, prepare
 from p300.terminal import quietly
 
 if TYPE_CHECKING:
@@ -83,7 +86,10 @@ def trainer(cfg: DictConfig, trainings: Step) -> training.Train:
     def train(recording, split):
         recording = dataclasses.replace(recording, speller=None)
         with tempfile.TemporaryDirectory() as name, quietly(Path(name) / "train.log"):
-            fit_and_score(cfg, {**config, "choices": {}}, recording, split, Path(name))
+            run = Run(cfg, {**config, "choices": {}}, recording, split, Path(name))
+            prepare(run, Shared())
+            fit_all([run])
+            finish(run)
             scores = pd.read_csv(Path(name) / "scores.csv", dtype=str)["score"]
         trainings.advance()
         return scores.to_numpy(float)  # Python's own parser, which is exact

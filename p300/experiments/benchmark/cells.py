@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from p300.errors import InputError
-from p300.experiments.configuration import conf_dir
+from p300.experiments.configuration import known_files
+from p300.experiments.jobs.sweep import expand_sweeps
 
 PROTOCOLS = ("within", "cross-session", "leave-one-subject-out", "learning-curve")
 
@@ -83,7 +83,7 @@ def plan_cells(
     """
     names = list(only or tasks)
     check_known("task", names, tasks)
-    check_known("experiment", experiments, known_experiments())
+    check_known("experiment", experiments, known_files("experiment"))
     cells = []
     for name in names:
         task = tasks[name]
@@ -104,26 +104,6 @@ def plan_cells(
     return cells
 
 
-def expand_sweeps(line: str) -> list[list[str]]:
-    """Expand what would be typed after ``p300 train -m`` into the overrides of each run.
-
-    Examples
-    --------
-    >>> expand_sweeps("data=bnci subject=6,7")
-    [['data=bnci', 'subject=6'], ['data=bnci', 'subject=7']]
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    choices = []
-    for override in OverridesParser.create().parse_overrides(shlex.split(line)):
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            choices.append([str(override.input_line)])
-    return [list(run) for run in itertools.product(*choices)]
-
-
 def run_labels(runs: Sequence[Sequence[str]]) -> list[str]:
     """Name each run by the overrides that not all of them share.
 
@@ -138,11 +118,6 @@ def run_labels(runs: Sequence[Sequence[str]]) -> list[str]:
         parts = [re.sub(r"^[^=]*\.", "", override) for override in run if override not in shared]
         labels.append("_".join(re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts))
     return labels
-
-
-def known_experiments() -> list[str]:
-    """List the names of the files in ``conf/experiment``."""
-    return sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 
 
 def check_known(what: str, names: Sequence[str], known: Collection[str]) -> None:

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from p300 import __version__
 from p300.errors import InputError
-from p300.experiments.configuration import conf_dir
 from p300.simulation import write_bci3_ii
 from p300.storage.files import write_text
-from p300.storage.untrusted import own_folders
 from p300.terminal import step
 
 if TYPE_CHECKING:
@@ -111,12 +109,6 @@ def _hashes(root: Path, names: list[str]) -> dict[str, str]:
         with open(root / name, "rb") as file:
             found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
-
-
-def known_protocols() -> list[str]:
-    """List the names of the files in the groups ``protocol``, p300's and the user's."""
-    folders = [conf_dir(), *own_folders()]
-    return sorted(p.stem for folder in folders for p in (folder / "protocol").glob("*.yaml"))
 
 
 def facts_of(

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from p300.experiments.folder import fingerprint
+from p300.experiments.identity import fingerprint, flatten
 from p300.experiments.names import has_effect, run_name, short_names
-from p300.experiments.overrides import flatten
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -71,7 +71,9 @@ def finish(run: Run) -> dict[str, Any]:
     results = {
         "version": __version__,
         "choices": run.config["choices"],
+        "name": cfg.get("name") or str(run.config["choices"].get("experiment")),
         "seed": cfg.seed,
+        **run.content,
         "split": str(split),
         "ch_names": list(epochs.ch_names),
         "n_parameters": detector.n_parameters,

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from p300.errors import InputError
 from p300.experiments.fitting.groups import fit_network
 from p300.experiments.fitting.networks import PlannedNetwork
-from p300.splits import Split
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-    from p300.preprocessing import Epochs
+from p300.experiments.fitting.run import Run
 
 log = logging.getLogger("p300.experiments.fitting.fit")
 
 
-def select_electrodes(cfg: DictConfig, epochs: Epochs, split: Split, folder: Path) -> list[str]:
+def select_electrodes(run: Run) -> list[str]:
     """Train a network on all electrodes and return those of highest power (eq. 12).
 
     Raises
@@ -31,6 +24,7 @@ def select_electrodes(cfg: DictConfig, epochs: Epochs, split: Split, folder: Pat
     from p300.detector import import_class
     from p300.models.protocols import HasElectrodePower
 
+    cfg, epochs, split = run.cfg, run.epochs, run.split
     kind = import_class(cfg.model["_target_"])
     if not issubclass(kind, HasElectrodePower):
         raise InputError(
@@ -43,7 +37,8 @@ def select_electrodes(cfg: DictConfig, epochs: Epochs, split: Split, folder: Pat
             f"got select_electrodes.n={n}; expected 1 to {n_chans}, the number of electrodes"
         )
     parts = split.train, split.validation
-    member, _ = fit_network(PlannedNetwork(cfg, cfg.model, epochs, *parts, 0, folder))
+    plan = PlannedNetwork(cfg, cfg.model, epochs, *parts, 0, run.folder, content=run.content)
+    member, _ = fit_network(plan)
     power = member.detector.electrode_power()
     best = [epochs.ch_names[k] for k in power.argsort(descending=True)[:n]]
     log.info("electrodes of highest power: %s", " ".join(best))

@@ -58,7 +58,14 @@ def fit_all(runs: Sequence[Run]) -> None:
                 data, number = (run.epochs, plan.train, plan.left_out), next(numbers[id(run)])
                 loggers = loggers_of(run, number)
                 networks[place] = PlannedNetwork(
-                    run.cfg, plan.model, *data, number, run.folder, loggers
+                    run.cfg,
+                    plan.model,
+                    *data,
+                    number,
+                    run.folder,
+                    loggers=loggers,
+                    callbacks=run.callbacks,
+                    content=run.content,
                 )
             else:
                 try:

@@ -113,7 +113,8 @@ def largest_group(plans: Sequence[PlannedNetwork], epochs: Tensor) -> int:
 
     if len(plans) < 2:
         return 1
-    reason = needs_own_trainer(plans[0].cfg)
+    reason = "they have callbacks of their own" if plans[0].callbacks else ""
+    reason = reason or needs_own_trainer(plans[0].cfg)
     if not reason:
         try:
             networks = [make_network_fit(p, epochs).module.network for p in plans[:2]]

@@ -14,7 +14,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,10 @@ class PlannedNetwork:
         The folder of the run.
     loggers : sequence of Lightning loggers
         Where the values of its training epochs are sent.
+    callbacks : sequence of Callback
+        Of Lightning, beside the configured ones.
+    content : mapping of str to str
+        Hashes of recording and code: a training with others does not go on.
     """
 
     cfg: DictConfig
@@ -74,6 +78,8 @@ class PlannedNetwork:
     number: int
     folder: Path
     loggers: Sequence[Logger] = ()
+    callbacks: Sequence[Any] = ()
+    content: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -94,7 +100,8 @@ class PlannedNetwork:
     @property
     def key(self) -> str:
         """Hash that identifies the training of this network on these flashes."""
-        key = hashlib.sha256(f"{self.kind} {self.seed} {self.epochs.name}".encode())
+        about = [self.kind, self.seed, self.epochs.name, dict(self.content)]
+        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         for rows in (self.train_rows, self.validation_rows):
             key.update(np.packbits(rows).tobytes())
         return key.hexdigest()
@@ -122,7 +129,7 @@ def train_plan(plan: PlannedNetwork, epochs: Tensor) -> Fitted:
             fit := make_network_fit(plan, epochs),
             saved_training([plan]),
             ConfiguredTrainer(plan.cfg, folder),
-            [*build_callbacks(plan.cfg, folder), watching([fit.curve])],
+            [*build_callbacks(plan.cfg, folder), *plan.callbacks, watching([fit.curve])],
             plan.cfg.protocol.monitor,
         )
     return as_member(plan, fit, record)

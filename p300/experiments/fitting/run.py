@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,8 @@ class Run:
         The run folder.
     tracker : wandb.Run or None
         The W&B run, if there is one.
+    callbacks : sequence of Callback
+        Of Lightning, beside the configured ones.
 
     Attributes
     ----------
@@ -48,6 +51,10 @@ class Run:
         The fitted detectors and their records, in the same order.
     error : Exception or None
         The first error in fitting.
+    content : dict of str to str
+        Hashes of the recording and of the code, which become part of the results.
+    is_finished : bool
+        Whether its results are written.
     preprocess_s, select_s, fit_s : float
         Seconds that preprocessing, training to select electrodes, and fitting took.
     """
@@ -58,6 +65,7 @@ class Run:
     split: Split
     folder: Path
     tracker: Any = None
+    callbacks: Sequence[Any] = ()
     preprocessor: Preprocessor = field(init=False)
     alignment: EuclideanAlignment | None = field(init=False)
     epochs: Epochs = field(init=False)
@@ -65,6 +73,8 @@ class Run:
     planned: list[list[PlannedFit]] = field(init=False)
     fitted: list[list[Fitted]] = field(init=False)
     error: Exception | None = None
+    content: dict[str, str] = field(default_factory=dict)
+    is_finished: bool = False
     preprocess_s: float = 0.0
     select_s: float = 0.0
     fit_s: float = 0.0

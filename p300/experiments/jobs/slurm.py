@@ -1,4 +1,4 @@
-"""Sweeps through submitit: submit all jobs as one array and wait for each, however it ends.
+"""Jobs through submitit: submit all as one array and wait for each, however it ends.
 
 The launcher of Hydra's submitit plugin stops at the first job that the batch system ends, while
 the others still run. It also asks only ``sacct``, which not every cluster has; without it, it
@@ -14,9 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from p300.experiments.sweep.jobs import Job, settle
-
-log = logging.getLogger("p300.experiments.folder")
+log = logging.getLogger("p300.experiments.jobs")
 
 #: Seconds between two queries of the queue.
 POLL_S = 5.0
@@ -46,34 +44,35 @@ def wait_for_earlier(launcher) -> None:
         time.sleep(POLL_S)
 
 
-def launch_and_wait(launcher, jobs: Sequence[Job], overrides: Sequence[Sequence[str]]) -> None:
-    """Submit the jobs as the submitit launcher would, and wait until the last one has ended.
-
-    A job that ended without results gets a reason.
+def launch_and_wait(launcher: Any, overrides: Sequence[Sequence[str]], first: int) -> list[str]:
+    """Submit jobs as the submitit launcher would, and wait until the last one has ended.
 
     Parameters
     ----------
     launcher : BaseSubmititLauncher
         Set up by Hydra.
-    jobs : sequence of Job
-        Each with its folder.
     overrides : sequence of sequence of str
         Of each job.
+    first : int
+        Number of the first job.
+
+    Returns
+    -------
+    list of str
+        For each job why it may have ended without results.
     """
     from hydra.core.singleton import Singleton
 
     state = Singleton.get_state()
     arguments = [
-        (list(chosen), "hydra.sweep.dir", job.number, f"job_id_for_{job.number}", state)
-        for job, chosen in zip(jobs, overrides, strict=True)
+        (list(chosen), "hydra.sweep.dir", first + k, f"job_id_for_{first + k}", state)
+        for k, chosen in enumerate(overrides)
     ]
     submitted = build_executor(launcher).map_array(launcher, *zip(*arguments, strict=True))
     numbers = f"{submitted[0].job_id} … {submitted[-1].job_id}"
     log.info("%d jobs submitted: %s", len(submitted), numbers)
     wait(submitted)
-    for job, handle in zip(jobs, submitted, strict=True):
-        if settle([job]):
-            job.lose(why_ended(handle))
+    return [why_ended(handle) for handle in submitted]
 
 
 def build_executor(launcher):

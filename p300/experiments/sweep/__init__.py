@@ -1,1 +1,0 @@
-"""The jobs of a sweep, in one process or through a batch system."""
