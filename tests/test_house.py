@@ -21,6 +21,13 @@ def test_hydra_instantiates_in_one_file():
     assert found == [PACKAGE / "experiments" / "build.py"]
 
 
+def test_confidence_intervals_are_made_in_one_file():
+    quantiles = re.compile(r"\.ppf\(|\.multinomial\(|\bconfidence\) / 2|0\.975|1\.96")
+    found = {p.relative_to(PACKAGE).as_posix() for p in FILES if quantiles.search(p.read_text())}
+    tolerance = "experiments/audit/training.py"  # of a test, which nobody reads as an interval
+    assert found - {tolerance} == {"metrics/intervals.py"}
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE / "commands").glob("*.py")), ids=lambda p: p.stem)
 def test_a_command_is_one_short_file(path):
     assert len(path.read_text("utf-8").splitlines()) <= 110

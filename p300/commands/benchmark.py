@@ -58,7 +58,7 @@ def run_many(cfg: DictConfig, runner: Runner, *_: Any) -> None:
     finished, failures = run_cells(cells, runner)
     if finished:
         with step("tables and figures"):
-            text = write_summary(finished, folder, failures, cfg.reference, cfg.draws)
+            text = write_summary(finished, folder, failures, cfg.reference)
         show(text)
         log.info("tables and figures: %s", os.path.relpath(folder))
     show(table_of_outcomes(runner.jobs, f"benchmark {os.path.relpath(folder)}"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from p300.metrics import detection_metrics
+from p300.metrics import MIN_UNITS, detection_metrics
 from p300.recording import FLASH_COLUMNS
 from p300.spelling import accuracy_by_repetition, spell, text_after, timing
 from p300.spelling.early import ALL, HINDSIGHT
@@ -122,12 +122,23 @@ def results_table(summary: dict[str, Any], title: str):
         if row["n_characters"]:
             measured = (
                 f"{row['n_right']}/{row['n_characters']}",
-                f"{row['accuracy']:.0%} [{row['low']:3.0%} – {row['high']:4.0%}]",
+                f"{row['accuracy']:.0%} {brackets(row['low'], row['high'], '.0%')}",
                 f"{row['bits_per_minute']:.1f}",
             )
         text = Text(_shortened(row["text"]))
         table.add_row(str(row["n_repetitions"]), *measured, text)
     return Group(Text(f"{title}; wanted: {_shortened(summary['wanted'])}"), table, detection)
+
+
+def brackets(low: float, high: float, form: str = ".1f") -> str:
+    """Format the ends of an interval; a dash where there is none.
+
+    Examples
+    --------
+    >>> brackets(0.5, 0.92, ".0%"), brackets(math.nan, math.nan)
+    ('[50% –  92%]', '[–]')
+    """
+    return "[–]" if math.isnan(low) else f"[{low:{form}} – {high:>4{form}}]"
 
 
 def _shortened(text: str, length: int = 40) -> str:
@@ -157,8 +168,9 @@ def stopping_table(rows: list[dict[str, Any]]):
         *(Column(name, justify="right") for name in numbers),
         title="ending a character early",
         title_justify="left",
-        caption="brackets: 95 % intervals; × all, × best: bits/min over those of all repetitions, "
-        "and of the fixed number that is best in hindsight; idle: read though nothing was wanted",
+        caption=f"brackets: 95 % intervals over characters, – below {MIN_UNITS}; × all, × best: "
+        "bits/min over those of all repetitions, and of the fixed number that is best in "
+        "hindsight; idle: read though nothing was wanted",
         caption_justify="left",
     )
     for row in rows:
@@ -166,7 +178,7 @@ def stopping_table(rows: list[dict[str, Any]]):
             row["rule"],
             f"{row['n_right']}/{row['n_characters']}",
             f"{row['n_repetitions']:.1f}",
-            f"{row['bits_per_minute']:.1f} [{row['bits_low']:.1f}, {row['bits_high']:.1f}]",
+            f"{row['bits_per_minute']:.1f} {brackets(row['bits_low'], row['bits_high'])}",
             *(f"{row['over'][rival]['ratio']:.2f}" for rival in rivals),
             *([f"{row['idle_read']:.0%}"] if "idle_read" in row else []),
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.metrics import auc_counts, bootstrap_weights, interval, resampling_units, weighted_auc
+from p300.metrics import Counts, auc_counts, confidence_interval, resampling_units, weighted_auc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +35,8 @@ class Occlusion:
     auc_loss : ndarray, shape (n_parts,)
         Decrease of the AUC; negative where it rises.
     low, high : ndarray, shape (n_parts,)
-        95 % bootstrap interval of the AUC loss. It resamples characters (blocks of 30 s where
-        there are none), with the same draws for every part.
+        95 % interval of the AUC loss over characters (blocks of 30 s where there are none);
+        ``nan`` where there is none.
     margin_loss : ndarray, shape (n_parts,)
         Fraction of the margin that is lost. The margin is the mean score of targets minus that of
         nontargets.
@@ -44,6 +44,8 @@ class Occlusion:
         What replaced the part: "mean", its mean over all flashes at each sample, or "zero".
     n_flashes : int
         Labelled flashes used.
+    n_units, unit : int and str
+        Number of characters or blocks, and which of them.
     """
 
     auc: float
@@ -53,6 +55,8 @@ class Occlusion:
     margin_loss: np.ndarray
     replacement: str
     n_flashes: int
+    n_units: int
+    unit: str
 
 
 def occlude_electrodes(
@@ -129,8 +133,6 @@ def occlude(
     masks: np.ndarray,
     *,
     replacement: str = "mean",
-    n_draws: int = 1000,
-    seed: int = 0,
 ) -> Occlusion:
     """Replace parts of the epochs in turn and compute the loss of AUC and of margin.
 
@@ -145,8 +147,6 @@ def occlude(
     replacement : {"mean", "zero"}
         What replaces the part in every flash: its mean over all these flashes, or zeros. The mean
         keeps the response to any flash and contains no information about the targets.
-    n_draws, seed : int
-        Number of bootstrap samples, and their random seed.
 
     Returns
     -------
@@ -161,26 +161,32 @@ def occlude(
         raise InputError(f"masks of shape {masks.shape}; expected (n_parts, {n_chans}, {n_times})")
     filling = data.mean(axis=0) if replacement == "mean" else np.zeros_like(data[0])
     unit = resampling_units(flashes)
-    weights = bootstrap_weights(unit.max() + 1, n_draws, np.random.default_rng(seed))
-    weights = np.vstack([np.ones_like(weights[0]), weights])  # the first row is the sample itself
+    n_units = int(unit.max()) + 1
 
-    def measure(scores: np.ndarray) -> tuple[np.ndarray, float]:
-        aucs = weighted_auc(*auc_counts(is_target, scores, unit), weights)
-        return aucs, float(scores[is_target].mean() - scores[~is_target].mean())
+    def measure(scores: np.ndarray) -> tuple[Counts, float]:
+        counts = auc_counts(is_target, scores, unit)
+        return counts, float(scores[is_target].mean() - scores[~is_target].mean())
 
     whole, margin = measure(detector.score_epochs(data))
-    work, losses, margins = data.copy(), [], []
+    work, without, margins = data.copy(), [], []
     for mask in masks:
         work[:, mask] = filling[mask]
-        aucs, left = measure(detector.score_epochs(work))
+        counts, left = measure(detector.score_epochs(work))
         work[:, mask] = data[:, mask]
-        losses.append(whole - aucs)
+        without.append(counts)
         margins.append(1 - left / margin if margin else np.nan)
-    loss = np.array(losses)  # (n_parts, 1 + n_draws)
-    low, high = np.array([interval(draws) for draws in loss[:, 1:]]).T
-    return Occlusion(
-        float(whole[0]), loss[:, 0], low, high, np.array(margins), replacement, len(is_target)
-    )
+
+    def losses(weights: np.ndarray) -> np.ndarray:  # (n_draws, n_parts)
+        auc = weighted_auc(*whole, weights)
+        return np.stack([auc - weighted_auc(*part, weights) for part in without], axis=1)
+
+    all_units = np.ones((1, n_units))
+    kind = "blocks" if flashes["character"].isna().any() else "characters"
+    found = confidence_interval(losses, n_units, unit=kind)
+    low, high = (np.broadcast_to(end, len(masks)) for end in found)
+    auc, loss = float(weighted_auc(*whole, all_units)[0]), losses(all_units)[0]
+    sizes = (len(is_target), n_units, kind)
+    return Occlusion(auc, loss, low, high, np.array(margins), replacement, *sizes)
 
 
 def labelled(epochs: Epochs) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:

@@ -169,7 +169,7 @@ def published_accuracy(name: str, subject: str | None = None) -> pd.DataFrame:
     n_right = np.sum([CHARACTERS[name, s] for s in subjects], axis=0)
     n_all, n_repetitions = 100 * len(subjects), np.arange(1, len(n_right) + 1)
     accuracy, rate = n_right / n_all, bits_per_minute(n_right / n_all, n_repetitions)
-    low, high = np.array([wilson_interval(n, n_all) for n in n_right]).T
+    low, high = np.array([[*wilson_interval(n, n_all)] for n in n_right]).T
     table = {"n_repetitions": n_repetitions, "n_right": n_right, "n_characters": n_all}
     table |= {"accuracy": accuracy, "low": low, "high": high, "bits_per_minute": rate}
     return pd.DataFrame(table)

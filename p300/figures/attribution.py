@@ -12,6 +12,7 @@ from p300.figures.averages import front_to_back
 from p300.figures.learned import scalp
 from p300.figures.signals import channel_image
 from p300.figures.style import BLUE, GREY, SKY, count, new_figure, styled
+from p300.metrics import MIN_UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,12 +128,13 @@ def draw_occlusion(
     _draw_bars(axes[0, 1], np.arange(len(order)), by_electrode, order, 0.75)
     axes[0, 1].set_xticks(np.arange(len(order)), [ch_names[k] for k in order], rotation=90)
     axes[0, 1].set_xlim(-0.6, len(order) - 0.4)
-    axes[0, 1].set_title(f"the {len(order)} with the largest loss, 95 % interval")
+    axes[0, 1].set_title(f"the {len(order)} with the largest loss{_sureness(by_electrode)}")
     middle, width = edges.mean(axis=1), 0.9 * np.diff(edges, axis=1)[:, 0]
     axes[1, 0].bar(middle, 100 * by_window.margin_loss, width, color=SKY)
     axes[1, 0].set(ylabel="margin lost (%)", title="without one time window")
     _draw_bars(axes[1, 1], middle, by_window, slice(None), width)
-    axes[1, 1].set_title(f"each window of {1000 * np.diff(edges[0])[0]:.0f} ms, 95 % interval")
+    window = 1000 * np.diff(edges[0])[0]
+    axes[1, 1].set_title(f"each window of {window:.0f} ms{_sureness(by_window)}")
     for axis in axes[1]:
         axis.axhline(0, color=GREY, lw=0.6)
         axis.set_xlabel("time from the flash (s)")
@@ -232,6 +234,12 @@ def _draw_bars(
     loss = found.auc_loss[chosen]
     around = np.stack([loss - found.low[chosen], found.high[chosen] - loss])
     axis.bar(x, loss, width, color=SKY)
-    axis.errorbar(x, loss, np.maximum(around, 0), fmt="none", ecolor=BLUE, elinewidth=1)
+    axis.errorbar(x, loss, around, fmt="none", ecolor=BLUE, elinewidth=1)
     axis.axhline(0, color=GREY, lw=0.6)
     axis.set_ylabel("AUC lost")
+
+
+def _sureness(found: Occlusion) -> str:
+    if found.n_units < MIN_UNITS:
+        return f"; no interval, fewer than {MIN_UNITS} {found.unit}"
+    return f", 95 % interval over {found.n_units:,} {found.unit}"

@@ -14,6 +14,7 @@ from p300.figures.scalp import electrode_place
 if TYPE_CHECKING:
     import pandas as pd
 
+    from p300.metrics import Interval
     from p300.preprocessing import Epochs
 
 #: Electrodes shown by default, if the recording has them.
@@ -74,64 +75,39 @@ def mean_waves(
     return means
 
 
-def bootstrap_band(
-    data: np.ndarray, flashes: pd.DataFrame, confidence: float, n_draws: int
-) -> np.ndarray | None:
-    """Compute percentile intervals of the mean over flashes, resampling whole characters.
+def mean_interval(data: np.ndarray, flashes: pd.DataFrame, confidence: float) -> Interval:
+    """Compute the interval of the mean over flashes, over whole characters.
+
+    The epochs of one character overlap, so they are not independent.
 
     Parameters
     ----------
     data : ndarray, shape (n_flashes, n_chans, n_times)
         EEG of one class.
     flashes : DataFrame
-        The flash table; it defines which flashes are resampled together
+        The flash table; it defines which flashes belong together
         (:func:`p300.metrics.resampling_units`).
     confidence : float
         Coverage.
-    n_draws : int
-        Bootstrap samples.
 
     Returns
     -------
-    ndarray, shape (2, n_chans, n_times), or None
-        Lower and upper ends; None if all flashes belong to one character.
+    Interval
+        Ends of shape (n_chans, n_times), if there is an interval.
     """
-    from p300.metrics import bootstrap_weights, resampling_units
+    from p300.metrics import confidence_interval, resampling_units
 
     unit = resampling_units(flashes.reset_index(drop=True))
     n_units = int(unit.max()) + 1
-    if n_units < 2:
-        return None
     order = np.argsort(unit, kind="stable")
     starts = np.flatnonzero(np.diff(unit[order], prepend=-1))
-    sums = np.add.reduceat(data[order], starts).reshape(n_units, -1)
-    weights = bootstrap_weights(n_units, n_draws, np.random.default_rng(0))
-    drawn = (weights @ sums) / (weights @ np.bincount(unit))[:, None]
-    ends = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return ends.reshape(2, *data.shape[1:])
+    sums, sizes = np.add.reduceat(data[order], starts), np.bincount(unit)
 
+    def mean(weights: np.ndarray) -> np.ndarray:
+        return np.tensordot(weights, sums, 1) / (weights @ sizes)[:, np.newaxis, np.newaxis]
 
-def standard_error_band(
-    data: np.ndarray, flashes: pd.DataFrame, confidence: float, n_draws: int
-) -> np.ndarray | None:
-    """Compute t intervals of the mean over flashes; `flashes` and `n_draws` are not used.
-
-    Returns
-    -------
-    ndarray, shape (2, n_chans, n_times), or None
-        Lower and upper ends; None for a single flash.
-    """
-    from scipy.stats import t
-
-    if len(data) < 2:
-        return None
-    error = data.std(axis=0, ddof=1) / np.sqrt(len(data))
-    half = t.ppf((1 + confidence) / 2, len(data) - 1) * error
-    return data.mean(axis=0) + np.stack([-half, half])
-
-
-#: Intervals of an average by name.
-BANDS = {"bootstrap": bootstrap_band, "standard error": standard_error_band}
+    kind = "blocks" if flashes["character"].isna().any() else "characters"
+    return confidence_interval(mean, n_units, unit=kind, confidence=confidence)
 
 
 def pick_channels(ch_names: Sequence[str], channels: Sequence[str] | None) -> list[int]:

@@ -16,10 +16,12 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.figures.style import NONTARGET, TARGET, count, grid_of_axes, look, new_figure, styled
-from p300.figures.tables import auc_interval, labelled_scores, reliability
-from p300.metrics import brier_score, calibration_error, roc_auc
+from p300.figures.tables import labelled_scores, reliability
+from p300.metrics import auc_interval, brier_score, calibration_error, roc_auc
+from p300.recording import FLASH_COLUMNS
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
@@ -30,11 +32,12 @@ N_BINS = 30
 
 
 @styled
-def draw_roc(scores: Tables, *, part: str = "test", n_draws: int = 1000) -> Figure:
+def draw_roc(scores: Tables, *, part: str = "test") -> Figure:
     """Draw the ROC curve: the fraction of targets found over that of false alarms.
 
-    A marker shows the threshold 0. The AUC pools all flashes of a table; its 95 % interval
-    resamples characters (blocks of 30 s where there are none).
+    A marker shows the threshold 0. The AUC of one subject has a 95 % interval over characters
+    (blocks of 30 s where there are none). The curve pools the flashes of several subjects. Its
+    area is then another number than the mean of their AUCs, and has no interval.
 
     Parameters
     ----------
@@ -42,8 +45,6 @@ def draw_roc(scores: Tables, *, part: str = "test", n_draws: int = 1000) -> Figu
         See the module docstring.
     part : str
         Part of the split, if the table has that column.
-    n_draws : int
-        Bootstrap samples, drawn with a fixed random seed; 0 for no interval.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def draw_roc(scores: Tables, *, part: str = "test", n_draws: int = 1000) -> Figu
     --------
     >>> import pandas as pd
     >>> scores = pd.DataFrame({"is_target": [False, False, True, True], "score": [-3, -1, -2, 1]})
-    >>> draw_roc({"lda": scores}, n_draws=0).get_label()
+    >>> draw_roc({"lda": scores}).get_label()
     'ROC curve of single flashes: AUC of lda 0.750 (4 flashes).'
     """
     from sklearn.metrics import roc_curve
@@ -75,16 +76,15 @@ def draw_roc(scores: Tables, *, part: str = "test", n_draws: int = 1000) -> Figu
                 f"expected both for a ROC curve"
             )
         auc, style = roc_auc(is_target, score), look(k)
-        low, high = auc_interval(table, n_draws)
-        brackets = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
+        sure = _sureness(table)
         false_alarms, found, _ = roc_curve(is_target, score, drop_intermediate=False)
         at_zero = ((score > 0)[~is_target].mean(), (score > 0)[is_target].mean())
         axis.plot(*at_zero, color=style["color"], marker=style["marker"], ls="", markersize=6)
-        label = f"{name}: AUC {auc:.3f}{brackets}, {count(len(score), 'flash')}"
+        label = f"{name}: AUC {auc:.3f}{sure}, {count(len(score), 'flash')}"
         axis.plot(false_alarms, found, color=style["color"], ls=style["linestyle"], label=label)
-        texts.append(f"{name} {auc:.3f}{brackets} ({count(len(score), 'flash')})")
+        texts.append(f"{name} {auc:.3f}{sure} ({count(len(score), 'flash')})")
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    axis.set_title("markers: threshold 0; brackets: 95 % interval")
+    axis.set_title("markers: threshold 0; brackets: 95 % interval over n characters or blocks")
     axis.set_xlabel("false alarms (fraction of nontargets above the threshold)")
     axis.set_ylabel("recall (fraction of targets above it)")
     figure.legend(loc="outside lower left")
@@ -102,7 +102,8 @@ def draw_reliability(
 ) -> Figure:
     """Draw the reliability diagram: the fraction of targets over the predicted probability.
 
-    Scores are read as log odds. Bins have equal width; bars are Wilson's 95 % intervals. The
+    Scores are read as log odds. Bins have equal width; bars are Wilson's 95 % intervals, which
+    treat flashes as independent; a bin of fewer than five flashes has none. The
     histogram below shows the number of flashes per bin.
 
     Parameters
@@ -208,3 +209,16 @@ def draw_scores(scores: Tables, *, part: str = "test") -> Figure:
     figure.legend(list(handles.values()), list(handles), loc="outside upper right", ncols=2)
     figure.set_label(f"Distributions of the scores of single flashes: {'; '.join(texts)}.")
     return figure
+
+
+def _sureness(table: pd.DataFrame) -> str:
+    """Return the interval of the AUC of one subject in brackets; empty without a flash table."""
+    if not set(FLASH_COLUMNS) <= set(table):
+        return ""
+    n_subjects = table["subject"].nunique()
+    if n_subjects > 1:
+        return f" (pooled over {n_subjects} subjects)"
+    found = auc_interval(table)
+    if found.why_not:
+        return f" [–: {found.why_not}]"
+    return f" [{found.low:.3f}, {found.high:.3f}; n = {found.n}]"

@@ -10,9 +10,9 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.figures.averages import (
-    BANDS,
     flash_classes,
     front_to_back,
+    mean_interval,
     mean_waves,
     pick_channels,
     time_windows,
@@ -28,6 +28,7 @@ from p300.figures.style import (
     significant,
     styled,
 )
+from p300.metrics import MIN_UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,9 +46,7 @@ def draw_averages(
     epochs: Epochs,
     channels: Sequence[str] | None = None,
     *,
-    band: str = "bootstrap",
     confidence: float = 0.95,
-    n_draws: int = 1000,
 ) -> Figure:
     """Draw the average EEG after target and nontarget flashes, with intervals of the averages.
 
@@ -60,19 +59,15 @@ def draw_averages(
     channels : sequence of str or None
         One panel each, in upper or lower case; None for usual ones of the midline and the back,
         or the first six.
-    band : {"bootstrap", "standard error"}
-        "bootstrap" resamples whole characters (or blocks of 30 s), since the epochs of one
-        character overlap; "standard error" treats flashes as independent.
     confidence : float
-        Coverage of the band at each time, between 0 and 1.
-    n_draws : int
-        Bootstrap samples, drawn with a fixed random seed.
+        Coverage of the band at each time, between 0 and 1. The band is over whole characters (or
+        blocks of 30 s), since the epochs of one character overlap.
 
     Returns
     -------
     Figure
-        Lines in the unit of the epochs over seconds from the flash. A class of which there is
-        one flash (or, for "bootstrap", one character) has no band.
+        Lines in the unit of the epochs over seconds from the flash. A class from fewer than five
+        characters has no band.
 
     Raises
     ------
@@ -80,24 +75,25 @@ def draw_averages(
         If no flash is labelled, a channel is unknown or a sample is not finite.
     """
     classes, picked = flash_classes(epochs), pick_channels(epochs.ch_names, channels)
-    if band not in BANDS:
-        raise InputError(f"band {band!r}; expected one of {', '.join(map(repr, BANDS))}")
     n_columns = 2 if len(picked) in (2, 4) else 3
-    heading = f"{epochs.name}: mean, {100 * confidence:g} % {band} band"
+    heading = f"{epochs.name}: mean and {100 * confidence:g} % interval"
     figure = new_figure(0.9 + 1.7 * math.ceil(len(picked) / n_columns), heading=heading)
     axes = grid_of_axes(figure, len(picked), n_columns, sharex=True, sharey=True)
     for (kind, rows), style in zip(classes.items(), (TARGET, NONTARGET), strict=True):
         if not len(rows):
             continue
         data = epochs.data[rows][:, picked].astype(float)
-        ends = BANDS[band](data, epochs.flashes.iloc[rows], confidence, n_draws)
-        look = style | {"label": f"{kind} (n = {len(rows):,})"}
+        band = mean_interval(data, epochs.flashes.iloc[rows], confidence)
+        why_not = f": no interval, {band.why_not}" if band.n < MIN_UNITS else ""
+        units = count(band.n, band.unit.removesuffix("s"))
+        number = f"n = {count(len(rows), 'flash')}, {units}{why_not}"
+        look = style | {"label": f"{kind} ({number})"}
         look["marker"] = "o" if data.shape[2] == 1 else ""
         shade = {"color": style["color"], "alpha": 0.25, "lw": 0}
         for k, axis in enumerate(axes):
             axis.plot(epochs.times, data[:, k].mean(axis=0), **look)
-            if ends is not None:
-                axis.fill_between(epochs.times, *ends[:, k], **shade)
+            if not band.why_not:
+                axis.fill_between(epochs.times, band.low[k], band.high[k], **shade)
     for k, axis in zip(picked, axes, strict=True):
         axis.axhline(0, color="0.6", lw=0.6, zorder=0)
         axis.axvline(0, color="0.6", lw=0.6, zorder=0)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from p300.errors import InputError
-from p300.figures.style import COLOURS, GREY, MARKERS, new_figure, styled
+from p300.figures.style import COLOURS, GREY, MARKERS, count, new_figure, styled
+from p300.metrics import MIN_UNITS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +56,9 @@ def draw_stopping(rows: Sequence[dict[str, Any]], spelling: Sequence[dict[str, A
     figure = new_figure(3.4)
     axes = figure.subplots(1, 2)
     repetitions = [fixed["n_repetitions"] for fixed in spelling]
+    n_characters = count(rules[0]["n_characters"], "character")
+    is_sure = rules[0]["n_characters"] >= MIN_UNITS
+    sure = f"95 % interval over {n_characters}" if is_sure else f"{n_characters}, no interval"
     panels = (
         ("accuracy", "low", "high", 100.0, "characters right (%)"),
         ("bits_per_minute", "bits_low", "bits_high", 1.0, "bits per minute"),
@@ -65,11 +71,12 @@ def draw_stopping(rows: Sequence[dict[str, Any]], spelling: Sequence[dict[str, A
         for row in rules:
             name, goal = row["rule"].split(", ")
             middle = scale * row[value]
-            around = [[middle - scale * row[low]], [scale * row[high] - middle]]
+            ends = np.array([row[low], row[high]], float)  # nan where there is no interval
+            around = np.abs(scale * ends - middle)[:, np.newaxis]
             look = {"color": COLOURS[goals.index(goal)], "marker": MARKERS[names.index(name)]}
             look |= {"linestyle": "none", "label": row["rule"]}
             axis.errorbar(row["n_repetitions"], middle, around, elinewidth=0.8, **look)
-        axis.set(xlabel="repetitions, mean", ylabel=f"{label}, 95 % interval")
+        axis.set(xlabel="repetitions, mean", ylabel=f"{label}\n{sure}")
         axis.set(xlim=(0, None), ylim=(0, None))
         axis.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)

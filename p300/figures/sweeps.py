@@ -12,6 +12,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.figures.accuracy import accuracy_lines
 from p300.figures.style import BLUE, VERMILION, count, grid_of_axes, look, new_figure, styled
+from p300.metrics import MIN_UNITS, Interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,8 @@ def draw_auc_intervals(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
     Parameters
     ----------
     panels : iterable of (str, DataFrame)
-        Title and rows of a benchmark's summary, best first: ``experiment, auc, low, high``.
+        Title and rows of a benchmark's summary, best first: ``experiment, auc, low, high``, and
+        ``n_units`` with ``unit``.
 
     Returns
     -------
@@ -134,14 +136,15 @@ def draw_auc_intervals(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
         error = np.abs(part[["low", "high"]].to_numpy().T - part["auc"].to_numpy())
         axis.errorbar(part["auc"], place, xerr=error, fmt="o", capsize=3, color=BLUE)
         axis.set_yticks(place, part["experiment"])
-        axis.set(title=title, ylim=(-0.6, len(part) - 0.4))
+        axis.set(title=f"{title}{_number_of_units(part)}", ylim=(-0.6, len(part) - 0.4))
         axis.grid(axis="x", alpha=0.3)
         best = part.iloc[-1]
+        sure = Interval(best["low"], best["high"], int(best["n_units"]), best["unit"])
         texts.append(
-            f"{title}, best {best['experiment']} {best['auc']:.3f} "
-            f"[{best['low']:.3f}, {best['high']:.3f}] of {len(part)}"
+            f"{title}, best of {len(part)} is {best['experiment']}: {best['auc']:.3f}, "
+            f"{sure.text()}"
         )
-    axes[-1].set_xlabel("AUC of single flashes, 95 % interval over characters")
+    axes[-1].set_xlabel("AUC of single flashes, 95 % interval over characters or blocks")
     figure.set_label(f"AUC of single flashes with 95 % intervals: {'; '.join(texts) or 'none'}.")
     return figure
 
@@ -206,6 +209,12 @@ def accuracy_by_n(row: pd.Series) -> pd.DataFrame:
     for column, end in (("accuracy", ""), ("low", "_low"), ("high", "_high")):
         columns[column] = row.reindex([name + end for name in names]).to_numpy(float)
     return pd.DataFrame(columns)
+
+
+def _number_of_units(part: pd.DataFrame) -> str:
+    """Return the number of units of the rows of a summary, and whether it is too small."""
+    n, unit = int(part["n_units"].iloc[0]), part["unit"].iloc[0]
+    return f" (n = {n} {unit}{'' if n >= MIN_UNITS else ': too few for intervals'})"
 
 
 def _join(

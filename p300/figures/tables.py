@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -10,15 +9,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.figures.style import count, named
-from p300.metrics import (
-    auc_counts,
-    bootstrap_weights,
-    interval,
-    resampling_units,
-    weighted_auc,
-    wilson_interval,
-)
-from p300.recording import FLASH_COLUMNS
+from p300.metrics import wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,28 +31,17 @@ def check_columns(
         raise InputError(f"{who}no column {', '.join(missing)}; expected {expected}")
 
 
-def auc_interval(table: pd.DataFrame, n_draws: int) -> tuple[float, float]:
-    """Compute the 95 % interval of an AUC over characters; ``nan`` if it is undefined."""
-    if not n_draws or not set(FLASH_COLUMNS) <= set(table):
-        return math.nan, math.nan
-    unit = resampling_units(table)
-    n_units = len(np.unique(unit))
-    if n_units < 2:
-        return math.nan, math.nan
-    weights = bootstrap_weights(n_units, n_draws, np.random.default_rng(0))
-    counts = auc_counts(table["is_target"], table["score"], unit)
-    return interval(weighted_auc(*counts, weights))
-
-
 def reliability(is_target: np.ndarray, probability: np.ndarray, n_bins: int) -> pd.DataFrame:
     """Compute mean probability and fraction of targets in bins of equal width, without empty bins.
 
+    A bin of fewer than five flashes has no interval.
+
     Examples
     --------
-    >>> reliability(np.array([True, False, False]), np.array([0.9, 0.8, 0.1]), 2).round(2)
+    >>> reliability(np.arange(6) < 2, np.array([0.9, 0.8, 0.8, 0.8, 0.7, 0.1]), 2).round(2)
        probability  fraction   low  high  n_flashes
-    0         0.10       0.0  0.00  0.79          1
-    1         0.85       0.5  0.09  0.91          2
+    0          0.1       0.0   NaN   NaN          1
+    1          0.8       0.4  0.12  0.77          5
     """
     import pandas as pd
 
@@ -70,7 +50,8 @@ def reliability(is_target: np.ndarray, probability: np.ndarray, n_bins: int) -> 
     for k in np.unique(bins):
         inside = bins == k
         n_targets, n = int(is_target[inside].sum()), int(inside.sum())
-        rows.append((probability[inside].mean(), n_targets / n, *wilson_interval(n_targets, n), n))
+        ends = wilson_interval(n_targets, n, unit="flashes")
+        rows.append((probability[inside].mean(), n_targets / n, *ends, n))
     return pd.DataFrame(rows, columns=["probability", "fraction", "low", "high", "n_flashes"])
 
 

@@ -1,36 +1,52 @@
 """Metrics of detection and spelling, with confidence intervals and significance tests."""
 
-from p300.metrics.intervals import (
-    MIN_SUBJECTS,
-    auc_counts,
-    bootstrap_weights,
+from p300.metrics.calibration import (
     brier_score,
     calibration_error,
-    holm,
-    interval,
-    resampling_units,
-    signed_rank_test,
-    weighted_auc,
+)
+from p300.metrics.intervals import (
+    MIN_UNITS,
+    Counts,
+    Interval,
+    auc_interval,
+    confidence_interval,
+    mean_auc,
+    rate_interval,
+    wilson_interval,
 )
 from p300.metrics.measures import (
     bits_per_minute,
     bits_per_selection,
     detection_metrics,
     roc_auc,
-    wilson_interval,
+)
+from p300.metrics.significance import (
+    MIN_SUBJECTS,
+    holm,
+    signed_rank_test,
+)
+from p300.metrics.units import (
+    auc_counts,
+    resampling_units,
+    weighted_auc,
 )
 
 __all__ = [
+    "Counts",
+    "Interval",
     "MIN_SUBJECTS",
+    "MIN_UNITS",
     "auc_counts",
+    "auc_interval",
     "bits_per_minute",
     "bits_per_selection",
-    "bootstrap_weights",
     "brier_score",
     "calibration_error",
+    "confidence_interval",
     "detection_metrics",
     "holm",
-    "interval",
+    "mean_auc",
+    "rate_interval",
     "resampling_units",
     "roc_auc",
     "signed_rank_test",

@@ -100,43 +100,6 @@ def detection_metrics(
     }
 
 
-def wilson_interval(n_right: int, n_all: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Compute Wilson's score interval of a proportion.
-
-    Parameters
-    ----------
-    n_right, n_all : int
-        Successes and attempts.
-    confidence : float
-        Coverage, between 0 and 1.
-
-    Returns
-    -------
-    low, high : float
-        ``(nan, nan)`` without attempts.
-
-    Notes
-    -----
-    E. B. Wilson, JASA 22:209 (1927). It stays inside [0, 1] and is not empty at 0 or 100 %.
-
-    Examples
-    --------
-    >>> [round(100 * x, 1) for x in wilson_interval(189, 200)]
-    [90.4, 96.9]
-    """
-    from scipy.stats import norm
-
-    if not 0 <= n_right <= n_all:
-        raise InputError(f"got n_right={n_right}, n_all={n_all}; expected 0 <= n_right <= n_all")
-    if n_all == 0:
-        return math.nan, math.nan
-    z = float(norm.ppf((1 + confidence) / 2))
-    p = n_right / n_all
-    centre = (p + z**2 / (2 * n_all)) / (1 + z**2 / n_all)
-    half = z / (1 + z**2 / n_all) * math.sqrt(p * (1 - p) / n_all + z**2 / (4 * n_all**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def bits_per_selection(accuracy: ArrayLike, n_symbols: int) -> np.ndarray:
     """Compute Wolpaw's bits per selection, eq. (19) of Cecotti & Graeser 2011 without its time.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.figures.style import count
+from p300.metrics import Interval
 from p300.report.integrity import integrity_tables
 from p300.report.learned import single_pages
 from p300.report.page import Numbers, Section, Table, Text, number
@@ -74,8 +75,9 @@ def headline(summary: pd.DataFrame) -> Numbers:
         best = part.iloc[0]
         ties = int((part["auc"] > best["auc"] - TIE).sum()) - 1
         tied = f"; {ties} more within {TIE:g}" if ties else ""
-        interval = f"{best['experiment']}, 95 %: {best['low']:.3f} to {best['high']:.3f}{tied}"
-        items.append((f"{best['auc']:.3f}", f"largest AUC, {title}", interval))
+        found = Interval(best["low"], best["high"], int(best["n_units"]), best["unit"])
+        sure = f"{best['experiment']}, 95\xa0%: {found.text()}{tied}"
+        items.append((f"{best['auc']:.3f}", f"largest AUC, {title}", sure))
     return Numbers(items)
 
 

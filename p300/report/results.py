@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from p300.experiments.compare import MEASURES
 from p300.experiments.finished import Run
 from p300.figures.style import count
+from p300.metrics import MIN_UNITS, Interval, auc_interval
 from p300.report.page import Numbers, Section, Spelled, Table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from p300.speller import Speller
-
-#: Bootstrap samples behind an interval.
-N_DRAWS = 2000
 
 
 def results_section(run: Run) -> Section:
@@ -45,28 +42,30 @@ def headline(run: Run, part: str) -> Numbers:
     summary = run.results[part]
     items = []
     if "detection" in summary:
-        low, high = auc_interval_of(run, part)
-        is_known = not math.isnan(low)
-        interval = f"95 %: {low:.3f} to {high:.3f}" if is_known else "mean over subjects"
-        items.append((f"{summary['detection']['auc']:.3f}", "AUC of single flashes", interval))
+        n_subjects = len(summary["by_subject"])
+        name = "AUC of single flashes" + (f", mean over {n_subjects} subjects" * (n_subjects > 1))
+        interval = f"95\xa0%: {auc_interval_of(run, part).text()}"
+        items.append((f"{summary['detection']['auc']:.3f}", name, interval))
     rows = [r for r in summary.get("spelling", []) if r["n_characters"]]
     for n in sorted({1, 5, len(rows)} & {r["n_repetitions"] for r in rows}):
         row = next(r for r in rows if r["n_repetitions"] == n)
         name = f"characters right after {count(n, 'repetition')}"
-        interval = f"{row['n_right']} of {row['n_characters']}; 95\xa0%: {percent_interval(row)}"
+        found = accuracy_interval(row)
+        sure = f"95\xa0%: {_ends(found, '.0f', 100)}\xa0%" if not found.why_not else found.text()
+        interval = f"{row['n_right']} of {row['n_characters']}; {sure}"
         items.append((f"{100 * row['accuracy']:.0f}\xa0%", name, interval))
     return Numbers(items)
 
 
-def percent_interval(row: dict[str, Any]) -> str:
-    r"""Format an interval of fractions in percent.
+def accuracy_interval(row: dict[str, Any]) -> Interval:
+    """Return the interval of the fraction of characters right, over characters.
 
     Examples
     --------
-    >>> percent_interval({"low": 0.094, "high": 0.906})
-    '9 to 91\xa0%'
+    >>> accuracy_interval({"low": 0.29, "high": 0.96, "n_characters": 6}).text(".0f", 100)
+    '29 to 96 (6 characters)'
     """
-    return f"{100 * row['low']:.0f} to {100 * row['high']:.0f}\xa0%"
+    return Interval(row["low"], row["high"], row["n_characters"])
 
 
 def spelling_table(summary: dict[str, Any], part: str) -> Table:
@@ -78,15 +77,15 @@ def spelling_table(summary: dict[str, Any], part: str) -> Table:
             measured = (
                 f"{row['n_right']}/{row['n_characters']}",
                 f"{100 * row['accuracy']:.0f}\xa0%",
-                percent_interval(row),
+                _ends(accuracy_interval(row), ".0f", 100),
                 f"{row['bits_per_minute']:.1f}",
             )
         rows.append(
             (str(row["n_repetitions"]), *measured, Spelled(row["text"], summary["wanted"]))
         )
-    head = ("repetitions", "right", "accuracy", "95 % interval", "bits/min", "text read")
+    head = ("repetitions", "right", "accuracy", "95 % interval (%)", "bits/min", "text read")
     caption = f"Text read from the {part} part by number of repetitions; wanted: "
-    caption += f"{summary['wanted']} (wrong symbols underlined)"
+    caption += f"{summary['wanted']} (wrong symbols underlined). {_below('characters')}"
     return Table(caption, head, rows, is_folded=part != "test")
 
 
@@ -100,25 +99,22 @@ def detection_table(run: Run) -> Table:
             rows.append(_detection_row(who, measured, auc_interval_of(run, part, subject)))
         if len(subjects) > 1:
             mean = run.results[part]["detection"]
-            rows.append(_detection_row(f"{part}, mean", mean, (math.nan, math.nan)))
-    head = ("part", "AUC", "95 % interval", *(name.replace("_", " ") for name in MEASURES[1:]))
+            rows.append(_detection_row(f"{part}, mean", mean, auc_interval_of(run, part)))
+    names = (name.replace("_", " ") for name in MEASURES[1:])
+    head = ("part", "AUC", "95 % interval", "units", *names)
     caption = (
-        "Detection of single flashes at the threshold 0. Intervals of the AUC resample "
-        "characters, or blocks of 30 s where there are none"
+        "Detection of single flashes at the threshold 0. Intervals of the AUC are over units: "
+        f"characters, or blocks of 30 s where there are none. {_below('units')}"
     )
     return Table(caption, (*head, "targets found", "false alarms"), rows)
 
 
-def auc_interval_of(run: Run, part: str, subject: str | None = None) -> tuple[float, float]:
-    """Compute the 95 % interval of one subject's AUC; ``nan`` if it is undefined."""
-    from p300.figures.tables import auc_interval
-
+def auc_interval_of(run: Run, part: str, subject: str | None = None) -> Interval:
+    """Compute the 95 % interval of the AUC of one subject, or of the mean over all subjects."""
     table = run.scores[run.scores["part"].eq(part) & run.scores["is_target"].notna()]
-    subjects = table["subject"].astype(str)
-    if subject is None and subjects.nunique() > 1:
-        return math.nan, math.nan
-    table = table if subject is None else table[subjects.eq(subject)]
-    return auc_interval(table.astype({"is_target": bool}).reset_index(drop=True), N_DRAWS)
+    if subject is not None:
+        table = table[table["subject"].astype(str).eq(subject)]
+    return auc_interval(table.reset_index(drop=True))
 
 
 def figures(run: Run, part: str) -> Section:
@@ -193,15 +189,21 @@ def _reliability(run: Run, part: str) -> Figure:
     return draw_reliability({run.name: run.scores.assign(score=log_odds)}, part=part)
 
 
-def _detection_row(
-    who: str, measured: dict[str, Any], interval: tuple[float, float]
-) -> tuple[str, ...]:
-    low, high = interval
-    interval_text = "–" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+def _detection_row(who: str, measured: dict[str, Any], interval: Interval) -> tuple[str, ...]:
     auc, *others = (number(measured.get(name)) for name in MEASURES)
     found = ("–", "–")
     if measured.get("tp") is not None:
         tp, fn, fp, tn = (float(measured[k]) for k in ("tp", "fn", "fp", "tn"))
         if (tp + fn).is_integer():  # counts, not means over subjects
             found = (f"{tp:.0f}/{tp + fn:.0f}", f"{fp:.0f}/{fp + tn:.0f}")
-    return (who, auc, interval_text, *others, *found)
+    return (who, auc, _ends(interval, ".3f"), str(interval.n), *others, *found)
+
+
+def _ends(interval: Interval, form: str, scale: float = 1.0) -> str:
+    if interval.why_not:
+        return "–"
+    return " to ".join(f"{scale * end:{form}}" for end in interval)
+
+
+def _below(unit: str) -> str:
+    return f"– means no interval: fewer than {MIN_UNITS} {unit}, or no spread"

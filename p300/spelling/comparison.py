@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from p300.metrics import bits_per_minute, bootstrap_weights, interval, wilson_interval
+from p300.metrics import (
+    bits_per_minute,
+    bits_per_selection,
+    confidence_interval,
+    rate_interval,
+    wilson_interval,
+)
 from p300.recording import CHARACTER_KEY
 from p300.spelling.sums import accuracy_by_repetition, mark_right
 from p300.spelling.traces import Character, idle_twins, trace
@@ -18,9 +25,6 @@ if TYPE_CHECKING:
     from p300.speller import Speller
     from p300.spelling.language import CharacterModel
     from p300.spelling.rules import StoppingRule
-
-#: Number of bootstrap samples of the intervals.
-N_DRAWS = 2000
 
 
 def read_with_rules(
@@ -138,7 +142,6 @@ def compare_readings(
     repetition_s: float,
     pause_s: float,
     rivals: Sequence[str] = (),
-    seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Compute accuracy and bits per minute of each rule, and compare them with other rules.
 
@@ -153,8 +156,6 @@ def compare_readings(
         Seconds per repetition, and between two characters (eq. 20 of the paper).
     rivals : sequence of str
         Names of the rules that every rule is compared with.
-    seed : int
-        Random seed of the bootstrap over characters; every rule gets the same draws.
 
     Returns
     -------
@@ -162,53 +163,67 @@ def compare_readings(
         One per rule: ``rule, n_right, n_characters, accuracy, low, high`` (Wilson), means over
         characters ``n_repetitions`` and ``seconds`` (the pause included), ``bits_per_minute``
         with ``bits_low, bits_high``, ``text``, and ``over``: for each rival the ratio of the
-        bits per minute with ``low`` and ``high``. All intervals are 95 % intervals.
+        bits per minute with ``low`` and ``high``. All intervals are 95 % intervals over characters
+        (:mod:`p300.metrics.intervals`); their ends are ``nan`` where there is none.
     """
     n_codes, n_symbols = len(speller.codes), len(speller.symbols)
     seconds = {"repetition_s": repetition_s, "pause_s": pause_s}
     parts = readings.groupby("rule", sort=False)
-    n_characters = int(parts["is_right"].count().iloc[0])
-    weights = np.ones((1, n_characters))
-    if n_characters:  # the first row of weights is the sample itself
-        drawn = bootstrap_weights(n_characters, N_DRAWS, np.random.default_rng(seed))
-        weights = np.vstack([weights, drawn])
-    rates, rows = {}, []
+    rates: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+    rows = []
     for name, part in parts:
         counted = part[part["is_right"].notna()]
         right = counted["is_right"].to_numpy(float)
         n_repetitions = counted["n_flashes"].to_numpy(float) / n_codes
-        with np.errstate(invalid="ignore"):
-            accuracy, shown = (weights @ x / n_characters for x in (right, n_repetitions))
-        rates[name] = bits_per_minute(accuracy, shown, n_symbols, **seconds)
+
+        def rate(weights, right=right, shown=n_repetitions):
+            with np.errstate(invalid="ignore"):
+                accuracy, mean = (weights @ x / weights.sum(axis=1) for x in (right, shown))
+            return bits_per_minute(accuracy, mean, n_symbols, **seconds)
+
+        rates[name] = rate
         n_right, mean = int(right.sum()), float(part["n_flashes"].mean()) / n_codes
         low, high = wilson_interval(n_right, len(right))
-        bits_low, bits_high = interval(rates[name][1:])
+        bits_low, bits_high = rate_interval(
+            right,
+            pause_s + repetition_s * n_repetitions,
+            lambda accuracy: float(bits_per_selection(accuracy, n_symbols)),
+        )
         rows.append(
             {
                 "rule": name,
                 "n_right": n_right,
                 "n_characters": len(right),
-                "accuracy": float(accuracy[0]),
+                "accuracy": n_right / len(right) if len(right) else math.nan,
                 "low": low,
                 "high": high,
                 "n_repetitions": mean,
                 "seconds": pause_s + mean * repetition_s,
-                "bits_per_minute": float(rates[name][0]),
+                "bits_per_minute": float(rate(np.ones((1, len(right))))[0]),
                 "bits_low": bits_low,
                 "bits_high": bits_high,
                 "text": "".join(symbol or "·" for symbol in part["symbol"]),
             }
         )
     for row in rows:
-        row["over"] = {rival: _ratio(rates[row["rule"]], rates[rival]) for rival in rivals}
+        row["over"] = {
+            rival: _ratio(rates[row["rule"]], rates[rival], row["n_characters"])
+            for rival in rivals
+        }
     return rows
 
 
-def _ratio(rates: np.ndarray, rival: np.ndarray) -> dict[str, float]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = rates / rival
-    low, high = interval(ratio[1:])
-    return {"ratio": float(ratio[0]), "low": low, "high": high}
+def _ratio(
+    rate: Callable[[np.ndarray], np.ndarray],
+    rival: Callable[[np.ndarray], np.ndarray],
+    n_characters: int,
+) -> dict[str, float]:
+    def ratio(weights: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return rate(weights) / rival(weights)
+
+    low, high = confidence_interval(ratio, n_characters, scale="log")
+    return {"ratio": float(ratio(np.ones((1, n_characters)))[0]), "low": low, "high": high}
 
 
 def idle_readings(

@@ -185,14 +185,14 @@ def accuracy_by_repetition(
     -------
     DataFrame
         One row per number of repetitions: ``n_repetitions, n_right, n_characters, accuracy,
-        low, high`` (Wilson, 95 %), ``bits_per_minute, text``.
+        low, high`` (Wilson, 95 %; ``nan`` below five characters), ``bits_per_minute, text``.
     """
     right = spelled.groupby("n_repetitions")["is_right"]
     table = right.agg(n_right="sum", n_characters="count").astype(int).reset_index()
     n, n_right, n_all = (table[column].to_numpy() for column in table)
     seconds = {"repetition_s": repetition_s, "pause_s": pause_s}
     accuracy = table["accuracy"] = table["n_right"] / table["n_characters"]
-    intervals = [wilson_interval(*counts) for counts in zip(n_right, n_all, strict=True)]
+    intervals = [[*wilson_interval(*counts)] for counts in zip(n_right, n_all, strict=True)]
     table[["low", "high"]] = np.reshape(intervals, (-1, 2))
     table["bits_per_minute"] = bits_per_minute(accuracy, n, len(speller.symbols), **seconds)
     table["text"] = [text_after(spelled, k) for k in n]

@@ -15,7 +15,7 @@ from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markd
 from p300.experiments.configuration import Composer, conf_dir
 from p300.experiments.jobs.chunk import composed
 from p300.experiments.jobs.sweep import expand_sweeps
-from p300.metrics import roc_auc
+from p300.metrics import auc_interval, roc_auc, wilson_interval
 from p300.recording import flash_table
 from p300.terminal import quietly
 
@@ -32,7 +32,7 @@ def small_benchmark(p300, small):
     def run(*arguments, also=()):
         overrides = ",".join(repr(o) for o in [*small, *also])
         given = ["experiments=[lda]", "seeds=[0]", "only=[own]", "reference=lda", "folder=out"]
-        return p300("benchmark", *given, f"overrides=[{overrides}]", "draws=50", *arguments)
+        return p300("benchmark", *given, f"overrides=[{overrides}]", *arguments)
 
     return run
 
@@ -228,23 +228,53 @@ def labels_of(findings):
     return list(dict.fromkeys(f.cell.label for f in findings))
 
 
-def test_the_auc_is_the_mean_over_subjects_and_a_perfect_detector_has_no_spread():
+def test_the_auc_is_the_mean_over_subjects_and_a_perfect_detector_has_no_interval():
     findings = [*people(3), *(finding("perfect", str(k), 99.0) for k in range(3))]
-    summary = summarize(findings, labels_of(findings), reference="old", n_draws=200)
+    summary = summarize(findings, labels_of(findings), reference="old")
     assert list(summary["experiment"]) == ["perfect", "new", "old"]
     perfect, _, old = summary.to_dict("records")
-    assert perfect["auc"] == perfect["low"] == perfect["high"] == 1
+    assert perfect["auc"] == 1 and np.isnan([perfect["low"], perfect["high"]]).all()
+    assert "1.000 [–]" in markdown(summary, "old", {})
     aucs = [roc_auc(f.flashes["is_target"], f.flashes["score"]) for f in findings[:3]]
     assert old["auc"] == pytest.approx(np.mean(aucs))
     assert old["auc_subject_2"] == pytest.approx(aucs[2])
     assert perfect["difference"] == pytest.approx(1 - np.mean(aucs))
-    assert perfect["difference_low"] == pytest.approx(1 - old["high"])  # on the same draws
+    assert perfect["difference_low"] < perfect["difference"] < perfect["difference_high"]
+
+
+def test_the_interval_of_a_benchmark_is_that_of_the_page_of_its_run():
+    (found,) = findings = [finding("old", "1", 1.0, n_characters=12)]
+    (row,) = summarize(findings, ["subject-1"], reference="old").to_dict("records")
+    page = auc_interval(found.flashes)
+    assert [row["low"], row["high"], row["n_units"]] == pytest.approx([*page, page.n])
+
+
+def test_four_characters_have_no_interval_and_the_table_says_why():
+    findings = [finding(e, "1", 1.0, n_characters=4) for e in ("old", "new")]
+    summary = summarize(findings, ["subject-1"], reference="old")
+    assert summary[["low", "high", "difference_low"]].isna().all(axis=None)
+    text = markdown(summary, "old", {})
+    assert "nan" not in text and "fewer than 5 characters" in text
+    assert "too few for intervals" in auc_figure(summary).axes[0].get_title(loc="left")
+
+
+def test_a_character_counts_once_however_many_seeds_read_it():
+    spelled = pd.DataFrame({"subject": "1", "session": "1", "run": 1, "character": range(8)})
+    spelled = spelled.assign(n_repetitions=1, is_right=np.arange(8) < 6)
+    flashes = finding("old", "1", 1.0, n_characters=8).flashes
+    cells = [
+        Finding(f.cell, f.record, flashes, spelled)
+        for f in (finding("old", "1", 1.0, seed=seed) for seed in (0, 1, 2))
+    ]
+    (row,) = summarize(cells, ["subject-1"], reference="old").to_dict("records")
+    ends = [row["accuracy_01_low"], row["accuracy_01_high"]]
+    assert row["accuracy_01"] == 0.75 and ends == pytest.approx([*wilson_interval(6, 8)])
 
 
 def test_people_are_tested_only_where_there_are_six():
     for n, p in ((5, None), (6, 2 / 2**6)):
         findings = people(n)
-        summary = summarize(findings, labels_of(findings), reference="old", n_draws=50)
+        summary = summarize(findings, labels_of(findings), reference="old")
         found = summary.set_index("experiment")["p"]["new"]
         assert np.isnan(found) if p is None else found == pytest.approx(p)
         text = markdown(summary, "old", {})
@@ -254,7 +284,7 @@ def test_people_are_tested_only_where_there_are_six():
 
 def test_equal_seeds_have_no_spread_and_leave_the_interval_as_it_was():
     one, three = (
-        summarize(found, labels_of(found), reference="old", n_draws=100)
+        summarize(found, labels_of(found), reference="old")
         for found in (people(2), people(2, seeds=(0, 1, 2)))
     )
     assert (three["seed_sd"] == 0).all() and one["seed_sd"].isna().all()
@@ -264,7 +294,7 @@ def test_equal_seeds_have_no_spread_and_leave_the_interval_as_it_was():
 
 def test_a_seed_that_lacks_a_fold_is_left_out():
     findings = [f for f in people(2, seeds=(0, 1)) if f.cell != people(2, seeds=(0, 1))[3].cell]
-    summary = summarize(findings, ["subject-0", "subject-1"], reference="old", n_draws=50)
+    summary = summarize(findings, ["subject-0", "subject-1"], reference="old")
     assert summary.set_index("experiment")["n_seeds"].to_dict() == {"old": 1, "new": 2}
     assert not len(summarize(findings, ["subject-7"], reference="old"))
 
@@ -288,13 +318,13 @@ def test_points_of_a_learning_curve_are_not_pooled():
 
 def test_every_task_has_its_panel_in_both_figures():
     findings = people(2)
-    one = summarize(findings, labels_of(findings), reference="old", n_draws=50)
+    one = summarize(findings, labels_of(findings), reference="old")
     summary = pd.concat([one, one.assign(task="another", accuracy_01=0.5, accuracy_02=1.0)])
     assert len(list(panels(summary))) == 2
     figure = auc_figure(summary)
     assert [axis.get_title(loc="left") for axis in figure.axes] == [
-        "made_up: within",
-        "another: within",
+        "made_up: within (n = 8 characters)",
+        "another: within (n = 8 characters)",
     ]
     (line, *_) = accuracy_figure(summary).axes[0].lines
     assert line.get_ydata().tolist() == [50, 100]

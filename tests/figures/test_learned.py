@@ -46,7 +46,7 @@ def maps(monkeypatch):
 
 def occlusion(loss):
     loss = np.asarray(loss, float)
-    return Occlusion(0.9, loss, loss - 0.01, loss + 0.02, 2 * loss, "mean", 300)
+    return Occlusion(0.9, loss, loss - 0.01, loss + 0.02, 2 * loss, "mean", 300, 12, "characters")
 
 
 def windows():

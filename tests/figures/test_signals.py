@@ -39,7 +39,7 @@ def test_averages_are_the_means_of_the_two_classes(epochs):
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["Pz", "Fz"]
     for lines, channel in zip(drawn(figure), (2, 0), strict=True):
         for rows, label in ((is_target, "targets"), (~is_target, "nontargets")):
-            line = lines[f"{label} (n = {rows.sum()})"]
+            line = lines[f"{label} (n = {rows.sum()} flashes, 7 characters)"]
             np.testing.assert_allclose(line.get_xdata(), epochs.times)
             expected = epochs.data[rows, channel].astype(float).mean(axis=0)
             np.testing.assert_allclose(line.get_ydata(), expected, atol=1e-6)
@@ -47,11 +47,10 @@ def test_averages_are_the_means_of_the_two_classes(epochs):
     assert figure.get_supylabel() == "amplitude (µV)"
 
 
-@pytest.mark.parametrize("band", ["bootstrap", "standard error"])
-def test_bands_contain_the_mean_and_widen_with_confidence(epochs, band):
+def test_bands_contain_the_mean_and_widen_with_confidence(epochs):
     widths = []
     for confidence in (0.5, 0.95):
-        axis = draw_averages(epochs, ["Pz"], band=band, confidence=confidence).axes[0]
+        axis = draw_averages(epochs, ["Pz"], confidence=confidence).axes[0]
         bands = [c.get_paths()[0] for c in axis.collections]
         assert len(bands) == 2
         means = [line.get_ydata() for line in axis.lines if "n =" in line.get_label()]
@@ -63,25 +62,29 @@ def test_bands_contain_the_mean_and_widen_with_confidence(epochs, band):
     assert widths[0] < widths[1]
 
 
-def test_standard_errors_are_those_of_the_t_distribution(epochs):
+def test_the_band_is_students_interval_where_each_character_has_as_many_flashes(epochs):
     from scipy.stats import t
 
-    few = take(epochs, np.flatnonzero(truth(epochs))[:5])
-    path = draw_averages(few, ["Pz"], band="standard error").axes[0].collections[0].get_paths()[0]
-    values = few.data[:, 2, 10].astype(float)
-    half = t.ppf(0.975, 4) * values.std(ddof=1) / np.sqrt(5)
-    at = path.vertices[np.isclose(path.vertices[:, 0], few.times[10]), 1]
-    assert at.min() == pytest.approx(values.mean() - half)
-    assert at.max() == pytest.approx(values.mean() + half)
+    path = draw_averages(epochs, ["Pz"]).axes[0].collections[0].get_paths()[0]
+    targets = truth(epochs)
+    of_character = pd.Series(epochs.data[targets, 2, 10].astype(float)).groupby(
+        epochs.flashes["character"].to_numpy()[targets]
+    )
+    means = of_character.mean()
+    half = t.ppf(0.975, 6) * means.std() / np.sqrt(7)
+    at = path.vertices[np.isclose(path.vertices[:, 0], epochs.times[10]), 1]
+    assert at.min() == pytest.approx(means.mean() - half)
+    assert at.max() == pytest.approx(means.mean() + half)
 
 
-def test_one_flash_is_drawn_without_a_band(epochs):
-    for band in ("bootstrap", "standard error"):
-        figure = draw_averages(take(epochs, [0]), band=band)
+def test_four_characters_are_drawn_without_a_band_and_the_reason_is_said(epochs):
+    for n in (1, 4):
+        few = take(epochs, np.flatnonzero(epochs.flashes["character"].to_numpy() <= n))
+        figure = draw_averages(few)
         assert all(not axis.collections for axis in figure.axes)
-        (line,) = [x for x in figure.axes[0].lines if "n =" in x.get_label()]
-        np.testing.assert_allclose(line.get_ydata(), epochs.data[0, 0], atol=1e-6)
-        assert "1 " in figure.get_label()
+        labels = [line.get_label() for line in figure.axes[0].lines if "n =" in line.get_label()]
+        assert all("no interval, fewer than 5 characters" in label for label in labels)
+        assert len(labels) == 2
 
 
 def test_flashes_without_label_and_rejected_ones_do_not_count(epochs):
@@ -89,8 +92,9 @@ def test_flashes_without_label_and_rejected_ones_do_not_count(epochs):
     four = take(epochs, range(4), is_rejected=np.array([True, False, False, False]))
     four = dataclasses.replace(four, flashes=four.flashes.assign(is_target=is_target))
     lines = drawn(draw_averages(four, ["Cz"]))[0]
-    np.testing.assert_allclose(lines["targets (n = 1)"].get_ydata(), four.data[1, 1], atol=1e-6)
-    np.testing.assert_allclose(lines["nontargets (n = 1)"].get_ydata(), four.data[2, 1], atol=1e-6)
+    alone = " (n = 1 flash, 1 character: no interval, fewer than 5 characters)"
+    np.testing.assert_allclose(lines["targets" + alone].get_ydata(), four.data[1, 1], atol=1e-6)
+    np.testing.assert_allclose(lines["nontargets" + alone].get_ydata(), four.data[2, 1], atol=1e-6)
 
 
 def test_the_sentence_for_those_who_cannot_see_names_the_peak(epochs):
@@ -172,8 +176,6 @@ def test_unlabelled_flashes_and_broken_samples_are_refused(epochs, draw):
 def test_wrong_requests_name_what_there_is(epochs):
     with pytest.raises(InputError, match="got channels Xz; expected .* the 8 channels Fz, Cz"):
         draw_averages(epochs, ["Cz", "Xz"])
-    with pytest.raises(InputError, match="'bootstrap', 'standard error'"):
-        draw_averages(epochs, band="none")
     with pytest.raises(InputError, match=r"\[0.7, 0.8\) s holds no sample"):
         draw_scalp_series(epochs, edges=[0.6, 0.7, 0.8])
     with pytest.raises(InputError, match="1 edges"):

@@ -45,6 +45,8 @@ def summary():
             "auc": 0.5 + 0.03 * n + bonus,
             "low": 0.48 + 0.03 * n + bonus,
             "high": 0.51 + 0.03 * n + bonus,
+            "n_units": 13,
+            "unit": "characters",
             "accuracy_01": 0.5,
             "accuracy_01_low": 0.4,
             "accuracy_01_high": 0.6,
@@ -169,7 +171,11 @@ def test_the_figures_of_a_benchmark_carry_intervals_and_a_sentence():
     np.testing.assert_allclose(container[0].get_xdata(orig=False), [0.86, 0.88])
     for segment, value in zip(container[2][0].get_segments(), [0.86, 0.88], strict=True):
         assert segment[0][0] < value < segment[1][0]
-    assert "iib: within, best lda 0.880 [0.860, 0.890] of 2" in figure.get_label()
+    assert figure.axes[0].get_title(loc="left") == "iib: within (n = 13 characters)"
+    assert (
+        "iib: within, best of 2 is lda: 0.880, 0.860 to 0.890 (13 characters)"
+        in figure.get_label()
+    )
     accuracy = accuracy_figure(full)
     assert len(accuracy.axes[0].collections) == 2  # two detectors: bands
     assert "2 detectors: iib: within; bnci: within" in accuracy.get_label()

@@ -4,9 +4,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 from simulated import spelled_flashes
 
 from p300.errors import InputError
+from p300.metrics import bits_per_selection, wilson_interval
 from p300.speller import WADSWORTH, Speller
 from p300.spelling import CharacterModel, ScoreLikelihood, SymbolPosterior, spell
 from p300.spelling.comparison import best_fixed, compare_readings, read_fixed, read_with_rules
@@ -255,11 +257,11 @@ def test_where_no_threshold_reads_as_many_as_all_repetitions_the_most_accurate_i
 
 
 def test_bits_per_minute_follow_from_accuracy_and_mean_time():
+    times = {"slow": [60] * 6, "fast": [12, 36] * 3}
     rows = [
-        ("slow", "1", "1", 1, 1, 60, "A", "A", True),
-        ("slow", "1", "1", 1, 2, 60, "B", "B", True),
-        ("fast", "1", "1", 1, 1, 12, "A", "A", True),
-        ("fast", "1", "1", 1, 2, 36, "B", "B", True),
+        (rule, "1", "1", 1, k, n, "A", "A", True)
+        for rule, flashes in times.items()
+        for k, n in enumerate(flashes)
     ]
     columns = "rule subject session run character n_flashes symbol wanted is_right".split()
     readings = pd.DataFrame(rows, columns=columns).astype({"is_right": "boolean"})
@@ -268,9 +270,17 @@ def test_bits_per_minute_follow_from_accuracy_and_mean_time():
     assert fast["n_repetitions"] == 2 and fast["seconds"] == pytest.approx(2.5 + 2 * 2.1)
     assert fast["bits_per_minute"] == pytest.approx(60 * np.log2(36) / 6.7)
     assert fast["over"]["slow"]["ratio"] == pytest.approx(13 / 6.7)
-    # all right under both: a bootstrap sample differs in time only, 4.6 to 8.8 s
-    assert fast["over"]["slow"]["low"] == pytest.approx(13 / 8.8)
-    assert fast["over"]["slow"]["high"] == pytest.approx(13 / 4.6)
+    # all right under both: the ratio differs in time only, 4.6 or 8.8 s
+    seconds = np.tile([4.6, 8.8], 3)
+    half = t.ppf(0.975, 5) * seconds.std(ddof=1) / np.sqrt(6) / 6.7
+    assert fast["over"]["slow"]["low"] == pytest.approx(13 / 6.7 * np.exp(-half), rel=0.02)
+    assert fast["over"]["slow"]["high"] == pytest.approx(13 / 6.7 * np.exp(half), rel=0.02)
+    # the rate itself is uncertain although all are right, as the accuracy is
+    low, high = slow["bits_low"], slow["bits_high"]
+    assert (
+        high == pytest.approx(slow["bits_per_minute"]) and slow["low"] == wilson_interval(6, 6).low
+    )
+    assert low == pytest.approx(60 * bits_per_selection(slow["low"], 36) / 13)
 
 
 def test_unlabelled_characters_are_read_but_not_counted():

@@ -94,18 +94,18 @@ def test_one_unlabelled_flash_leaves_only_its_own_character_without_a_known_symb
 
 
 def test_accuracy_counts_characters_and_rates_follow_the_papers_time():
-    flashes = spelled_flashes("ABCD")
+    flashes = spelled_flashes("ABCDE")
     scores = flashes["is_target"].to_numpy(float).copy()
     scores[flashes["character"] == 2] *= -1
     table = accuracy_by_repetition(
         spell(scores, flashes, WADSWORTH), WADSWORTH, repetition_s=2.1, pause_s=2.5
     )
     assert table["n_repetitions"].tolist() == [1, 2, 3]
-    assert table["n_right"].tolist() == [3, 3, 3]
-    assert table["accuracy"].tolist() == [0.75] * 3
+    assert table["n_right"].tolist() == [4, 4, 4]
+    assert table["accuracy"].tolist() == [0.8] * 3
     assert table["bits_per_minute"].is_monotonic_decreasing
-    assert [text[0] + text[2:] for text in table["text"]] == ["ACD"] * 3
-    low, high = wilson_interval(3, 4)
+    assert [text[0] + text[2:] for text in table["text"]] == ["ACDE"] * 3
+    low, high = wilson_interval(4, 5)
     assert table["low"].tolist() == [low] * 3 and table["high"].tolist() == [high] * 3
 
 

@@ -1,7 +1,7 @@
 """The results of the cells of a benchmark: pooled per subject, with intervals, as tables.
 
 Scores are standardised per fold and pooled per subject. The AUC reported is the mean of one AUC
-per subject. Intervals resample characters.
+per subject. Intervals are over characters, or blocks of time where there are none.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,6 @@ def write_summary(
     folder: Path,
     failures: Mapping[Cell, str],
     reference: str,
-    n_draws: int,
 ) -> str:
     """Write cells.csv, summary.csv, summary.md and two figures into a benchmark's folder.
 
@@ -57,7 +57,7 @@ def write_summary(
     for key in dict.fromkeys(map(condition, planned)):
         labels = list(dict.fromkeys(c.label for c in planned if condition(c) == key))
         here = [f for f in findings if condition(f.cell) == key]
-        parts.append(summarize(here, labels, reference=reference, n_draws=n_draws))
+        parts.append(summarize(here, labels, reference=reference))
     summary = pd.concat([p for p in parts if len(p)] or parts, ignore_index=True)
     write_text(folder / "summary.csv", summary.to_csv(index=False))
     failed = {os.path.relpath(c.folder, folder): why for c, why in failures.items()}
@@ -71,7 +71,7 @@ def write_summary(
 
 
 def summarize(
-    findings: Sequence[Finding], labels: Sequence[str], *, reference: str, n_draws: int = 2000
+    findings: Sequence[Finding], labels: Sequence[str], *, reference: str
 ) -> pd.DataFrame:
     """Pool the cells of one task and compute AUC and accuracy with intervals per detector.
 
@@ -82,17 +82,15 @@ def summarize(
     labels : sequence of str
         The cells expected; a seed of an experiment that lacks one is left out.
     reference : str
-        The experiment with which the others are compared, on the same bootstrap samples.
-    n_draws : int
-        Bootstrap samples.
+        The experiment with which the others are compared, on the same characters.
 
     Returns
     -------
     DataFrame
-        One row per experiment, best AUC first: ``auc`` with ``low`` and ``high`` (95 %),
-        ``seed_sd``, ``difference`` to the reference with its interval and ``p`` (Holm; ``nan``
-        where a test across subjects is not valid), ``auc_subject_S``, ``accuracy_NN`` with its
-        interval, and means over the cells.
+        One row per experiment, best AUC first: ``auc`` with ``low`` and ``high`` (95 %, ``nan``
+        where there is no interval) over ``n_units`` units, ``seed_sd``, ``difference`` to the
+        reference with its interval and ``p`` (Holm; ``nan`` where a test across subjects is not
+        valid), ``auc_subject_S``, ``accuracy_NN`` with its interval, and means over the cells.
 
     Raises
     ------
@@ -104,53 +102,58 @@ def summarize(
     complete = _complete(findings, labels)
     if not complete:
         return pd.DataFrame()
-    flashes, by_subject, weights = _prepare(next(iter(complete.values())), n_draws)
-    rows, draws, subject_aucs = [], {}, {}
+    flashes, units = _prepare(next(iter(complete.values())))
+    sizes = [int(unit.max()) + 1 for _, unit in units.values()]
+    unit = "blocks" if flashes["character"].isna().any() else "characters"
+    rows, counts_of, subject_aucs = [], {}, {}
     for experiment, seeds in complete.items():
         tables = [_pooled(cells, flashes) for cells in seeds]
-        aucs = np.empty((len(tables), len(by_subject)))
-        drawn = np.zeros(n_draws)
-        for k, (subject, here) in enumerate(by_subject.items()):
-            unit = metrics.resampling_units(flashes.iloc[here])
+        aucs = np.empty((len(tables), len(units)))
+        means = []
+        for k, (here, unit_of) in enumerate(units.values()):
             counts = [
-                metrics.auc_counts(t["is_target"].to_numpy(bool), t["score"].to_numpy(), unit)
+                metrics.auc_counts(t["is_target"].to_numpy(bool), t["score"].to_numpy(), unit_of)
                 for t in (table.iloc[here] for table in tables)
             ]
-            once = np.ones((1, weights[subject].shape[1]))
+            once = np.ones((1, sizes[k]))
             aucs[:, k] = [metrics.weighted_auc(*c, once)[0] for c in counts]
             wins = np.mean([c[0] for c in counts], axis=0)  # the AUC is linear in them
-            drawn += metrics.weighted_auc(wins, *counts[0][1:], weights[subject]) / len(by_subject)
-        draws[experiment], subject_aucs[experiment] = drawn, aucs.mean(axis=0)
+            means.append((wins, *counts[0][1:]))
+        counts_of[experiment], subject_aucs[experiment] = means, aucs.mean(axis=0)
         first = seeds[0][0].cell
         cells = pd.DataFrame([f.record for found in seeds for f in found])
-        low, high = metrics.interval(drawn)
+        low, high = metrics.confidence_interval(
+            partial(metrics.mean_auc, means), sizes, scale="logit", unit=unit
+        )
         rows.append(
             {
                 "task": first.task,
                 "n_characters": condition(first)[1],
                 "protocol": first.protocol,
                 "experiment": experiment,
-                "n_subjects": len(by_subject),
-                "n_units": sum(w.shape[1] for w in weights.values()),
-                "unit": "blocks" if flashes["character"].isna().any() else "characters",
+                "n_subjects": len(units),
+                "n_units": sum(sizes),
+                "unit": unit,
                 "n_seeds": len(seeds),
                 "auc": float(aucs.mean()),
                 "low": low,
                 "high": high,
                 "seed_sd": float(aucs.mean(axis=1).std(ddof=1)) if len(seeds) > 1 else math.nan,
-                **{f"auc_subject_{s}": a for s, a in zip(by_subject, aucs.mean(0), strict=True)},
+                **{f"auc_subject_{s}": a for s, a in zip(units, aucs.mean(0), strict=True)},
                 **{name: cells[name].mean() for name in MEANS},
                 **{name: cells[name].median() for name in MEDIANS},
-                **_accuracy(seeds, weights),
+                **_accuracy(seeds),
             }
         )
-    if reference in draws:
+    if reference in counts_of:
         compared = [row for row in rows if row["experiment"] != reference]
         for row in compared:
             differences = subject_aucs[row["experiment"]] - subject_aucs[reference]
             row["difference"] = float(differences.mean())
-            drawn = draws[row["experiment"]] - draws[reference]
-            row["difference_low"], row["difference_high"] = metrics.interval(drawn)
+            pair = counts_of[row["experiment"]], counts_of[reference]
+            row["difference_low"], row["difference_high"] = metrics.confidence_interval(
+                partial(_difference, *pair), sizes, unit=unit
+            )
             row["p"] = metrics.signed_rank_test(differences)
         for row, p in zip(compared, metrics.holm([row["p"] for row in compared]), strict=True):
             row["p"] = p
@@ -170,8 +173,12 @@ def _complete(findings, labels) -> dict[str, list[list[Finding]]]:
     return complete
 
 
-def _prepare(seeds, n_draws):
-    """Return the pooled flashes, the rows of each subject, and the bootstrap weights for all."""
+def _difference(counts, rival, weights: np.ndarray) -> np.ndarray:
+    return metrics.mean_auc(counts, weights) - metrics.mean_auc(rival, weights)
+
+
+def _prepare(seeds):
+    """Return the pooled flashes, and the rows of each subject with the unit of each flash."""
     import pandas as pd
 
     flashes = pd.concat([f.flashes for f in seeds[0]], ignore_index=True)
@@ -182,12 +189,8 @@ def _prepare(seeds, n_draws):
             f"cells; expected sweeps over subjects, folds or split.n_characters only"
         )
     by_subject = {s: flashes.index[flashes["subject"] == s] for s in flashes["subject"].unique()}
-    rng = np.random.default_rng(0)
-    weights = {}
-    for subject, here in by_subject.items():
-        n_units = int(metrics.resampling_units(flashes.iloc[here]).max()) + 1
-        weights[subject] = metrics.bootstrap_weights(n_units, n_draws, rng)
-    return flashes, by_subject, weights
+    resampling = metrics.resampling_units
+    return flashes, {s: (rows, resampling(flashes.loc[rows])) for s, rows in by_subject.items()}
 
 
 def _pooled(cells: Sequence[Finding], expected: pd.DataFrame) -> pd.DataFrame:
@@ -209,8 +212,12 @@ def _pooled(cells: Sequence[Finding], expected: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _accuracy(seeds: Sequence[Sequence[Finding]], weights) -> dict[str, float]:
-    """Compute the fraction of correct characters per number of repetitions, mean over subjects."""
+def _accuracy(seeds: Sequence[Sequence[Finding]]) -> dict[str, float]:
+    """Compute the fraction of correct characters per number of repetitions, mean over subjects.
+
+    A character counts once however many seeds read it. Of subjects with different numbers of
+    characters, as many count as one proportion of the same variance has.
+    """
     import pandas as pd
 
     tables = [f.spelled for cells in seeds for f in cells if f.spelled is not None]
@@ -218,19 +225,14 @@ def _accuracy(seeds: Sequence[Sequence[Finding]], weights) -> dict[str, float]:
         return {}
     spelled = pd.concat(tables, ignore_index=True)
     key = ["session", "run", "character"]
-    found: dict[int, list[tuple[float, np.ndarray]]] = {}
-    for subject, part in spelled.groupby("subject", sort=False):
-        part = part.assign(
-            unit=part.groupby(key, sort=False).ngroup(), right=part["is_right"].astype(float)
-        )
-        right = part.pivot_table(index="unit", columns="n_repetitions", values="right")
-        values, known = np.nan_to_num(right.to_numpy()), right.notna().to_numpy(float)
-        drawn = (weights[subject] @ values) / np.maximum(weights[subject] @ known, 1)
-        for k, n in enumerate(right.columns):
-            found.setdefault(n, []).append((values[:, k].sum() / known[:, k].sum(), drawn[:, k]))
+    known = spelled[spelled["is_right"].notna()].astype({"is_right": float})
+    of_character = known.groupby(["n_repetitions", "subject", *key], sort=False)["is_right"].mean()
+    people = of_character.groupby(["n_repetitions", "subject"]).agg(["mean", "count"])
     columns = {}
-    for n, people in sorted(found.items()):
-        low, high = metrics.interval(np.mean([drawn for _, drawn in people], axis=0))
-        columns[f"accuracy_{n:02d}"] = float(np.mean([mean for mean, _ in people]))
+    for n, found in people.groupby("n_repetitions"):
+        mean = float(found["mean"].mean())
+        n_alike = len(found) ** 2 / (1 / found["count"]).sum()
+        low, high = metrics.wilson_interval(mean * n_alike, n_alike)
+        columns[f"accuracy_{n:02d}"] = mean
         columns |= {f"accuracy_{n:02d}_low": low, f"accuracy_{n:02d}_high": high}
     return columns

@@ -9,7 +9,7 @@ import numpy as np
 
 from p300.experiments.compare import markdown_table
 from p300.figures.sweeps import draw_accuracy_panels, draw_auc_intervals
-from p300.metrics import MIN_SUBJECTS
+from p300.metrics import MIN_SUBJECTS, MIN_UNITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 SURE_AT = (3, 5)
 
 SPELLING_HEAD = (
-    "Characters read correctly (%) by number of repetitions (an interval of 100–100 only means "
-    "that all of these were correct):"
+    "Characters read correctly (%) by number of repetitions, with Wilson's intervals over the n "
+    "characters:"
 )
 
 
@@ -43,11 +43,12 @@ def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -
     text = [
         "# Benchmark",
         "AUC of single flashes: scores standardised per fold, pooled per subject, mean over "
-        "subjects and seeds. Intervals (95 %) resample characters, or blocks of 30 s where there "
-        "are none: they hold for these people, not for new ones. ± is the standard deviation over "
-        "seeds. Differences under 0.01 are ties. Calibration error and Brier score are of the "
-        "probability of a target that a score stands for by its loss, among flashes as frequent "
-        "as in the training part, whatever class weights and repeated targets the training had.",
+        "subjects and seeds. Intervals (95 %) are over n characters, or blocks of 30 s where "
+        "there are none: they hold for these people, not for new ones. There is none below "
+        f"{MIN_UNITS} characters (–). ± is the standard deviation over seeds. Differences under "
+        "0.01 are ties. Calibration error and Brier score are of the probability of a target that "
+        "a score stands for by its loss, among flashes as frequent as in the training part, "
+        "whatever class weights and repeated targets the training had.",
     ]
     for title, part in panels(summary):
         text += [f"## {title}", _auc_table(part, reference), _sentences(part, reference)]
@@ -73,7 +74,8 @@ def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         title = f"{task}: {part['protocol'].iloc[0]}"
         if n == n:  # not <NA>
             title += f", {n:.0f} training character{'s' * (n > 1)}"
-        yield title, part.dropna(axis=1, how="all").sort_values("auc", ascending=False)
+        unused = [c for c in part if part[c].isna().all() and c not in ("low", "high")]
+        yield title, part.drop(columns=unused).sort_values("auc", ascending=False)
 
 
 def auc_figure(summary: pd.DataFrame) -> Figure:
@@ -89,13 +91,14 @@ def accuracy_figure(summary: pd.DataFrame) -> Figure:
 
 def _auc_table(part: pd.DataFrame, reference: str) -> str:
     subjects = [c for c in part if c.startswith("auc_subject_")] if _n_people(part) > 1 else []
-    head = ["experiment", "AUC [95 %]", "± seeds", f"minus {reference} [95 %]"]
+    head = ["experiment", "n", "AUC [95 %]", "± seeds", f"minus {reference} [95 %]"]
     head += ["p"] if "p" in part else []
     head += [c.removeprefix("auc_") for c in subjects]
     head += ["bal. acc.", "cal. error", "Brier", "fit (s)", "ms per flash", "parameters"]
     rows = []
     for _, row in part.iterrows():
-        cells = [row["experiment"], _interval(row, "auc", "low", "high", ".3f")]
+        cells = [row["experiment"], f"{row['n_units']:.0f}"]
+        cells.append(_interval(row, "auc", "low", "high", ".3f"))
         cells.append(_number(row.get("seed_sd"), ".3f"))
         cells.append(_interval(row, "difference", "difference_low", "difference_high", "+.3f"))
         cells += [_number(row["p"], ".3f")] if "p" in part else []
@@ -110,23 +113,31 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
 def _interval(row, value: str, low: str, high: str, form: str) -> str:
     if np.isnan(row.get(value, np.nan)):
         return "–"
-    return f"{row[value]:{form}} [{row[low]:{form}}, {row[high]:{form}}]"
+    ends = [row.get(low, np.nan), row.get(high, np.nan)]
+    brackets = "–" if np.isnan(ends).any() else ", ".join(f"{end:{form}}" for end in ends)
+    return f"{row[value]:{form}} [{brackets}]"
 
 
 def _accuracy_table(part: pd.DataFrame) -> str:
     names = sorted(c for c in part if c.startswith("accuracy_") and c[-2:].isdigit())
     sure = [f"accuracy_{n:02d}" for n in SURE_AT if f"accuracy_{n:02d}" in names]
     head = ["experiment", *(str(int(name[-2:])) for name in names)]
-    head += [f"95 % at {int(name[-2:])}" for name in sure]
+    head += ["n", *(f"95 % at {int(name[-2:])}" for name in sure)]
     rows = [
         [
             row["experiment"],
             *(_number(100 * row[name], ".0f") for name in names),
-            *(f"{100 * row[name + '_low']:.0f}–{100 * row[name + '_high']:.0f}" for name in sure),
+            f"{row['n_units']:.0f}",
+            *(_ends(row, name) for name in sure),
         ]
         for _, row in part.iterrows()
     ]
     return markdown_table(head, rows)
+
+
+def _ends(row, name: str) -> str:
+    low, high = (100 * row.get(f"{name}_{end}", np.nan) for end in ("low", "high"))
+    return "–" if np.isnan(low) else f"{low:.0f}–{high:.0f}"
 
 
 def _curves(summary: pd.DataFrame) -> str:
@@ -144,6 +155,8 @@ def _sentences(part: pd.DataFrame, reference: str) -> str:
     first, n_people = part.iloc[0], _n_people(part)
     people = "1 subject" if n_people == 1 else f"{n_people} subjects"
     text = f"{people}, {first['n_units']:.0f} test {first['unit']}, {_counts(part['n_seeds'])}. "
+    if first["n_units"] < MIN_UNITS:
+        text += f"There is no interval, because there are fewer than {MIN_UNITS} {first['unit']}. "
     if n_people < MIN_SUBJECTS:
         text += (
             f"A test across people is not valid here: {people} cannot differ significantly "
