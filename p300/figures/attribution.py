@@ -128,13 +128,13 @@ def draw_occlusion(
     _draw_bars(axes[0, 1], np.arange(len(order)), by_electrode, order, 0.75)
     axes[0, 1].set_xticks(np.arange(len(order)), [ch_names[k] for k in order], rotation=90)
     axes[0, 1].set_xlim(-0.6, len(order) - 0.4)
-    axes[0, 1].set_title(f"the {len(order)} with the largest loss{_sureness(by_electrode)}")
+    axes[0, 1].set_title(f"the {len(order)} with the largest loss\n{_sureness(by_electrode)}")
     middle, width = edges.mean(axis=1), 0.9 * np.diff(edges, axis=1)[:, 0]
     axes[1, 0].bar(middle, 100 * by_window.margin_loss, width, color=SKY)
     axes[1, 0].set(ylabel="margin lost (%)", title="without one time window")
     _draw_bars(axes[1, 1], middle, by_window, slice(None), width)
     window = 1000 * np.diff(edges[0])[0]
-    axes[1, 1].set_title(f"each window of {window:.0f} ms{_sureness(by_window)}")
+    axes[1, 1].set_title(f"each window of {window:.0f} ms\n{_sureness(by_window)}")
     for axis in axes[1]:
         axis.axhline(0, color=GREY, lw=0.6)
         axis.set_xlabel("time from the flash (s)")
@@ -188,7 +188,7 @@ def draw_pattern_series(
     if weights is not None:
         rows = {f"weights\n(score / {unit})": np.asarray(weights, float), **rows}
     edges = seconds[0] + starts * step
-    heading = "Pattern of the score, by time after the flash"
+    heading = "Pattern of the score, by time after the flash (s)"
     figure = new_figure(0.5 + 1.1 * len(rows), heading=heading)
     axes = figure.subplots(len(rows), len(starts) - 1, squeeze=False)
     for row, (name, values) in zip(axes, rows.items(), strict=True):
@@ -200,7 +200,7 @@ def draw_pattern_series(
         ends = -largest, 0, largest
         bar.set_ticks(ends, labels=[f"{end:.2g}".replace("-", "−") for end in ends])
     for axis, (start, stop) in zip(axes[0], itertools.pairwise(edges), strict=True):
-        axis.set_title(f"{start:.2f}–{stop:.2f} s", loc="center", fontsize=8)
+        axis.set_title(f"{start:.2f}–{stop:.2f}", loc="center", fontsize=8)
     channel, sample = np.unravel_index(np.abs(slope).argmax(), slope.shape)
     figure.set_label(
         f"Scalp maps of the EEG that varies with a detector's score, from {edges[0]:.2f} to "
@@ -241,5 +241,5 @@ def _draw_bars(
 
 def _sureness(found: Occlusion) -> str:
     if found.n_units < MIN_UNITS:
-        return f"; no interval, fewer than {MIN_UNITS} {found.unit}"
-    return f", 95 % interval over {found.n_units:,} {found.unit}"
+        return f"no interval: fewer than {MIN_UNITS} {found.unit}"
+    return f"95 % interval over {found.n_units:,} {found.unit}"

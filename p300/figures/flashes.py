@@ -84,7 +84,7 @@ def draw_roc(scores: Tables, *, part: str = "test") -> Figure:
         axis.plot(false_alarms, found, color=style["color"], ls=style["linestyle"], label=label)
         texts.append(f"{name} {auc:.3f}{sure} ({count(len(score), 'flash')})")
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    axis.set_title("markers: threshold 0; brackets: 95 % interval over n characters or blocks")
+    axis.set_title("markers: threshold 0; brackets: 95 % interval")
     axis.set_xlabel("false alarms (fraction of nontargets above the threshold)")
     axis.set_ylabel("recall (fraction of targets above it)")
     figure.legend(loc="outside lower left")

@@ -15,8 +15,8 @@ from p300.figures.style import BLUE, GREY, SKY, VERMILION, count, named, new_fig
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
     from numpy.typing import ArrayLike
 
 #: Number of strongest electrodes that are marked, as many as CNN-2b uses.
@@ -195,7 +195,7 @@ def scalp(
     ax: Axes,
     limits: tuple[float, float],
     marked: Sequence[str] = (),
-) -> AxesImage:
+) -> ScalarMappable:
     """Draw a scalp map of the channels that have a place on the head."""
     lost = without_place(ch_names)
     kept = [k for k, name in enumerate(ch_names) if name not in lost]

@@ -12,11 +12,14 @@ from p300.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
+    from matplotlib.cm import ScalarMappable
     from numpy.typing import ArrayLike
 
-#: Fewest electrodes between which a map can be interpolated.
+#: Fewest electrodes that are drawn.
 MIN_ELECTRODES = 3
+
+#: Fewest electrodes between which a map is interpolated; fewer are drawn as dots.
+MIN_INTERPOLATED = 16
 
 #: Radius of the drawn head in m, as in MNE.
 HEAD_M = 0.095
@@ -32,8 +35,12 @@ def draw_scalp_map(
     *,
     limits: tuple[float, float] | None = None,
     marked: Sequence[str] = (),
-) -> AxesImage:
-    """Draw one value per electrode as an interpolated map of the head, the nose upwards.
+) -> ScalarMappable:
+    """Draw one value per electrode on the head, the nose upwards.
+
+    From 16 electrodes on, colours between electrodes are interpolated linearly, and end a short
+    way outside the outer electrodes: nothing drawn exceeds the range of the values. Fewer
+    electrodes are dots, since most of the head is then far from any of them.
 
     Parameters
     ----------
@@ -48,12 +55,12 @@ def draw_scalp_map(
         negative, else plus and minus the largest absolute value. If the lower limit is negative,
         the colours are blue, white and red, otherwise yellow to dark blue.
     marked : sequence of str
-        Channels whose electrodes are drawn large and white.
+        Channels whose electrodes are emphasized: large and white, or dots with a black edge.
 
     Returns
     -------
-    matplotlib.image.AxesImage
-        For a colour bar.
+    matplotlib.cm.ScalarMappable
+        The image, or the dots, for a colour bar.
 
     Raises
     ------
@@ -75,14 +82,21 @@ def draw_scalp_map(
     wanted = [_key(c) for c in marked]
     _check(numbers, names, wanted)
     limits = scalp_limits(numbers) if limits is None else (float(limits[0]), float(limits[1]))
+    colours = SIGNED if limits[0] < 0 else UNSIGNED
+    is_marked = np.array([_key(c) in wanted for c in names])
+    places = np.array([_places()[_key(c)] for c in names])
+    if len(names) < MIN_INTERPOLATED:
+        return _draw_dots(numbers, places, ax, limits, colours, is_marked)
     image, _ = mne.viz.plot_topomap(
         numbers,
-        np.array([HEAD_M * _places()[_key(c)] for c in names]),
+        HEAD_M * places,
         axes=ax,
         show=False,
         vlim=limits,
-        cmap=SIGNED if limits[0] < 0 else UNSIGNED,
-        mask=np.array([_key(c) in wanted for c in names]) if wanted else None,
+        cmap=colours,
+        image_interp="linear",
+        extrapolate="local",
+        mask=is_marked if wanted else None,
         mask_params={"markersize": 5, "markerfacecolor": "w", "markeredgecolor": "k"},
         contours=4,
         sphere=(0.0, 0.0, 0.0, HEAD_M),
@@ -127,6 +141,36 @@ def electrode_place(ch_name: str) -> tuple[float, float] | None:
     return None if place is None else (float(place[0]), float(place[1]))
 
 
+def _draw_dots(
+    values: np.ndarray,
+    places: np.ndarray,
+    ax: Axes,
+    limits: tuple[float, float],
+    colours: str,
+    is_marked: np.ndarray,
+) -> ScalarMappable:
+    """Draw each electrode as a dot in the colour of its value, on the outline of a head."""
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Circle
+
+    apart = np.hypot(*(places[:, np.newaxis] - places).T)[~np.eye(len(places), dtype=bool)]
+    size = min(0.13, 0.48 * apart.min())
+    dots = PatchCollection([Circle((x, y), size) for x, y in places], cmap=colours)
+    dots.set_array(values)
+    dots.set_clim(limits)
+    dots.set_edgecolor(["k" if marked else "0.5" for marked in is_marked])
+    dots.set_linewidth([1.5 if marked else 0.5 for marked in is_marked])
+    ax.add_patch(Circle((0, 0), 1, fill=False, lw=1))
+    ax.plot([-0.18, 0, 0.18], [0.98, 1.14, 0.98], color="k", lw=1)  # the nose
+    for side in (-1, 1):
+        angle = np.linspace(-np.pi / 2, np.pi / 2, 20)
+        ax.plot(side * (1 + 0.08 * np.cos(angle)), 0.22 * np.sin(angle), color="k", lw=1)
+    ax.add_collection(dots)
+    ax.set(xlim=(-1.15, 1.15), ylim=(-1.1, 1.2), aspect="equal")
+    ax.set_axis_off()
+    return dots
+
+
 def _key(ch_name: str) -> str:
     return str(ch_name).strip(". ").lower()
 
@@ -144,7 +188,7 @@ def _check(values: np.ndarray, names: Sequence[str], marked: Sequence[str]) -> N
         raise InputError(f"channels are repeated: {', '.join(twice)}; expected each once")
     if len(names) < MIN_ELECTRODES:
         raise InputError(
-            f"{len(names)} electrodes; expected at least {MIN_ELECTRODES} to interpolate between"
+            f"{len(names)} electrodes; expected at least {MIN_ELECTRODES} to show places on a head"
         )
     if values.shape != (len(names),):
         raise InputError(

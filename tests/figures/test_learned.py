@@ -204,7 +204,7 @@ def test_a_window_of_the_series_shows_the_mean_of_its_samples(maps):
     figure = draw_pattern_series(pattern, CH_NAMES, TIMES, width_s=0.1, unit="uV")
     assert len(maps) == 7  # 78 samples: six windows of 12, one of 6
     np.testing.assert_allclose([m[0][0] for m in maps], [5.5, 17.5, 29.5, 41.5, 53.5, 65.5, 74.5])
-    assert [a.get_title() for a in figure.axes[:7]][-1] == "0.60–0.65 s"
+    assert [a.get_title() for a in figure.axes[:7]][-1] == "0.60–0.65"
     assert "at Cz at 0.33 s, +100 uV per unit" in figure.get_label()
 
 

@@ -19,6 +19,10 @@ def epochs():
     return Preprocessor(scaling="none").fit(recording).epochs(recording)
 
 
+#: Enough electrodes for a map; none of them at the edge of the head.
+TWENTY = "Fz F3 F4 FC1 FC2 C3 Cz C4 CP1 CP2 CP5 CP6 P3 Pz P4 PO7 PO3 PO4 PO8 Oz".split()
+
+
 def take(epochs, rows, **changes):
     flashes = epochs.flashes.iloc[rows].reset_index(drop=True)
     return dataclasses.replace(epochs, data=epochs.data[rows], flashes=flashes, **changes)
@@ -133,7 +137,7 @@ def test_scalp_series_has_a_map_for_every_class_and_window(epochs):
         "nontargets",
         "difference",
     ]
-    limits = {axis.images[0].get_clim() for axis in maps}
+    limits = {axis.collections[0].get_clim() for axis in maps}
     assert len(limits) == 1
     inside = (epochs.times >= 0.2) & (epochs.times < 0.4)
     largest = max(
@@ -191,23 +195,58 @@ def test_signals_of_one_sample_and_of_no_unit_are_drawn():
     assert len(draw_scalp_series(tiny).axes) == 3 + 1
 
 
+def dot_at(name, dots):
+    """The value of the dot that lies on an electrode."""
+    centres = np.array([path.get_extents().get_points().mean(axis=0) for path in dots.get_paths()])
+    off = np.hypot(*(centres - electrode_place(name)).T)
+    assert off.min() < 1e-6
+    return dots.get_array()[off.argmin()]
+
+
 def test_a_scalp_map_takes_names_in_any_case_and_marks_electrodes():
     ax = Figure().subplots()
-    image = draw_scalp_map([1.0, -2.0, 0.5, 1.0], ["FZ", "cz", "Pz.", "OZ"], ax, marked=["oz"])
-    assert image.get_clim() == (-2, 2)
-    assert image.get_cmap().name == "RdBu_r"
+    names = ["FZ", "cz", "Pz.", "OZ"]
+    dots = draw_scalp_map([1.0, -2.0, 0.5, 1.5], names, ax, marked=["oz"])
+    assert dots.get_clim() == (-2, 2)
+    assert dots.get_cmap().name == "RdBu_r"
+    assert [dot_at(name, dots) for name in ("Fz", "Cz", "Pz", "Oz")] == [1, -2, 0.5, 1.5]
+    assert np.argmax(dots.get_linewidth()) == 3
+    ax = Figure().subplots()
+    draw_scalp_map(np.arange(20.0), TWENTY, ax, marked=["oz"])
     marks = [line for line in ax.lines if line.get_markerfacecolor() == "w"]
     assert len(marks) == 1
     assert float(marks[0].get_ydata()[0]) == pytest.approx(0.095 * electrode_place("Oz")[1])
 
 
+@pytest.mark.parametrize("peaks", [["P3", "P4"], ["Oz"], ["Fz", "PO7"]])
+def test_nothing_drawn_on_a_head_exceeds_the_range_of_the_values(peaks):
+    for names in (EIGHT_CHANNELS, TWENTY):
+        values = np.isin(names, peaks).astype(float)
+        drawn = np.ma.filled(draw_scalp_map(values, names, Figure().subplots()).get_array(), 0.0)
+        assert values.min() - 1e-9 <= np.nanmin(drawn) and np.nanmax(drawn) <= 1 + 1e-9
+        assert np.nanmax(drawn) > 0.9
+
+
+def test_colours_end_near_the_outer_electrodes():
+    ax = Figure().subplots()
+    image = draw_scalp_map(np.ones(20), TWENTY, ax)
+    outline = image.get_clip_path().get_fully_transformed_path()
+
+    def is_coloured(name):
+        return outline.contains_point(
+            ax.transData.transform(0.095 * np.array(electrode_place(name)))
+        )
+
+    assert all(map(is_coloured, TWENTY))
+    assert not any(map(is_coloured, ("Fpz", "AF7", "T9", "T10", "Iz")))
+
+
 def test_a_scalp_map_shows_the_peak_where_the_electrode_is():
-    names = ["Fz", "Cz", "Pz", "C3", "C4", "P7", "P8", "Oz", "T8"]
-    values = [0, 0, 0, 0, 5.0, 0, 0, 0, 0]
-    image = draw_scalp_map(values, names, Figure().subplots(), limits=(0, 5))
+    values = 5.0 * (np.array(TWENTY) == "C4")
+    image = draw_scalp_map(values, TWENTY, Figure().subplots(), limits=(0, 5))
     grid = np.asarray(image.get_array())
     left, right, bottom, top = image.get_extent()
-    row, column = np.unravel_index(np.argmax(grid), grid.shape)
+    row, column = np.unravel_index(np.nanargmax(grid), grid.shape)
     x = left + (right - left) * column / (grid.shape[1] - 1)
     y = bottom + (top - bottom) * row / (grid.shape[0] - 1)
     expected = 0.095 * np.array(electrode_place("C4"))
