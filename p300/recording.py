@@ -54,6 +54,14 @@ CHARACTER_KEY = ["subject", "session", "run", "character"]
 UNITS = {"uV": 1e-6, "mV": 1e-3, "V": 1.0, "AD": None}
 
 
+class RateWarning(UserWarning):
+    """The sampling rate is in doubt, and so is every time, frequency and rate of the recording.
+
+    A reader warns with it. Training writes the warning into ``integrity.txt``, and the page of
+    the run then gives no time as a fact.
+    """
+
+
 def flash_table(**columns: Any) -> pd.DataFrame:
     """Build a flash table from columns; scalars are repeated, missing columns are <NA>.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from p300.detector import Detector
-    from p300.preprocessing import Epochs
+    from p300.recording import Recording
 
 
 def load_run(folder: Path) -> Run:
@@ -78,8 +78,8 @@ class Run:
         return next((p for p in ("test", "validation") if p in self.results), None)
 
 
-def read_epochs(run: Run) -> Epochs:
-    """Read a run's recording and preprocess it as its detector does.
+def read_again(run: Run) -> tuple[Recording, str]:
+    """Read a run's recording again, with its integrity report.
 
     Raises
     ------
@@ -95,6 +95,7 @@ def read_epochs(run: Run) -> Epochs:
     try:
         with tempfile.TemporaryDirectory() as folder:
             recording = read_recording(data, Path(folder), steps.tmin, steps.tmax)
+            report = (Path(folder) / "integrity.txt").read_text("utf-8")
     except (InstantiationException, OSError) as error:
         cause = error.__cause__ or error
         raise InputError(f"the recording could not be read again: {cause}") from error
@@ -104,4 +105,4 @@ def read_epochs(run: Run) -> Epochs:
             f"got a recording with {len(found)} flashes; expected the {len(scored)} flashes that "
             "the run scored, at the same times: the recording was changed after the run"
         )
-    return run.detector.epochs(recording)
+    return recording, report

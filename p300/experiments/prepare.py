@@ -152,6 +152,8 @@ def check_labels(recording: Recording, split: Split) -> None:
 def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> Recording:
     """Read the configured recording and write its integrity report into the run folder.
 
+    What the reader warns of becomes a finding of the report, so that it outlives the terminal.
+
     Parameters
     ----------
     data : DictConfig
@@ -170,9 +172,12 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
         warnings.simplefilter("always", UserWarning)
         with step("reading"):
             recording = build(data.read)
+    doubts = []
     for warning in caught:
         log.warning("%s", warning.message)
-    report = check_recording(recording, tmin=tmin, tmax=tmax)
+        if isinstance(warning.message, UserWarning | RuntimeWarning):
+            doubts.append(warning.message)
+    report = check_recording(recording, tmin=tmin, tmax=tmax, doubts=doubts)
     write_text(folder / "integrity.txt", f"{recording!r}\n\n{report}\n")
     report.raise_if_refused()
     return recording

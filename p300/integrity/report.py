@@ -9,6 +9,7 @@ them and gives each a level: "refuse" (results would mean nothing), "warn" (look
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,10 @@ from p300.errors import InputError
 from p300.integrity.finding import Finding
 from p300.integrity.flashes import check_flashes
 from p300.integrity.signal import check_signal
-from p300.recording import Recording
+from p300.recording import RateWarning, Recording
+
+#: Name of the check that a reader fails whose sampling rate is in doubt.
+RATE = "sampling rate"
 
 LEVELS = ("refuse", "warn", "note")
 
@@ -67,7 +71,11 @@ class IntegrityReport:
 
 
 def check_recording(
-    recording: Recording, *, tmin: float = 0.0, tmax: float = 0.0
+    recording: Recording,
+    *,
+    tmin: float = 0.0,
+    tmax: float = 0.0,
+    doubts: Sequence[Warning] = (),
 ) -> IntegrityReport:
     """Check that signal, flashes and labels of a recording fit one another and the paradigm.
 
@@ -78,6 +86,8 @@ def check_recording(
     tmin, tmax : float
         Seconds from the flash to the ends of the epochs that will be cut, ``[tmin, tmax)``;
         epochs that do not fit into their segment are a finding of level "refuse".
+    doubts : sequence of Warning
+        What its reader warned of; a :class:`p300.recording.RateWarning` makes all times doubtful.
 
     Returns
     -------
@@ -91,5 +101,8 @@ def check_recording(
     ()
     """
     found = [*check_flashes(recording, tmin, tmax), *check_signal(recording)]
+    for doubt in doubts:
+        check = RATE if isinstance(doubt, RateWarning) else "reader"
+        found.append(Finding("warn", check, " ".join(str(doubt).split()), 1))
     worst_first = sorted(found, key=lambda finding: LEVELS.index(finding.level))
     return IntegrityReport(recording.name, tuple(worst_first))

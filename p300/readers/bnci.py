@@ -17,7 +17,7 @@ from pathlib import Path
 from p300.errors import InputError
 from p300.readers._files import chosen, listed, load_variables, require_numbers, to_single
 from p300.readers._flashes import flash_columns
-from p300.recording import Recording, concatenate_recordings, flash_table
+from p300.recording import RateWarning, Recording, concatenate_recordings, flash_table
 from p300.speller import WADSWORTH
 
 #: The electrodes in the reported order of the files; not verified.
@@ -30,10 +30,6 @@ SOURCE = (
     "Expected the files of BNCI Horizon 2020 data set 003-2015, such as s6.mat, from "
     "http://bnci-horizon-2020.eu/database/data-sets (see data/README.md)."
 )
-
-
-class RateWarning(UserWarning):
-    """The sampling rate disagrees with the spacing of the flashes."""
 
 
 def read(

@@ -23,15 +23,14 @@ def integrity_tables(folders: Iterable[str | Path]) -> list[Table | Listing | Te
     folders : iterable of path
         Run folders; ``integrity.txt`` may be missing.
     """
-    paths = [Path(folder) / "integrity.txt" for folder in folders]
-    found = dict.fromkeys(path.read_text("utf-8").strip() for path in paths if path.exists())
+    found = dict.fromkeys(saved_reports(folders))
     if not found:
         return [Text("No integrity report was saved.", is_note=True)]
     rows: list[tuple[str, ...]] = []
     blocks: list[Table | Listing | Text] = []
     for text in found:
-        if findings := _findings(text):
-            rows += findings
+        if found_here := findings(text):
+            rows += found_here
         else:  # in another format, shown as it is
             blocks.append(Listing(text))
     if rows:
@@ -41,8 +40,20 @@ def integrity_tables(folders: Iterable[str | Path]) -> list[Table | Listing | Te
     return blocks
 
 
-def _findings(text: str) -> list[tuple[str, ...]]:
-    """Split the lines of a report into cells; return none if one has another format."""
+def saved_reports(folders: Iterable[str | Path]) -> list[str]:
+    """Read the integrity reports of some runs; those that are missing are left out."""
+    paths = [Path(folder) / "integrity.txt" for folder in folders]
+    return [path.read_text("utf-8").strip() for path in paths if path.exists()]
+
+
+def findings(text: str) -> list[tuple[str, ...]]:
+    """Split the lines of a report into recording, level, check, count and finding.
+
+    Returns
+    -------
+    list of tuple of str
+        Empty if a line has another format.
+    """
     first, _, rest = text.partition("\n")
     lines = [line.strip() for line in rest.splitlines() if line.strip()][2:]
     cells = [found.groups() for found in map(FINDING.fullmatch, lines) if found]

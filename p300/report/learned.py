@@ -33,9 +33,9 @@ MAX_ATTRIBUTED = 400
 MAX_FILTERS = 12
 
 
-def learned_section(run: Run, epochs: Epochs | None) -> Section:
+def learned_section(run: Run, epochs: Epochs | None, *, times_in_doubt: bool = False) -> Section:
     """Draw what the detector learned; without epochs, what its weights alone show."""
-    section = Section("What it learned", [Text(_members(run))])
+    section = Section("What it learned", [Text(_members(run))], times_in_doubt=times_in_doubt)
     steps, names = run.detector.preprocessor, list(run.results["ch_names"])
     power = _found(explain.electrode_power, run)
     kernels = _found(explain.temporal_kernels, run)

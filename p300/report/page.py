@@ -106,6 +106,7 @@ class Section:
     title: str
     blocks: list[Any] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
+    times_in_doubt: bool = False
 
     @property
     def anchor(self) -> str:
@@ -119,9 +120,15 @@ class Section:
     def draw(
         self, what: str, draw: Callable[[], Figure], caption: str, *, as_pixels: bool = False
     ) -> None:
-        """Add a figure (see :func:`picture`), or a note with the reason why there is none."""
+        """Add a figure (see :func:`picture`), or a note with the reason why there is none.
+
+        With ``times_in_doubt``, every time in the figure is marked.
+        """
+        from p300.report.doubt import mark_figure
+
         try:
-            self.blocks.append(picture(draw(), caption, as_pixels=as_pixels))
+            figure = mark_figure(draw()) if self.times_in_doubt else draw()
+            self.blocks.append(picture(figure, caption, as_pixels=as_pixels))
         except InputError as error:
             self.note(f"{what}: not drawn. {sentence(error)}")
 

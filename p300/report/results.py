@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from p300.experiments.compare import MEASURES
 from p300.experiments.finished import Run
 from p300.figures.style import count
 from p300.metrics import MIN_UNITS, Interval, auc_interval
+from p300.report.doubt import marked
 from p300.report.page import Numbers, Section, Spelled, Table, number
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from p300.speller import Speller
 
 
-def results_section(run: Run) -> Section:
+def results_section(run: Run, *, times_in_doubt: bool = False) -> Section:
     """Build the section on detection of single flashes and on the text that was read."""
     section, shown = Section("Results"), run.shown
     if shown is None:
@@ -27,13 +29,16 @@ def results_section(run: Run) -> Section:
         section.note("There is no test part: all numbers are of the validation part.")
     for part in ("test", "validation"):
         if "spelling" in run.results.get(part, {}):
-            section.blocks.append(spelling_table(run.results[part], part))
+            table = spelling_table(run.results[part], part)
+            if times_in_doubt:
+                table = replace(table, head=tuple(map(marked, table.head)))
+            section.blocks.append(table)
     detected = detection_table(run)
     if detected.rows:
         section.blocks.append(detected)
     else:
         section.note("The flashes are without labels, so detection was not measured.")
-    section.sections = [figures(run, shown)]
+    section.sections = [figures(run, shown, times_in_doubt=times_in_doubt)]
     return section
 
 
@@ -117,11 +122,12 @@ def auc_interval_of(run: Run, part: str, subject: str | None = None) -> Interval
     return auc_interval(table.reset_index(drop=True))
 
 
-def figures(run: Run, part: str) -> Section:
+def figures(run: Run, part: str, *, times_in_doubt: bool = False) -> Section:
     """Draw the figures that need only the results."""
     from p300.figures import draw_roc, draw_scores, draw_training, read_training
 
-    section, scores = Section("Figures of the results"), {run.name: run.scores}
+    section = Section("Figures of the results", times_in_doubt=times_in_doubt)
+    scores = {run.name: run.scores}
     if "spelling" in run.results[part] and run.detector.speller is not None:
         _draw_text(section, run, part, run.detector.speller)
     if "detection" in run.results[part]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from p300.errors import InputError
-from p300.experiments.finished import Run, load_run, read_epochs
-from p300.report.integrity import integrity_tables
+from p300.experiments.finished import Run, load_run, read_again
+from p300.report.doubt import MARK, doubt_about_times
+from p300.report.integrity import integrity_tables, saved_reports
 from p300.report.learned import learned_section
 from p300.report.page import Section, Text
 from p300.report.repeat import (
@@ -29,19 +30,31 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
         If the checkpoint or another file of the run cannot be read.
     """
     run = load_run(folder)
-    epochs, why_not = None, ""
+    recording, epochs, why_not, reports = None, None, "", saved_reports([folder])
     try:
-        epochs = read_epochs(run)
+        recording, report = read_again(run)
+        epochs = run.detector.epochs(recording)
+        reports.append(report)
     except InputError as error:
         why_not = str(error)
+    doubt = doubt_about_times(reports)
     data = Section("The recording", [Text(f"{run.data}; {run.results['split']}.")])
+    if doubt:
+        data.note(
+            f"Times are in doubt. {doubt} Latencies, frequencies and bits per minute on "
+            f"this page are therefore marked {MARK} and are no facts."
+        )
     data.blocks += integrity_tables([folder])
-    data.sections.append(signal_section(epochs, why_not))
+    steps, is_doubtful = run.detector.preprocessor, bool(doubt)
+    interval = steps.tmin, steps.tmax
+    data.sections.append(
+        signal_section(recording, epochs, interval, why_not, times_in_doubt=is_doubtful)
+    )
     config = Section("Configuration", [Text(_choices(run)), configuration(run.config)])
     sections = [
-        results_section(run),
+        results_section(run, times_in_doubt=is_doubtful),
         data,
-        learned_section(run, epochs),
+        learned_section(run, epochs, times_in_doubt=is_doubtful),
         config,
         versions_section(checkpoint_version(folder)),
         repeat_section(training_command(folder, run.config)),

@@ -292,7 +292,7 @@ def test_the_page_of_a_benchmark_holds_its_tables_and_sentences(tmp_path, p300):
     overrides = ",".join(repr(o) for o in SMALL)
     status, _, errors = p300(
         "benchmark", "only=[own]", "experiments=[lda,cnn3]", "seeds=[0]", "reference=lda",
-        "folder=out", f"overrides=[{overrides}]", "draws=50",
+        "folder=out", f"overrides=[{overrides}]",
     )  # fmt: skip
     assert status == 0, errors
     out = tmp_path / "out"
