@@ -26,6 +26,7 @@ VALUES = {
     "balanced_accuracy": "balanced accuracy of single flashes",
     "recall": "recall of single flashes",
     "precision": "precision of single flashes",
+    "held_out_auc": "AUC of single flashes, held out",
     "calibration_error": "calibration error",
     "brier": "Brier score",
     "fit_s": "time to fit (s)",
@@ -41,8 +42,9 @@ def draw_sweep(
     *,
     by: Sequence[str] = ("experiment",),
     lines_by: str | None = None,
+    rank_by: str | None = None,
 ) -> Figure:
-    """Draw one value of every run as a dot, with configurations sorted by their mean.
+    """Draw one value of every run as a dot, with configurations sorted by a mean.
 
     Parameters
     ----------
@@ -58,11 +60,14 @@ def draw_sweep(
         Column ("seed", "subjects") whose values are joined by lines from configuration to
         configuration; several runs of one value are averaged.
 
+    rank_by : str or None
+        Column whose mean sorts the configurations, largest on top; None for ``value``. Results of
+        the test part are ranked by another column, since nothing may be chosen by them.
+
     Returns
     -------
     Figure
-        Small dots are runs, large ones means, bars the standard deviation over runs. The
-        largest mean is on top.
+        Small dots are runs, large ones means, bars the standard deviation over runs.
 
     Raises
     ------
@@ -70,7 +75,7 @@ def draw_sweep(
         If a column is not there, or no run has the value.
     """
     columns = ", ".join(map(str, runs.columns))
-    missing = [c for c in filter(None, (value, *by, lines_by)) if c not in runs]
+    missing = [c for c in filter(None, (value, *by, lines_by, rank_by)) if c not in runs]
     if missing:
         raise InputError(
             f"no column {', '.join(missing)} in the table of runs; expected some of {columns}"
@@ -82,8 +87,9 @@ def draw_sweep(
     known = runs.assign(value=numbers)[np.isfinite(numbers)]
     if not len(known):
         raise InputError(f"none of {count(len(runs), 'run')} has a finite {value}")
-    grouped = known.groupby(list(by), sort=False, dropna=False)["value"]
-    groups = sorted(grouped, key=lambda group: group[1].mean())
+    grouped = known.groupby(list(by), sort=False, dropna=False)
+    rank = grouped[rank_by or "value"].mean().fillna(-math.inf)
+    groups = sorted(grouped["value"], key=lambda group: rank[_key(group[0])])
     figure = new_figure(1.2 + 0.26 * len(groups))
     axis = figure.subplots()
     if lines_by:
@@ -102,10 +108,15 @@ def draw_sweep(
     lost = len(runs) - len(known)
     left_out = f"; {lost} without this value left out" if lost else ""
     axis.set_title(f"{count(len(known), 'run')} (○), mean and standard deviation (◆){left_out}")
-    best = groups[-1][1]
+    first = groups[-1][1]
+    ranked = (
+        "best"
+        if rank_by in (None, value)
+        else f"in the order of {_scale_and_label(rank_by)[1]}: first"
+    )
     figure.set_label(
         f"{label[0].upper()}{label[1:]} of {count(len(groups), 'configuration')}, "
-        f"{count(len(known), 'run')}: best {names[-1]} with a mean of {best.mean():.3g}, "
+        f"{count(len(known), 'run')}: {ranked} {names[-1]} with a mean of {first.mean():.3g}, "
         f"last {names[0]} with {groups[0][1].mean():.3g}."
     )
     return figure
@@ -209,6 +220,11 @@ def accuracy_by_n(row: pd.Series) -> pd.DataFrame:
     for column, end in (("accuracy", ""), ("low", "_low"), ("high", "_high")):
         columns[column] = row.reindex([name + end for name in names]).to_numpy(float)
     return pd.DataFrame(columns)
+
+
+def _key(key: tuple[Any, ...]) -> Any:
+    """Return the key of a group as an index of one or several columns holds it."""
+    return key if len(key) > 1 else key[0]
 
 
 def _number_of_units(part: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""The page of a sweep: many runs side by side; only validation chooses the best."""
+"""The page of a sweep: many runs side by side; only held-out scores choose the best."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.experiments.compare import MEASURES, REPETITIONS, collect_runs
-from p300.experiments.folder import read_results, value_of
 from p300.figures.style import count
+from p300.report.held_out import add_held_out, best_by_held_out, what_was_held_out
 from p300.report.integrity import integrity_tables
 from p300.report.learned import single_pages
 from p300.report.page import Numbers, Section, Table, Text, number
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-#: Overrides that do not define a configuration; the recording has its own column.
-NO_KIND = r"[+~]*(seed|data|logger|trainer|progress|cache|quiet)[.=]"
+#: Overrides that do not define a configuration: the recording has its own column, and the fold
+#: or the seed of a split is another part of the same recording, not something to choose.
+NO_KIND = r"[+~]*(seed|data|logger|trainer|progress|cache|quiet|split\.fold|split\.seed)[.=]"
 
 #: Longer names are cut on an axis.
 LONGEST = 32
@@ -63,16 +64,15 @@ def collect_sweep(folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        That of :func:`p300.experiments.compare.collect_runs` with ``validation_auc`` (``nan``
-        if there is no validation part) and ``configuration``, the choices that differ between
-        runs, without the seed.
+        That of :func:`p300.experiments.compare.collect_runs` with the columns of
+        :func:`p300.report.held_out.add_held_out` and ``configuration``, the choices that differ
+        between runs, without seed and fold.
     """
-    runs = collect_runs([folder])
+    runs = add_held_out(collect_runs([folder]))
     groups = [
         c for c in ("experiment", "protocol", "split") if runs.get(c, runs["data"]).nunique() > 1
     ]
     groups += ["subjects"] * ("subjects" in runs)  # subjects are not repetitions, as seeds are
-    runs["validation_auc"] = [value_of(read_results(Path(folder))) for folder in runs["folder"]]
     chosen = [
         typed(Path(row["folder"])) or [f"{k}={row[k]}" for k in groups]
         for row in runs.to_dict("records")
@@ -86,8 +86,8 @@ def collect_sweep(folder: Path) -> pd.DataFrame:
 
 
 def results_section(folder: Path, runs: pd.DataFrame) -> Section:
-    """Build the tables and figures of the runs, and name what validation chooses."""
-    section = Section("Results", [headline(runs), Text(best_by_validation(runs))])
+    """Build the tables and figures of the runs, and name what held-out scores choose."""
+    section = Section("Results", [headline(runs), Text(what_was_held_out(runs))])
     if unfinished := unfinished_runs(folder):
         section.note(
             f"{count(len(unfinished), 'unfinished run')} left out: {', '.join(unfinished)}."
@@ -98,19 +98,19 @@ def results_section(folder: Path, runs: pd.DataFrame) -> Section:
 
 
 def figures(runs: pd.DataFrame) -> Section:
-    """Draw every run as a dot: validation AUC, test AUC, and characters right."""
+    """Draw every run as a dot: held-out AUC, test AUC, and characters right."""
     section = Section("Figures of the results")
     for value, part, what in (
-        ("validation_auc", "validation", "by which a configuration may be chosen"),
-        ("auc", "test", "by which nothing was chosen, nor may be"),
-        (_accuracy_shown(runs), "test", "characters read correctly"),
+        ("held_out_auc", "held-out flashes", "by which a configuration may be chosen"),
+        ("auc", "the test part", "by which nothing was chosen, nor may be"),
+        (_accuracy_shown(runs), "the test part", "characters read correctly"),
     ):
         if value in runs and runs[value].notna().any():
             section.draw(
                 "Runs",
                 functools.partial(_dots, runs, value, part),
-                f"One dot per run, measured on the {part} part, {what}. Configurations are sorted "
-                "by their mean; grey lines join runs of one seed.",
+                f"One dot per run, measured on {part}, {what}. Configurations are in the order of "
+                "their held-out AUC; grey lines join runs of one seed.",
             )
     return section
 
@@ -120,11 +120,9 @@ def _dots(runs: pd.DataFrame, value: str, part: str) -> Figure:
 
     by = ("data", "configuration") if runs["data"].nunique() > 1 else ("configuration",)
     lines_by = "seed" if runs["seed"].nunique() > 1 else None
-    if value == "validation_auc":
-        runs, value = runs.assign(auc=runs[value]), "auc"
     runs = runs.assign(configuration=_labels(runs["configuration"]))
-    figure = draw_sweep(runs, value, by=by, lines_by=lines_by)
-    figure.set_label(f"On the {part} part. {figure.get_label()}")
+    figure = draw_sweep(runs, value, by=by, lines_by=lines_by, rank_by="held_out_auc")
+    figure.set_label(f"On {part}. {figure.get_label()}")
     return figure
 
 
@@ -139,69 +137,53 @@ def _labels(names: pd.Series) -> pd.Series:
 
 
 def headline(runs: pd.DataFrame) -> Numbers:
-    """Return the numbers of the configuration that validation chooses, or only counts."""
+    """Return the numbers of the configuration that held-out scores choose, or only counts."""
     kinds = runs["configuration"].nunique()
     items = [(str(len(runs)), "finished runs", count(kinds, "configuration"))]
-    best = chosen_by_validation(runs)
+    best = best_by_held_out(runs)
     for data, name in best.items():
         part = runs[(runs["data"] == data) & (runs["configuration"] == name)]
-        how = "chosen by validation AUC" + (f" on {data}" if len(best) > 1 else "")
+        how = "chosen by held-out AUC" + (f" on {data}" if len(best) > 1 else "")
         items += [
-            (name, how, _mean_and_std(part["validation_auc"], "{:.3f}")),
-            (f"{part['auc'].mean():.3f}", "its AUC on the test part", count(len(part), "seed")),
+            (name, how, f"{_mean_and_std(part['held_out_auc'], '{:.3f}')}, {_on(part)}"),
+            (f"{part['auc'].mean():.3f}", "its AUC on the test part", count(len(part), "run")),
         ]
     return Numbers(items)
-
-
-def chosen_by_validation(runs: pd.DataFrame) -> dict[str, str]:
-    """Find, for each recording, the configuration with the largest mean validation AUC."""
-    known = runs[runs["validation_auc"].notna()]
-    return {
-        str(data): part.groupby("configuration")["validation_auc"].mean().idxmax()
-        for data, part in known.groupby("data", sort=False)
-    }
-
-
-def best_by_validation(runs: pd.DataFrame) -> str:
-    """Return a text on what validation chooses, and on what has no validation part."""
-    best = chosen_by_validation(runs)
-    none = runs.loc[runs["validation_auc"].isna(), "configuration"].unique()
-    text = "Validation AUC alone chooses "
-    text += "; ".join(f"{name} for {data}" for data, name in best.items()) + ". "
-    if not best:
-        text = "No run has a validation part, so nothing can be chosen here. "
-    elif len(none):
-        text += f"These have no validation part and cannot be chosen: {'; '.join(none)}. "
-    return text + (
-        "Do not choose by the test results; a choice by them needs another test part. "
-        "Differences of AUC below 0.01 are ties."
-    )
 
 
 def summary_table(runs: pd.DataFrame) -> Table:
     """Build the table of mean and standard deviation of every configuration."""
     shown = [n for n in REPETITIONS if f"accuracy_{n:02d}" in runs]
     several = runs["data"].nunique() > 1
-    head = ("configuration", *["recording"] * several, "runs", "validation AUC", "test AUC")
+    head = (
+        "configuration",
+        *["recording"] * several,
+        "runs",
+        "held-out AUC",
+        "held out",
+        "test AUC",
+    )
     head += (*(f"{n} rep. (%)" for n in shown), "parameters", "fit (s)")
     rows = []
     for (data, name), part in runs.groupby(["data", "configuration"], sort=False):
         cells = [name, *[data] * several, str(len(part))]
-        cells += [_mean_and_std(part[c], "{:.3f}") for c in ("validation_auc", "auc")]
+        cells += [_mean_and_std(part["held_out_auc"], "{:.3f}"), _on(part)]
+        cells.append(_mean_and_std(part["auc"], "{:.3f}"))
         cells += [_mean_and_std(100 * part[f"accuracy_{n:02d}"], "{:.0f}") for n in shown]
         cells += [f"{part['n_parameters'].iloc[0]:,}", f"{part['fit_s'].median():.1f}"]
-        order = part["validation_auc"].mean()
+        order = part["held_out_auc"].mean()
         rows.append((str(data), -order if order == order else 1.0, cells))
     caption = (
-        "Mean ± standard deviation over runs, best validation AUC first; characters right "
-        "after n repetitions of the test part. The deviation is over seeds, not over subjects"
+        "Mean ± standard deviation over runs, best held-out AUC first, with the part and the "
+        "number of flashes held out; characters right after n repetitions of the test part. The "
+        "deviation is over seeds and folds, not over subjects"
     )
     return Table(caption, head, [cells for _, _, cells in sorted(rows, key=lambda r: r[:2])])
 
 
 def runs_table(runs: pd.DataFrame) -> Table:
     """Build the table of every run, collapsed."""
-    names = ("validation_auc", *MEASURES)
+    names = ("held_out_auc", *MEASURES)
     head = ("run", "configuration", "recording", "seed", *(n.replace("_", " ") for n in names))
     rows = []
     for row in runs.to_dict("records"):
@@ -232,6 +214,16 @@ def how_to_repeat(folder: Path, runs: pd.DataFrame) -> tuple[str, str]:
 
 def _short(override: str) -> str:
     return re.sub(r"^[+~]*experiment=", "", override)
+
+
+def _on(part: pd.DataFrame) -> str:
+    """Return which flashes were held out, and how many."""
+    sources = [source for source in part["held_out_on"].unique() if source]
+    if not sources:
+        return "–"
+    low, high = part["n_held_out"].min(), part["n_held_out"].max()
+    flashes = f"{high:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{' or '.join(sources)}, {flashes} flashes"
 
 
 def _accuracy_shown(runs: pd.DataFrame) -> str:

@@ -143,6 +143,14 @@ def test_runs_without_the_value_are_counted_and_accuracies_are_percentages():
     np.testing.assert_allclose([c[0].get_xdata(orig=False)[0] for c in axis.containers], [45, 95])
 
 
+def test_results_of_the_test_part_keep_the_rank_of_the_held_out_ones():
+    held_out = runs().assign(held_out_auc=[0.6, 0.9, 0.6, 0.9, 0.7])
+    figure = draw_sweep(held_out, "auc", rank_by="held_out_auc")
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["good (n = 2)", "middle (n = 1)", "bad (n = 2)"]
+    assert "held out: first bad with a mean of 0.6, last good" in figure.get_label()
+
+
 def test_lines_join_the_runs_of_one_seed():
     axis = draw_sweep(runs(), lines_by="seed").axes[0]
     joined = [
