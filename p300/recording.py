@@ -20,6 +20,7 @@ is_target    boolean   did the flash light the wanted symbol? <NA> where not kno
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -178,6 +179,20 @@ class Recording:
     def subjects(self) -> tuple[str, ...]:
         """Subjects in the flash table, in order of appearance."""
         return tuple(self.flashes["subject"].unique())
+
+    def checksum(self) -> str:
+        """Compute the SHA-256 hash of samples, channels, rate, unit and flashes, as 64 digits.
+
+        The name, the screen and the layout of the samples in memory do not enter.
+        """
+        about = f"{self.ch_names} {self.sfreq!r} {self.unit}"
+        digest = hashlib.sha256(about.encode())
+        for segment in self.segments:
+            kind = "<f4" if segment.dtype == np.float32 else "<f8"
+            digest.update(f"{segment.shape} {kind}".encode())
+            digest.update(np.ascontiguousarray(segment, kind).data)
+        digest.update(self.flashes[list(FLASH_COLUMNS)].to_csv(index=False).encode())
+        return digest.hexdigest()
 
     def select(self, rows: npt.ArrayLike) -> Recording:
         """Return the flashes of ``rows`` (a boolean mask) and the segments that contain them.

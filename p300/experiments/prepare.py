@@ -8,6 +8,7 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from p300.experiments.build import build
 from p300.experiments.fitting.electrodes import select_electrodes
 from p300.experiments.fitting.run import Run
 from p300.experiments.identity import recording_digest
-from p300.integrity import check_recording
+from p300.integrity import Finding, check_recording
 from p300.splits import Split, member_rows
 from p300.storage.files import write_text
 from p300.terminal import step
@@ -178,6 +179,9 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
         if isinstance(warning.message, UserWarning | RuntimeWarning):
             doubts.append(warning.message)
     report = check_recording(recording, tmin=tmin, tmax=tmax, doubts=doubts)
+    content = f"SHA-256 of samples, channels and flashes: {recording.checksum()}."
+    noted = Finding("note", "content", content, len(recording.segments))
+    report = replace(report, findings=(*report.findings, noted))
     write_text(folder / "integrity.txt", f"{recording!r}\n\n{report}\n")
     report.raise_if_refused()
     return recording

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from p300.errors import InputError
 from p300.figures.averages import front_to_back
 from p300.figures.learned import scalp
 from p300.figures.signals import channel_image
@@ -32,7 +33,9 @@ BASELINES = {"nontarget": "the mean nontarget epoch", "zero": "an epoch of zeros
 def draw_attribution(
     attribution: Attribution, ch_names: Sequence[str], times: ArrayLike
 ) -> Figure:
-    """Draw the contribution of each electrode and sample to the mean score of a target.
+    """Draw the share of each electrode and sample in the mean score of a target.
+
+    The shares are in % of the score above that of the baseline, and sum to 100 %.
 
     Parameters
     ----------
@@ -49,8 +52,19 @@ def draw_attribution(
         The image, channels from the front of the head to the back; below it the sum over
         channels; beside it, as scalp maps, the sums over the epoch and over 50 ms around
         the peak.
+
+    Raises
+    ------
+    InputError
+        If targets do not score above the baseline.
     """
-    values, seconds = attribution.values, np.asarray(times, float)
+    gained = float(attribution.values.sum())
+    if not gained > 0:
+        raise InputError(
+            f"targets score {gained:.2f} above {BASELINES[attribution.baseline]}; expected more "
+            "than 0, of which electrodes have shares"
+        )
+    values, seconds = 100 * attribution.values / gained, np.asarray(times, float)
     order = sorted(range(len(ch_names)), key=lambda k: front_to_back(ch_names[k]))
     course, total = values.sum(axis=0), values.sum(axis=1)
     peak = seconds[course.argmax()]
@@ -66,7 +80,7 @@ def draw_attribution(
     line.axhline(0, color=GREY, lw=0.6)
     line.fill_between(seconds, course, color=SKY, alpha=0.4, lw=0)
     line.plot(seconds, course, color=BLUE)
-    line.set(xlabel="time from the flash (s)", ylabel="sum over\nchannels")
+    line.set(xlabel="time from the flash (s)", ylabel="share (%) of\neach sample")
     heads = grid[:, 1].subgridspec(2, 1)
     titles = ("whole epoch", f"{PEAK_S * 1000:.0f} ms at {peak:.2f} s")
     for k, (shown, title) in enumerate(zip((total, at_peak), titles, strict=True)):
@@ -74,12 +88,13 @@ def draw_attribution(
         largest = np.abs(shown).max() or 1.0
         image = scalp(shown, ch_names, axis, (-largest, largest))
         axis.set_title(title, loc="center")
-        figure.colorbar(image, ax=axis, shrink=0.7, location="bottom", label="score")
-    gained = attribution.score - attribution.baseline_score
-    best = ", ".join(f"{ch_names[k]} ({total[k]:+.2f})" for k in np.argsort(-total)[:5])
+        ends = (-largest, 0, largest)
+        bar = figure.colorbar(image, ax=axis, shrink=0.7, location="bottom", label="share (%)")
+        bar.set_ticks(ends, labels=[f"{end:.2g}".replace("-", "−") for end in ends])
+    best = ", ".join(f"{ch_names[k]} ({total[k]:.0f} %)" for k in np.argsort(-total)[:5])
     figure.set_label(
-        f"Contributions of electrodes and samples to the mean score of {targets}, {gained:.2f} "
-        f"above that of {baseline}; the largest are from {best}, and at {peak:.2f} s."
+        f"Shares of electrodes and samples in the mean score of {targets}, {gained:.2f} above "
+        f"that of {baseline} (100 %); the largest are from {best}, and at {peak:.2f} s."
     )
     return figure
 
@@ -221,7 +236,7 @@ def _draw_image(axis: Axes, values: np.ndarray, names: Sequence[str], times: np.
     axis.set_yticks(named, [names[k] for k in named])
     axis.tick_params(labelbottom=False)
     axis.set_ylabel("channel, front to back" + (" (not all named)" if n_chans > 32 else ""))
-    axis.figure.colorbar(image, ax=axis, aspect=30, label="contribution to the score")
+    axis.figure.colorbar(image, ax=axis, aspect=30, label="share of the score (%)")
 
 
 def _draw_bars(

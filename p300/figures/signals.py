@@ -77,7 +77,7 @@ def draw_averages(
     classes, picked = flash_classes(epochs), pick_channels(epochs.ch_names, channels)
     n_columns = 2 if len(picked) in (2, 4) else 3
     heading = f"{epochs.name}: mean and {100 * confidence:g} % interval"
-    figure = new_figure(1.2 + 1.7 * math.ceil(len(picked) / n_columns), heading=heading)
+    figure = new_figure(1.2 + 1.7 * math.ceil(len(picked) / n_columns))
     axes = grid_of_axes(figure, len(picked), n_columns, sharex=True, sharey=True)
     for (kind, rows), style in zip(classes.items(), (TARGET, NONTARGET), strict=True):
         if not len(rows):
@@ -100,7 +100,10 @@ def draw_averages(
         axis.set_title(epochs.ch_names[k])
     figure.supxlabel("time from the flash (s)")
     figure.supylabel(_amplitude(epochs))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=1)
+    handles, labels = axes[0].get_legend_handles_labels()
+    legend = figure.legend(handles, labels, loc="outside upper left", title=heading)
+    legend.set_alignment("left")
+    legend.get_title().set_fontsize(10)
     shown = ", ".join(epochs.ch_names[k] for k in picked)
     figure.set_label(
         f"Average EEG of {epochs.name} at {shown} after {_counts(classes)}"

@@ -11,13 +11,13 @@ from p300.metrics import Interval
 from p300.report.integrity import integrity_tables
 from p300.report.learned import single_pages
 from p300.report.page import Numbers, Section, Table, Text, number
+from p300.report.provenance import citations, finished_text, versions_section
 from p300.report.repeat import (
     command,
     configuration,
     read_yaml,
     repeat_section,
     typed,
-    versions_section,
 )
 
 if TYPE_CHECKING:
@@ -43,9 +43,10 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
     else:
         config.note("The configuration of the benchmark was not saved.")
     runs = sorted(path.parent for path in folder.rglob("results.json"))
+    config.blocks.insert(0, finished_text(runs))
     sections = [
         results,
-        Section("The recordings", integrity_tables(runs)),
+        Section("The recordings", citations(runs) + integrity_tables(runs)),
         single_pages("Each run of a benchmark is a run of `p300 train` and"),
         config,
         versions_section(),

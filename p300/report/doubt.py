@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
-
-from p300.integrity import RATE
-from p300.report.integrity import findings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,15 +15,6 @@ MARK = "(?)"
 MEASURED = re.compile(
     r"(\d\s?(?:ms|s|Hz)\b|\((?:ms|s|Hz)\)|\bbits(?: per minute|/min)\b)(?! \(\?\))"
 )
-
-
-def doubt_about_times(reports: Iterable[str]) -> str:
-    """Return why the sampling rate is in doubt, from integrity reports; empty if it is not."""
-    for text in reports:
-        for _, _, check, _, finding in findings(text):
-            if check == RATE:
-                return finding
-    return ""
 
 
 def marked(text: str) -> str:

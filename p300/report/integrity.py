@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from p300.integrity import RATE
 from p300.report.page import Listing, Table, Text
 
 #: A line of :class:`p300.integrity.IntegrityReport`.
@@ -44,6 +45,15 @@ def saved_reports(folders: Iterable[str | Path]) -> list[str]:
     """Read the integrity reports of some runs; those that are missing are left out."""
     paths = [Path(folder) / "integrity.txt" for folder in folders]
     return [path.read_text("utf-8").strip() for path in paths if path.exists()]
+
+
+def doubt_about_times(reports: Iterable[str]) -> str:
+    """Return why the sampling rate is in doubt, from integrity reports; empty if it is not."""
+    for text in reports:
+        for _, _, check, _, finding in findings(text):
+            if check == RATE:
+                return finding
+    return ""
 
 
 def findings(text: str) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from p300.errors import InputError
 from p300.figures import attribution, learned
 from p300.metrics import resampling_units
 from p300.report.page import Section, Text
+from p300.report.seeds import agreement, power_by_seed
 from p300.report.signals import take
 from p300.splits import PARTS
 
@@ -37,28 +38,32 @@ def learned_section(run: Run, epochs: Epochs | None, *, times_in_doubt: bool = F
     """Draw what the detector learned; without epochs, what its weights alone show."""
     section = Section("What it learned", [Text(_members(run))], times_in_doubt=times_in_doubt)
     steps, names = run.detector.preprocessor, list(run.results["ch_names"])
-    power = _found(explain.electrode_power, run)
     kernels = _found(explain.temporal_kernels, run)
-    if power is not None:
+    try:
+        powers = power_by_seed(run)
+    except InputError:
+        powers = {}
+    if powers:
         section.draw(
             "Spatial filters",
-            lambda: learned.draw_electrode_power(power, names),
+            lambda: learned.draw_electrode_power(powers, names),
             "How much weight the spatial filters give each electrode, in units of the mean: Ω of "
-            "Cecotti & Gräser 2011, equation 12. A large weight may also serve to remove noise.",
+            "Cecotti & Gräser 2011, equation 12. A large weight may also serve to remove noise. "
+            + agreement(powers),
             as_pixels=True,
         )
     if kernels is not None:
         section.draw(
             "Temporal kernels",
             lambda: learned.draw_temporal_kernels(kernels, steps.sfreq, h_freq=steps.h_freq),
-            "Temporal kernels, and their gain at each frequency.",
+            f"Temporal kernels, and their gain at each frequency. {_one_seed(run)}",
         )
-    known = {"spatial filters": power, "temporal kernels": kernels}
+    known = {"spatial filters": powers or None, "temporal kernels": kernels}
     absent = " and no ".join(what for what, found in known.items() if found is None)
     if absent:
         section.note(f"There are no {absent} to draw: {run.name} has none.")
     if epochs is not None:
-        _draw_with_epochs(section, run, epochs, has_filters=power is not None)
+        _draw_with_epochs(section, run, epochs, has_filters=bool(powers))
         return section
     text = "Patterns, occlusion and attribution need the recording, which could not be read."
     section.note(text)
@@ -86,7 +91,7 @@ def _draw_with_epochs(section: Section, run: Run, epochs: Epochs, *, has_filters
             lambda: _filters(run, train),
             "Filters are the weights that combine the electrodes. Patterns (Haufe et al. 2014) "
             "show where on the head the signal of a filter appears; only patterns may be read as "
-            "places. The sign of a filter has no meaning.",
+            "places. The sign of a filter has no meaning. " + _one_seed(run),
             as_pixels=True,
         )
     section.draw(
@@ -107,8 +112,8 @@ def _draw_with_epochs(section: Section, run: Run, epochs: Epochs, *, has_filters
     section.draw(
         "Integrated gradients",
         lambda: _attribution(run, held_out),
-        "Contribution of each electrode and sample to the mean score of a target, compared with "
-        "the mean nontarget epoch.",
+        "Share of each electrode and sample in the mean score of a target above that of the mean "
+        "nontarget epoch. All shares sum to 100 %; negative ones lower the score.",
         as_pixels=True,
     )
 
@@ -118,6 +123,10 @@ def single_pages(which: str) -> Section:
     shows = "has its own page, which shows the EEG and what the detector learned"
     text = f"{which} {shows}: call `p300 report` with the folder of the run."
     return Section("What they learned", [Text(text)])
+
+
+def _one_seed(run: Run) -> str:
+    return f"They are those of seed {run.config['seed']}; another seed may learn others."
 
 
 def _members(run: Run) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+from p300.report.doubt import mark_figure
 from p300.storage.files import atomic_write
 from p300.storage.privacy import without_paths
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Dots per inch of figures stored as pixels, twice those of a usual screen.
 PIXELS = 192
+
+#: Figures of more pixels than this scroll sideways on a telephone, which their caption says.
+WIDE = 420
 
 #: Columns with a longer cell wrap their lines.
 LONG = 48
@@ -98,6 +102,11 @@ class Picture:
     width: int
     height: int
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is wider than a telephone when its text is readable."""
+        return self.width > WIDE
+
 
 @dataclass
 class Section:
@@ -124,8 +133,6 @@ class Section:
 
         With ``times_in_doubt``, every time in the figure is marked.
         """
-        from p300.report.doubt import mark_figure
-
         try:
             figure = mark_figure(draw()) if self.times_in_doubt else draw()
             self.blocks.append(picture(figure, caption, as_pixels=as_pixels))

@@ -1,32 +1,16 @@
-"""How to repeat a run: configuration, command and versions, without private values."""
+"""How to repeat a run: configuration and command, without private values."""
 
 from __future__ import annotations
 
-import platform
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
 from p300.experiments.overrides import flatten, overrides_of
 from p300.report.page import Listing, Section, Table, Text
 from p300.storage.privacy import LEFT_OUT, PRIVATE, public
-
-#: Packages whose version can change a result.
-PACKAGES = (
-    "p300",
-    "torch",
-    "pytorch-lightning",
-    "numpy",
-    "scipy",
-    "pandas",
-    "scikit-learn",
-    "mne",
-    "pyriemann",
-    "hydra-core",
-)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -107,28 +91,6 @@ def repeat_section(line: str, others: str = "") -> Section:
     )
     texts = [Text(text) for text in (others, always) if text]
     return Section("How to repeat it", [Listing(line, is_command=True), *texts])
-
-
-def versions_section(trained_with: str = "") -> Section:
-    """List the versions with which this page was written."""
-    rows = [("Python", platform.python_version())]
-    for package in PACKAGES:
-        try:
-            rows.append((package, version(package)))
-        except PackageNotFoundError:
-            rows.append((package, "not installed"))
-    caption = "Versions with which this page was written"
-    written = f"The checkpoint was written by p300 {trained_with}. " if trained_with else ""
-    system = f"{written}The page was written on {platform.system()}, {platform.machine()}."
-    return Section("Versions", [Table(caption, ("package", "version"), rows), Text(system)])
-
-
-def checkpoint_version(folder: Path) -> str:
-    """Read which version of p300 wrote a run's checkpoint."""
-    from p300.detector import find_checkpoint
-    from p300.storage.tensors import read_tensors
-
-    return str(read_tensors(find_checkpoint(folder)).get("p300_version", "of unknown version"))
 
 
 def _listed(values: Iterable[Any], n_most: int = 6) -> str:

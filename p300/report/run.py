@@ -6,16 +6,15 @@ from pathlib import Path
 
 from p300.errors import InputError
 from p300.experiments.finished import Run, load_run, read_again
-from p300.report.doubt import MARK, doubt_about_times
-from p300.report.integrity import integrity_tables, saved_reports
+from p300.report.doubt import MARK
+from p300.report.integrity import doubt_about_times, integrity_tables, saved_reports
 from p300.report.learned import learned_section
 from p300.report.page import Section, Text
+from p300.report.provenance import checkpoint_version, citations, finished_text, versions_section
 from p300.report.repeat import (
-    checkpoint_version,
     configuration,
     repeat_section,
     training_command,
-    versions_section,
 )
 from p300.report.results import results_section
 from p300.report.signals import signal_section
@@ -44,13 +43,15 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
             f"Times are in doubt. {doubt} Latencies, frequencies and bits per minute on "
             f"this page are therefore marked {MARK} and are no facts."
         )
-    data.blocks += integrity_tables([folder])
+    data.blocks += [*citations([folder]), *integrity_tables([folder])]
     steps, is_doubtful = run.detector.preprocessor, bool(doubt)
     interval = steps.tmin, steps.tmax
     data.sections.append(
         signal_section(recording, epochs, interval, why_not, times_in_doubt=is_doubtful)
     )
-    config = Section("Configuration", [Text(_choices(run)), configuration(run.config)])
+    config = Section(
+        "Configuration", [finished_text([folder]), Text(_choices(run)), configuration(run.config)]
+    )
     sections = [
         results_section(run, times_in_doubt=is_doubtful),
         data,

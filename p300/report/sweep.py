@@ -13,6 +13,7 @@ from p300.report.held_out import add_held_out, best_by_held_out, what_was_held_o
 from p300.report.integrity import integrity_tables
 from p300.report.learned import single_pages
 from p300.report.page import Numbers, Section, Table, Text, number
+from p300.report.provenance import citations, finished_text, versions_section
 from p300.report.repeat import (
     command,
     configuration,
@@ -21,7 +22,6 @@ from p300.report.repeat import (
     shared_configuration,
     training_command,
     typed,
-    versions_section,
 )
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
         f"were trained on {', '.join(data)}."
     )
     config, differing = shared_configuration(runs["folder"])
+    values = configuration(config, "Values that all runs share")
     sections = [
         results_section(folder, runs),
-        Section("The recordings", integrity_tables(runs["folder"])),
+        Section("The recordings", citations(runs["folder"]) + integrity_tables(runs["folder"])),
         single_pages(f"Each of the {len(runs)} runs"),
-        Section("Configuration", [differing, configuration(config, "Values that all runs share")]),
+        Section("Configuration", [finished_text(runs["folder"]), differing, values]),
         versions_section(),
         repeat_section(*how_to_repeat(folder, runs)),
     ]

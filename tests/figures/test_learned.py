@@ -58,7 +58,7 @@ def examples(rng, ch_names):
     """Every figure of what was learned, of random numbers."""
     n = len(ch_names)
     filters = rng.normal(size=(10, n))
-    found = Attribution(rng.normal(size=(n, 78)), 1.5, -2.0, "nontarget", 180, 1e-5)
+    found = Attribution(rng.normal(0.2, 1, (n, 78)), 1.5, -2.0, "nontarget", 180, 1e-5)
     losses = occlusion(rng.normal(size=n) / 20), occlusion(rng.normal(size=7) / 20)
     signal, weights = rng.normal(size=(2, n, 78))
     return {
@@ -169,12 +169,15 @@ def test_an_attribution_is_drawn_where_and_when_it_is(maps):
     values[CH_NAMES.index("Pz"), 36:40] = 0.5
     figure = draw_attribution(Attribution(values, 3.0, 1.0, "zero", 42, 0.0), CH_NAMES, TIMES)
     whole, at_peak = maps[0][0], maps[1][0]
-    np.testing.assert_allclose(whole, values.sum(axis=1))
-    assert CH_NAMES[at_peak.argmax()] == "Pz" and at_peak.max() < 4 * 0.5 + 0.01
+    np.testing.assert_allclose(whole, 100 * values.sum(axis=1) / values.sum())
+    assert CH_NAMES[at_peak.argmax()] == "Pz" and at_peak.max() < 100 * 2.01 / values.sum()
     label = figure.get_label()
-    assert "42 targets, 2.00 above that of an epoch of zeros" in label
-    assert "from Pz (+2.07)" in label and "and at 0.30 s." in label
+    assert f"42 targets, {values.sum():.2f} above that of an epoch of zeros" in label
+    assert f"from Pz ({100 * 2.074 / values.sum():.0f} %)" in label and "and at 0.30 s." in label
     image = figure.axes[0].images[0].get_array()
+    assert image.sum() == pytest.approx(100)
+    with pytest.raises(InputError, match="expected more than 0"):
+        draw_attribution(Attribution(-values, 1.0, 3.0, "zero", 42, 0.0), CH_NAMES, TIMES)
     row = np.unravel_index(image.argmax(), image.shape)[0]
     named = dict(zip(figure.axes[0].get_yticks(), figure.axes[0].get_yticklabels(), strict=True))
     assert named[row].get_text() == "Pz"  # the strongest row is never left unnamed

@@ -11,8 +11,8 @@ from p300.figures import draw_averages, draw_scalp_series
 from p300.integrity import RATE, check_recording
 from p300.preprocessing import Preprocessor
 from p300.recording import RateWarning
-from p300.report.doubt import doubt_about_times, mark_figure, marked
-from p300.report.integrity import findings, integrity_tables
+from p300.report.doubt import mark_figure, marked
+from p300.report.integrity import doubt_about_times, findings, integrity_tables
 from p300.report.signals import recorded_epochs, signal_section
 from p300.simulation import simulate_recording
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from p300.commands import parse
 from p300.errors import InputError
 from p300.experiments.configuration import conf_dir
 from p300.experiments.overrides import overrides_of
+from p300.experiments.results import read_scores
 from p300.experiments.run import train_run
+from p300.metrics import auc_interval
 from p300.report.page import Section, Text, without_paths, write_page
 from p300.report.repeat import public
 from p300.report.sweep import collect_sweep
@@ -121,12 +124,17 @@ def test_the_page_of_a_run_holds_the_numbers_of_its_results(kept, written):
             assert value is None or f"{value:.3f}" in page.text
         for row in results[part]["spelling"]:
             told = f"{row['n_repetitions']} {row['n_right']}/{row['n_characters']} "
-            told += f"{100 * row['accuracy']:.0f} % {100 * row['low']:.0f} to"
+            told += f"{100 * row['accuracy']:.0f} % "
+            told += "–" if row["low"] is None else f"{100 * row['low']:.0f} to"
             assert told in page.text and f"{row['bits_per_minute']:.1f}" in page.text
     assert f"{results['n_parameters']:,} parameters" in page.text
     assert results["split"] in page.text
     for said in ("optimizer:", "torch", "P300_DATA_ROOT", "flashes in 3 segments"):
         assert said in page.text
+    for said in ("This page was written on 20", "Finished on 20", "SHA-256 of samples, channels"):
+        assert said in page.text
+    assert "Cite for the recording: none: the recording is simulated." in page.text
+    assert "95 %: – (fewer than 5 characters)" in page.text and not re.search(r"\bnan\b", page.text)
     assert written.stat().st_size < 5e6
     assert not list(written.parent.glob("*.partial"))
 
@@ -139,6 +147,17 @@ def test_what_a_network_learned_is_drawn(written):
         assert said in alt
     assert "Average EEG of simulation" in alt and "Scalp maps of the average" in alt
     assert "not drawn" not in page.text
+
+
+@pytest.mark.slow
+def test_one_auc_has_one_interval_on_its_page_with_the_number_of_characters(tmp_path):
+    folder = train(tmp_path / "lda", "experiment=lda", "data.read.test_text=WAVES")
+    page = Page(write_report(folder))
+    interval = auc_interval(read_scores(folder, "test"))
+    ends = f"{interval.low:.3f} to {interval.high:.3f}"
+    assert f"95 %: {ends} (5 characters)" in page.text and f"{ends} 5 " in page.text
+    curve = next(image["alt"] for image in page.all("img") if "ROC" in image["alt"])
+    assert f"[{interval.low:.3f}, {interval.high:.3f}; n = 5]" in curve
 
 
 @pytest.mark.slow
@@ -290,7 +309,7 @@ def test_the_page_of_a_benchmark_holds_its_tables_and_sentences(tmp_path, p300):
     page = Page(write_report(out))
     check_page(page)
     for row in pd.read_csv(out / "summary.csv").to_dict("records"):
-        assert f"{row['auc']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" in page.text
+        assert f"{row['auc']:.3f} [–]" in page.text  # two characters
     for line in (out / "summary.md").read_text("utf-8").splitlines():
         if line and not line.startswith(("#", "|")):
             assert " ".join(line.split()) in page.text
@@ -389,7 +408,7 @@ def test_a_browser_opens_the_page_without_errors_and_without_sideways_scrolling(
     written, tmp_path, dark
 ):
     with chromium(tmp_path / "profile") as browser:
-        for width in (400, 1200):
+        for width in (400, 1280):
             browser.open(written, width=width, dark=dark)
             assert browser.value("document.documentElement.scrollWidth") <= width
             assert not browser.seen("Log.entryAdded", "Runtime.exceptionThrown")
@@ -398,6 +417,13 @@ def test_a_browser_opens_the_page_without_errors_and_without_sideways_scrolling(
             assert all(url.startswith(("file:", "data:image/")) for url in asked)
             drawn = "[...document.images].every(image => image.complete && image.naturalWidth)"
             assert browser.value(drawn)
+            cards = "[...document.querySelectorAll('.card')]"
+            cut = f"{cards}.filter(c => c.scrollWidth > c.clientWidth)"
+            sign = "getComputedStyle(c.nextElementSibling, '::before').content"
+            signed = f"{cut}.every(c => {sign}.includes('Scroll the figure sideways'))"
+            assert browser.value(signed)
+            if width == 1280:
+                assert browser.value(f"{cut}.length") == 0
         card = browser.value("getComputedStyle(document.querySelector('.card')).backgroundColor")
         paper = browser.value("getComputedStyle(document.body).backgroundColor")
         assert card == "rgb(255, 255, 255)"
