@@ -14,14 +14,26 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 #: Runs the cells without Jupyter, whose magics are left out; any warning of a cell is an error.
+#: Writes what each cell prints, and the value of its last line unless it is a figure, as JSON.
 RUN = """
-import json, pathlib, sys
-names = {"__name__": "__main__"}
+import ast, contextlib, io, json, pathlib, sys
+names, told = {"__name__": "__main__"}, []
 for cell in json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8"))["cells"]:
     if cell["cell_type"] == "code":
         lines = "".join(cell["source"]).splitlines()
-        exec("\\n".join(line for line in lines if not line.startswith("%")), names)
+        body = ast.parse("\\n".join(line for line in lines if not line.startswith("%"))).body
+        value = None
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
+            exec(compile(ast.Module(body, []), "cell", "exec"), names)
+            if last is not None:
+                value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+        is_silent = lines[-1].endswith(";") or type(value).__name__ in ("Figure", "NoneType")
+        told.append(printed.getvalue() + ("" if is_silent else repr(value)))
+print(json.dumps(told))
 """
+
+NUMBER = re.compile(r"[-−+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 #: What a stored notebook must not tell of the machine that it ran on.
 PRIVATE = re.compile(r"(/home|/Users|/root|/tmp|/work|/private|site-packages|[A-Z]:\\\\)\b")
@@ -33,7 +45,6 @@ def read_cells(path):
 
 def execute(path, folder, **environment):
     clean = {k: v for k, v in os.environ.items() if k != "P300_DATA_ROOT"}
-    started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-W", "error::Warning:__main__", "-c", RUN, str(path)],
         cwd=folder,
@@ -44,7 +55,31 @@ def execute(path, folder, **environment):
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     assert not list(folder.iterdir())  # what it wrote, it wrote elsewhere
-    return time.perf_counter() - started
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def stored(path):
+    """What each cell of a stored notebook says, without its figures."""
+    told = []
+    for cell in read_cells(path):
+        if cell["cell_type"] == "code":
+            texts = [
+                "".join(output.get("text", output.get("data", {}).get("text/plain", "")))
+                for output in cell["outputs"]
+            ]
+            told.append("".join(text for text in texts if not text.startswith("<Figure size")))
+    return told
+
+
+def check_same(found, expected):
+    """Check that texts have the same words, and numbers that agree but for their last digits."""
+    words = [" ".join(NUMBER.sub("#", text).split()) for text in (found, expected)]
+    assert words[0] == words[1]
+    numbers = (
+        [float(n.replace(",", "").replace("−", "-")) for n in NUMBER.findall(text)]
+        for text in (found, expected)
+    )
+    assert next(numbers) == pytest.approx(next(numbers), rel=0.02, abs=0.002)
 
 
 def test_each_step_from_one_recording_to_ones_own_bci_has_its_notebook():
@@ -86,8 +121,19 @@ def test_links_between_notebooks_and_to_files_lead_somewhere(path):
 
 @pytest.mark.slow
 @EACH
-def test_a_notebook_runs_on_the_simulation_in_under_a_minute(path, tmp_path):
-    assert execute(path, tmp_path) < 60
+def test_a_notebook_runs_in_under_a_minute_and_says_what_is_stored(path, tmp_path):
+    started = time.perf_counter()
+    told = execute(path, tmp_path)
+    assert time.perf_counter() - started < 60
+    for found, expected in zip(told, stored(path), strict=True):
+        check_same(found, expected)
+
+
+def test_a_notebook_that_says_something_else_than_is_stored_is_noticed():
+    check_same("AUC 0.8911 of 1,248", "AUC  0.891\nof 1,248")
+    for other in ("AUC 0.850 of 1,248", "AUC 0.891 of 1,000", "AUC of lda 0.891 of 1,248"):
+        with pytest.raises(AssertionError):
+            check_same("AUC 0.891 of 1,248", other)
 
 
 @pytest.mark.slow
