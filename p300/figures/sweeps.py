@@ -147,7 +147,7 @@ def draw_auc_intervals(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
         error = np.abs(part[["low", "high"]].to_numpy().T - part["auc"].to_numpy())
         axis.errorbar(part["auc"], place, xerr=error, fmt="o", capsize=3, color=BLUE)
         axis.set_yticks(place, part["experiment"])
-        axis.set(title=f"{title}{_number_of_units(part)}", ylim=(-0.6, len(part) - 0.4))
+        axis.set(title=f"{title}{number_of_units(part)}", ylim=(-0.6, len(part) - 0.4))
         axis.grid(axis="x", alpha=0.3)
         best = part.iloc[-1]
         sure = Interval(best["low"], best["high"], int(best["n_units"]), best["unit"])
@@ -168,7 +168,7 @@ def draw_accuracy_panels(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
     ----------
     panels : iterable of (str, DataFrame)
         Title and rows of a benchmark's summary: ``experiment``, ``accuracy_NN`` and, for few
-        detectors drawn, ``accuracy_NN_low`` and ``accuracy_NN_high``.
+        detectors drawn, ``accuracy_NN_low`` and ``accuracy_NN_high``; ``n_units`` and ``unit``.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def draw_accuracy_panels(panels: Iterable[tuple[str, pd.DataFrame]]) -> Figure:
     for axis, (title, part) in zip(axes, panels, strict=bool(panels)):
         tables = {row["experiment"]: accuracy_by_n(row) for _, row in part.iterrows()}
         accuracy_lines(axis, tables, order=experiments)
-        axis.set_title(title)
+        axis.set_title(f"{title}{number_of_units(part)}")
         handles |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
     shown = [e for e in experiments if e in handles]
     if shown:
@@ -227,7 +227,7 @@ def _key(key: tuple[Any, ...]) -> Any:
     return key if len(key) > 1 else key[0]
 
 
-def _number_of_units(part: pd.DataFrame) -> str:
+def number_of_units(part: pd.DataFrame) -> str:
     """Return the number of units of the rows of a summary, and whether it is too small."""
     n, unit = int(part["n_units"].iloc[0]), part["unit"].iloc[0]
     return f" (n = {n} {unit}{'' if n >= MIN_UNITS else ': too few for intervals'})"

@@ -11,6 +11,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.figures.style import GREY, count, grid_of_axes, look, named, new_figure, styled
+from p300.figures.sweeps import number_of_units
 from p300.figures.tables import check_columns
 
 if TYPE_CHECKING:
@@ -135,8 +136,8 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
     ----------
     summary : DataFrame
         From a benchmark (:func:`p300.experiments.benchmark.summary.summarize`): ``experiment``,
-        ``n_characters``, ``auc`` with ``low`` and ``high`` (95 %), and ``task`` where there are
-        several; rows without ``n_characters`` belong to no curve.
+        ``n_characters``, ``auc`` with ``low`` and ``high`` (95 %) over ``n_units`` of ``unit``,
+        and ``task`` where there are several; rows without ``n_characters`` belong to no curve.
 
     Returns
     -------
@@ -169,12 +170,12 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
             f"{task or 'all'}: {best['experiment']} is best with "
             f"{count(int(best['n_characters']), 'character')}, {best['auc']:.3f}"
         )
-        axis.set_title(task)
+        axis.set_title(f"{task}{number_of_units(part)}".strip())
         axis.grid(alpha=0.3)
         axis.axhline(0.5, color=GREY, lw=0.8, ls=":")
         _whole_numbers(axis)
     figure.supxlabel("training characters")
-    figure.supylabel("AUC of single flashes, 95 % interval")
+    figure.supylabel("AUC of single flashes, 95 % interval over n")
     lines = [axes[0].plot([], [], **look(k))[0] for k in range(len(experiments))]
     figure.legend(lines, experiments, loc="outside upper left", ncols=5, handlelength=3)
     figure.set_label(
@@ -187,7 +188,7 @@ def _curves(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a summary that are points of a learning curve."""
     numbers = ["n_characters", "auc", "low", "high"]
     expected = "the summary of a benchmark over split.n_characters"
-    check_columns(summary, ("experiment", *numbers), expected)
+    check_columns(summary, ("experiment", *numbers, "n_units", "unit"), expected)
     curves = summary[summary["n_characters"].notna() & summary["auc"].notna()]
     if not len(curves):
         raise InputError(

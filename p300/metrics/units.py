@@ -53,7 +53,7 @@ def auc_counts(
     """Count how often the targets of one unit score above the nontargets of another.
 
     The AUC of any weighting of the units is then one product (:func:`weighted_auc`). So
-    thousands of bootstrap samples cost as little as one.
+    leaving out each unit in turn costs as little as one AUC.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def weighted_auc(
     wins, n_targets, n_nontargets
         Output of :func:`auc_counts`; ``wins`` may be a mean over several detectors' scores.
     weights : ndarray, shape (n_draws, n_units)
-        Output of :func:`bootstrap_weights`; ones for the AUC itself.
+        How much each unit counts: ones for the AUC itself, 0 where a unit is left out.
 
     Returns
     -------

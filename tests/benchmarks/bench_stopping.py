@@ -26,7 +26,7 @@ from hydra import initialize_config_dir
 
 from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.prepare import Shared
-from p300.experiments.results import read_scores, summarize
+from p300.experiments.results import brackets, read_scores, summarize
 from p300.experiments.run import train_runs
 from p300.figures.stopping import draw_stopping
 from p300.simulation import write_bci3_ii
@@ -210,11 +210,12 @@ def fixed(row) -> str:
 
 
 def rate(row) -> str:
-    return f"{row['bits_per_minute']:.1f} [{row['bits_low']:.1f}, {row['bits_high']:.1f}]"
+    return f"{row['bits_per_minute']:.1f} {brackets(row['bits_low'], row['bits_high'])}"
 
 
 def ratio(row, rival: str) -> str:
-    return "{ratio:.2f} [{low:.2f}, {high:.2f}]".format(**row["over"][rival])
+    over = row["over"][rival]
+    return f"{over['ratio']:.2f} {brackets(over['low'], over['high'], '.2f')}"
 
 
 #: Columns of a table: heading to what stands below it, made of a cell's rows by rule.

@@ -101,7 +101,8 @@ def test_no_training_is_refused(tmp_path):
 
 def test_learning_curves_are_drawn_by_task_in_the_order_of_characters():
     figure = draw_learning_curves(summary())
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["iib", "bnci"]
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert titles == ["iib (n = 13 characters)", "bnci (n = 13 characters)"]
     lda, cnn1 = figure.axes[0].containers
     np.testing.assert_allclose(lda[0].get_ydata(orig=False), [0.61, 0.88])
     np.testing.assert_allclose(cnn1[0].get_xdata(orig=False), [3, 12], atol=0.2)
