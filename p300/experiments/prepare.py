@@ -20,6 +20,7 @@ from p300.experiments.identity import recording_digest
 from p300.integrity import Finding, check_recording
 from p300.splits import Split, member_rows
 from p300.storage.files import write_text
+from p300.storage.privacy import without_paths
 from p300.terminal import step
 from p300.training.stacking import PlannedFit
 
@@ -154,6 +155,7 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
     """Read the configured recording and write its integrity report into the run folder.
 
     What the reader warns of becomes a finding of the report, so that it outlives the terminal.
+    Paths are shortened to their last part.
 
     Parameters
     ----------
@@ -182,7 +184,7 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
     content = f"SHA-256 of samples, channels and flashes: {recording.checksum()}."
     noted = Finding("note", "content", content, len(recording.segments))
     report = replace(report, findings=(*report.findings, noted))
-    write_text(folder / "integrity.txt", f"{recording!r}\n\n{report}\n")
+    write_text(folder / "integrity.txt", without_paths(f"{recording!r}\n\n{report}\n"))
     report.raise_if_refused()
     return recording
 

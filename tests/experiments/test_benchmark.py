@@ -345,5 +345,5 @@ def test_lda_on_real_eeg_reaches_the_auc_that_peers_reach(p300, tmp_path, data_r
     assert status == 0, errors
     summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index("task")
     assert summary["auc"]["iib"] == pytest.approx(0.930, abs=0.005)  # accuracy.md, sLDA-c
-    assert summary["low"]["iib"] == pytest.approx(0.908, abs=0.01)
+    assert summary["low"]["iib"] == pytest.approx(0.895, abs=0.01)  # t over six characters
     assert summary["accuracy_05"]["bnci"] == pytest.approx(0.68, abs=0.05)

@@ -20,7 +20,7 @@ from p300.simulation import simulate_recording
 def doubtful():
     """A reader whose rate is in doubt, and that left a run out."""
     warnings.warn("at 256 Hz the flashes\nare 78 ms apart", RateWarning, stacklevel=2)
-    warnings.warn("run 3 is left out", UserWarning, stacklevel=2)
+    warnings.warn("/home/ada/eeg/s6.mat: run 3 is left out", UserWarning, stacklevel=2)
     return simulate_recording("WATERS", n_repetitions=2, seed=0)
 
 
@@ -34,9 +34,12 @@ def read(tmp_path):
 def test_what_a_reader_warns_of_is_in_the_integrity_report_and_its_table(read, tmp_path):
     _, report = read
     rows = {check: finding for _, level, check, _, finding in findings(report) if level == "warn"}
-    assert rows == {RATE: "at 256 Hz the flashes are 78 ms apart", "reader": "run 3 is left out"}
+    assert rows == {
+        RATE: "at 256 Hz the flashes are 78 ms apart",
+        "reader": "…/s6.mat: run 3 is left out",
+    }
     (table,) = integrity_tables([tmp_path])
-    assert "run 3 is left out" in {row[-1] for row in table.rows}
+    assert "…/s6.mat: run 3 is left out" in {row[-1] for row in table.rows}
 
 
 def test_only_a_doubtful_rate_makes_times_doubtful(read):
