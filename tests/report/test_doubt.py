@@ -65,6 +65,7 @@ def test_marking_twice_marks_once():
     assert marked(once) == once
 
 
+@pytest.mark.slow
 def test_the_eeg_of_a_recording_is_the_same_for_every_detector(read):
     recording = read[0]
     few = Preprocessor(channels=["Cz", "Pz"], scaling="zscore_epoch", l_freq=1.0).fit(recording)
