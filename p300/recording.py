@@ -20,6 +20,7 @@ is_target    boolean   did the flash light the wanted symbol? <NA> where not kno
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -180,8 +181,9 @@ class Recording:
         """Subjects in the flash table, in order of appearance."""
         return tuple(self.flashes["subject"].unique())
 
+    @functools.cached_property
     def checksum(self) -> str:
-        """Compute the SHA-256 hash of samples, channels, rate, unit and flashes, as 64 digits.
+        """SHA-256 hash of samples, channels, rate, unit and flashes, 64 digits; computed once.
 
         The name, the screen and the layout of the samples in memory do not enter.
         """

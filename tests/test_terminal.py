@@ -14,8 +14,8 @@ import pytest
 from scipy.io import savemat
 
 from p300.errors import InputError
-from p300.experiments import fit as fitting
 from p300.experiments import prepare as runs
+from p300.experiments.fitting import fit as fitting
 from p300.experiments.fitting import networks as fitting_networks
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.readers import _files

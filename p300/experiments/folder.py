@@ -27,8 +27,8 @@ log = logging.getLogger("p300.experiments.folder")
 #: The file that marks a folder as that of a run.
 MARKER = ".p300"
 
-#: What Hydra and the messages of a run put into its folder before it begins.
-HYDRAS = (".hydra", "train.log")
+#: What is put into the folder of a run before it begins.
+HYDRAS = (".hydra", "overrides.yaml", "train.log")
 
 #: Names of what a run writes, beside partial files. Nothing else is ever removed.
 WRITTEN = (

@@ -12,16 +12,11 @@ import importlib.util
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 import p300
 from p300.experiments.names import has_effect
 from p300.storage.untrusted import own_folders
-
-if TYPE_CHECKING:
-    from p300.recording import Recording
 
 #: Files and rooms of the package whose code can change the results of a run.
 CODE = (
@@ -89,17 +84,6 @@ def code_digest(config: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(_digest_of_package().encode())
     for path in sorted(set(_own_modules(config))):
         digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def recording_digest(recording: Recording) -> str:
-    """Compute the SHA-256 of a recording's signal, flashes, rate, unit and channels."""
-    about = [recording.sfreq, recording.unit, list(recording.ch_names)]
-    digest = hashlib.sha256(json.dumps(about, default=str).encode())
-    digest.update(recording.flashes.to_csv(index=False).encode())
-    for segment in recording.segments:
-        digest.update(f"{segment.dtype.str} {segment.shape}".encode())
-        digest.update(np.ascontiguousarray(segment).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -16,7 +16,6 @@ from p300.errors import InputError
 from p300.experiments.build import build
 from p300.experiments.fitting.electrodes import select_electrodes
 from p300.experiments.fitting.run import Run
-from p300.experiments.identity import recording_digest
 from p300.integrity import Finding, check_recording
 from p300.splits import Split, member_rows
 from p300.storage.files import write_text
@@ -43,7 +42,7 @@ class Shared:
     def __init__(self) -> None:
         self._key: str | None = None
         self._recording: Recording | None = None
-        self._report, self._digest = "", ""
+        self._report = ""
         self._epochs: dict[str, Epochs] = {}
 
     def recording(self, cfg: DictConfig, folder: Path) -> Recording:
@@ -57,20 +56,13 @@ class Shared:
         parts = [OmegaConf.to_container(cfg.data, resolve=True), steps.tmin, steps.tmax]
         key = json.dumps(parts, sort_keys=True, default=str)
         if key != self._key:
-            self._key, self._recording, self._epochs, self._digest = None, None, {}, ""
+            self._key, self._recording, self._epochs = None, None, {}
             self._recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
             self._key, self._report = key, (folder / "integrity.txt").read_text("utf-8")
         else:
             write_text(folder / "integrity.txt", self._report)
         assert self._recording is not None
         return self._recording
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the last recording."""
-        assert self._recording is not None
-        self._digest = self._digest or recording_digest(self._recording)
-        return self._digest
 
     def epochs(self, run: Run) -> Epochs:
         """Return a run's epochs: cut them, or reuse those with the same preprocessing."""
@@ -181,7 +173,7 @@ def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> 
         if isinstance(warning.message, UserWarning | RuntimeWarning):
             doubts.append(warning.message)
     report = check_recording(recording, tmin=tmin, tmax=tmax, doubts=doubts)
-    content = f"SHA-256 of samples, channels and flashes: {recording.checksum()}."
+    content = f"SHA-256 of samples, channels and flashes: {recording.checksum}."
     noted = Finding("note", "content", content, len(recording.segments))
     report = replace(report, findings=(*report.findings, noted))
     write_text(folder / "integrity.txt", without_paths(f"{recording!r}\n\n{report}\n"))

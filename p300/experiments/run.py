@@ -129,7 +129,7 @@ def begin(request: Request, shared: Shared, at_end: ExitStack) -> Run:
     log.info("%r", recording)
     log.info("%s", split)
     run = Run(cfg, config, recording, split, folder, callbacks=request.callbacks)
-    run.content = {"recording_sha256": shared.digest, "code_sha256": code_digest(config)}
+    run.content = {"recording_sha256": recording.checksum, "code_sha256": code_digest(config)}
     run.tracker = start_tracking(cfg, config, folder)
     at_end.callback(end_tracking, run)
     prepare(run, shared)

@@ -51,7 +51,9 @@ def typed(folder: Path) -> list[str] | None:
     """Return the overrides that were typed, as Hydra saved them; None if it did not."""
     from omegaconf import OmegaConf
 
-    several, one = folder / "multirun.yaml", folder / ".hydra" / "overrides.yaml"
+    several = folder / "multirun.yaml"
+    one = folder / "overrides.yaml"
+    one = one if one.exists() else folder / ".hydra" / "overrides.yaml"
     if several.exists():
         overrides = OmegaConf.load(several).hydra.overrides.task
     elif one.exists():

@@ -14,8 +14,8 @@ from typing import Any
 
 #: Names of values that belong to a person or an account.
 PRIVATE = re.compile(
-    r"(?i)(?:^|[_.])(?:api_?key|token|secret|pass(?:word|wd)|credentials?|entity|user(?:name)?|"
-    r"login|e?mail)(?:_|$)"
+    r"(?i)(?:^|[_.])(?:api_?key|token|secret(?:_?key)?|pass(?:word|wd)|credentials?|entity|"
+    r"user(?:_?name)?|login|e?mail)$"
 )
 
 LEFT_OUT = "(left out)"

@@ -35,10 +35,10 @@ class TrainingCurve(pl.callbacks.Checkpoint):
         self.history: list[dict[str, float]] = []
         self._validated = -1
 
-    def add(self, values: Mapping[str, float]) -> None:
-        """Add the values of a training epoch, and write the file."""
+    def add(self, values: Mapping[str, float], is_first: bool = True) -> None:
+        """Add the values of a training epoch; the first of several processes writes the file."""
         self.history.append(dict(values))
-        if self.path is not None:
+        if self.path is not None and is_first:
             write_csv(self.path, self.history)
 
     def read(self) -> list[dict[str, float]]:
@@ -67,8 +67,7 @@ class TrainingCurve(pl.callbacks.Checkpoint):
             for name, value in trainer.callback_metrics.items()
             if is_validated or not name.startswith("validation/")  # those are of an earlier one
         }
-        if trainer.is_global_zero:
-            self.add({"epoch": trainer.current_epoch, **logged})
+        self.add({"epoch": trainer.current_epoch, **logged}, trainer.is_global_zero)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the values so far, for a training that is resumed."""

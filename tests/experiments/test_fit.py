@@ -14,7 +14,9 @@ from p300.experiments import prepare as runs
 from p300.experiments import run as running
 from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.fitting import groups
-from p300.experiments.run import train_run, train_runs
+from p300.experiments.jobs.together import train_runs
+from p300.experiments.prepare import Shared
+from p300.experiments.run import Request, train_run
 from p300.metrics import roc_auc
 
 pytestmark = [  # Lightning's own, as the commands ignore them
@@ -32,7 +34,7 @@ def request_run(small, tmp_path):
             cfg, choices = compose_training([*small, *overrides])
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        return cfg, folder, choices
+        return Request(cfg, folder, choices)
 
     return request
 
@@ -86,24 +88,26 @@ def test_seeds_trained_in_one_go_find_what_each_finds_alone(
 ):
     options = [f"experiment={experiment}", "protocol.max_epochs=4"]
     requests = [request_run(f"all{k}", *options, f"seed={k}") for k in range(3)]
-    results = train_runs(requests)
+    results = train_runs(requests, Shared())
     assert calls["groups"] == [3 * n_networks]
-    for k, (_, folder, _) in enumerate(requests):
+    for k, folder in enumerate(request.folder for request in requests):
         alone = request_run(f"alone{k}", *options, f"seed={k}")
-        found = train_run(*alone)
+        found = train_run(alone)
         assert found["split"] == results[k]["split"] and found["seed"] == k
         for name in ("test", "validation"):
             ours, theirs = results[k][name]["detection"], found[name]["detection"]
             assert ours["auc"] == pytest.approx(theirs["auc"], abs=1e-3)
-        together, one = weights_of(folder), weights_of(alone[1])
+        together, one = weights_of(folder), weights_of(alone.folder)
         assert (together - one).abs().max() < 1e-4 * one.abs().max()  # rounding
-        assert (alone[1] / "integrity.txt").read_text() == (folder / "integrity.txt").read_text()
-    assert (weights_of(requests[0][1]) - weights_of(requests[1][1])).abs().max() > 0.01
+        assert (alone.folder / "integrity.txt").read_text() == (
+            folder / "integrity.txt"
+        ).read_text()
+    assert (weights_of(requests[0].folder) - weights_of(requests[1].folder)).abs().max() > 0.01
 
 
 def test_runs_that_differ_in_their_seed_share_one_recording_and_its_epochs(request_run, calls):
     options = ["experiment=lda"]
-    train_runs([request_run(str(k), *options, f"seed={k}") for k in range(3)])
+    train_runs([request_run(str(k), *options, f"seed={k}") for k in range(3)], Shared())
     assert calls["read"] == 1
     first, *others = calls["runs"]
     for run in others:
@@ -118,7 +122,7 @@ def test_runs_with_other_preprocessing_or_recordings_share_nothing(request_run, 
         request_run("b", "experiment=lda", "preprocessing.h_freq=15"),
         request_run("c", "experiment=lda", "data.read.test_text=XY"),
     ]
-    found = train_runs(requests)
+    found = train_runs(requests, Shared())
     assert [r["test"]["wanted"] for r in found] == ["P3", "P3", "XY"]
     one, filtered, spelt = calls["runs"]
     assert one.recording is filtered.recording is not spelt.recording
@@ -150,13 +154,15 @@ def test_one_failing_run_costs_only_itself(request_run, case):
         request_run("failing", *overrides),
         request_run("last", "experiment=lda"),
     ]
-    first, failed, last = train_runs(requests)
+    first, failed, last = train_runs(requests, Shared())
     assert isinstance(failed, Exception) and words in str(failed)
     assert first["test"]["wanted"] == last["test"]["wanted"] == "P3"
-    finished = [(folder / "results.json").exists() for _, folder, _ in requests]
+    finished = [
+        (folder / "results.json").exists() for folder in (request.folder for request in requests)
+    ]
     assert finished == [True, False, True]
     with pytest.raises(type(failed)):
-        train_run(*request_run("failing", *overrides))
+        train_run(request_run("failing", *overrides))
 
 
 # -- held-out flashes ----------------------------------------------------------------------------
@@ -170,8 +176,8 @@ def test_held_out_flashes_are_those_no_scoring_member_was_fitted_to(
     request_run, calls, experiment, part
 ):
     request = request_run("one", f"experiment={experiment}")
-    train_run(*request)
-    table, split = held_out_of(request[1]), calls["runs"][0].split
+    train_run(request)
+    table, split = held_out_of(request.folder), calls["runs"][0].split
     flashes = calls["runs"][0].epochs.flashes
     wanted = flashes[getattr(split, part)].reset_index(drop=True)
     assert len(table) == len(wanted) and np.allclose(table["onset"], wanted["onset"])
@@ -182,16 +188,16 @@ def test_held_out_flashes_are_those_no_scoring_member_was_fitted_to(
         zip(test["segment"], test["onset"].round(6), strict=True)
     )
     again = request_run("again", f"experiment={experiment}")
-    train_run(*again)
-    assert held_out_of(again[1]).equals(table)
+    train_run(again)
+    assert held_out_of(again.folder).equals(table)
 
 
 def test_held_out_scores_of_a_network_are_its_own(request_run):
     request = request_run("one", "experiment=cnn3")
-    train_run(*request)
-    scores = pd.read_csv(request[1] / "scores.csv")
+    train_run(request)
+    scores = pd.read_csv(request.folder / "scores.csv")
     scores = scores.loc[scores["part"] == "validation", "score"]
-    assert np.allclose(held_out_of(request[1])["score"], scores, atol=1e-6)
+    assert np.allclose(held_out_of(request.folder)["score"], scores, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -210,10 +216,10 @@ def test_labels_without_information_are_not_found_in_held_out_flashes(
 
     monkeypatch.setattr(runs, "read_recording", shuffled)
     request = request_run("one", "experiment=lda", "data.read.n_repetitions=5")
-    train_run(*request)
-    table = held_out_of(request[1])
+    train_run(request)
+    table = held_out_of(request.folder)
     run = calls["runs"][0]
-    detector = Detector.load(request[1])
+    detector = Detector.load(request.folder)
     known = detector.score_epochs(run.epochs.data)[run.split.train]
     n_targets = table["is_target"].sum()
     spread = np.sqrt(1 / 12 / n_targets)  # of the AUC of chance, about
@@ -223,8 +229,8 @@ def test_labels_without_information_are_not_found_in_held_out_flashes(
 
 def test_without_folds_a_classical_detector_has_no_held_out_flashes(request_run):
     request = request_run("one", "experiment=lda", "held_out_folds=0")
-    train_run(*request)
-    assert not (request[1] / "held_out.csv").exists()
+    train_run(request)
+    assert not (request.folder / "held_out.csv").exists()
 
 
 # -- the run folder ------------------------------------------------------------------------------
@@ -232,18 +238,32 @@ def test_without_folds_a_classical_detector_has_no_held_out_flashes(request_run)
 
 def test_a_finished_run_is_not_trained_over(request_run):
     request = request_run("one", "experiment=lda")
-    train_run(*request)
-    before = (request[1] / "checkpoint.pt").read_bytes()
+    train_run(request)
+    before = (request.folder / "checkpoint.pt").read_bytes()
     with pytest.raises(InputError, match="holds a finished run; expected a new folder"):
-        train_run(*request_run("one", "experiment=lda", "seed=1"))
-    assert (request[1] / "checkpoint.pt").read_bytes() == before
+        train_run(request_run("one", "experiment=lda", "seed=1"))
+    assert (request.folder / "checkpoint.pt").read_bytes() == before
 
 
 def test_the_beginning_of_another_run_is_not_gone_on_with(request_run):
     request = request_run("one", "experiment=lda")
-    train_run(*request)
-    Path(request[1], "results.json").unlink()
+    train_run(request)
+    Path(request.folder, "results.json").unlink()
+    (request.folder / "networks").mkdir()
+    (request.folder / "networks" / "1.ckpt").touch()  # a training that could go on
     with pytest.raises(InputError, match="holds an unfinished run with another configuration"):
-        train_run(*request_run("one", "experiment=lda", "seed=1"))
-    again = train_run(*request_run("one", "experiment=lda", "quiet=true", "threads=2"))
+        train_run(request_run("one", "experiment=lda", "seed=1"))
+    again = train_run(request_run("one", "experiment=lda", "quiet=true", "threads=2"))
     assert again["seed"] == 0  # what changes no result may be another
+
+
+def test_a_run_that_failed_before_its_training_leaves_its_folder_to_another(request_run):
+    with pytest.raises(InputError):
+        train_run(request_run("one", "experiment=lda", "preprocessing.channels=[Nz9]"))
+    assert train_run(request_run("one", "experiment=lda"))["test"]["wanted"] == "P3"
+
+
+def test_results_name_the_recording_and_the_code_that_made_them(request_run, calls):
+    results = train_run(request_run("one", "experiment=lda"))
+    assert results["recording_sha256"] == calls["runs"][0].recording.checksum
+    assert len(results["code_sha256"]) == 64 and results["name"] == "lda"

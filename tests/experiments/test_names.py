@@ -1,7 +1,6 @@
 import pytest
 
-from p300.experiments.folder import WITHOUT_EFFECT
-from p300.experiments.names import LONGEST, has_effect, run_name
+from p300.experiments.names import LONGEST, WITHOUT_EFFECT, has_effect, run_name
 
 CNN1 = {"experiment": "cnn1", "model": "cecotti", "data": "bnci"}
 

@@ -1,4 +1,3 @@
-import dataclasses
 import math
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,10 +9,9 @@ from sweeping import FATE, counts, written
 from p300.errors import InputError
 from p300.experiments.configuration import Composer, conf_dir
 from p300.experiments.folder import MARKER, begin_folder, can_be_used, finished_runs, value_of
-from p300.experiments.identity import fingerprint, recording_digest
+from p300.experiments.identity import fingerprint
 from p300.experiments.jobs.job import Job
 from p300.experiments.jobs.runner import Finished, resumable
-from p300.simulation import simulate_data_set
 
 needs_joblib = pytest.mark.skipif(
     not find_spec("hydra_plugins.hydra_joblib_launcher"),
@@ -150,17 +148,6 @@ def test_a_file_of_somebody_else_is_not_written_over(tmp_path, name):
     with pytest.raises(InputError, match=f"holds {name}, not of a run"):
         begin_folder(tmp_path, {"seed": 0})
     assert (tmp_path / name).read_text() == "years of work"
-
-
-def test_a_recording_is_known_by_its_content():
-    texts = {"train_text": "PQ", "test_text": "3", "n_repetitions": 1}
-    one, again = (simulate_data_set(**texts, ch_names=["Cz", "Pz"]) for _ in range(2))
-    assert recording_digest(one) == recording_digest(again)
-    again.segments[0][1, 7] += 1
-    assert recording_digest(one) != recording_digest(again)
-    flashes = one.flashes.assign(onset=one.flashes["onset"] + 0.004)
-    moved = dataclasses.replace(one, flashes=flashes)
-    assert recording_digest(one) != recording_digest(moved)
 
 
 @pytest.mark.slow

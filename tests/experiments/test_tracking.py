@@ -13,13 +13,16 @@ import pytest
 from PIL import Image
 
 from p300.detector import Detector
+from p300.errors import InputError
 from p300.experiments.benchmark.cells import plan_cells
-from p300.experiments.benchmark.running import compose_cell
-from p300.experiments.configuration import conf_dir
+from p300.experiments.benchmark.running import job_of
+from p300.experiments.configuration import Composer, conf_dir
+from p300.experiments.jobs.chunk import composed
 from p300.experiments.results import read_scores
 from p300.experiments.run import train
 from p300.experiments.tracking import headline, shareable
 from p300.figures import draw_accuracy, draw_roc, draw_training, read_training
+from p300.storage.privacy import public
 
 TEXT = "P3QZ7X"  # read from the test part
 
@@ -96,7 +99,7 @@ def make_run(tmp_path_factory):
     def make(*overrides):
         folder = tmp_path_factory.mktemp("run")
         cache = f"cache.folder={folder}/epochs"
-        return folder, train(folder, *OVERRIDES, cache, *overrides)
+        return folder, train(folder, "logger=private", *OVERRIDES, cache, *overrides)
 
     return make
 
@@ -127,20 +130,18 @@ def test_the_summary_holds_the_numbers_that_runs_are_sorted_by(shared):
         assert rate == row["bits_per_minute"] <= summary["test/best_bits_per_min"]
     assert summary["n_parameters"] == results["n_parameters"]
     assert summary["fit_s"] == results["fit_s"]
-    assert not [k for k in summary if k.startswith(("network_", "trainer/"))]
+    assert not [k for k in summary if k.startswith("network_")]
 
 
-def test_every_network_has_curves_over_its_passes(shared):
+def test_every_network_has_curves_over_its_training_epochs(shared):
     folder, _, records = shared
     history = merged(records, "history")
     for number, (_, table) in enumerate(read_training(folder).items(), start=1):
-        assert history[f"network_{number}/epoch"] == [1, 2, 3] == table["n_epochs"].tolist()
-        logged = history[f"network_{number}/validation_auc"]
-        assert logged == pytest.approx(table["validation/auc"].tolist())
-        assert len(history[f"network_{number}/train_loss"]) == 3
+        for name in ("train/loss", "validation/loss", "validation/auc"):
+            logged = history[f"network_{number}-{name}"]
+            assert logged == pytest.approx(table[name].tolist())
+        assert table["n_epochs"].tolist() == [1, 2, 3]
     assert number == 3
-    metrics = {r.metric.glob_name: r.metric.step_metric for r in records if r.metric.glob_name}
-    assert metrics["network_2/*"] == "network_2/epoch"
 
 
 def test_accuracy_by_repetition_is_a_table(shared):
@@ -216,7 +217,7 @@ def test_sharing_numbers_keeps_tables_figures_and_text_back(numbers_only):
     summary = {k: v[-1] for k, v in merged(records, "summary").items()}
     assert summary["test/auc"] == results["test"]["detection"]["auc"]
     assert merged(records, "config")["data"] == [{}]
-    assert merged(records, "history")["network_1/epoch"] == [1, 2, 3]
+    assert len(merged(records, "history")["network_1-validation/auc"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -278,13 +279,122 @@ def test_a_cell_of_a_benchmark_is_grouped_by_benchmark_and_task(tmp_path):
     task = {"protocol": "within", "runs": ["data=simulation split=leave_one_out split.fold=0,1"]}
     cells = plan_cells({"iib": task}, ["lda"], [3], [], tmp_path / "mine")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        wandb, own = (compose_cell(cell)[0].logger.wandb for cell in cells)
+        wandb, own = (composed(Composer(), job_of(cell, 0))[0].logger.wandb for cell in cells)
         chosen = plan_cells({"iib": task}, ["lda"], [3], ["+logger.wandb.group=g"], tmp_path)[0]
-        assert compose_cell(chosen)[0].logger.wandb.group == "g"
+        assert composed(Composer(), job_of(chosen, 0))[0].logger.wandb.group == "g"
         csv = plan_cells({"iib": task}, ["lda"], [3], ["logger=csv"], tmp_path)[0]
-        assert compose_cell(csv)[0].logger.wandb is None
+        assert composed(Composer(), job_of(csv, 0))[0].logger.wandb is None
     assert (wandb.group, wandb.job_type) == ("mine/iib", "benchmark")
     assert (wandb.name, own.name) == ("iib-lda-fold-0-seed3", "iib-lda-fold-1-seed3")
+
+
+@pytest.fixture
+def small_run(tmp_path, monkeypatch):
+    """Train one small network with W&B as it is by default; give folder and records."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name="run", *overrides):
+        few = [o for o in OVERRIDES if not o.startswith("experiment=")]
+        train(tmp_path / name, *few, "experiment=cnn3", "logger.figures=never", *overrides)
+        return tmp_path / name, read_records(tmp_path / name)
+
+    return run
+
+
+def first(records, kind):
+    return next(getattr(r, kind) for r in records if r.WhichOneof("record_type") == kind)
+
+
+@pytest.mark.slow
+def test_by_default_a_run_says_what_ran_where_and_has_a_history_to_stop_by(small_run):
+    folder, records = small_run()
+    run = first(records, "run")
+    assert run.host == socket.gethostname() and run.project == "p300"
+    assert run.display_name == "simulation-cnn3-seed0" and first(records, "environment")
+    history = merged(records, "history")
+    aucs = read_training(folder)["network 1"]["validation/auc"]
+    assert history["validation/auc"] == pytest.approx(
+        aucs.tolist()
+    )  # what early termination reads
+    assert first(records, "exit").exit_code == 0
+
+
+@pytest.mark.slow
+def test_environment_variables_of_wandb_win(small_run, monkeypatch):
+    monkeypatch.setenv("WANDB_PROJECT", "mine")
+    monkeypatch.setenv("WANDB_NAME", "my name")
+    monkeypatch.setenv("WANDB_RUN_GROUP", "my group")
+    run = first(small_run()[1], "run")
+    assert (run.project, run.display_name, run.run_group) == ("mine", "my name", "my group")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    with pytest.raises(ValueError):  # nothing is recorded
+        small_run("disabled")
+
+
+@pytest.mark.slow
+def test_a_failed_run_is_one_for_wandb_too_and_the_next_start_goes_on_with_it(small_run, tmp_path):
+    failing = ["protocol.optimizer.lr=inf"]
+    with pytest.raises(InputError, match="diverged"):
+        small_run("run", *failing)
+    records = read_records(tmp_path / "run")
+    assert first(records, "exit").exit_code == 1
+    number = first(records, "run").run_id
+    assert (tmp_path / "run" / "wandb" / "run_id").read_text().strip() == number
+
+
+def test_a_training_that_is_resumed_is_the_same_run(tmp_path):
+    from omegaconf import OmegaConf
+
+    from p300.experiments.tracking import start_tracking
+
+    offline = {"_target_": "wandb.init", "mode": "offline", "settings": {"silent": True}}
+    cfg = OmegaConf.create({"logger": {"wandb": offline}, "seed": 0})
+    config = {"choices": {"data": "simulation", "experiment": "cnn1", "protocol": "modern"}}
+    numbers = []
+    for _ in range(2):
+        tracker = start_tracking(cfg, config, tmp_path)
+        numbers.append(tracker.id)
+        tracker.finish()
+    assert numbers[0] == numbers[1]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["token_dim", "max_tokens", "n_users", "password_length", "secretary", "model.token_mixer"],
+)
+def test_numbers_of_a_network_are_not_taken_for_secrets(key):
+    assert public({key: 64}) == {key: 64}
+
+
+@pytest.mark.parametrize(
+    "key", ["api_key", "wandb.api_key", "token", "hf_token", "password", "user"]
+)
+def test_secrets_are_left_out(key):
+    assert public({key: "abc"}) == {key: "(left out)"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, package", [("tensorboard", "tensorboard"), ("mlflow", "mlflow")])
+def test_other_loggers_of_lightning_get_the_same_values(tmp_path, monkeypatch, name, package):
+    pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    few = [o for o in OVERRIDES if not o.startswith("experiment=")]
+    train(tmp_path / "run", *few, "experiment=cnn3", f"logger={name}")
+    aucs = read_training(tmp_path / "run")["network 1"]["validation/auc"].tolist()
+    if name == "tensorboard":
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        (file,) = tmp_path.rglob("events.out.tfevents*")
+        found = EventAccumulator(str(file.parent))
+        found.Reload()
+        logged = [event.value for event in found.Scalars("validation/auc")]
+    else:
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient((tmp_path / "runs" / "mlruns").as_uri())
+        (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
+        logged = [m.value for m in client.get_metric_history(run.info.run_id, "validation/auc")]
+    assert logged == pytest.approx(aucs, abs=1e-6)
 
 
 def test_a_failing_record_costs_no_run_its_results(p300, small, tmp_path, monkeypatch):

@@ -15,18 +15,18 @@ def recording(**changes):
 
 
 def test_the_checksum_is_that_of_the_content_and_of_nothing_else():
-    own = recording().checksum()
-    assert len(own) == 64 and own == recording(name="another").checksum()
+    own = recording().checksum
+    assert len(own) == 64 and own == recording(name="another").checksum
     turned = [np.asfortranarray(segment) for segment in recording().segments]
-    assert recording(segments=turned).checksum() == own
-    assert recording(sfreq=256.0).checksum() != own
+    assert recording(segments=turned).checksum == own
+    assert recording(sfreq=256.0).checksum != own
     flashes = recording().flashes
     later = flashes.assign(onset=flashes["onset"] + 1e-4)
-    assert recording(flashes=later).checksum() != own
+    assert recording(flashes=later).checksum != own
     for edit in (lambda s: s.__setitem__((0, 7), s[0, 7] + 1), lambda s: s.__imul__(-1)):
         segments = [segment.copy() for segment in recording().segments]
         edit(segments[0])
-        assert recording(segments=segments).checksum() != own
+        assert recording(segments=segments).checksum != own
 
 
 @pytest.mark.parametrize(

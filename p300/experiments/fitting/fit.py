@@ -94,6 +94,7 @@ def loggers_of(run: Run, number: int) -> list[Logger]:
         from pytorch_lightning.loggers import WandbLogger
 
         prefix = f"network_{number}" if n_networks > 1 else ""
+        run.tracker.define_metric("network_*", summary="none")  # that of the run has its results
         loggers.append(WandbLogger(experiment=run.tracker, prefix=prefix))
     return loggers
 

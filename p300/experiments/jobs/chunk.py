@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,8 @@ from p300.experiments.jobs.job import Job, read_jobs
 from p300.experiments.jobs.together import train_runs
 from p300.experiments.prepare import Shared
 from p300.experiments.run import Request
-from p300.terminal import quietly
+from p300.storage.files import write_text
+from p300.terminal import quietly, step
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,10 +45,14 @@ def run_chunk(plan: Path, numbers: Sequence[int], device: int | None = None) -> 
     planned = read_jobs(plan)
     composer, shared = Composer(), Shared()
     with_console()
-    for group in alike([planned[k] for k in numbers]):
-        for first in range(0, len(group), LARGEST):
-            _run(group[first : first + LARGEST], composer, shared, device)
-            gc.collect()  # a trainer and its networks hold each other until then
+    with step("runs", len(numbers), "done") as done:
+        for group in alike([planned[k] for k in numbers]):
+            for first in range(0, len(group), LARGEST):
+                some = group[first : first + LARGEST]
+                done.update(note=some[0].title)
+                _run(some, composer, shared, device)
+                done.advance(len(some))
+                gc.collect()  # a trainer and its networks hold each other until then
 
 
 def alike(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -76,6 +82,7 @@ def _run(jobs: Sequence[Job], composer: Composer, shared: Shared, device: int | 
             if is_there(job, cfg):
                 continue
             job.folder.mkdir(parents=True, exist_ok=True)
+            write_text(job.folder / "overrides.yaml", json.dumps(list(job.overrides)) + "\n")
             on_device(cfg, device)
             requests[k] = Request(cfg, job.folder, choices, pruning(job))
     waiting = list(requests)

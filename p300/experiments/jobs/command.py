@@ -12,6 +12,7 @@ from typing import Any
 from p300.experiments.configuration import Composer, messages_of
 from p300.experiments.jobs.chunk import with_console
 from p300.experiments.jobs.runner import Runner
+from p300.storage.files import write_text
 
 #: What of a sweep of trainings is for the sweep itself.
 SETTINGS = ("quiet", "progress", "runs_per_job", "reuse", "search")
@@ -27,12 +28,15 @@ def run_command(sweeper: Any, arguments: Sequence[str]) -> Any:
     arguments : sequence of str
         What was typed after the command.
     """
+    from omegaconf import OmegaConf
+
     command = sweeper.config.hydra.job.name
     is_train = command == "train"  # whose arguments are of its runs
     given = [a for a in arguments if not is_train or a.partition("=")[0] in SETTINGS]
     cfg = sweeper.load(given)
     folder = Path(cfg.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "multirun.yaml", OmegaConf.to_yaml(sweeper.config))
     with_console()
     module = importlib.import_module(f"p300.commands.{command}")
     with messages_of(cfg), log_file(folder / f"{command}.log"):

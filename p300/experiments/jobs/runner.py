@@ -26,7 +26,7 @@ from p300.experiments.folder import (
     run_key,
     sentence,
 )
-from p300.experiments.identity import code_digest, fingerprint, recording_digest
+from p300.experiments.identity import code_digest, fingerprint
 from p300.experiments.jobs.chunk import LARGEST, alike, as_config, composed
 from p300.experiments.jobs.job import Job, write_jobs
 from p300.experiments.jobs.slurm import launch_and_wait, wait_for_earlier
@@ -268,7 +268,7 @@ class Finished:
         name = repr(config["data"])
         if name not in self._digests:
             try:
-                self._digests[name] = recording_digest(build(cfg.data.read))
+                self._digests[name] = build(cfg.data.read).checksum
             except Exception:  # of any kind, by any reader
                 self._digests[name] = None
         return self._digests[name]

@@ -1,0 +1,98 @@
+"""Several processes that train one network write one run."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SMALL = [
+    "experiment=cnn3",
+    "data.read.ch_names=[Fz,Cz,Pz,P3,P4,PO7,PO8,Oz]",
+    "data.read.train_text=ABCDEFGH",
+    "data.read.test_text=P3",
+    "data.read.n_repetitions=2",
+    "protocol.max_epochs=2",
+    "trainer.accelerator=cpu",
+    "trainer.devices=2",
+    "logger.figures=never",
+]
+COMMAND = [sys.executable, "-m", "p300", "train", *SMALL]
+
+
+def run(command, folder, **environment):
+    root = str(Path(__file__).parents[2])
+    paths = os.pathsep.join(filter(None, [root, os.getenv("PYTHONPATH")]))
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def check_one_run(folder):
+    """One folder with results, one W&B run, nothing beside it; return its weights."""
+    (results,) = folder.rglob("results.json")
+    assert len(list(folder.rglob("*.wandb"))) == 1
+    for name in ("integrity.txt", "train.log", "scores.csv", ".hydra"):
+        assert len(list(folder.rglob(name))) == 1
+    assert not list(folder.rglob("*ddp_process*"))
+    state = torch.load(results.parent / "checkpoint.pt")["members"][0]["state"]
+    return torch.cat([value.flatten() for value in state.values()])
+
+
+@pytest.mark.slow
+def test_two_processes_of_every_kind_write_one_run_and_learn_the_same(tmp_path):
+    port = free_port()
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    kinds = {
+        "shipped": COMMAND,
+        "spawn": [*COMMAND, "trainer.strategy=ddp_spawn"],
+        "torchrun": [*torchrun, f"--master-port={port}", *COMMAND[1:]],
+    }
+    weights = {}
+    for kind, command in kinds.items():
+        (tmp_path / kind).mkdir()
+        printed = run(command, tmp_path / kind)
+        assert printed.count("run folder:") == 1
+        weights[kind] = check_one_run(tmp_path / kind)
+    for kind in kinds:
+        torch.testing.assert_close(weights[kind], weights["shipped"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_both_processes_end_with_the_same_weights(tmp_path):
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    (tmp_path / "watching.py").write_text(WATCHING)
+    callback = "+callbacks.watching._target_=watching.Watching"
+    environment = {"P300_CONF": str(tmp_path), "SEEN": str(seen)}
+    run([*COMMAND, callback], tmp_path, **environment)
+    sums = [path.read_text() for path in sorted(seen.iterdir())]
+    assert len(sums) == 2 and sums[0] == sums[1]
+
+
+WATCHING = """
+import os
+from pathlib import Path
+import pytorch_lightning as pl
+
+class Watching(pl.Callback):
+    def on_fit_end(self, trainer, module):
+        total = sum(value.double().sum().item() for value in module.network.state_dict().values())
+        (Path(os.environ["SEEN"]) / str(trainer.global_rank)).write_text(repr(total))
+"""
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("", 0))
+        return found.getsockname()[1]
