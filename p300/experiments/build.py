@@ -7,7 +7,7 @@ do not depend on Hydra.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from p300.errors import InputError
 from p300.splits import Split
@@ -31,6 +31,13 @@ def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     if renamed != plain:  # a configuration of an earlier version
         config = OmegaConf.create(renamed)
     return instantiate(config, *args, **kwargs, _convert_="all")
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return a part of a configuration, resolved, as plain containers."""
+    from omegaconf import OmegaConf
+
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
 def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.experiments.build import build
+from p300.experiments.build import build, plain
 from p300.splits import Split
 from p300.terminal import step, watch_training
 from p300.training.members import labels, member_arguments, shape_arguments
@@ -172,6 +172,7 @@ def _train(planned: Sequence[PlannedNetwork]) -> list[Fitted | Exception]:
     import torch
 
     from p300.detector import Member
+    from p300.losses import describe_loss
     from p300.models.protocols import ReadsTimeFirst
     from p300.training.curves import network_loggers
     from p300.training.datamodule import EpochsDataModule
@@ -215,7 +216,8 @@ def _train(planned: Sequence[PlannedNetwork]) -> list[Fitted | Exception]:
         )
     fitted: list[Fitted | Exception] = []
     for plan, fit, record in zip(planned, fits, found, strict=True):
-        arguments, loss = member_arguments(plan.model, plan.epochs), type(fit.loss).__name__
+        arguments, is_target = member_arguments(plan.model, plan.epochs), labels(plan.epochs)
+        loss = describe_loss(plain(protocol.loss), is_target[plan.train_rows])
         member = Member(fit.network, arguments, loss)
         fitted.append(record if isinstance(record, InputError) else (member, record))
     return fitted
@@ -228,6 +230,7 @@ def make_network_fit(plan: PlannedNetwork) -> NetworkFit:
     """
     import torch
 
+    from p300.losses import make_loss
     from p300.training.module import NetworkFit
 
     cfg, protocol = plan.cfg, plan.cfg.protocol
@@ -237,7 +240,7 @@ def make_network_fit(plan: PlannedNetwork) -> NetworkFit:
         start_from(network, cfg.pretrained, plan.number, plan.epochs)
     return NetworkFit(
         network,
-        build(protocol.loss)(labels(plan.epochs)[plan.train_rows]),
+        make_loss(build(protocol.loss), labels(plan.epochs)[plan.train_rows]),
         build(protocol.optimizer),
         plan.train_rows,
         plan.validation_rows,

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from p300 import losses
 from p300.baselines import ERPCovMDM, XdawnTangentSpace
 from p300.detector import Detector, Member
 from p300.errors import InputError
@@ -88,14 +87,14 @@ class NetworkScore(nn.Module):
     def __init__(self, member: Member):
         super().__init__()
         self.network = member.detector.eval()
-        self.loss = member.loss
+        self.loss, self.read_logits = member.loss, member.read_logits
 
     def forward(self, epochs: Tensor) -> Tensor:
         """Score epochs (n_flashes, n_chans, n_times)."""
         logits = self.network(epochs)
         if self.loss == "LogisticSquareError":
             return normalised_output(logits.double())
-        return getattr(losses, str(self.loss)).score(logits).double()
+        return self.read_logits(logits).double()
 
 
 def normalised_output(logits: Tensor) -> Tensor:

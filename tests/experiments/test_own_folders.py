@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from p300.errors import InputError
 from p300.experiments.audit.checks import Check
@@ -34,7 +35,7 @@ def own(tmp_path, monkeypatch):
     sys.modules.pop("own_nets", None)
 
 
-def test_an_own_network_is_trained_evaluated_and_trusted(p300, small, own, monkeypatch):
+def test_an_own_network_is_trained_evaluated_and_trusted(p300, small, own, tmp_path, monkeypatch):
     train = ["train", "model=linear", *small, "hydra.run.dir=run"]
     status, _, errors = p300(*train, "--config-dir", str(own))
     assert status == 0, errors
@@ -42,6 +43,10 @@ def test_an_own_network_is_trained_evaluated_and_trusted(p300, small, own, monke
     status, printed, errors = p300("evaluate", "run=run", "stopping=none")
     assert status == 0, errors
     monkeypatch.setenv("P300_CONF", "")
+    monkeypatch.setenv("PYTHONPATH", str(own))  # this user wrote it: the module must be found
+    assert p300("evaluate", "run=run", "stopping=none")[0] == 0
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    torch.save(torch.load(checkpoint, weights_only=True), checkpoint)  # as from elsewhere
     status, _, errors = p300("evaluate", "run=run", "stopping=none")
     assert status == 1 and "set P300_CONF to the folder of its module" in errors
 
