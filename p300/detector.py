@@ -172,7 +172,7 @@ class Detector(DescribedDetector):
             slope, offset = map(float, content["calibration"])
             detector = cls(
                 [_restored(is_own, **member) for member in content["members"]],
-                **read_description(content),
+                **read_description(content, is_own=is_own),
                 config=dict(content["config"]) if is_own else restricted(content["config"]),
                 calibration=(slope, offset),
             )
