@@ -4,7 +4,8 @@ The file holds plain containers and tensors only: the resolved configuration, th
 preprocessing with the channel list, the screen, and the weights of every member. It is read
 with ``torch.load(weights_only=True)``, and classes are built only from an explicit list of
 packages, so a file from elsewhere cannot run code. A file that this user wrote on this machine,
-as its signature proves (:mod:`p300.storage.signature`), may name any class.
+as its signature proves (:mod:`p300.storage.signature`), may name any class, and may hold a pickled
+estimator of scikit-learn.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from p300 import __version__
+from p300.baselines import SklearnDetector
 from p300.description import DescribedDetector, check_format, read_description, reading
 from p300.errors import InputError
 from p300.losses import score_function
@@ -27,10 +29,13 @@ from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.speller import Speller
 from p300.storage.classes import call, import_class
 from p300.storage.tensors import n_weights, read_signed, walk, write_tensors
-from p300.storage.untrusted import check_trusted, is_of_p300, restricted
+from p300.storage.untrusted import check_trusted, is_of_p300, restricted, trusts_pickles
 
 #: Written into every file; a file with another one is refused.
 FORMAT = "p300 detector 3"
+
+#: The name of the class that keeps any estimator, as a pickle.
+ESTIMATOR = "p300.baselines.SklearnDetector"
 
 #: Largest size of a network that is built even if its file has fewer weights.
 SMALL_SIZE = 10_000
@@ -72,6 +77,8 @@ class Member:
     @property
     def n_parameters(self) -> int:
         """Number of trained parameters of a network, or of stored numbers of another detector."""
+        if isinstance(self.detector, SklearnDetector):
+            return self.detector.n_parameters
         values = self.detector.parameters() if self.is_network else walk(self.get_state())
         return n_weights(values)
 
@@ -220,6 +227,9 @@ def build_model(model: Mapping[str, Any], *, is_own: bool = False) -> Any:
 
 
 def _restored(is_own: bool, model: dict[str, Any], loss: Any, weight: float, state: Any) -> Member:
+    if model["_target_"] == ESTIMATOR:
+        fitted = SklearnDetector.from_state(state, is_own=is_own or trusts_pickles())
+        return Member(fitted, model, None, float(weight))
     if not is_own:
         check_trusted(model)
         _check_sizes(model, state)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from p300.errors import InputError
-from p300.storage.classes import call, import_class, import_named
+from p300.storage.classes import accepts, call, import_class, import_named, without_unknown
 
 
 class CrossEntropy(nn.Module):
@@ -171,8 +171,10 @@ def make_loss(factory: Callable[..., Any], is_target: np.ndarray) -> nn.Module:
     Returns
     -------
     nn.Module
-        Called with logits and boolean labels, with ``score`` and ``is_sum``.
+        Called with logits and boolean labels, with ``score`` and ``is_sum``. An argument
+        ``balanced``, which p300's protocols have, is left out if the loss does not take it.
     """
+    factory = without_unknown(factory, "balanced")
     kind = factory.func if isinstance(factory, functools.partial) else factory
     loss: Any = factory
     if isinstance(kind, type):
@@ -204,6 +206,8 @@ def describe_loss(config: Mapping[str, Any], is_target: np.ndarray) -> str | dic
     if not hasattr(kind, "score"):
         return CrossEntropy.__name__
     arguments = {k: v for k, v in config.items() if k != "_partial_"}
+    if not accepts(kind, "balanced"):
+        arguments.pop("balanced", None)
     name = labels_argument(kind, config)
     if name is not None and not _is_static(kind):
         arguments[name] = torch.as_tensor(is_target)

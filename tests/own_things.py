@@ -112,3 +112,113 @@ class Unsavable(Doubled):
         super().fit(recording, rows=rows)
         self.rule = lambda epochs: epochs
         return self
+
+
+class Nearest:
+    """An estimator without scikit-learn's base classes, on epochs with two axes."""
+
+    def fit(self, X, y):
+        self.mean_ = X[y].mean(axis=0)
+        assert self.mean_.ndim == 2
+        return self
+
+    def predict_proba(self, X):
+        p = 1 / (1 + np.square(X - self.mean_).mean(axis=(1, 2)))
+        return np.stack([1 - p, p], axis=1)
+
+
+class Silent:
+    """An estimator that predicts classes alone."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X), bool)
+
+
+class Unpicklable(Nearest):
+    def fit(self, X, y):
+        self.rule_ = lambda x: x
+        return super().fit(X, y)
+
+
+# -- networks, optimizers and augmentations ------------------------------------------------------
+
+
+class Linear(nn.Module):
+    """Takes two of the four sizes, and computes with numbers in its constructor."""
+
+    def __init__(self, n_chans, n_times, n_outputs=2, width=100_000):
+        super().__init__()
+        self.layer = nn.Linear(n_chans * n_times, n_outputs)
+        self.scale = float(self.layer.weight.detach().square().mean()) * 0 + width / 100_000
+
+    def forward(self, epochs):
+        return self.layer(epochs.flatten(1)) * self.scale
+
+
+class OneLogit(Linear):
+    def __init__(self, n_chans, n_times):
+        super().__init__(n_chans, n_times, n_outputs=1)
+
+
+class OtherNames(Linear):
+    def __init__(self, n_channels, n_samples):
+        super().__init__(n_channels, n_samples)
+
+
+class Constant(Linear):
+    """Its output does not depend on its weights."""
+
+    def forward(self, epochs):
+        return epochs[:, :2, 0].requires_grad_()
+
+
+class Remembering(Linear):
+    """Keeps a learned number where no checkpoint finds it."""
+
+    def forward(self, epochs):
+        if self.training:
+            self.scale = float(epochs.std()) + 2
+        return super().forward(epochs)
+
+
+class Failing(Linear):
+    def forward(self, epochs):
+        raise RuntimeError("mat1 and mat2\nshapes cannot be multiplied")
+
+
+class Perceptron(torch.optim.Optimizer):
+    """An own optimizer, without fused."""
+
+    def __init__(self, params, lr=0.01):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight -= group["lr"] * weight.grad.sign()
+
+
+class Stuck(Perceptron):
+    def step(self):
+        raise KeyError("momentum")
+
+
+class Squeeze:
+    def __call__(self, epochs, is_target):
+        return epochs.mean(dim=1)
+
+
+class RandomScore(Focal):
+    """Its score is drawn anew whenever it is built."""
+
+    def __init__(self, is_target, gamma):
+        super().__init__(is_target, gamma, temperature=float(np.random.default_rng().random() + 1))
+
+
+class Unfitting(Preprocessor):
+    def fit(self, recording, y=None, *, rows=None):
+        raise ZeroDivisionError("no channel")

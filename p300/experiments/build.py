@@ -6,11 +6,13 @@ do not depend on Hydra.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from p300.errors import InputError
 from p300.splits import Split
+from p300.storage.classes import HYDRA_KEYS, import_named
 from p300.storage.renamed import with_current_names
 from p300.storage.untrusted import add_own_modules
 from p300.training.members import is_network
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
 
 
 def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-    """Build the object that a configuration names; its arguments are plain containers."""
+    """Build the object that a configuration names; its arguments are plain containers.
+
+    Raises
+    ------
+    InputError
+        If the object cannot be found, or does not take the arguments.
+    """
+    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
     from omegaconf import DictConfig, OmegaConf
 
@@ -30,14 +39,62 @@ def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     renamed = with_current_names(plain)
     if renamed != plain:  # a configuration of an earlier version
         config = OmegaConf.create(renamed)
-    return instantiate(config, *args, **kwargs, _convert_="all")
+    try:
+        return instantiate(config, *args, **kwargs, _convert_="all")
+    except InstantiationException as error:
+        check_arguments(config, *args, **kwargs)
+        raise error
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
+def check_arguments(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+    """Check that what a configuration names exists and takes its arguments.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+
+    Examples
+    --------
+    >>> check_arguments({"_target_": "p300.splits.hold_out", "fold": 1}, "flashes")
+    Traceback (most recent call last):
+    p300.errors.InputError: p300.splits.hold_out: got an unexpected keyword argument 'fold'; ...
+    """
+    target = str(config["_target_"])
+    given = {k: None for k in config if k not in HYDRA_KEYS} | kwargs
+    called = import_named(target)
+    try:
+        signature = inspect.signature(called)
+        signature.bind(*config.get("_args_", ()), *args, **given)
+    except TypeError as error:
+        known = [p.name for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        raise InputError(f"{target}: {error}; expected some of {', '.join(known)}") from error
+    except ValueError:  # not written in Python
+        return
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Return an error as one line: its message alone if it is a sentence for the user.
+
+    Examples
+    --------
+    >>> reason_of(InputError("no target")), reason_of(ValueError("two\nlines"))
+    ('no target', 'ValueError: two lines')
+    """
+    from hydra.errors import InstantiationException
+
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split())
+    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
+
+
+def plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a part of a configuration, resolved, as plain containers."""
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, OmegaConf
 
-    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    is_plain = not isinstance(config, DictConfig)
+    return cast(dict, config if is_plain else OmegaConf.to_container(config, resolve=True))
 
 
 def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:

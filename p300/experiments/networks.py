@@ -21,6 +21,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.experiments.build import build, plain
 from p300.splits import Split
+from p300.storage.classes import without_unknown
 from p300.terminal import step, watch_training
 from p300.training.members import labels, member_arguments, shape_arguments
 
@@ -235,13 +236,13 @@ def make_network_fit(plan: PlannedNetwork) -> NetworkFit:
 
     cfg, protocol = plan.cfg, plan.cfg.protocol
     torch.manual_seed(plan.seed)
-    network = build(plan.model, **shape_arguments(plan.epochs))
+    network = build(plan.model, **shape_arguments(plan.model, plan.epochs))
     if cfg.pretrained is not None:
         start_from(network, cfg.pretrained, plan.number, plan.epochs)
     return NetworkFit(
         network,
         make_loss(build(protocol.loss), labels(plan.epochs)[plan.train_rows]),
-        build(protocol.optimizer),
+        without_unknown(build(protocol.optimizer), "fused"),
         plan.train_rows,
         plan.validation_rows,
         plan.seed,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from p300.errors import InputError
@@ -106,6 +107,38 @@ def call(value: Any, *, strictly: bool = False) -> Any:
     target = import_class(name, strictly=True) if strictly else import_named(name)
     partial = value.get("_partial_", False)
     return functools.partial(target, *args, **given) if partial else target(*args, **given)
+
+
+def accepts(function: Callable[..., Any], name: str) -> bool:
+    """Return whether a function or class takes an argument of this name, as far as it tells.
+
+    Examples
+    --------
+    >>> accepts(sorted, "reverse"), accepts(sorted, "sfreq"), accepts(dict, "sfreq")
+    (True, False, True)
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # not written in Python
+        return True
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def without_unknown(factory: Any, name: str) -> Any:
+    """Return a ``functools.partial`` without an argument that its function does not take.
+
+    Examples
+    --------
+    >>> falling = functools.partial(sorted, reverse=True, balanced=True)
+    >>> without_unknown(falling, "balanced")([1, 2]), without_unknown(sorted, "key") is sorted
+    ([2, 1], True)
+    """
+    if not isinstance(factory, functools.partial) or name not in factory.keywords:
+        return factory
+    if accepts(factory.func, name):
+        return factory
+    known = {k: v for k, v in factory.keywords.items() if k != name}
+    return functools.partial(factory.func, *factory.args, **known)
 
 
 #: What Hydra reads itself and does not pass on.

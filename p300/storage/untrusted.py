@@ -71,6 +71,14 @@ def is_of_p300(described: Mapping[str, Any]) -> bool:
     return all(target.startswith(TRUSTED) for target in _targets(described))
 
 
+def trusts_pickles() -> bool:
+    """Return whether the user trusts pickles from elsewhere, which can run any code.
+
+    ``P300_TRUST`` then names the package ``pickle``; no other package does.
+    """
+    return "pickle" in [n.strip() for n in os.environ.get(TRUST_VARIABLE, "").split(",")]
+
+
 def own_folders() -> list[Path]:
     """List the folders of the user's own configuration and modules, named by ``P300_CONF``."""
     return [Path(name) for name in os.environ.get(OWN_FOLDERS, "").split(os.pathsep) if name]
