@@ -18,6 +18,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.experiments.build import build
 from p300.experiments.networks import Fitted, select_electrodes
+from p300.experiments.rehearsal import check_counts, naming_own, rehearse
 from p300.integrity import check_recording
 from p300.preprocessing.state import check_usable, full_state
 from p300.splits import Split, member_rows
@@ -142,12 +143,14 @@ def prepare(run: Run, shared: Shared) -> None:
         What the runs of this process share.
     """
     started, cfg, train = time.perf_counter(), run.cfg, run.split.train
+    check_counts(cfg)
     run.preprocessor, run.alignment = build(cfg.preprocessing), build(cfg.alignment.method)
-    check_usable(run.preprocessor)
-    with step("preprocessing: fit"):
-        run.preprocessor.fit(run.recording, rows=train)
-    check_usable(run.preprocessor, is_fitted=True)
-    run.epochs = shared.epochs(run)
+    with naming_own("preprocessing", cfg.preprocessing):
+        check_usable(run.preprocessor)
+        with step("preprocessing: fit"):
+            run.preprocessor.fit(run.recording, rows=train)
+        check_usable(run.preprocessor, is_fitted=True)
+        run.epochs = shared.epochs(run)
     if cfg.select_electrodes.n is not None:
         best = select_electrodes(cfg, run.epochs, run.split, run.folder)
         run.preprocessor = run.preprocessor.set_params(channels=best)
@@ -167,6 +170,7 @@ def prepare(run: Run, shared: Shared) -> None:
         run.planned = [[PlannedFit(cfg.model, rows, validation)] for rows in run.train_rows]
     else:
         run.planned = [run.stack.plan(run.epochs, rows) for rows in run.train_rows]
+    rehearse(run)
 
 
 def make_epochs(run: Run) -> Epochs:
