@@ -43,10 +43,25 @@ def checked_loss(found: Tensor) -> None:
         )
 
 
+#: Largest difference, as a share of the largest value, that is rounding: a sum may be made in
+#: another order where an array begins at another place in memory.
+ROUNDING = 1e-5
+
+
 def check_same(first: np.ndarray, second: np.ndarray, what: str) -> None:
-    """Check that scores or epochs of what was saved and loaded are equal, to the last bit."""
-    if not np.array_equal(first, second, equal_nan=True):
-        largest = np.abs(first - second).max() if first.shape == second.shape else np.nan
+    """Check that scores or epochs of what was saved and loaded are equal, up to rounding.
+
+    Raises
+    ------
+    InputError
+        If they are not; the message has the largest difference.
+    """
+    if first.shape != second.shape:
+        raise InputError(f"its {what} were {first.shape}; saved and loaded, {second.shape}")
+    if not first.size or np.array_equal(first, second, equal_nan=True):
+        return
+    largest = float(np.abs(first - second).max())
+    if not largest <= ROUNDING * float(np.abs(first).max()):
         raise InputError(
             f"after it was saved and loaded, its {what} differ by up to {largest:.3g}; expected "
             f"the same; keep all that it learns in its state (of a network: parameters and "

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hydra import initialize_config_dir
 
-from p300.detector import Detector
+from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.experiments import networks as fitting_networks
 from p300.experiments import prepare as runs
@@ -16,6 +16,7 @@ from p300.experiments import run as running
 from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.run import train_run, train_runs
 from p300.metrics import roc_auc
+from p300.preprocessing import Preprocessor
 
 pytestmark = [  # Lightning's own, as the commands ignore them
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
@@ -241,3 +242,29 @@ def test_the_beginning_of_another_run_is_not_gone_on_with(request_run):
         train_run(*request_run("one", "experiment=lda", "seed=1"))
     again = train_run(*request_run("one", "experiment=lda", "quiet=true", "threads=2"))
     assert again["seed"] == 0  # what changes no result may be another
+
+
+def test_a_run_whose_checkpoint_is_not_what_was_trained_is_not_finished(request_run, monkeypatch):
+    request = request_run("one", "experiment=cnn3")
+
+    def forget(self, score=Member.get_state):
+        return {name: value * 0.9 for name, value in score(self).items()}
+
+    monkeypatch.setattr(Member, "get_state", forget)
+    with pytest.raises(InputError, match="checkpoint.pt: after it was saved.*scores differ by"):
+        train_run(*request)
+    assert not (request[1] / "results.json").exists()
+
+
+def test_a_run_whose_preprocessing_is_lost_is_not_finished(request_run, monkeypatch):
+    request = request_run("one", "experiment=lda")
+    from_state = Preprocessor.from_state.__func__
+
+    def forget(cls, state):
+        steps = from_state(cls, state)
+        steps.h_freq = 15.0
+        return steps
+
+    monkeypatch.setattr(Preprocessor, "from_state", classmethod(forget))
+    with pytest.raises(InputError, match="saved with another preprocessing than it was trained"):
+        train_run(*request)
