@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from p300.losses import CrossEntropy
-from p300.preprocessing import Preprocessor
+from p300.preprocessing import EuclideanAlignment, Preprocessor
 
 
 class Focal(nn.Module):
@@ -222,3 +222,7 @@ class RandomScore(Focal):
 class Unfitting(Preprocessor):
     def fit(self, recording, y=None, *, rows=None):
         raise ZeroDivisionError("no channel")
+
+
+class Aligned(EuclideanAlignment):
+    pass

@@ -6,8 +6,11 @@ do not depend on Hydra.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Mapping
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from p300.errors import InputError
@@ -20,6 +23,12 @@ from p300.training.members import is_network
 if TYPE_CHECKING:
     import pandas as pd
     from omegaconf import DictConfig
+
+
+log = logging.getLogger("p300.experiments.fit")
+
+#: Parts of a run that are tested with all others.
+TESTED = re.compile(r"p300\..+|torch\.optim\.(Adam|AdamW|SGD)")
 
 
 def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -42,8 +51,25 @@ def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     try:
         return instantiate(config, *args, **kwargs, _convert_="all")
     except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise InputError(str(error.__cause__)) from error
         check_arguments(config, *args, **kwargs)
+        unknown = unknown_argument(error)
+        if unknown in config or unknown in kwargs:  # passed on to another function
+            raise InputError(f"{config['_target_']}: {reason_of(error)}") from error
         raise error
+
+
+def unknown_argument(error: Exception) -> str | None:
+    """Return the name of the argument that a function did not take, if that is the error.
+
+    Examples
+    --------
+    >>> unknown_argument(TypeError("f() got an unexpected keyword argument 'colour'"))
+    'colour'
+    """
+    found = re.search(r"got an unexpected keyword argument '(\w+)'", reason_of(error))
+    return None if found is None else found[1]
 
 
 def check_arguments(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
@@ -87,6 +113,51 @@ def reason_of(error: BaseException) -> str:
         error = error.__cause__
     text = " ".join(str(error).split())
     return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
+
+
+def is_tested(config: Any) -> bool:
+    """Return whether all that a configuration names is among :data:`TESTED`."""
+    if isinstance(config, Mapping):
+        target = config.get("_target_")
+        if target is not None and not TESTED.fullmatch(str(target)):
+            return False
+        return all(is_tested(value) for value in config.values())
+    is_list = isinstance(config, Sequence) and not isinstance(config, str)
+    return all(map(is_tested, config)) if is_list else True
+
+
+def name_of(config: Mapping[str, Any]) -> str:
+    """Return the ``_target_`` of a part of a configuration."""
+    return str(config.get("_target_"))
+
+
+@contextlib.contextmanager
+def naming(part: str, config: Mapping[str, Any]) -> Iterator[None]:
+    """Turn any error of the block into a sentence that names a part of the configuration.
+
+    A sentence of p300's own parts stays as it is.
+
+    Raises
+    ------
+    InputError
+        If the block fails.
+    """
+    try:
+        yield
+    except Exception as error:  # of any kind: it may be of the user's own code
+        target, reason = name_of(config), reason_of(error)
+        if isinstance(error, InputError) and is_tested(config) and not reason.startswith(target):
+            raise
+        log.debug("", exc_info=True)
+        unknown = unknown_argument(error)
+        hint = f"; leave it out by ~{part}.{unknown}" if unknown in config else ""
+        reason = reason.removeprefix(f"{target}: ")
+        raise InputError(f"{part}={target}: {reason}{hint}") from error
+
+
+def naming_own(part: str, config: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """Return :func:`naming` of a part that is not p300's, whose errors are bugs of p300."""
+    return contextlib.nullcontext() if is_tested(config) else naming(part, config)
 
 
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.experiments.build import build
+from p300.experiments.build import build, naming_own
 from p300.experiments.networks import Fitted, select_electrodes
-from p300.experiments.rehearsal import check_counts, naming_own, rehearse
+from p300.experiments.rehearsal import check_counts, rehearse
 from p300.integrity import check_recording
 from p300.preprocessing.state import check_usable, full_state
 from p300.splits import Split, member_rows

@@ -12,17 +12,16 @@ import contextlib
 import json
 import logging
 import random
-import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.experiments.build import build, plain, reason_of
+from p300.experiments.build import build, is_tested, name_of, naming, plain
 from p300.experiments.fit import fit_classical
 from p300.experiments.networks import PlannedNetwork, make_network_fit
 from p300.preprocessing import EuclideanAlignment, Preprocessor
@@ -72,9 +71,6 @@ UNCHECKED = (
     "log_every_n_steps",
     "enable_model_summary",
 )
-
-#: Parts of a run that are tested with all others.
-TESTED = re.compile(r"p300\..+|torch\.optim\.(Adam|AdamW|SGD)")
 
 
 def check_counts(cfg: DictConfig) -> None:
@@ -136,7 +132,8 @@ def check_preprocessing(run: Run) -> None:
                 f"n_times say"
             )
         again = from_full_state(json.loads(json.dumps(full_state(steps))), is_own=True)
-        part = run.recording.select((run.recording.flashes["segment"] == 0).to_numpy())
+        segments = run.recording.flashes["segment"]
+        part = run.recording.select((segments == segments.iloc[0]).to_numpy())
         first, second = (each.epochs(part).data for each in (steps, again))
         check_same(first, second, "epochs")
 
@@ -300,52 +297,6 @@ def few(run: Run, plan: PlannedFit, n: int) -> np.ndarray:
     for label in (True, False):
         rows[np.flatnonzero(plan.train & (is_target == label))[:n]] = True
     return rows
-
-
-def is_tested(config: Any) -> bool:
-    """Return whether all that a configuration names is among :data:`TESTED`."""
-    if isinstance(config, Mapping):
-        target = config.get("_target_")
-        if target is not None and not TESTED.fullmatch(str(target)):
-            return False
-        return all(is_tested(value) for value in config.values())
-    return all(map(is_tested, config)) if isinstance(config, list | tuple) else True
-
-
-def name_of(config: Mapping[str, Any]) -> str:
-    """Return the ``_target_`` of a part of a configuration."""
-    return str(config.get("_target_"))
-
-
-@contextlib.contextmanager
-def naming(part: str, config: Mapping[str, Any]) -> Iterator[None]:
-    """Turn any error of the block into a sentence that names a part of the configuration.
-
-    A sentence of p300's own parts stays as it is.
-
-    Raises
-    ------
-    InputError
-        If the block fails.
-    """
-    try:
-        yield
-    except Exception as error:  # of any kind: it may be of the user's own code
-        target, reason = name_of(config), reason_of(error)
-        if isinstance(error, InputError) and is_tested(config) and not reason.startswith(target):
-            raise
-        log.debug("", exc_info=True)
-        unknown = re.search(r"unexpected keyword argument '(\w+)'", reason)
-        hint = (
-            f"; leave it out by ~{part}.{unknown[1]}" if unknown and unknown[1] in config else ""
-        )
-        reason = reason.removeprefix(f"{target}: ")
-        raise InputError(f"{part}={target}: {reason}{hint}") from error
-
-
-def naming_own(part: str, config: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
-    """Return :func:`naming` of a part that is not p300's, whose errors are bugs of p300."""
-    return contextlib.nullcontext() if is_tested(config) else naming(part, config)
 
 
 @contextlib.contextmanager

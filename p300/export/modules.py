@@ -64,8 +64,9 @@ class ScoreGraph(nn.Module):
                 self.offset += weight * float(member.detector.intercept_)
                 continue
             else:
+                kind = type(getattr(member.detector, "estimator", member.detector))
                 raise InputError(
-                    f"a member is a {type(member.detector).__name__}, which has no form in ONNX; "
+                    f"a member is a {kind.__name__}, which has no form in ONNX; "
                     f"expected a network, a linear detector or one of p300.baselines.riemann"
                 )
             self.weights.append(weight)

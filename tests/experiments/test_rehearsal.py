@@ -175,6 +175,24 @@ REFUSED = {
         ["preprocessing={_target_:builtins.dict}"],
         "preprocessing=builtins.dict: the preprocessing dict has no fit, epochs",
     ),
+    "no argument of the reader": (
+        ["+data.read.colour=red"],
+        "p300.simulation.simulate_data_set: .*got an unexpected keyword argument 'colour'",
+    ),
+    "no argument of the split": (["+split.colour=red"], "p300.splits.hold_out: .*'colour'"),
+    "a fraction of a named test part": (["+split.test_fraction=0.5"], "which draws it; expected"),
+    "no argument of the model": (
+        ["+model.colour=red"],
+        "model=p300.models.CecottiCNN: .*'colour'.*~model.colour",
+    ),
+    "no argument of a detector": (
+        ["experiment=lda", "+model.flatten=true"],
+        "model=p300.baselines.ShrinkageLDA: .*'flatten'",
+    ),
+    "an alignment of one's own": (
+        ["alignment=euclidean", "alignment.method._target_=own_things.Aligned"],
+        "alignment.method is a Aligned, which a checkpoint cannot keep",
+    ),
     "no passes": (["protocol.max_epochs=0"], "got protocol.max_epochs=0; expected a whole number"),
     "fewer than no passes": (["protocol.max_epochs=-1"], "got protocol.max_epochs=-1; expected"),
     "a half pass": (["protocol.max_epochs=1.5"], "got protocol.max_epochs=1.5; expected"),

@@ -12,6 +12,7 @@ from typing import Any
 
 from p300.errors import InputError
 from p300.experiments.configuration import conf_dir
+from p300.storage.untrusted import own_folders
 
 PROTOCOLS = ("within", "cross-session", "leave-one-subject-out", "learning-curve")
 
@@ -141,8 +142,9 @@ def run_labels(runs: Sequence[Sequence[str]]) -> list[str]:
 
 
 def known_experiments() -> list[str]:
-    """List the names of the files in ``conf/experiment``."""
-    return sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
+    """List the names of the files in ``conf/experiment``, and in the user's own folders."""
+    folders = [conf_dir(), *own_folders()]
+    return sorted({path.stem for f in folders for path in (f / "experiment").glob("*.yaml")})
 
 
 def check_known(what: str, names: Sequence[str], known: Collection[str]) -> None:

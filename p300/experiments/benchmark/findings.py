@@ -113,7 +113,7 @@ def prior_log_odds(detector: Detector, target_rate: float) -> float:
         Fraction of targets among the training flashes.
     """
     config = detector.config
-    has_weights = detector.is_classical or config["protocol"]["loss"]["balanced"]
+    has_weights = detector.is_classical or config["protocol"]["loss"].get("balanced", False)
     assumes_equal = config.get("calibration", "none") == "none" and has_weights
     return math.log(target_rate / (1 - target_rate)) if assumes_equal else 0.0
 
