@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from p300 import __version__
-from p300.baselines import SklearnDetector
 from p300.description import DescribedDetector, check_format, read_description, reading
 from p300.errors import InputError
 from p300.losses import score_function
@@ -77,7 +76,7 @@ class Member:
     @property
     def n_parameters(self) -> int:
         """Number of trained parameters of a network, or of stored numbers of another detector."""
-        if isinstance(self.detector, SklearnDetector):
+        if not self.is_network and hasattr(self.detector, "n_parameters"):
             return self.detector.n_parameters
         values = self.detector.parameters() if self.is_network else walk(self.get_state())
         return n_weights(values)
@@ -228,6 +227,8 @@ def build_model(model: Mapping[str, Any], *, is_own: bool = False) -> Any:
 
 def _restored(is_own: bool, model: dict[str, Any], loss: Any, weight: float, state: Any) -> Member:
     if model["_target_"] == ESTIMATOR:
+        from p300.baselines import SklearnDetector  # it takes scikit-learn a second to import
+
         fitted = SklearnDetector.from_state(state, is_own=is_own or trusts_pickles())
         return Member(fitted, model, None, float(weight))
     if not is_own:

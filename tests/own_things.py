@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from p300.losses import CrossEntropy
@@ -217,6 +218,10 @@ class RandomScore(Focal):
 
     def __init__(self, is_target, gamma):
         super().__init__(is_target, gamma, temperature=float(np.random.default_rng().random() + 1))
+
+
+class Regression(LogisticRegression):
+    """An own estimator by the name of none of scikit-learn's."""
 
 
 class Unfitting(Preprocessor):

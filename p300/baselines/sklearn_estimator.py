@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_regressor
 
+from p300.baselines.plain_estimator import describe_estimator, restore_estimator
 from p300.errors import InputError
 from p300.storage.untrusted import OWN_FOLDERS, add_own_modules
 
@@ -107,24 +108,26 @@ class SklearnDetector(ClassifierMixin, BaseEstimator):
         return self.classes_[(self.decision_function(X) > 0).astype(int)]
 
     def get_state(self) -> dict[str, Any]:
-        """Return the fitted estimator as the bytes of a pickle, in an array.
+        """Return the fitted estimator as plain containers, or else as a pickle in an array.
+
+        :mod:`p300.baselines.plain_estimator` lists those that need no pickle.
 
         Raises
         ------
         InputError
             If it cannot be pickled, such as for a lambda in it.
         """
+        state = {"classes": self.classes_.tolist(), "is_flat": self.is_flat_}
+        described = describe_estimator(self.estimator_)
+        if described is not None:
+            return state | {"estimator": described}
         try:
             pickled = pickle.dumps(self.estimator_, protocol=5)
         except Exception as error:  # of many kinds
             raise InputError(
                 f"{type(self.estimator).__name__} cannot be pickled, and so not be saved: {error}"
             ) from error
-        return {
-            "pickle": np.frombuffer(bytearray(pickled), np.uint8),
-            "classes": self.classes_.tolist(),
-            "is_flat": self.is_flat_,
-        }
+        return state | {"pickle": np.frombuffer(bytearray(pickled), np.uint8)}
 
     @classmethod
     def from_state(cls, state: dict, *, is_own: bool = False):
@@ -135,27 +138,17 @@ class SklearnDetector(ClassifierMixin, BaseEstimator):
         state : dict
             A pickle in it can run any code.
         is_own : bool
-            Whether this user wrote it, or trusts who did. Otherwise nothing is read.
+            Whether this user wrote it, or trusts who did. Otherwise no pickle is read.
 
         Raises
         ------
         InputError
-            If ``is_own`` is False, or a class of the estimator cannot be imported.
+            If it holds a pickle and ``is_own`` is False, or a class cannot be imported.
         """
-        if not is_own:
-            raise InputError(
-                "the checkpoint holds a pickled estimator, which could run any code, and this "
-                "user did not write it on this machine; expected a detector of p300; if you "
-                "trust who wrote it, set P300_TRUST=pickle"
-            )
-        add_own_modules()
-        try:
-            estimator = pickle.loads(np.asarray(state["pickle"], np.uint8).tobytes())
-        except Exception as error:  # of any kind: classes may have changed
-            raise InputError(
-                f"the estimator cannot be unpickled ({type(error).__name__}: {error}); for a "
-                f"module of your own, set {OWN_FOLDERS} to its folder"
-            ) from error
+        if "pickle" in state:
+            estimator = unpickled(state["pickle"], is_own)
+        else:
+            estimator = restore_estimator(state["estimator"])
         detector = cls(estimator, bool(state["is_flat"]))
         detector.estimator_, detector.is_flat_ = estimator, bool(state["is_flat"])
         detector.classes_ = np.asarray(state["classes"])
@@ -174,6 +167,30 @@ class SklearnDetector(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_class = False
         tags.input_tags.three_d_array = True
         return tags
+
+
+def unpickled(pickled: Any, is_own: bool) -> Any:
+    """Return an estimator from its pickle, if the user trusts it.
+
+    Raises
+    ------
+    InputError
+        If the user does not, or a class of the estimator cannot be imported.
+    """
+    if not is_own:
+        raise InputError(
+            "the checkpoint holds a pickled estimator, which could run any code, and this "
+            "user did not write it on this machine; expected a detector of p300; if you "
+            "trust who wrote it, set P300_TRUST=pickle"
+        )
+    add_own_modules()
+    try:
+        return pickle.loads(np.asarray(pickled, np.uint8).tobytes())
+    except Exception as error:  # of any kind: classes may have changed
+        raise InputError(
+            f"the estimator cannot be unpickled ({type(error).__name__}: {error}); for a "
+            f"module of your own, set {OWN_FOLDERS} to its folder"
+        ) from error
 
 
 def repeatable(estimator):

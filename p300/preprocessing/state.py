@@ -125,14 +125,12 @@ def encoded(value: Any, where: str) -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc":
-        array = np.ascontiguousarray(value)
-        text = base64.b64encode(array.tobytes()).decode()
-        is_scalar = isinstance(value, np.generic)
-        return {
-            "array": text,
-            "dtype": array.dtype.str,
-            "shape": None if is_scalar else [*value.shape],
-        }
+        array = np.asarray(value)
+        is_turned = array.flags.f_contiguous and not array.flags.c_contiguous
+        text = base64.b64encode(array.tobytes("F" if is_turned else "C")).decode()
+        shape = None if isinstance(value, np.generic) else [*array.shape]
+        about = {"dtype": array.dtype.str, "shape": shape, "order": "F" if is_turned else "C"}
+        return {"array": text, **about}
     if type(value) in (list, tuple):
         return {type(value).__name__: [encoded(v, f"{where}[{k}]") for k, v in enumerate(value)]}
     if type(value) is dict and all(isinstance(k, str) for k in value):
@@ -150,7 +148,9 @@ def decoded(value: Any) -> Any:
         return value
     if "array" in value:
         array = np.frombuffer(base64.b64decode(value["array"]), value["dtype"])
-        return array[0] if value["shape"] is None else array.reshape(value["shape"]).copy()
+        if value["shape"] is None:
+            return array[0]
+        return array.reshape(value["shape"], order=value["order"]).copy(order="K")
     ((kind, content),) = value.items()
     if kind == "dict":
         return {k: decoded(v) for k, v in content.items()}

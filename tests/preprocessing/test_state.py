@@ -103,6 +103,7 @@ def test_a_value_comes_back_exactly(value):
     assert type(again) is type(value)
     if isinstance(value, np.ndarray):
         assert again.dtype == value.dtype and again.shape == value.shape
+        assert again.flags.f_contiguous == value.flags.f_contiguous  # sums in the same order
         np.testing.assert_array_equal(again, value)
     else:
         assert repr(again) == repr(value)
