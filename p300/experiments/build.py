@@ -173,6 +173,9 @@ def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:
 
     The validation part joins the training part if neither a network nor a calibration needs it.
     """
+    seed = cfg.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"got seed={seed}; expected a whole number, 0 or more")
     split = build(cfg.split, flashes)
     if not isinstance(split, Split):
         raise InputError(

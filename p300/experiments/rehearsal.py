@@ -173,6 +173,7 @@ def rehearse_network(run: Run, plan: PlannedFit) -> None:
 
     from p300.detector import Member
 
+    torch.set_num_threads(cfg.threads)  # as in training: processes may be forked after this
     member = Member(fit.network, member_arguments(plan.model, run.epochs), described)
     x, y = torch.as_tensor(run.epochs.data[rows]), torch.as_tensor(is_target[rows])
     for step, augmentation in zip(cfg.augmentation.steps, fit.augmentations, strict=True):

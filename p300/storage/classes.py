@@ -65,7 +65,7 @@ def import_named(target: str) -> Any:
         raise InputError(_cannot_be_imported(target, error)) from error
     for name in names:
         module = f"{module}.{name}"
-        if not hasattr(found, name):
+        if not hasattr(found, name) and hasattr(found, "__path__"):  # a package
             try:
                 importlib.import_module(module)
             except Exception as error:  # of any kind: an own module may have an error

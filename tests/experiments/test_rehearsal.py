@@ -111,7 +111,11 @@ def test_what_is_left_out_and_chosen_is_said(small, tmp_path):
 REFUSED = {
     "one logit": (own("OneLogit"), r"model=own_things.OneLogit: .*\(8, 1\).*one logit is not"),
     "other names of sizes": (own("OtherNames"), "model=own_things.OtherNames: .*n_channels"),
-    "no such network": (own("Nothing"), "'own_things.Nothing' cannot be imported"),
+    "no such network": (own("Nothing"), "module 'own_things' has no attribute 'Nothing'"),
+    "no such module": (
+        ["model._target_=nowhere.Net"],
+        "'nowhere.Net' cannot be imported.*P300_CONF",
+    ),
     "no gradient": (own("Constant"), "no weight gets a gradient"),
     "a network that forgets": (own("Remembering"), "Remembering: after it was saved.*differ"),
     "an error inside": (own("Failing"), "Failing: RuntimeError: mat1 and mat2 shapes"),
@@ -193,6 +197,8 @@ REFUSED = {
         ["alignment=euclidean", "alignment.method._target_=own_things.Aligned"],
         "alignment.method is a Aligned, which a checkpoint cannot keep",
     ),
+    "a negative seed": (["seed=-1"], "got seed=-1; expected a whole number, 0 or more"),
+    "a word as seed": (["seed=lucky"], "got seed=lucky; expected a whole number"),
     "no passes": (["protocol.max_epochs=0"], "got protocol.max_epochs=0; expected a whole number"),
     "fewer than no passes": (["protocol.max_epochs=-1"], "got protocol.max_epochs=-1; expected"),
     "a half pass": (["protocol.max_epochs=1.5"], "got protocol.max_epochs=1.5; expected"),
