@@ -85,14 +85,15 @@ def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) ->
     from p300.detector import ESTIMATOR, Member
 
     detector, arguments = build_classical(model), member_arguments(model, epochs)
-    fitting, whole = getattr(detector, "estimator", detector), {}
+    is_wrapped = isinstance(detector, SklearnDetector)
+    fitting, whole = detector.estimator if is_wrapped else detector, {}
     if has_fit_parameter(fitting, "groups"):
         whole["groups"] = inner_folds(epochs.flashes, rows)[rows]
     if has_fit_parameter(fitting, "characters"):
         whole["characters"] = unit_of(epochs.flashes, "character")[rows]
     with step(type(fitting).__name__):
         detector.fit(epochs.data[rows], labels(epochs)[rows], **whole)
-    if isinstance(detector, SklearnDetector) and arguments["_target_"] != ESTIMATOR:
+    if is_wrapped and arguments["_target_"] != ESTIMATOR:
         flatten = detector.is_flat_
         arguments = {"_target_": ESTIMATOR, "estimator": arguments, "flatten": flatten}
     return Member(detector, arguments)

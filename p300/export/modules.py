@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from p300.baselines import ERPCovMDM, XdawnTangentSpace
+from p300.baselines import ERPCovMDM, SklearnDetector, XdawnTangentSpace
 from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.export.matrix_logarithm import MatrixLogarithm, number
@@ -64,7 +64,8 @@ class ScoreGraph(nn.Module):
                 self.offset += weight * float(member.detector.intercept_)
                 continue
             else:
-                kind = type(getattr(member.detector, "estimator", member.detector))
+                is_wrapped = isinstance(member.detector, SklearnDetector)
+                kind = type(member.detector.estimator if is_wrapped else member.detector)
                 raise InputError(
                     f"a member is a {kind.__name__}, which has no form in ONNX; "
                     f"expected a network, a linear detector or one of p300.baselines.riemann"
