@@ -17,6 +17,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor, aligned
+from p300.preprocessing.state import from_full_state, full_state
 from p300.speller import Speller
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class DescribedDetector(ABC):
     def describe(self) -> dict[str, Any]:
         """Return the description as plain containers, for JSON and checkpoints."""
         return {
-            "preprocessing": self.preprocessor.get_state(),
+            "preprocessing": full_state(self.preprocessor),
             "speller": None if self.speller is None else self.speller.to_dict(),
             "alignment": None if self.alignment is None else self.alignment.to_dict(),
         }
@@ -106,8 +107,15 @@ def reading(path: Path, expected: str) -> Iterator[None]:
         raise InputError(f"{path}: damaged ({reason}); expected {expected}") from error
 
 
-def read_description(content: Mapping[str, Any]) -> dict[str, Any]:
+def read_description(content: Mapping[str, Any], *, is_own: bool = False) -> dict[str, Any]:
     """Build what :meth:`DescribedDetector.describe` described.
+
+    Parameters
+    ----------
+    content : mapping
+        Plain containers.
+    is_own : bool
+        Whether they come from a file of this user, which may name any class.
 
     Returns
     -------
@@ -117,12 +125,13 @@ def read_description(content: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the parts of the preprocessing do not fit together.
+        If the parts of the preprocessing do not fit together, or its class is not trusted.
     KeyError, TypeError, ValueError
         If something is missing or damaged.
     """
-    preprocessor = Preprocessor.from_state(content["preprocessing"])
-    preprocessor.resolve(preprocessor.ch_names_in_, where="its preprocessing")
+    preprocessor = from_full_state(content["preprocessing"], is_own=is_own)
+    if isinstance(preprocessor, Preprocessor):
+        preprocessor.resolve(preprocessor.ch_names_in_, where="its preprocessing")
     speller, alignment = content["speller"], content["alignment"]
     return {
         "preprocessor": preprocessor,

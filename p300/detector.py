@@ -3,32 +3,38 @@
 The file holds plain containers and tensors only: the resolved configuration, the state of the
 preprocessing with the channel list, the screen, and the weights of every member. It is read
 with ``torch.load(weights_only=True)``, and classes are built only from an explicit list of
-packages, so a file from elsewhere cannot run code.
+packages, so a file from elsewhere cannot run code. A file that this user wrote on this machine,
+as its signature proves (:mod:`p300.storage.signature`), may name any class, and may hold a pickled
+estimator of scikit-learn.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from p300 import __version__, losses
+from p300 import __version__
 from p300.description import DescribedDetector, check_format, read_description, reading
 from p300.errors import InputError
+from p300.losses import score_function
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.speller import Speller
-from p300.storage.renamed import current_name
-from p300.storage.tensors import n_weights, read_tensors, walk, write_tensors
-from p300.storage.untrusted import add_own_modules, restricted, trusted_packages
+from p300.storage.classes import call, import_class
+from p300.storage.tensors import n_weights, read_signed, walk, write_tensors
+from p300.storage.untrusted import check_trusted, is_of_p300, restricted, trusts_pickles
 
 #: Written into every file; a file with another one is refused.
 FORMAT = "p300 detector 3"
+
+#: The name of the class that keeps any estimator, as a pickle.
+ESTIMATOR = "p300.baselines.SklearnDetector"
 
 #: Largest size of a network that is built even if its file has fewer weights.
 SMALL_SIZE = 10_000
@@ -44,16 +50,16 @@ class Member:
         Trained; a classical detector has ``decision_function``.
     model : dict
         ``_target_`` and every argument that builds it.
-    loss : str or None
-        Name of the class in :mod:`p300.losses` whose ``score`` reads a network's logits; None
-        for a classical detector.
+    loss : str, dict or None
+        The loss whose ``score`` reads a network's logits, as
+        :func:`p300.losses.describe_loss` describes it; None for a classical detector.
     weight : float
         What its scores are multiplied by.
     """
 
     detector: Any
     model: dict[str, Any]
-    loss: str | None = None
+    loss: str | dict[str, Any] | None = None
     weight: float = 1.0
 
     @property
@@ -61,9 +67,17 @@ class Member:
         """Whether it is a network and not a classical detector."""
         return isinstance(self.detector, nn.Module)
 
+    @cached_property
+    def read_logits(self) -> Callable[[Tensor], Tensor]:
+        """The score of a network's logits: (n_flashes, 2) to (n_flashes,)."""
+        assert self.loss is not None
+        return score_function(self.loss)
+
     @property
     def n_parameters(self) -> int:
         """Number of trained parameters of a network, or of stored numbers of another detector."""
+        if not self.is_network and hasattr(self.detector, "n_parameters"):
+            return self.detector.n_parameters
         values = self.detector.parameters() if self.is_network else walk(self.get_state())
         return n_weights(values)
 
@@ -71,7 +85,7 @@ class Member:
         """Score preprocessed epochs (n_flashes, n_chans, n_times), unweighted: (n_flashes,)."""
         if not self.is_network:
             return np.asarray(self.detector.decision_function(epochs), float)
-        score = getattr(losses, str(self.loss)).score
+        score = self.read_logits
         self.detector.eval()
         with torch.inference_mode():
             parts = torch.as_tensor(epochs).split(2048)
@@ -144,7 +158,7 @@ class Detector(DescribedDetector):
                 for m in self.members
             ],
         }
-        write_tensors(Path(path), content)
+        write_tensors(Path(path), content, sign=True)
 
     @classmethod
     def load(cls, path: str | Path) -> Detector:
@@ -154,17 +168,18 @@ class Detector(DescribedDetector):
         ------
         InputError
             If there is no such file, it is damaged or of another kind, or it names a class
-            outside :func:`~p300.storage.untrusted.trusted_packages`.
+            outside :func:`~p300.storage.untrusted.trusted_packages` and this user did not write
+            it.
         """
         path = find_checkpoint(path)
-        content = read_tensors(path)
+        content, is_own = read_signed(path)
         check_format(path, content, FORMAT)
         with reading(path, "a checkpoint that `p300 train` wrote"):
             slope, offset = map(float, content["calibration"])
             detector = cls(
-                [_restored(**member) for member in content["members"]],
-                **read_description(content),
-                config=restricted(content["config"]),
+                [_restored(is_own, **member) for member in content["members"]],
+                **read_description(content, is_own=is_own),
+                config=dict(content["config"]) if is_own else restricted(content["config"]),
                 calibration=(slope, offset),
             )
             steps = detector.preprocessor
@@ -190,44 +205,61 @@ def find_checkpoint(path: str | Path) -> Path:
     return path / "checkpoint.pt"
 
 
-def build_model(model: Mapping[str, Any]) -> Any:
+def build_model(model: Mapping[str, Any], *, is_own: bool = False) -> Any:
     """Build one member from its ``_target_`` and arguments, without Hydra.
 
-    Raises
-    ------
-    InputError
-        If the class is not of a trusted package, or does not exist.
-    """
-    target, trusted = str(model["_target_"]), trusted_packages()
-    if not target.startswith(trusted):
-        raise InputError(
-            f"the checkpoint names {target!r}; expected a class of {', '.join(trusted)}; for your "
-            f"own, set P300_CONF to the folder of its module"
-        )
-    built = import_class(target)
-    return built(**{k: v for k, v in model.items() if not k.startswith("_")})
-
-
-def import_class(target: str) -> type:
-    """Import a class by its full name.
+    Parameters
+    ----------
+    model : mapping
+        Plain containers.
+    is_own : bool
+        Whether it comes from a file of this user, which may name any class.
 
     Raises
     ------
     InputError
-        If it cannot be imported or is not a class.
+        If a class is not of a trusted package, or does not exist.
     """
-    add_own_modules()
-    module, _, name = current_name(target).rpartition(".")
+    if not is_own:
+        check_trusted(model)
+    return call(model, strictly=not is_own)
+
+
+def _restored(is_own: bool, model: dict[str, Any], loss: Any, weight: float, state: Any) -> Member:
+    if model["_target_"] == ESTIMATOR:
+        from p300.baselines import SklearnDetector  # it takes scikit-learn a second to import
+
+        fitted = SklearnDetector.from_state(state, is_own=is_own or trusts_pickles())
+        return Member(fitted, model, None, float(weight))
+    if not is_own:
+        check_trusted(model)
+        _check_sizes(model, state)
+    kind = import_class(str(model["_target_"]), strictly=not is_own)
+    member = Member(None, model, loss, float(weight))
+    if not issubclass(kind, nn.Module):
+        if not is_own:
+            build_model(model)  # its arguments, too, must be right
+        member.detector = kind.from_state(state)  # type: ignore[attr-defined]
+        return member
     try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError, OSError) as error:
-        raise InputError(f"model {target!r} cannot be imported: {error}") from error
-    if not isinstance(found, type):
-        raise InputError(f"model {target!r} is {found!r}; expected a class")
-    return found
+        if is_of_p300(model):
+            with torch.device("meta"):  # needs no memory, however large the model is
+                planned = build_model(model, is_own=is_own)
+            planned.load_state_dict(state, assign=True)
+        member.detector = build_model(model, is_own=is_own)
+        member.detector.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"the checkpoint's weights do not fit its model: {reason}") from error
+    if not is_own and isinstance(loss, Mapping):
+        check_trusted(loss)
+    member.detector.eval()
+    member.read_logits = score_function(loss, strictly=not is_own)
+    return member
 
 
-def _restored(model: dict[str, Any], loss: str | None, weight: float, state: Any) -> Member:
+def _check_sizes(model: Mapping[str, Any], state: Any) -> None:
+    """Check that no size is larger than that of a network whose weights are all in the file."""
     n_stored = n_weights(walk(state))
     most = max(n_stored, SMALL_SIZE)  # a trained network stores every weight
     for name, size in model.items():
@@ -236,20 +268,6 @@ def _restored(model: dict[str, Any], loss: str | None, weight: float, state: Any
                 f"the checkpoint's model has {name}={size} but {n_stored} weights; expected "
                 f"{name} of at most {most}"
             )
-    with torch.device("meta"):  # needs no memory, however large the model is
-        planned = build_model(model)
-    if not isinstance(planned, nn.Module):
-        return Member(type(planned).from_state(state), model, loss, float(weight))
-    try:
-        planned.load_state_dict(state, assign=True)
-        detector = build_model(model)
-        detector.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"the checkpoint's weights do not fit its model: {reason}") from error
-    if not isinstance(getattr(losses, str(loss), None), type):
-        raise InputError(f"the checkpoint names the loss {loss!r}; expected one of p300.losses")
-    return Member(detector.eval(), model, loss, float(weight))
 
 
 def _as_tensors(value: Any) -> Any:

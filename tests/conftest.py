@@ -16,6 +16,14 @@ def data_root():
     return Path(root)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_key(tmp_path_factory):
+    """A key of the tests' own: that of the person who runs them is not used."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("user")))
+        yield
+
+
 @pytest.fixture
 def p300(monkeypatch, tmp_path, capfd):
     """Run a command as if typed in an empty folder: its status, what it printed, its errors."""

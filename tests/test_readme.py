@@ -1,4 +1,4 @@
-"""Every block of README does what README says: Python as a doctest, commands in a shell."""
+"""Every block of README, and of docs/own.md, does what it says: Python as a doctest, commands."""
 
 import doctest
 import os
@@ -9,21 +9,22 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[1]
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language, page="README.md"):
+    text = (ROOT / page).read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-PYTHON, SHELL = blocks("python"), blocks("sh")
+PYTHON, SHELL, OWN = blocks("python"), blocks("sh"), blocks("sh", "docs/own.md")
 
 #: What a block needs that a test does not do again: installations, a browser, the tests.
 LEFT_OUT = re.compile(r"pip install [^&\n]*(&& )?|jupyter lab [^\n]*|pytest -n 2")
 
 
 def test_readme_has_blocks_of_both_kinds():
-    assert len(PYTHON) == 2 and len(SHELL) >= 7
+    assert len(PYTHON) == 2 and len(SHELL) >= 7 and len(OWN) >= 4
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=["from Python", "preprocessing"])
@@ -36,8 +37,8 @@ def test_the_python_of_readme_prints_what_readme_says(code, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", SHELL, ids=range(len(SHELL)))
-def test_the_commands_of_readme_work_as_printed(block, tmp_path):
+@pytest.mark.parametrize("block", SHELL + OWN, ids=range(len(SHELL + OWN)))
+def test_the_commands_of_readme_and_of_the_page_of_own_parts_work_as_printed(block, tmp_path):
     commands = LEFT_OUT.sub("", block)
     if not re.sub(r"#.*", "", commands).strip():
         pytest.skip("nothing but an installation or the tests")

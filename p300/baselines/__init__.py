@@ -7,6 +7,7 @@ and ``get_state()`` / ``from_state()``, which hold the learned values as plain a
 from p300.baselines.lda import ShrinkageLDA
 from p300.baselines.ridge import GaussianProcessRidge
 from p300.baselines.riemann import ERPCovMDM, XdawnTangentSpace
+from p300.baselines.sklearn_estimator import SklearnDetector
 from p300.baselines.svm import LinearSVM
 from p300.baselines.svm_ensemble import SVMEnsemble
 from p300.baselines.swlda import SWLDA
@@ -21,4 +22,5 @@ __all__ = [
     "ERPCovMDM",
     "LinearSVM",
     "SVMEnsemble",
+    "SklearnDetector",
 ]

@@ -6,14 +6,18 @@ do not depend on Hydra.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from p300.errors import InputError
 from p300.splits import Split
 from p300.splits.leaks import ADVICE, find_leaks, shared_units
+from p300.storage.classes import HYDRA_KEYS, import_named
 from p300.storage.renamed import with_current_names
 from p300.storage.untrusted import add_own_modules
 from p300.training.members import is_network
@@ -27,8 +31,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("p300.experiments.build")
 
 
+log = logging.getLogger("p300.experiments.fit")
+
+#: Parts of a run that are tested with all others.
+TESTED = re.compile(r"p300\..+|torch\.optim\.(Adam|AdamW|SGD)")
+
+
 def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-    """Build the object that a configuration names; its arguments are plain containers."""
+    """Build the object that a configuration names; its arguments are plain containers.
+
+    Raises
+    ------
+    InputError
+        If the object cannot be found, or does not take the arguments.
+    """
+    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
     from omegaconf import DictConfig, OmegaConf
 
@@ -37,7 +54,124 @@ def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     renamed = with_current_names(plain)
     if renamed != plain:  # a configuration of an earlier version
         config = OmegaConf.create(renamed)
-    return instantiate(config, *args, **kwargs, _convert_="all")
+    try:
+        return instantiate(config, *args, **kwargs, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise InputError(str(error.__cause__)) from error
+        check_arguments(config, *args, **kwargs)
+        unknown = unknown_argument(error)
+        if unknown in config or unknown in kwargs:  # passed on to another function
+            raise InputError(f"{config['_target_']}: {reason_of(error)}") from error
+        raise error
+
+
+def unknown_argument(error: Exception) -> str | None:
+    """Return the name of the argument that a function did not take, if that is the error.
+
+    Examples
+    --------
+    >>> unknown_argument(TypeError("f() got an unexpected keyword argument 'colour'"))
+    'colour'
+    """
+    found = re.search(r"got an unexpected keyword argument '(\w+)'", reason_of(error))
+    return None if found is None else found[1]
+
+
+def check_arguments(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+    """Check that what a configuration names exists and takes its arguments.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+
+    Examples
+    --------
+    >>> check_arguments({"_target_": "p300.splits.hold_out", "fold": 1}, "flashes")
+    Traceback (most recent call last):
+    p300.errors.InputError: p300.splits.hold_out: got an unexpected keyword argument 'fold'; ...
+    """
+    target = str(config["_target_"])
+    given = {k: None for k in config if k not in HYDRA_KEYS} | kwargs
+    called = import_named(target)
+    try:
+        signature = inspect.signature(called)
+        signature.bind(*config.get("_args_", ()), *args, **given)
+    except TypeError as error:
+        known = [p.name for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        raise InputError(f"{target}: {error}; expected some of {', '.join(known)}") from error
+    except ValueError:  # not written in Python
+        return
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Return an error as one line: its message alone if it is a sentence for the user.
+
+    Examples
+    --------
+    >>> reason_of(InputError("no target")), reason_of(ValueError("two\nlines"))
+    ('no target', 'ValueError: two lines')
+    """
+    from hydra.errors import InstantiationException
+
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split())
+    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
+
+
+def is_tested(config: Any) -> bool:
+    """Return whether all that a configuration names is among :data:`TESTED`."""
+    if isinstance(config, Mapping):
+        target = config.get("_target_")
+        if target is not None and not TESTED.fullmatch(str(target)):
+            return False
+        return all(is_tested(value) for value in config.values())
+    is_list = isinstance(config, Sequence) and not isinstance(config, str)
+    return all(map(is_tested, config)) if is_list else True
+
+
+def name_of(config: Mapping[str, Any]) -> str:
+    """Return the ``_target_`` of a part of a configuration."""
+    return str(config.get("_target_"))
+
+
+@contextlib.contextmanager
+def naming(part: str, config: Mapping[str, Any]) -> Iterator[None]:
+    """Turn any error of the block into a sentence that names a part of the configuration.
+
+    A sentence of p300's own parts stays as it is.
+
+    Raises
+    ------
+    InputError
+        If the block fails.
+    """
+    try:
+        yield
+    except Exception as error:  # of any kind: it may be of the user's own code
+        target, reason = name_of(config), reason_of(error)
+        if isinstance(error, InputError) and is_tested(config) and not reason.startswith(target):
+            raise
+        log.debug("", exc_info=True)
+        unknown = unknown_argument(error)
+        hint = f"; leave it out by ~{part}.{unknown}" if unknown in config else ""
+        reason = reason.removeprefix(f"{target}: ")
+        raise InputError(f"{part}={target}: {reason}{hint}") from error
+
+
+def naming_own(part: str, config: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """Return :func:`naming` of a part that is not p300's, whose errors are bugs of p300."""
+    return contextlib.nullcontext() if is_tested(config) else naming(part, config)
+
+
+def plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a part of a configuration, resolved, as plain containers."""
+    from omegaconf import DictConfig, OmegaConf
+
+    is_plain = not isinstance(config, DictConfig)
+    return cast(dict, config if is_plain else OmegaConf.to_container(config, resolve=True))
 
 
 def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:
@@ -45,6 +179,9 @@ def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:
 
     The validation part joins the training part if neither a network nor a calibration needs it.
     """
+    seed = cfg.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"got seed={seed}; expected a whole number, 0 or more")
     split = build(cfg.split, flashes)
     if not isinstance(split, Split):
         raise InputError(

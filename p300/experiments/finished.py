@@ -89,16 +89,20 @@ def read_again(run: Run) -> tuple[Recording, str]:
     from hydra.errors import InstantiationException
     from omegaconf import OmegaConf
 
+    from p300.experiments.build import reason_of
     from p300.experiments.prepare import read_recording
 
-    data, steps = OmegaConf.create(restricted(run.config)["data"]), run.detector.preprocessor
+    steps, read = run.detector.preprocessor, run.config["data"]
+    if run.detector.config.get("data") != read:  # that of the checkpoint has been checked
+        read = restricted(run.config)["data"]
+    data = OmegaConf.create(read)
     try:
         with tempfile.TemporaryDirectory() as folder:
             recording = read_recording(data, Path(folder), steps.tmin, steps.tmax)
             report = (Path(folder) / "integrity.txt").read_text("utf-8")
-    except (InstantiationException, OSError) as error:
-        cause = error.__cause__ or error
-        raise InputError(f"the recording could not be read again: {cause}") from error
+    except (InstantiationException, InputError, OSError) as error:
+        reason = reason_of(error)
+        raise InputError(f"the recording could not be read again: {reason}") from error
     found, scored = recording.flashes, run.scores
     if len(found) != len(scored) or not np.allclose(found["onset"], scored["onset"]):
         raise InputError(

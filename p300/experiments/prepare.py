@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.errors import InputError
-from p300.experiments.build import build
+from p300.experiments.build import build, naming_own
 from p300.experiments.fitting.electrodes import select_electrodes
+from p300.experiments.fitting.rehearsal import rehearse
 from p300.experiments.fitting.run import Run
+from p300.experiments.fitting.settings import check_counts
 from p300.integrity import Finding, check_recording
+from p300.preprocessing.state import check_usable, full_state
 from p300.splits import Split, member_rows
 from p300.storage.files import write_text
 from p300.storage.privacy import without_paths
@@ -66,7 +69,7 @@ class Shared:
 
     def epochs(self, run: Run) -> Epochs:
         """Return a run's epochs: cut them, or reuse those with the same preprocessing."""
-        key = json.dumps([run.preprocessor.get_state(), repr(run.alignment)], sort_keys=True)
+        key = json.dumps([full_state(run.preprocessor), repr(run.alignment)], sort_keys=True)
         known = self._epochs if run.recording is self._recording else {}
         if key not in known:
             known[key] = make_epochs(run)
@@ -84,10 +87,14 @@ def prepare(run: Run, shared: Shared) -> None:
         What the runs of this process share.
     """
     started, cfg, train = time.perf_counter(), run.cfg, run.split.train
+    check_counts(cfg)
     run.preprocessor, run.alignment = build(cfg.preprocessing), build(cfg.alignment.method)
-    with step("preprocessing: fit"):
-        run.preprocessor.fit(run.recording, rows=train)
-    run.epochs = shared.epochs(run)
+    with naming_own("preprocessing", cfg.preprocessing):
+        check_usable(run.preprocessor)
+        with step("preprocessing: fit"):
+            run.preprocessor.fit(run.recording, rows=train)
+        check_usable(run.preprocessor, is_fitted=True)
+        run.epochs = shared.epochs(run)
     if cfg.select_electrodes.n is not None:
         selecting = time.perf_counter()
         best = select_electrodes(run)
@@ -109,16 +116,18 @@ def prepare(run: Run, shared: Shared) -> None:
         run.planned = [[PlannedFit(cfg.model, rows, validation)] for rows in run.train_rows]
     else:
         run.planned = [run.stack.plan(run.epochs, rows) for rows in run.train_rows]
+    rehearse(run)
 
 
 def make_epochs(run: Run) -> Epochs:
     """Cut all epochs, or read them from the configured cache, and align them."""
-    from p300.preprocessing import EpochsCache, aligned
+    from p300.preprocessing import EpochsCache, Preprocessor, aligned
 
     cache = run.cfg.cache
+    is_own = type(run.preprocessor) is not Preprocessor  # its code may change between two runs
     with step("preprocessing", len(run.recording.flashes), "flashes") as cut:
         on_cut = cut.advance if cut.has_bar else None
-        if cache.folder is None:
+        if cache.folder is None or is_own:
             epochs = run.preprocessor.epochs(run.recording, on_cut=on_cut)
         else:
             kept = EpochsCache(cache.folder, max_bytes=cache.max_gb * 1e9)

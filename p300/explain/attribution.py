@@ -157,9 +157,7 @@ def _member_contributions(
         ) from error
     import torch
 
-    from p300 import losses
-
-    score, network = getattr(losses, str(member.loss)).score, member.detector.eval()
+    score, network = member.read_logits, member.detector.eval()
     integral = IntegratedGradients(lambda x: score(network(x)))
     found = [
         integral.attribute(

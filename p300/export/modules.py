@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from p300 import losses
-from p300.baselines import ERPCovMDM, XdawnTangentSpace
+from p300.baselines import ERPCovMDM, SklearnDetector, XdawnTangentSpace
 from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.export.matrix_logarithm import MatrixLogarithm, number
@@ -65,8 +64,10 @@ class ScoreGraph(nn.Module):
                 self.offset += weight * float(member.detector.intercept_)
                 continue
             else:
+                is_wrapped = isinstance(member.detector, SklearnDetector)
+                kind = type(member.detector.estimator if is_wrapped else member.detector)
                 raise InputError(
-                    f"a member is a {type(member.detector).__name__}, which has no form in ONNX; "
+                    f"a member is a {kind.__name__}, which has no form in ONNX; "
                     f"expected a network, a linear detector or one of p300.baselines.riemann"
                 )
             self.weights.append(weight)
@@ -88,14 +89,14 @@ class NetworkScore(nn.Module):
     def __init__(self, member: Member):
         super().__init__()
         self.network = member.detector.eval()
-        self.loss = member.loss
+        self.loss, self.read_logits = member.loss, member.read_logits
 
     def forward(self, epochs: Tensor) -> Tensor:
         """Score epochs (n_flashes, n_chans, n_times)."""
         logits = self.network(epochs)
         if self.loss == "LogisticSquareError":
             return normalised_output(logits.double())
-        return getattr(losses, str(self.loss)).score(logits).double()
+        return self.read_logits(logits).double()
 
 
 def normalised_output(logits: Tensor) -> Tensor:

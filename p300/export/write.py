@@ -16,6 +16,7 @@ from p300 import __version__
 from p300.errors import InputError
 from p300.export.graph import largest_difference, to_onnx
 from p300.export.onnx_detector import FORMAT
+from p300.preprocessing import Preprocessor
 from p300.spelling.thresholds import choose_rules, fit_likelihood, read_held_out
 from p300.storage.files import atomic_write
 
@@ -42,14 +43,16 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
     Raises
     ------
     InputError
-        If the run is not finished, a member has no form in ONNX, the packages of the extra
-        ``export`` are not installed, or the graph's scores are not the checkpoint's.
+        If the run is not finished, its preprocessing is a class of the user's own, a member has
+        no form in ONNX, the packages of the extra ``export`` are not installed, or the graph's
+        scores are not the checkpoint's.
     """
     from p300.detector import Detector, find_checkpoint
 
     folder = find_checkpoint(run).parent
     out = folder if out is None else Path(out)
     detector = Detector.load(run)
+    check_exportable(detector)
     model = to_onnx(detector)
     difference = largest_difference(detector, model)
     evidence, notes = held_out_evidence(folder, detector.speller)
@@ -58,6 +61,23 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
     files = write_pair(out, model, content)
     sizes = [f"{file}: {file.stat().st_size / 1e3:.1f} kB" for file in files]
     return [*sizes, f"largest difference to the checkpoint's scores: {difference:.1e}", *notes]
+
+
+def check_exportable(detector: Detector) -> None:
+    """Check that a detector's preprocessing is p300's, which an export describes by numbers.
+
+    Raises
+    ------
+    InputError
+        If it is a class of the user's own.
+    """
+    kind = type(detector.preprocessor)
+    if kind is not Preprocessor:
+        raise InputError(
+            f"the run's preprocessing is {kind.__module__}.{kind.__qualname__}, whose code is not "
+            f"in an export; expected p300.preprocessing.Preprocessor; train with "
+            f"preprocessing=paper to export"
+        )
 
 
 def describe(detector: Detector) -> dict[str, Any]:

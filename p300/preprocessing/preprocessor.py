@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -200,13 +200,32 @@ class Preprocessor(Estimator):
             If the recording does not fit, has non-finite samples, or an epoch reaches past the
             end of its segment.
         """
-        return self.epochs(recording).data
+        kind = type(self)
+        is_inherited = kind.transform is Preprocessor.transform
+        if is_inherited and kind.epochs is not Preprocessor.epochs:
+            return self.epochs(recording).data
+        return self._epochs(recording).data
 
     def epochs(self, recording: RecordingLike, *, on_cut: Callable | None = None) -> Epochs:
         """Cut the epochs, with flash table, channel names and units; see :meth:`transform`.
 
-        ``on_cut`` is called from several threads with the number of epochs that were cut.
+        ``on_cut`` is called from several threads with the number of epochs that were cut. Where a
+        subclass overrides :meth:`transform`, the epochs are those that it returns.
         """
+        if type(self).transform is Preprocessor.transform:
+            return self._epochs(recording, on_cut=on_cut)
+        recording = as_recording(recording, is_filtered=self.is_filtering)
+        data = np.asarray(self.transform(recording), np.float32)
+        if data.ndim != 3 or len(data) != len(recording.flashes):
+            raise InputError(
+                f"{type(self).__name__}.transform returned {data.shape} for "
+                f"{len(recording.flashes)} flashes; expected (n_flashes, n_chans, n_times)"
+            )
+        is_rejected = None if self.reject_uv is None else self._epochs(recording).is_rejected
+        name, speller = recording.name, recording.speller
+        return self.build_epochs(data, is_rejected, recording.flashes, name=name, speller=speller)
+
+    def _epochs(self, recording: RecordingLike, *, on_cut: Callable | None = None) -> Epochs:
         self.check_is_fitted()
         recording = as_recording(recording, is_filtered=self.is_filtering)
         self._check_fits(recording)
@@ -219,7 +238,7 @@ class Preprocessor(Estimator):
     def build_epochs(
         self,
         data: np.ndarray,
-        is_rejected: np.ndarray | bool,
+        is_rejected: np.ndarray | bool | None,
         flashes: pd.DataFrame,
         *,
         name: str,
@@ -390,7 +409,11 @@ class Preprocessor(Estimator):
         try:
             params = dict(state["params"])
             params["scaling"] = RENAMED.get(params["scaling"], params["scaling"])
-            self = cls(**params)
+            self = cls.__new__(cls)  # a subclass may have a constructor of its own
+            for field in fields(cls):
+                setattr(self, field.name, params.pop(field.name, field.default))
+            if params:
+                raise TypeError(f"unknown parameters {sorted(params)}")
             self.ch_names_in_ = tuple(state["ch_names_in"])
             self.ch_names_ = tuple(state["ch_names"])
             self.sfreq_in_ = float(state["sfreq_in"])

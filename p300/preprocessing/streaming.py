@@ -15,6 +15,7 @@ from p300.preprocessing._engine.stream_filter import StreamFilter
 from p300.preprocessing._sampling import ON_SAMPLE, take_epochs
 from p300.preprocessing.epochs import Epochs
 from p300.preprocessing.resampling import rational_ratio
+from p300.preprocessing.state import check_can_stream
 from p300.recording import flash_table
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class StreamingPreprocessor:
         history_s: float = 5.0,
         max_gap_s: float | None = None,
     ) -> None:
+        check_can_stream(preprocessor)
         if preprocessor.phase != "causal":
             raise InputError(
                 f"got phase {preprocessor.phase!r}, which needs future samples; expected a "

@@ -67,8 +67,8 @@ def hold_out(
     flashes: pd.DataFrame,
     *,
     test: Mapping[str, Sequence] | None = None,
-    by: str = "character",
-    test_fraction: float = 0.25,
+    by: str | None = None,
+    test_fraction: float | None = None,
     validation_fraction: float = 0.15,
     validation_by: str = "character",
     n_characters: int | None = None,
@@ -83,7 +83,7 @@ def hold_out(
         The flash table.
     test : mapping of column to values, or None
         Flashes that match in every column are the test part ("session": ["12"]). None draws
-        ``test_fraction`` of the units instead.
+        ``test_fraction`` of the units ``by`` instead, a quarter of the characters if not given.
     by, validation_by : {"subject", "session", "run", "character"}
         The unit that goes to one side as a whole. Where flashes belong to no character (a plain
         oddball), runs replace characters.
@@ -106,11 +106,18 @@ def hold_out(
     Raises
     ------
     InputError
-        If a column or value is not in the table, a fraction is not in [0, 1), or there are too
-        few units to divide.
+        If a column or value is not in the table, a fraction is not in [0, 1), there are too few
+        units to divide, or the test part is both named and to be drawn.
     """
     rng, usable = np.random.default_rng(seed), np.ones(len(flashes), bool)
+    if test is not None and (by, test_fraction) != (None, None):
+        raise InputError(
+            f"got test={dict(test)}, which names the test part, and "
+            f"{f'by={by}' if by else f'test_fraction={test_fraction}'}, which draws it; expected "
+            f"one of them; use split=by_character, by_run, by_session or by_subject to draw it"
+        )
     if test is None:
+        by, test_fraction = by or "character", 0.25 if test_fraction is None else test_fraction
         is_test = _drawn(flashes, usable, by, test_fraction, rng, "test")
         name = f"{test_fraction:g} of the {by}s held out, seed {seed}"
     else:

@@ -13,13 +13,14 @@ import torch
 
 from p300.errors import InputError
 from p300.storage.files import atomic_write
+from p300.storage.signature import is_own, signed
 
 #: Most values in a file; more are taken for an attempt to fill the memory.
 MAX_VALUES = 1_000_000
 
 
-def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain containers and tensors atomically.
+def write_tensors(path: Path, content: Mapping[str, Any], *, sign: bool = False) -> None:
+    """Write plain containers and tensors atomically, if asked with this user's signature.
 
     Raises
     ------
@@ -29,10 +30,15 @@ def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
     memory = io.BytesIO()
     torch.save(content, memory)
     with atomic_write(path, "wb") as file:
-        file.write(memory.getbuffer())
+        file.write(signed(memory.getvalue()) if sign else memory.getbuffer())
 
 
 def read_tensors(path: Path) -> Any:
+    """Read the content that :func:`read_signed` reads."""
+    return read_signed(path)[0]
+
+
+def read_signed(path: Path) -> tuple[Any, bool]:
     """Read a file of plain containers and tensors without running code from it.
 
     Parameters
@@ -40,20 +46,27 @@ def read_tensors(path: Path) -> Any:
     path : Path
         As ``torch.save`` writes it: an archive, whose parts are not compressed.
 
+    Returns
+    -------
+    content : containers and tensors
+    is_own : bool
+        Whether the very bytes that were read have this user's signature.
+
     Raises
     ------
     InputError
         If it is damaged or of another kind, or claims more data than it holds.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        data = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = archive.infolist()
-        n_bytes = path.stat().st_size
+        n_bytes = len(data)
         if any(part.compress_type for part in parts):
             raise ValueError("its parts are compressed")
         if sum(part.file_size for part in parts) > n_bytes:
             raise ValueError(f"its parts claim more than its {n_bytes} bytes")
-        content = torch.load(path, weights_only=True, map_location="cpu")
+        content = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
         # a tensor that claims more bytes than its part of the file reads memory beyond them
         held = Counter(part.file_size for part in parts if "/data/" in part.filename)
         tensors = (value for value in walk(content) if isinstance(value, torch.Tensor))
@@ -69,7 +82,7 @@ def read_tensors(path: Path) -> Any:
             f"{path}: cannot be read as a checkpoint ({type(error).__name__}{reason}); expected a "
             f"file of plain containers and tensors, as `p300 train` writes it"
         ) from error
-    return content
+    return content, is_own(data)
 
 
 def walk(content: Any) -> Iterator[Any]:

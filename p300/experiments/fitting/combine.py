@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +18,17 @@ from p300.experiments.fitting.run import Run
 from p300.experiments.results import report_parts
 from p300.spelling import fit_platt
 from p300.storage.files import write_text
+from p300.training.checks import check_same
 from p300.training.stacking import left_out_folds
 
 if TYPE_CHECKING:
-    from p300.detector import Member  # noqa: F401  (part of Fitted, for the reference)
+    from p300.detector import Detector, Member  # noqa: F401  (Member is part of Fitted)
     from p300.preprocessing import Epochs
 
 log = logging.getLogger("p300.experiments.fitting.fit")
+
+#: Most flashes whose scores are compared when a checkpoint is checked.
+N_COMPARED = 256
 
 
 def finish(run: Run) -> dict[str, Any]:
@@ -36,7 +42,8 @@ def finish(run: Run) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If something could not be fitted, or the calibration is unknown.
+        If something could not be fitted, the calibration is unknown, or the checkpoint is not
+        what was trained.
     """
     from p300.detector import Detector
 
@@ -59,6 +66,7 @@ def finish(run: Run) -> dict[str, Any]:
         detector.calibration = slope, slope * offset + shift
     scores = slope * scores + shift
     detector.save(run.folder / "checkpoint.pt")
+    check_saved(run.folder / "checkpoint.pt", detector, epochs)
     for number, record in enumerate((r for r in records if "best_epoch" in r), start=1):
         monitored = record[cfg.protocol.monitor]
         shown = number, cfg.protocol.monitor, monitored, record["best_epoch"], record["n_epochs"]
@@ -83,6 +91,27 @@ def finish(run: Run) -> dict[str, Any]:
         "members": records,
     }
     return results | report_parts(scores, epochs, split, run.folder)
+
+
+def check_saved(path: Path, detector: Detector, epochs: Epochs) -> None:
+    """Check that a checkpoint, when it is loaded, is the detector that was trained.
+
+    Raises
+    ------
+    InputError
+        If its preprocessing is another, or its scores of :data:`N_COMPARED` flashes differ.
+    """
+    from p300.detector import Detector
+
+    loaded, every = Detector.load(path), -(-len(epochs.data) // N_COMPARED)
+    texts = [json.dumps(each.describe(), sort_keys=True) for each in (detector, loaded)]
+    if texts[0] != texts[1]:
+        raise InputError(f"{path}: it was saved with another preprocessing than it was trained")
+    part = epochs.data[::every]
+    try:
+        check_same(detector.score_epochs(part), loaded.score_epochs(part), "scores")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def combined(run: Run) -> tuple[list[Fitted], float, np.ndarray | None]:

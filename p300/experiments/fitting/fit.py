@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from p300.experiments.build import build
+from p300.experiments.build import build, plain
 from p300.experiments.fitting.groups import fit_networks
 from p300.experiments.fitting.networks import Fitted, PlannedNetwork
 from p300.experiments.fitting.run import Run
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
     from p300.detector import Member
+    from p300.experiments.prepare import Run
     from p300.preprocessing import Epochs
 
 
@@ -107,14 +108,37 @@ def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) ->
     """
     from sklearn.utils.validation import has_fit_parameter
 
-    from p300.detector import Member
+    from p300.baselines import SklearnDetector
+    from p300.detector import ESTIMATOR, Member
 
-    detector = build(model)
-    whole = {}
-    if has_fit_parameter(detector, "groups"):
+    detector, arguments = build_classical(model), member_arguments(model, epochs)
+    is_wrapped = isinstance(detector, SklearnDetector)
+    fitting, whole = detector.estimator if is_wrapped else detector, {}
+    if has_fit_parameter(fitting, "groups"):
         whole["groups"] = inner_folds(epochs.flashes, rows)[rows]
-    if has_fit_parameter(detector, "characters"):
+    if has_fit_parameter(fitting, "characters"):
         whole["characters"] = unit_of(epochs.flashes, "character")[rows]
-    with step(type(detector).__name__):
+    with step(type(fitting).__name__):
         detector.fit(epochs.data[rows], labels(epochs)[rows], **whole)
-    return Member(detector, member_arguments(model, epochs))
+    if is_wrapped and arguments["_target_"] != ESTIMATOR:
+        flatten = detector.is_flat_
+        arguments = {"_target_": ESTIMATOR, "estimator": arguments, "flatten": flatten}
+    return Member(detector, arguments)
+
+
+def build_classical(model: Mapping[str, Any]) -> Any:
+    """Build a classical detector; an estimator of another kind becomes a SklearnDetector.
+
+    The latter gets ``flatten`` of the configuration, which the estimator does not know.
+    """
+    from p300.baselines import SklearnDetector
+    from p300.storage.classes import accepts, import_class
+
+    kind = import_class(str(model["_target_"]))
+    if hasattr(kind, "from_state"):
+        return build(model)
+    flatten, estimator = "auto", model
+    if "flatten" in model and not accepts(kind, "flatten"):
+        flatten = model["flatten"]
+        estimator = {k: v for k, v in plain(model).items() if k != "flatten"}
+    return SklearnDetector(build(estimator), flatten)

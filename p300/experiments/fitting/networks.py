@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.experiments.build import build
+from p300.experiments.build import build, plain
 from p300.experiments.fitting.trainer import ConfiguredTrainer, build_callbacks, build_scheduler
+from p300.storage.classes import without_unknown
 from p300.terminal import step
 from p300.training.members import labels, member_arguments, shape_arguments
 
@@ -194,9 +195,12 @@ def shown_epochs(plans: Sequence[PlannedNetwork]) -> Iterator[Callable[..., Watc
 def as_member(plan: PlannedNetwork, fit: NetworkFit, record: dict[str, Any]) -> Fitted:
     """Return a trained network as a member of a detector, with its record."""
     from p300.detector import Member
+    from p300.losses import describe_loss
 
-    network, loss = fit.module.network, type(fit.module.loss).__name__
-    return Member(network, member_arguments(plan.model, plan.epochs), loss), record
+    is_target = labels(plan.epochs)[plan.train_rows]
+    loss = describe_loss(plain(plan.cfg.protocol.loss), is_target)
+    arguments = member_arguments(plan.model, plan.epochs)
+    return Member(fit.module.network, arguments, loss), record
 
 
 def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
@@ -208,6 +212,7 @@ def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
     import torch
     from omegaconf import OmegaConf
 
+    from p300.losses import make_loss
     from p300.training.curves import TrainingCurve
     from p300.training.datamodule import EpochsDataModule
     from p300.training.loop import NetworkFit
@@ -217,7 +222,7 @@ def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
     quiet_lightning()
     torch.set_num_threads(cfg.threads)
     torch.manual_seed(plan.seed)
-    network = build(plan.model, **shape_arguments(plan.epochs))
+    network = build(plan.model, **shape_arguments(plan.model, plan.epochs))
     if cfg.pretrained is not None:
         start_from(network, cfg.pretrained, plan.number, plan.epochs)
     if cfg.compile:
@@ -227,8 +232,8 @@ def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
     scheduling = {k: v for k, v in scheduling.items() if k != "build"}
     module = TrainingModule(
         network,
-        build(protocol.loss)(is_target[plan.train_rows]),
-        build(protocol.optimizer),
+        make_loss(build(protocol.loss), is_target[plan.train_rows]),
+        without_unknown(build(protocol.optimizer), "fused"),
         build_scheduler(cfg),
         scheduling,
         protocol.layer_rate,

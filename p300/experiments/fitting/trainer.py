@@ -79,19 +79,8 @@ def build_callbacks(cfg: DictConfig, folder: Path) -> list[pl.Callback]:
     """
     from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
-    callbacks = []
-    for name, config in cfg.callbacks.items():
-        if config is None:
-            continue
-        if str(config.get("monitor", "")).startswith("test"):
-            raise InputError(
-                f"callbacks.{name}.monitor={config.monitor} would choose the network by its test "
-                f"result; expected a value of the validation part"
-            )
-        filled = best_mode(config, cfg.protocol.monitor)
-        if str(config["_target_"]).endswith("ModelCheckpoint") and config.get("dirpath") is None:
-            filled["dirpath"] = str(folder)
-        callbacks.append(build(config, **filled))
+    names = [str(name) for name, config in cfg.callbacks.items() if config is not None]
+    callbacks = [build_callback(cfg, name, folder) for name in names]
     if cfg.trainer.get("limit_val_batches") == 0:
         monitors = [c for c in callbacks if isinstance(c, EarlyStopping | ModelCheckpoint)]
         callbacks = [c for c in callbacks if c not in monitors]
@@ -101,6 +90,26 @@ def build_callbacks(cfg: DictConfig, folder: Path) -> list[pl.Callback]:
                 "early and the last weights are kept"
             )
     return callbacks
+
+
+def build_callback(cfg: DictConfig, name: str, folder: Path) -> pl.Callback:
+    """Build one of the configured callbacks.
+
+    Raises
+    ------
+    InputError
+        If it would choose by a test value.
+    """
+    config = cfg.callbacks[name]
+    if str(config.get("monitor", "")).startswith("test"):
+        raise InputError(
+            f"callbacks.{name}.monitor={config.monitor} would choose the network by its test "
+            f"result; expected a value of the validation part"
+        )
+    filled = best_mode(config, cfg.protocol.monitor)
+    if str(config["_target_"]).endswith("ModelCheckpoint") and config.get("dirpath") is None:
+        filled["dirpath"] = str(folder)
+    return build(config, **filled)
 
 
 def build_scheduler(cfg: DictConfig) -> Any:

@@ -1,0 +1,264 @@
+"""A rehearsal of a run before its training: what would fail at the end fails now.
+
+Every network, loss, optimizer, augmentation, estimator and preprocessing of a run is built. Those
+that are not p300's own also do one training step on a few flashes, in a copy that is thrown away.
+Then they are saved, loaded and compared. An error becomes one sentence, which names the part. The
+random numbers of the training stay as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.experiments.build import build, is_tested, name_of, naming, plain
+from p300.experiments.fitting.fit import fit_classical
+from p300.experiments.fitting.networks import PlannedNetwork, make_network_fit
+from p300.experiments.fitting.run import Run
+from p300.experiments.fitting.settings import check_trainer
+from p300.preprocessing import EuclideanAlignment, Preprocessor
+from p300.preprocessing.state import from_full_state, full_state
+from p300.storage.classes import without_unknown
+from p300.storage.signature import key_path, make_key
+from p300.training.checks import (
+    check_same,
+    checked_augmentation,
+    checked_logits,
+    checked_loss,
+)
+from p300.training.members import is_network, labels, member_arguments
+
+if TYPE_CHECKING:
+    import torch
+    from omegaconf import DictConfig
+
+    from p300.detector import Member
+    from p300.training.loop import NetworkFit
+    from p300.training.stacking import PlannedFit
+
+log = logging.getLogger("p300.experiments.fit")
+
+#: Flashes of each class in a rehearsed training step, and in a rehearsed fit.
+N_STEP, N_FIT = 4, 30
+
+
+def rehearse(run: Run) -> None:
+    """Try everything that a prepared run needs until its checkpoint is written.
+
+    Raises
+    ------
+    InputError
+        If something fails; the message names the part and the reason.
+    """
+    with undisturbed():
+        check_preprocessing(run)
+        models: dict[str, PlannedFit] = {}
+        for plan in (plan for planned in run.planned for plan in planned):
+            models.setdefault(json.dumps(member_arguments(plan.model, run.epochs)), plan)
+        for plan in models.values():
+            (rehearse_network if is_network(plan.model) else rehearse_classical)(run, plan)
+
+
+def check_preprocessing(run: Run) -> None:
+    """Check that a preprocessing of the user's own comes back from a checkpoint.
+
+    Raises
+    ------
+    InputError
+        If it does not, or if its epochs do not fit what it says of them.
+    """
+    steps, data = run.preprocessor, run.epochs.data
+    if run.alignment is not None and type(run.alignment) is not EuclideanAlignment:
+        raise InputError(
+            f"alignment.method is a {type(run.alignment).__name__}, which a checkpoint cannot "
+            f"keep; expected p300.preprocessing.EuclideanAlignment; align in a preprocessing of "
+            f"your own"
+        )
+    if type(steps) is Preprocessor:
+        return
+    with naming("preprocessing", run.cfg.preprocessing):
+        named = len(steps.ch_names_), steps.n_times
+        if data.shape[1:] != named or data.dtype != np.float32:
+            raise InputError(
+                f"its epochs are {data.dtype} with {data.shape[1]} channels and {data.shape[2]} "
+                f"samples; expected float32 with {named[0]} and {named[1]}, as its ch_names_ and "
+                f"n_times say"
+            )
+        again = from_full_state(json.loads(json.dumps(full_state(steps))), is_own=True)
+        segments = run.recording.flashes["segment"]
+        part = run.recording.select((segments == segments.iloc[0]).to_numpy())
+        first, second = (each.epochs(part).data for each in (steps, again))
+        check_same(first, second, "epochs")
+
+
+def rehearse_network(run: Run, plan: PlannedFit) -> None:
+    """Build a network with its loss and optimizer; try them if they are not p300's own.
+
+    Raises
+    ------
+    InputError
+        If something fails.
+    """
+    import torch
+
+    cfg, protocol = run.cfg, run.cfg.protocol
+    check_trainer(cfg, run.folder)
+    with naming("protocol.optimizer", protocol.optimizer):
+        if not callable(known_parts(protocol.optimizer, "fused")):
+            raise InputError("it has no parameters yet; expected _partial_: true beside it")
+    rows = few(run, plan, N_STEP)
+    is_target = labels(run.epochs)
+    with naming("protocol.loss", protocol.loss):
+        from p300.losses import describe_loss, log_odds, make_loss
+
+        loss = make_loss(known_parts(protocol.loss, "balanced"), is_target[plan.train])
+        described = describe_loss(plain(protocol.loss), is_target[plan.train])
+        if getattr(loss, "score", None) is log_odds:
+            log.info("%s has no score: flashes are scored by log odds", name_of(protocol.loss))
+    assert plan.left_out is not None
+    parts = run.epochs, plan.train, plan.left_out
+    with naming("model", plan.model):
+        planned = PlannedNetwork(cfg, plan.model, *parts, 1, run.folder)
+        fit = make_network_fit(planned, torch.as_tensor(run.epochs.data))
+    with naming("protocol.optimizer", protocol.optimizer):
+        optimizer = fit.module.optimizer(fit.module.parameter_groups())
+    if fit.module.scheduler is not None:
+        with naming("scheduler.build", cfg.scheduler.build):
+            fit.module.scheduler(optimizer)
+    parts_of_a_step = plan.model, protocol.loss, protocol.optimizer, cfg.augmentation
+    if not rows.any() or all(map(is_tested, parts_of_a_step)):
+        return
+    from p300.detector import Member
+
+    torch.set_num_threads(cfg.threads)  # as in training: processes may be forked after this
+    member = Member(fit.module.network, member_arguments(plan.model, run.epochs), described)
+    x, y = torch.as_tensor(run.epochs.data[rows]), torch.as_tensor(is_target[rows])
+    for step, augmentation in zip(cfg.augmentation.steps, fit.data.augmentations, strict=True):
+        with naming(f"augmentation.steps.{step}", cfg.augmentation.steps[step]):
+            x = checked_augmentation(augmentation(x, y), x)
+    with naming("model", plan.model):
+        logits = checked_logits(fit.module.network(x), len(x))
+    with naming("protocol.loss", protocol.loss):
+        checked_loss(fit.module.loss(logits, y))
+        trained: Any = fit.module.loss  # with ``score``
+        found = [read(logits).detach().numpy() for read in (member.read_logits, trained.score)]
+        check_same(found[0], found[1], "scores")
+    if cfg.trainer.devices == 1:  # processes that are forked later may not compute gradients now
+        train_step(fit, optimizer, logits, y, protocol.optimizer)
+    fit.module.network.eval()
+    with naming("model", plan.model):
+        check_comes_back(run, member, rows)
+
+
+def known_parts(config: DictConfig, name: str) -> Any:
+    """Build a loss or an optimizer; say if an argument of p300's protocols is left out."""
+    factory = build(config)
+    if without_unknown(factory, name) is not factory:
+        log.info("%s does not know %s, which is left out", name_of(config), name)
+    return factory
+
+
+def train_step(
+    fit: NetworkFit,
+    optimizer: torch.optim.Optimizer,
+    logits: torch.Tensor,
+    is_target: torch.Tensor,
+    config: DictConfig,
+) -> None:
+    """Do one training step."""
+    from p300.models.protocols import Constrained
+
+    with naming("model", {"_target_": type(fit.module.network).__name__}):
+        fit.module.loss(logits, is_target).backward()
+        if all(weight.grad is None for weight in fit.module.network.parameters()):
+            raise InputError("no weight gets a gradient; expected logits that depend on weights")
+    with naming("protocol.optimizer", config):
+        optimizer.step()
+    if isinstance(fit.module.network, Constrained):
+        fit.module.network.apply_constraints()
+
+
+def rehearse_classical(run: Run, plan: PlannedFit) -> None:
+    """Build a classical detector; fit, save and load it if it is not p300's own.
+
+    It is fitted to few flashes, and to all where few do not suffice.
+
+    Raises
+    ------
+    InputError
+        If something fails.
+    """
+    with naming("model", plan.model):
+        if is_tested(plan.model):
+            build(plan.model)
+            return
+        few_rows = few(run, plan, N_FIT)
+        try:
+            member = fit_classical(plan.model, run.epochs, few_rows)
+        except Exception:  # of any kind: perhaps for want of flashes
+            member = fit_classical(plan.model, run.epochs, plan.train)
+        check_comes_back(run, member, few_rows)
+        if (is_flat := getattr(member.detector, "is_flat_", None)) is not None:
+            what = "rows of n_chans * n_times" if is_flat else "(n_chans, n_times)"
+            log.info("%s gets epochs as %s (model.flatten)", name_of(plan.model), what)
+
+
+def check_comes_back(run: Run, member: Member, rows: np.ndarray) -> None:
+    """Check that a detector with this member scores the same after it is saved and loaded.
+
+    Raises
+    ------
+    InputError
+        If it cannot be saved or loaded, or scores otherwise.
+    """
+    from p300.detector import Detector
+
+    detector = Detector([member], run.preprocessor, run.recording.speller, {}, (1.0, 0.0))
+    data = run.epochs.data[rows]
+    scores = detector.score_epochs(data)
+    if scores.shape != (len(data),) or not np.isfinite(scores).all():
+        raise InputError(
+            f"its scores of {len(data)} flashes are {scores.shape}, "
+            f"{np.isfinite(scores).sum()} of them finite; expected one finite number per flash"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.pt"
+        detector.save(path)
+        try:
+            loaded = Detector.load(path)
+        except InputError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            unsigned = "" if make_key() else f"; the key {key_path()} could not be written either"
+            raise InputError(f"its checkpoint cannot be loaded: {reason}{unsigned}") from error
+    check_same(scores, loaded.score_epochs(data), "scores")
+
+
+def few(run: Run, plan: PlannedFit, n: int) -> np.ndarray:
+    """Select the first training flashes of each class: a mask of all flashes."""
+    is_target, rows = labels(run.epochs), np.zeros(len(plan.train), bool)
+    for label in (True, False):
+        rows[np.flatnonzero(plan.train & (is_target == label))[:n]] = True
+    return rows
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Restore the states of all random number generators after the block."""
+    import torch
+
+    before, numpy_before = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(numpy_before)

@@ -1,0 +1,61 @@
+"""Checks of settings before a run begins: whole numbers, the trainer, its callbacks."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from p300.errors import InputError
+from p300.experiments.build import build, naming
+from p300.experiments.fitting.trainer import build_callback, needs_own_trainer
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+#: Numbers that must be at least 1.
+COUNTS = (
+    "threads",
+    "ensemble.n_members",
+    "protocol.batch_size",
+    "protocol.max_epochs",
+    "protocol.patience",
+)
+
+
+def check_counts(cfg: DictConfig) -> None:
+    """Check the numbers of a run that must be whole and at least 1.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    from omegaconf import OmegaConf
+
+    for name in COUNTS:
+        found = OmegaConf.select(cfg, name)
+        if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+            raise InputError(f"got {name}={found}; expected a whole number of at least 1")
+
+
+def check_trainer(cfg: DictConfig, folder: Path) -> None:
+    """Check that trainer and callbacks can be built, if they are not the shipped ones.
+
+    Raises
+    ------
+    InputError
+        If it cannot, such as for want of a GPU.
+    """
+    is_shipped = cfg.trainer.accelerator == "auto" and cfg.trainer.precision == "32-true"
+    if is_shipped and not needs_own_trainer(cfg):
+        return
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with naming("trainer", cfg.trainer), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        build(cfg.trainer)(logger=False, enable_progress_bar=False)
+    for name, config in cfg.callbacks.items():
+        if config is not None:
+            with naming(f"callbacks.{name}", config):
+                build_callback(cfg, str(name), folder)
