@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 
 from p300 import __version__
@@ -44,15 +45,16 @@ def _overview() -> str:
 
 
 def _help(command: str) -> str:
-    from p300.experiments.configuration import conf_dir
+    from p300.experiments.configuration import conf_dir, known_files
 
     line, details = _documentation(command)
     text = f"p300 {command}: {line}\n\n{details}"
-    if (conf_dir() / f"{command}.yaml").exists():
+    path = conf_dir() / f"{command}.yaml"
+    groups = path.exists() and re.findall(r"^  - (\w+):", path.read_text("utf-8"), re.MULTILINE)
+    if groups:
         text += "\n\nConfiguration groups and choices:"
-        for folder in sorted(p for p in conf_dir().iterdir() if p.is_dir()):
-            choices = ", ".join(sorted(f.stem for f in folder.glob("*.yaml")))
-            text += f"\n  {folder.name}={choices}"
+        for group in sorted(groups):
+            text += f"\n  {group}={', '.join(known_files(group))}"
     return text
 
 

@@ -128,7 +128,7 @@ def test_networks_that_train_side_by_side_share_a_bar(small, tmp_path):
 @pytest.mark.slow
 def test_a_benchmark_shows_its_cells_and_their_time_left(small, tmp_path):
     overrides = f"overrides={[*small]!r}"
-    options = ["only=[own]", "experiments=[lda]", "reference=lda", "draws=20", "folder=out"]
+    options = ["only=[own]", "experiments=[lda]", "reference=lda", "folder=out"]
     status, written = run_on_terminal(tmp_path, EAGER, "benchmark", *options, overrides)
     assert status == 0, written
     assert re.search(r"runs \S+ 1/2 done 0:\d\d left own lda seed 1", plain(written))
@@ -223,7 +223,7 @@ def test_a_quiet_sweep_says_its_results_alone(p300, small):
 @pytest.mark.slow
 def test_a_quiet_benchmark_says_its_tables_alone(p300, small, tmp_path):
     overrides = f"overrides={[*small]!r}"
-    options = ["only=[own]", "experiments=[lda]", "seeds=[0]", "reference=lda", "draws=20"]
+    options = ["only=[own]", "experiments=[lda]", "seeds=[0]", "reference=lda"]
     status, printed, errors = p300("benchmark", "quiet=true", *options, "folder=out", overrides)
     assert status == 0, errors
     assert printed.strip() == (tmp_path / "out" / "summary.md").read_text("utf-8").strip()

@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
 from p300.experiments.configuration import conf_dir, messages_of, search_path
+from p300.experiments.identity import flatten
 from p300.experiments.names import run_name
 from p300.experiments.processes import is_helper, options_of_helper
 from p300.storage.untrusted import OWN_FOLDERS, add_own_modules, own_folders
@@ -73,9 +75,27 @@ def run_with_hydra(command: str, task: Callable) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
     except CompactHydraException as error:
-        sys.exit("\n".join(str(e) for e in (error, error.__cause__) if e is not None))
+        lines = [str(e) for e in (error, error.__cause__) if e is not None]
+        sys.exit("\n".join([*lines, *near_misses(command, str(error))]))
     except (InputError, OSError) as error:  # of a plan of jobs, or of Hydra's own files
         sys.exit(f"p300 {command}: {error}")
+
+
+def near_misses(command: str, message: str) -> list[str]:
+    """Return where a key lies that Hydra did not find, if a key of that name lies elsewhere."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    found = re.search(r"Could not override '([\w.]+)'", message)
+    if found is None:
+        return []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg: Any = OmegaConf.to_container(compose(command), resolve=False)
+    last = found[1].rpartition(".")[2]
+    near = [key for key in flatten(cfg) if key.rpartition(".")[2] == last]
+    return [f"did you mean {' or '.join(f'{key}=…' for key in near)}?"] if near else []
 
 
 def reason_of(error: Exception) -> str | None:

@@ -118,7 +118,7 @@ def sweep(folder: Path) -> None:
 
 def run_benchmark(folder: Path) -> None:
     overrides = ",".join(f"'{override}'" for override in DATA)
-    cells = ["experiments=[cnn3,lda]", "seeds=[0]", "only=[own]", "reference=lda", "draws=20"]
+    cells = ["experiments=[cnn3,lda]", "seeds=[0]", "only=[own]", "reference=lda"]
     typed("benchmark", *cells, f"overrides=[{overrides}]", f"folder={folder}")
 
 

@@ -109,7 +109,7 @@ def test_every_file_of_a_run_gets_its_name_when_it_is_whole(p300, small, tmp_pat
 @pytest.mark.slow
 def test_every_file_of_a_benchmark_gets_its_name_when_it_is_whole(p300, small, tmp_path, named):
     overrides = ",".join(f"'{override}'" for override in small)
-    chosen = ["experiments=[lda]", "reference=lda", "seeds=[0]", "only=[own]", "draws=20"]
+    chosen = ["experiments=[lda]", "reference=lda", "seeds=[0]", "only=[own]"]
     status, _, errors = p300("benchmark", *chosen, f"overrides=[{overrides}]")
     assert status == 0, errors
     folder = tmp_path / "runs" / "benchmark"
@@ -202,7 +202,7 @@ def test_a_benchmark_killed_while_it_made_or_removed_a_cell_goes_on(
     p300, small, tmp_path, monkeypatch
 ):
     overrides = ",".join(f"'{override}'" for override in small)
-    chosen = ["experiments=[lda]", "reference=lda", "seeds=[0]", "only=[own]", "draws=20"]
+    chosen = ["experiments=[lda]", "reference=lda", "seeds=[0]", "only=[own]"]
     cell = tmp_path / "runs" / "benchmark" / "own" / "lda" / "seed-0"
     (cell / "networks").mkdir(parents=True)
     (cell / "error.txt").write_text("killed")

@@ -50,7 +50,6 @@ def commands(small):
             "reference=lda",
             "seeds=[0]",
             "only=[own]",
-            "draws=20",
             f"overrides=[{overrides}]",
             "folder=disk/new",
         ],

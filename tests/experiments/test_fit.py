@@ -294,3 +294,44 @@ def test_a_run_whose_preprocessing_is_lost_is_not_finished(request_run, monkeypa
     monkeypatch.setattr(Preprocessor, "from_state", classmethod(forget))
     with pytest.raises(InputError, match="saved with another preprocessing than it was trained"):
         train_run(request)
+
+
+# -- layers that stay, and a preprocessing that looks at the test part ---------------------------
+
+
+def test_frozen_weights_stay_as_they_are_and_a_wrong_name_is_refused(request_run):
+    states = []
+    for n_epochs in (1, 3):
+        options = ["experiment=cnn3", "freeze=[spatial_*]", f"protocol.max_epochs={n_epochs}"]
+        request = request_run(str(n_epochs), *options, "callbacks=none")
+        train_run(request)
+        states.append(torch.load(request.folder / "checkpoint.pt")["members"][0]["state"])
+    same = {name for name in states[0] if torch.equal(states[0][name], states[1][name])}
+    assert same == {"spatial_weight", "spatial_bias"}
+    with pytest.raises(
+        InputError, match="got freeze=nothing; expected names of weights of the Cec"
+    ):
+        train_run(request_run("wrong", "experiment=cnn3", "freeze=[nothing]"))
+
+
+LOOKING = """
+import dataclasses
+import numpy as np
+from p300.preprocessing import Preprocessor
+
+class Looking(Preprocessor):
+    def fit(self, recording, rows=None):
+        every = np.ones(len(recording.flashes), bool)
+        return super().fit(recording, rows=every)  # the test flashes too
+"""
+
+
+def test_a_preprocessing_of_ones_own_that_learns_from_test_flashes_is_refused(
+    request_run, tmp_path, monkeypatch
+):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "looking_at_all.py").write_text(LOOKING)
+    monkeypatch.setenv("P300_CONF", str(tmp_path / "mine"))
+    own = ["preprocessing._target_=looking_at_all.Looking", "preprocessing.scaling=standardize"]
+    with pytest.raises(InputError, match=r"center.*differs without the 48 test flashes"):
+        train_run(request_run("one", "experiment=lda", *own))

@@ -204,7 +204,7 @@ def test_a_benchmark_knows_experiments_and_parts_of_ones_own(
     monkeypatch.setenv("P300_TRUST", "")
     overrides = ",".join(f"'{o}'" for o in small if "ch_names" not in o)
     arguments = ["experiments=[all_own,piped,lda]", "reference=lda", "seeds=[0]", "only=[own]"]
-    arguments += [f"overrides=[{overrides}]", "draws=20", "folder=cells"]
+    arguments += [f"overrides=[{overrides}]", "folder=cells"]
     status, printed, errors = p300("benchmark", *arguments, "--config-dir", str(everything))
     assert status == 0, errors
     table = pd.read_csv(tmp_path / "cells" / "summary.csv")

@@ -8,6 +8,7 @@ Two words are used here. A *plan* is a network that is to be fitted (:class:`Pla
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import functools
 import hashlib
 import json
@@ -96,7 +97,8 @@ class PlannedNetwork:
         groups = ("protocol", "augmentation", "trainer", "callbacks", "scheduler")
         parts: list[Any] = [self.cfg[group] for group in groups]
         parts = [OmegaConf.to_container(part, resolve=True) for part in parts]
-        return json.dumps([model, *parts, self.cfg.threads, self.cfg.pretrained], sort_keys=True)
+        also = [self.cfg.threads, self.cfg.pretrained, list(self.cfg.freeze)]
+        return json.dumps([model, *parts, *also], sort_keys=True)
 
     @property
     def key(self) -> str:
@@ -225,6 +227,7 @@ def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
     network = build(plan.model, **shape_arguments(plan.model, plan.epochs))
     if cfg.pretrained is not None:
         start_from(network, cfg.pretrained, plan.number, plan.epochs)
+    freeze(network, cfg.freeze)
     if cfg.compile:
         network.compile()
     is_target = labels(plan.epochs)
@@ -250,6 +253,34 @@ def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
     )
     curve = TrainingCurve(network_folder(plan) / "metrics.csv")
     return NetworkFit(module, data, curve, plan.loggers)
+
+
+def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
+    """Keep some weights of a network as they are.
+
+    Raises
+    ------
+    InputError
+        If a name is that of no weight.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    >>> freeze(network, ["0.*"])
+    >>> [weight.requires_grad for weight in network.parameters()]
+    [False, False, True, True]
+    """
+    weights = dict(network.named_parameters())
+    for pattern in patterns:
+        found = fnmatch.filter(weights, pattern)
+        if not found:
+            raise InputError(
+                f"got freeze={pattern}; expected names of weights of the "
+                f"{type(network).__name__}: {', '.join(weights)}"
+            )
+        for name in found:
+            weights[name].requires_grad_(False)
 
 
 def quiet_lightning() -> None:

@@ -9,6 +9,7 @@ random numbers of the training stay as they are.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 import random
@@ -25,6 +26,7 @@ from p300.experiments.fitting.fit import fit_classical
 from p300.experiments.fitting.networks import PlannedNetwork, make_network_fit
 from p300.experiments.fitting.run import Run
 from p300.experiments.fitting.settings import check_trainer
+from p300.experiments.identity import flatten
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.preprocessing.state import from_full_state, full_state
 from p300.storage.classes import without_unknown
@@ -98,6 +100,30 @@ def check_preprocessing(run: Run) -> None:
         part = run.recording.select((segments == segments.iloc[0]).to_numpy())
         first, second = (each.epochs(part).data for each in (steps, again))
         check_same(first, second, "epochs")
+        check_learned(run)
+
+
+def check_learned(run: Run) -> None:
+    """Check that a preprocessing of the user's own learns from training flashes alone.
+
+    Raises
+    ------
+    InputError
+        If it learns something else where the test flashes are not in the table.
+    """
+    rest = ~run.split.test
+    if rest.all():
+        return
+    flashes = run.recording.flashes[rest].reset_index(drop=True)
+    without = dataclasses.replace(run.recording, flashes=flashes)
+    fresh = build(run.cfg.preprocessing).fit(without, rows=run.split.train[rest])
+    own, other = flatten(full_state(run.preprocessor)), flatten(full_state(fresh))
+    selected = run.cfg.select_electrodes.n is not None  # of which the fresh one knows nothing
+    if differ := [] if selected else [k for k in own if repr(own[k]) != repr(other.get(k))]:
+        raise InputError(
+            f"what it learned ({', '.join(differ)}) differs without the {(~rest).sum()} test "
+            f"flashes; expected a fit that reads the flashes of `rows` alone"
+        )
 
 
 def rehearse_network(run: Run, plan: PlannedFit) -> None:
