@@ -109,17 +109,24 @@ def _own_modules(config: Mapping[str, Any]) -> Iterator[Path]:
         yield from folder.glob("*.py")
     for key, value in flatten(config).items():
         if key.split(".")[-1] == "_target_" and not str(value).startswith("p300."):
-            found = _find_spec(str(value).rpartition(".")[0])
-            origin = None if found is None else found.origin
-            if origin and "site-packages" not in origin and origin.endswith(".py"):
+            module = str(value).rpartition(".")[0]
+            if _is_own(module.partition(".")[0]) and (origin := _origin(module)):
                 yield Path(origin)
 
 
-def _find_spec(module: str) -> Any:
+def _is_own(package: str) -> bool:
+    """Return whether a package lies outside of what is installed; it is not imported."""
+    origin = _origin(package)
+    return "site-packages" not in origin and origin.endswith(".py")
+
+
+def _origin(module: str) -> str:
+    """Return the file of a module; "" if there is none, or if it is a class."""
     try:
-        return importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):  # a method of a class, or nothing at all
-        return None
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return ""
+    return "" if found is None else found.origin or ""
 
 
 def _comparable(value: Any) -> Any:

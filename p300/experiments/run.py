@@ -33,10 +33,7 @@ log = logging.getLogger("p300.experiments.run")
 
 @dataclass
 class Request:
-    """A run that is asked for: its configuration, folder, and the choice of each group.
-
-    ``callbacks`` are added to the configured ones, and train each network on its own.
-    """
+    """A run that is asked for; ``callbacks`` are added to the configured ones."""
 
     cfg: DictConfig
     folder: Path

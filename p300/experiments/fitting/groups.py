@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,17 +45,42 @@ def fit_networks(
         For each plan: the network and its record in ``results.json``, or the error that stopped
         it. Networks that cannot be trained side by side are trained one by one.
     """
+    from p300.training.batched import ViewsLost
+
+    fitted: dict[int, Fitted | Exception] = {}
+    waiting = divided(planned)
+    while waiting:
+        some, epochs = waiting.pop(0)
+        found: Sequence[Fitted | Exception]
+        try:
+            if len(some) > 1:
+                found = train_together([planned[k] for k in some], epochs)
+            else:
+                found = [train_plan(planned[some[0]], epochs)]
+        except Exception as error:  # of any kind: the other networks continue
+            if len(some) > 1:
+                if isinstance(error, ViewsLost):
+                    log.info("networks are trained one by one: %s", error)
+                waiting = [([k], epochs) for k in some] + waiting
+                continue
+            found = [error]
+        fitted |= dict(zip(some, found, strict=True))
+        if on_fitted is not None:
+            on_fitted(len(some))
+    return [fitted[k] for k in range(len(planned))]
+
+
+def divided(planned: Sequence[PlannedNetwork]) -> list[tuple[list[int], Tensor]]:
+    """Divide plans into groups that train side by side; return their numbers and epochs."""
     kinds: dict[tuple, list[int]] = {}
     for k, plan in enumerate(planned):
         kinds.setdefault((plan.kind, id(plan.epochs)), []).append(k)
-    fitted: dict[int, Fitted | Exception] = {}
+    groups = []
     for numbers in kinds.values():
-        plans = [planned[k] for k in numbers]
-        for some, found in _fit_kind(plans, laid_out(plans[0])):
-            fitted |= {numbers[k]: one for k, one in zip(some, found, strict=True)}
-            if on_fitted is not None:
-                on_fitted(len(some))
-    return [fitted[k] for k in range(len(planned))]
+        plans, epochs = [planned[k] for k in numbers], laid_out(planned[numbers[0]])
+        n_groups = -(-len(plans) // largest_group(plans, epochs))
+        groups += [(list(some), epochs) for some in np.array_split(numbers, n_groups)]
+    return groups
 
 
 def fit_network(plan: PlannedNetwork) -> Fitted:
@@ -78,33 +103,6 @@ def laid_out(plan: PlannedNetwork) -> Tensor:
 
     is_time_first = getattr(import_class(plan.model["_target_"]), "reads_time_first", False)
     return time_first(plan.epochs.data) if is_time_first else torch.as_tensor(plan.epochs.data)
-
-
-def _fit_kind(
-    plans: Sequence[PlannedNetwork], epochs: Tensor
-) -> Iterator[tuple[list[int], Sequence[Fitted | Exception]]]:
-    """Fit the plans of one kind; yield their numbers and what was found, some at a time."""
-    from p300.training.batched import ViewsLost
-
-    largest = largest_group(plans, epochs)
-    n_groups = -(-len(plans) // largest)
-    waiting = [list(group) for group in np.array_split(range(len(plans)), n_groups)]
-    while waiting:
-        some = waiting.pop(0)
-        found: Sequence[Fitted | Exception]
-        try:
-            if len(some) > 1:
-                found = train_together([plans[k] for k in some], epochs)
-            else:
-                found = [train_plan(plans[some[0]], epochs)]
-        except Exception as error:  # of any kind: the other networks continue
-            if len(some) > 1:
-                if isinstance(error, ViewsLost):
-                    log.info("networks are trained one by one: %s", error)
-                waiting = [[k] for k in some] + waiting
-                continue
-            found = [error]
-        yield some, found
 
 
 def largest_group(plans: Sequence[PlannedNetwork], epochs: Tensor) -> int:
