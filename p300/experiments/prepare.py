@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from p300.experiments.networks import Fitted
 from p300.integrity import check_recording
 from p300.splits import Split, member_rows
 from p300.storage.files import write_text
+from p300.storage.memory import check_memory
 from p300.terminal import step
 from p300.training.stacking import PlannedFit, Stack
 
@@ -171,18 +173,31 @@ def prepare(run: Run, shared: Shared) -> None:
 
 
 def make_epochs(run: Run) -> Epochs:
-    """Cut all epochs, or read them from the configured cache, and align them."""
+    """Cut and align all epochs, or read them from the configured cache.
+
+    Raises
+    ------
+    InputError
+        If they do not fit into the memory.
+    """
     from p300.preprocessing import EpochsCache, aligned
 
     cache = run.cfg.cache
     with step("preprocessing", len(run.recording.flashes), "flashes") as cut:
         on_cut = cut.advance if cut.has_bar else None
-        if cache.folder is None:
-            epochs = run.preprocessor.epochs(run.recording, on_cut=on_cut)
-        else:
+        if cache.folder is not None:
             kept = EpochsCache(cache.folder, max_bytes=cache.max_gb * 1e9)
-            epochs = kept.epochs(run.preprocessor, run.recording, on_cut=on_cut)
-        return aligned(epochs, run.alignment)
+            return kept.epochs(
+                run.preprocessor, run.recording, alignment=run.alignment, on_cut=on_cut
+            )
+        shape = len(run.recording.flashes), len(run.preprocessor.ch_names_)
+        n_bytes = 4 * prod(shape) * run.preprocessor.n_times
+        check_memory(
+            n_bytes if run.alignment is None else 2 * n_bytes,
+            f"the epochs of {shape[0]} flashes",
+            "cache.folder=FOLDER keeps them on disk",
+        )
+        return aligned(run.preprocessor.epochs(run.recording, on_cut=on_cut), run.alignment)
 
 
 def check_labels(recording: Recording, split: Split) -> None:
