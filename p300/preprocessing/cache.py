@@ -30,7 +30,8 @@ from p300.preprocessing._engine.destinations import Destination, InFile
 from p300.preprocessing.alignment import aligned
 from p300.preprocessing.inputs import as_recording
 from p300.storage.files import PARTIAL, atomic_write
-from p300.storage.memory import check_memory, map_array
+from p300.storage.maps import map_array
+from p300.storage.memory import check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,73 +1,11 @@
-"""Memory that a process may still use, and arrays that are mapped from files.
-
-An array that is mapped from a file takes no memory of its own: the system reads the parts that
-are used, and forgets them when memory is needed.
-"""
+"""Memory that this process may still use."""
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
-from typing import IO
-
-import numpy as np
-from numpy.typing import DTypeLike
 
 from p300.errors import InputError
-
-#: Linux: no memory is set aside for changes to a private map. Without it, a file larger than the
-#: memory cannot be mapped.
-MAP_NORESERVE = 0x4000
-
-
-def map_array(
-    file: IO[bytes], shape: tuple[int, ...], dtype: DTypeLike, *, offset: int = 0
-) -> np.ndarray:
-    """Map an array of a file into memory; changes to it stay in memory.
-
-    Parameters
-    ----------
-    file : binary file
-        Open for reading; it may be closed and deleted afterwards.
-    shape, dtype
-        Of the array, which is stored in the order of C.
-    offset : int
-        Its first byte.
-
-    Returns
-    -------
-    ndarray
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryFile() as file:
-    ...     _ = file.write(bytes([9, 1, 2, 3]))
-    ...     file.flush()
-    ...     map_array(file, (3,), np.uint8, offset=1).tolist()
-    [1, 2, 3]
-    """
-    if not hasattr(mmap, "MAP_PRIVATE") or not Path("/proc/self/maps").exists():
-        return np.memmap(file, dtype, "c", offset, shape)
-    n_bytes = offset + prod(shape) * np.dtype(dtype).itemsize
-    flags, access = mmap.MAP_PRIVATE | MAP_NORESERVE, mmap.PROT_READ | mmap.PROT_WRITE
-    mapped = mmap.mmap(file.fileno(), n_bytes, flags=flags, prot=access)
-    return np.ndarray(shape, dtype, mapped, offset)
-
-
-def is_mapped(array: object) -> bool:
-    """Return whether an array, or the one that it is a view of, is mapped from a file.
-
-    Examples
-    --------
-    >>> is_mapped(np.zeros(3))
-    False
-    """
-    while isinstance(array, np.ndarray):
-        array = array.base
-    return isinstance(array, mmap.mmap)
 
 
 def available_memory() -> float:

@@ -17,7 +17,7 @@ from p300.errors import InputError
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.simulation import simulate_recording
 from p300.storage.files import LOCK, folder_lock
-from p300.storage.memory import is_mapped
+from p300.storage.maps import is_mapped
 
 pytest.importorskip("fcntl", reason="this system has no flock, so nobody is kept out")
 
@@ -297,6 +297,6 @@ def test_epochs_in_use_outlive_their_file(tmp_path):
     fitted, store = Preprocessor().fit(recording), EpochsCache(tmp_path)
     made = store.epochs(fitted, recording).data.copy()
     mapped = store.epochs(fitted, recording).data
-    assert is_mapped(mapped)
+    assert is_mapped(mapped.ctypes.data)
     store.prune(0)
     np.testing.assert_array_equal(mapped, made)

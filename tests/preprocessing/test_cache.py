@@ -20,7 +20,7 @@ from p300.preprocessing import (
     cache,
     recording_from_arrays,
 )
-from p300.storage.memory import is_mapped
+from p300.storage.maps import is_mapped
 
 
 def make_recording(seed=0, onsets=(0.5, 1.0)):
@@ -44,7 +44,7 @@ def test_the_second_time_epochs_come_from_the_disk_and_are_the_same(tmp_path, re
     store = EpochsCache(tmp_path / "new" / "epochs")
     first = store.epochs(fitted, recording)
     second = store.epochs(fitted, recording)
-    assert is_mapped(first.data) and is_mapped(second.data)
+    assert is_mapped(first.data.ctypes.data) and is_mapped(second.data.ctypes.data)
     np.testing.assert_array_equal(second.data, first.data)
     np.testing.assert_array_equal(second.is_rejected, first.is_rejected)
     assert first.is_rejected.tolist() == [False, False, True, True]
@@ -83,7 +83,7 @@ def test_epochs_from_the_disk_are_those_of_the_memory_bit_for_bit(tmp_path, step
     resident = aligned(fitted.epochs(recording), alignment)
     for _ in range(2):  # written, then read
         mapped = EpochsCache(tmp_path).epochs(fitted, recording, alignment=alignment)
-        assert is_mapped(mapped.data) and not is_mapped(resident.data)
+        assert is_mapped(mapped.data.ctypes.data) and not is_mapped(resident.data.ctypes.data)
         assert mapped.data.tobytes() == resident.data.tobytes()
         assert mapped.unit == resident.unit
         np.testing.assert_array_equal(mapped.is_rejected, resident.is_rejected)
@@ -114,7 +114,7 @@ def test_epochs_that_fit_neither_on_the_disk_nor_into_memory_are_refused(
 ):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
     with pytest.warns(UserWarning, match="not cached in .*No space left .*GB of epochs"):
-        assert not is_mapped(EpochsCache(tmp_path).epochs(fitted, recording).data)
+        assert not is_mapped(EpochsCache(tmp_path).epochs(fitted, recording).data.ctypes.data)
     monkeypatch.setattr("p300.storage.memory.available_memory", lambda: 100)
     with pytest.warns(UserWarning), pytest.raises(InputError, match="free disk space in"):
         EpochsCache(tmp_path).epochs(fitted, recording)

@@ -1,47 +1,14 @@
-"""Memory that is left, by any of the limits, and arrays that are mapped from files."""
+"""Memory that is left, by any of the limits."""
 
 import sys
 
-import numpy as np
 import pytest
 
 from p300.errors import InputError
 from p300.storage import memory
-from p300.storage.memory import available_memory, check_memory, is_mapped, map_array
+from p300.storage.memory import available_memory, check_memory
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads the files of Linux's kernel")
-
-
-@pytest.fixture
-def mapped(tmp_path):
-    path = tmp_path / "array"
-    path.write_bytes(b"header" + np.arange(12, dtype=np.float32).tobytes())
-    with open(path, "rb") as file:
-        return path, map_array(file, (3, 4), np.float32, offset=6)
-
-
-def test_a_mapped_array_is_that_of_the_file_and_changes_stay_in_memory(mapped):
-    path, array = mapped
-    before = path.read_bytes()
-    assert array.tolist() == np.arange(12).reshape(3, 4).tolist()
-    array[1] = -1
-    assert array[1].tolist() == [-1] * 4 and path.read_bytes() == before
-
-
-def test_views_of_a_mapped_array_are_mapped_and_copies_are_not(mapped):
-    array = mapped[1]
-    assert is_mapped(array) and is_mapped(array[1:]) and is_mapped(array.T)
-    assert not is_mapped(array[[0, 2]]) and not is_mapped(array.copy())
-    assert not is_mapped([1.0]) and is_mapped(np.asarray(array))
-
-
-@linux
-def test_a_file_larger_than_the_memory_can_be_mapped(tmp_path):
-    shape = int(2 * memory._free_on_computer()) // 4096, 1024
-    with open(tmp_path / "array", "wb+") as file:
-        file.truncate(4 * shape[0] * shape[1])  # without content, so without space on the disk
-        array = map_array(file, shape, np.float32)
-    assert not array[-1].any()
 
 
 def write(folder, **files):
