@@ -7,10 +7,9 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,31 +172,48 @@ def prepare(run: Run, shared: Shared) -> None:
 
 
 def make_epochs(run: Run) -> Epochs:
-    """Cut and align all epochs, or read them from the configured cache.
+    """Cut and align all epochs of a run, or read them from the configured cache."""
+    with step("preprocessing", len(run.recording.flashes), "flashes") as cut:
+        on_cut = cut.advance if cut.has_bar else None
+        return cut_epochs(run.recording, run.preprocessor, run.alignment, run.cfg.cache, on_cut)
+
+
+def cut_epochs(
+    recording: Recording,
+    preprocessor: Preprocessor,
+    alignment: EuclideanAlignment | None,
+    cache: DictConfig,
+    on_cut: Callable[[int], object] | None = None,
+) -> Epochs:
+    """Cut and align all epochs of a recording, in memory or in the folder of a cache.
+
+    Parameters
+    ----------
+    recording, preprocessor, alignment
+        The recording, and the fitted steps.
+    cache : DictConfig
+        ``folder``, which may be None, and ``max_gb``.
+    on_cut : callable or None
+        As for :meth:`~p300.preprocessing.Preprocessor.epochs`.
 
     Raises
     ------
     InputError
-        If they do not fit into the memory.
+        If they do not fit into the memory, and there is no folder.
     """
     from p300.preprocessing import EpochsCache, aligned
 
-    cache = run.cfg.cache
-    with step("preprocessing", len(run.recording.flashes), "flashes") as cut:
-        on_cut = cut.advance if cut.has_bar else None
-        if cache.folder is not None:
-            kept = EpochsCache(cache.folder, max_bytes=cache.max_gb * 1e9)
-            return kept.epochs(
-                run.preprocessor, run.recording, alignment=run.alignment, on_cut=on_cut
-            )
-        shape = len(run.recording.flashes), len(run.preprocessor.ch_names_)
-        n_bytes = 4 * prod(shape) * run.preprocessor.n_times
-        check_memory(
-            n_bytes if run.alignment is None else 2 * n_bytes,
-            f"the epochs of {shape[0]} flashes",
-            "cache.folder=FOLDER keeps them on disk",
-        )
-        return aligned(run.preprocessor.epochs(run.recording, on_cut=on_cut), run.alignment)
+    if cache.folder is not None:
+        kept = EpochsCache(cache.folder, max_bytes=cache.max_gb * 1e9)
+        return kept.epochs(preprocessor, recording, alignment=alignment, on_cut=on_cut)
+    n_flashes, n_chans = len(recording.flashes), len(preprocessor.ch_names_)
+    n_bytes = 4 * n_flashes * n_chans * preprocessor.n_times
+    check_memory(
+        n_bytes if alignment is None else 2 * n_bytes,
+        f"the epochs of {n_flashes} flashes",
+        "cache.folder=FOLDER keeps them on disk",
+    )
+    return aligned(preprocessor.epochs(recording, on_cut=on_cut), alignment)
 
 
 def check_labels(recording: Recording, split: Split) -> None:
