@@ -39,6 +39,9 @@ ESTIMATOR = "p300.baselines.SklearnDetector"
 #: Largest size of a network that is built even if its file has fewer weights.
 SMALL_SIZE = 10_000
 
+#: Flashes that are scored at once, so that the memory needed does not depend on their number.
+AT_ONCE = 2048
+
 
 @dataclass
 class Member:
@@ -81,15 +84,32 @@ class Member:
         values = self.detector.parameters() if self.is_network else walk(self.get_state())
         return n_weights(values)
 
-    def score(self, epochs: np.ndarray) -> np.ndarray:
-        """Score preprocessed epochs (n_flashes, n_chans, n_times), unweighted: (n_flashes,)."""
+    def score(self, epochs: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Score preprocessed epochs (n_flashes, n_chans, n_times), unweighted: (n_flashes,).
+
+        Parameters
+        ----------
+        epochs : ndarray of float32, shape (n_flashes, n_chans, n_times)
+            Perhaps mapped from a file; :data:`AT_ONCE` flashes at a time are read and scored.
+        rows : ndarray of bool, shape (n_flashes,), or None
+            The flashes to score; None for all.
+        """
+        places = np.arange(len(epochs)) if rows is None else np.flatnonzero(rows)
+        starts = range(0, max(len(places), 1), AT_ONCE)
+        if rows is None:
+            parts = (epochs[k : k + AT_ONCE] for k in starts)
+        else:
+            parts = (epochs[places[k : k + AT_ONCE]] for k in starts)
+        return np.concatenate([self._score(part) for part in parts])
+
+    def _score(self, epochs: np.ndarray) -> np.ndarray:
+        """Score some epochs at once."""
         if not self.is_network:
             return np.asarray(self.detector.decision_function(epochs), float)
         score = self.read_logits
         self.detector.eval()
         with torch.inference_mode():
-            parts = torch.as_tensor(epochs).split(2048)
-            return torch.cat([score(self.detector(part)) for part in parts]).double().numpy()
+            return score(self.detector(torch.as_tensor(epochs))).double().numpy()
 
     def get_state(self) -> dict[str, Any]:
         """Return what was learned as plain containers and tensors."""
@@ -131,8 +151,10 @@ class Detector(DescribedDetector):
         """Score epochs (n_flashes, n_chans, n_times) as of :meth:`epochs`: shape (n_flashes,)."""
         slope, offset = self.calibration
         total = np.zeros(len(epochs))
-        for member in self.members:
-            total += member.weight * member.score(epochs)
+        for start in range(0, len(epochs), AT_ONCE):  # of all members, so that each is read once
+            part = slice(start, start + AT_ONCE)
+            for member in self.members:
+                total[part] += member.weight * member.score(epochs[part])
         return slope * total + offset
 
     @property

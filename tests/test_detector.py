@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from p300.baselines import ShrinkageLDA
-from p300.detector import Detector, Member, build_model
+from p300.detector import AT_ONCE, Detector, Member, build_model
 from p300.errors import InputError
 from p300.models import CecottiCNN
 from p300.preprocessing import Preprocessor
@@ -134,3 +134,20 @@ def test_an_interrupted_write_leaves_no_checkpoint(detector, tmp_path, monkeypat
     with pytest.raises(OSError):
         detector.save(tmp_path / "checkpoint.pt")
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_scores_in_parts_are_those_of_the_same_flashes_in_their_order(detector, recording):
+    epochs = np.tile(detector.preprocessor.transform(recording), (71, 1, 1))
+    assert len(epochs) > 2 * AT_ONCE
+    numbers = np.arange(len(epochs))
+    lda = ShrinkageLDA().fit(epochs, numbers % 6 == 0)
+    classical = Member(lda, {}, weight=2.0)
+    one_by_one = [lda.decision_function(epochs[k : k + 1])[0] for k in numbers[::50]]
+    np.testing.assert_allclose(classical.score(epochs)[::50], one_by_one, rtol=1e-6)
+    for member in (classical, detector.members[0]):
+        found = member.score(epochs)
+        rows = numbers % 3 > 0
+        np.testing.assert_allclose(member.score(epochs, rows), found[rows], rtol=1e-5, atol=1e-6)
+    both = Detector([classical, detector.members[0]], detector.preprocessor, calibration=(3, 1))
+    wanted = 3 * (2 * classical.score(epochs) + 0.5 * detector.members[0].score(epochs)) + 1
+    np.testing.assert_array_equal(both.score_epochs(epochs), wanted)

@@ -23,7 +23,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.experiments.build import build_split
 from p300.experiments.configuration import check_subject
-from p300.experiments.prepare import read_recording
+from p300.experiments.prepare import cut_epochs, read_recording
 from p300.experiments.results import results_table, stopping_table, summarize, write_json
 from p300.spelling.early import find_held_out, stop_early
 from p300.splits import PARTS
@@ -77,7 +77,7 @@ def evaluate(cfg: DictConfig) -> None:
     if not rows.any():
         raise InputError(f"{recording.name}: the {part} part is empty; choose another part")
     with step("preprocessing", len(flashes), "flashes") as cut:
-        epochs = detector.epochs(recording, on_cut=cut.advance)
+        epochs = cut_epochs(recording, steps, detector.alignment, cfg.cache, cut.advance)
     with step("scoring"):
         scores = detector.score_epochs(epochs.data)[rows]
     flashes = flashes[rows]

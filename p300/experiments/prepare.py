@@ -7,7 +7,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from p300.integrity import Finding, check_recording
 from p300.preprocessing.state import check_usable, full_state
 from p300.splits import Split, member_rows
 from p300.storage.files import write_text
+from p300.storage.memory import check_memory
 from p300.storage.privacy import without_paths
 from p300.terminal import step
 from p300.training.stacking import PlannedFit
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from p300.detector import Member  # noqa: F401  (part of Fitted, for the reference)
-    from p300.preprocessing import Epochs
+    from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor
     from p300.recording import Recording
 
 log = logging.getLogger("p300.experiments.fitting.fit")
@@ -120,19 +121,49 @@ def prepare(run: Run, shared: Shared) -> None:
 
 
 def make_epochs(run: Run) -> Epochs:
-    """Cut all epochs, or read them from the configured cache, and align them."""
-    from p300.preprocessing import EpochsCache, Preprocessor, aligned
-
-    cache = run.cfg.cache
-    is_own = type(run.preprocessor) is not Preprocessor  # its code may change between two runs
+    """Cut and align all epochs of a run, or read them from the configured cache."""
     with step("preprocessing", len(run.recording.flashes), "flashes") as cut:
         on_cut = cut.advance if cut.has_bar else None
-        if cache.folder is None or is_own:
-            epochs = run.preprocessor.epochs(run.recording, on_cut=on_cut)
-        else:
-            kept = EpochsCache(cache.folder, max_bytes=cache.max_gb * 1e9)
-            epochs = kept.epochs(run.preprocessor, run.recording, on_cut=on_cut)
-        return aligned(epochs, run.alignment)
+        return cut_epochs(run.recording, run.preprocessor, run.alignment, run.cfg.cache, on_cut)
+
+
+def cut_epochs(
+    recording: Recording,
+    preprocessor: Preprocessor,
+    alignment: EuclideanAlignment | None,
+    cache: DictConfig,
+    on_cut: Callable[[int], object] | None = None,
+) -> Epochs:
+    """Cut and align all epochs of a recording, in memory or in the folder of a cache.
+
+    Parameters
+    ----------
+    recording, preprocessor, alignment
+        The recording, and the fitted steps. What a preprocessing of the user's own cuts is never
+        read from a cache, since its code may change between two runs.
+    cache : DictConfig
+        ``folder``, which may be None, and ``max_gb``.
+    on_cut : callable or None
+        As for :meth:`~p300.preprocessing.Preprocessor.epochs`.
+
+    Raises
+    ------
+    InputError
+        If they do not fit into the memory, and there is no folder.
+    """
+    from p300.preprocessing import EpochsCache, Preprocessor, aligned
+
+    if cache.folder is not None and type(preprocessor) is Preprocessor:
+        kept = EpochsCache(cache.folder, max_bytes=cache.max_gb * 1e9)
+        return kept.epochs(preprocessor, recording, alignment=alignment, on_cut=on_cut)
+    n_flashes, n_chans = len(recording.flashes), len(preprocessor.ch_names_)
+    n_bytes = 4 * n_flashes * n_chans * preprocessor.n_times
+    check_memory(
+        n_bytes if alignment is None else 2 * n_bytes,
+        f"the epochs of {n_flashes} flashes",
+        "cache.folder=FOLDER keeps them on disk",
+    )
+    return aligned(preprocessor.epochs(recording, on_cut=on_cut), alignment)
 
 
 def check_labels(recording: Recording, split: Split) -> None:

@@ -14,6 +14,8 @@ import numpy as np
 from p300.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from p300.preprocessing import Epochs
@@ -67,13 +69,27 @@ class EuclideanAlignment:
         ndarray of the same shape and type
         """
         aligned = np.empty_like(epochs)
+        for rows, some in self.blocks(epochs, flashes):
+            aligned[rows] = some
+        return aligned
+
+    def blocks(
+        self, epochs: np.ndarray, flashes: pd.DataFrame
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Align the epochs of a recording, a few at a time; see :meth:`transform`.
+
+        Yields
+        ------
+        rows : ndarray of int, shape (n,)
+        aligned : ndarray, shape (n, n_chans, n_times)
+            The epochs of these rows.
+        """
         sessions = flashes.groupby(["subject", "session"], sort=False, dropna=False)
         for rows in sessions.indices.values():
             stream = AlignmentStream(self, epochs.shape[1])
             for start in range(0, len(rows), self.n_hold):
                 some = rows[start : start + self.n_hold]
-                aligned[some] = stream.push(epochs[some])
-        return aligned
+                yield some, stream.push(epochs[some])
 
     def to_dict(self) -> dict[str, int]:
         """Return the parameters as a plain dictionary."""

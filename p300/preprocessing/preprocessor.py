@@ -12,6 +12,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.preprocessing._engine.chain import Chain
 from p300.preprocessing._engine.cut import cut_recording
+from p300.preprocessing._engine.destinations import Destination, InMemory
 from p300.preprocessing.channels import find_bad_channels, spatial_matrix
 from p300.preprocessing.epochs import (
     Epochs,
@@ -25,7 +26,8 @@ from p300.preprocessing.estimator import Estimator, check_fitted, check_paramete
 from p300.preprocessing.filters import design_bandpass
 from p300.preprocessing.inputs import as_recording
 from p300.preprocessing.resampling import rational_ratio
-from p300.preprocessing.scaling import BY_EPOCH, RENAMED, channel_statistics, scale_channels
+from p300.preprocessing.scaling import BY_EPOCH, RENAMED, scale_channels
+from p300.preprocessing.statistics import ChannelMoments, ChannelQuartiles
 from p300.recording import UNITS, Recording, channel_order
 
 if TYPE_CHECKING:
@@ -177,9 +179,24 @@ class Preprocessor(Estimator):
         self.center_: np.ndarray | None = None
         self.spread_: np.ndarray | None = None
         if self.scaling in ("standardize", "robust"):
-            data, is_rejected = self._cut(recording, rows, scaling="none")
-            self.center_, self.spread_ = channel_statistics(data[~is_rejected], self.scaling)
+            self._fit_scaling(recording, rows)
         return self
+
+    def _fit_scaling(self, recording: Recording, rows: np.ndarray) -> None:
+        """Find centre and spread of the training flashes, of which a batch is in memory."""
+        found: ChannelMoments | ChannelQuartiles = ChannelMoments()
+        if self.scaling == "robust":
+            found = ChannelQuartiles(len(self.ch_names_))
+        while not found.is_complete:
+            self.cut(recording, found, rows=rows, scaling="none")
+            found.end_pass()
+        if not found.n:
+            raise InputError(
+                f"{recording.name}: got no training epoch for scaling {self.scaling!r}; expected "
+                "at least one that is not rejected"
+            )
+        self.center_ = found.center
+        self.spread_ = np.where(found.spread > 0, found.spread, 1.0)
 
     def transform(self, recording: RecordingLike) -> np.ndarray:
         """Cut, filter and scale the epochs of every flash.
@@ -228,11 +245,14 @@ class Preprocessor(Estimator):
     def _epochs(self, recording: RecordingLike, *, on_cut: Callable | None = None) -> Epochs:
         self.check_is_fitted()
         recording = as_recording(recording, is_filtered=self.is_filtering)
-        self._check_fits(recording)
-        rows = np.arange(len(recording.flashes))
-        data, is_rejected = self._cut(recording, rows, scaling=self.scaling, on_cut=on_cut)
+        into = InMemory(len(recording.flashes), len(self.ch_names_), self.n_times)
+        self.cut(recording, into, on_cut=on_cut)
         return self.build_epochs(
-            data, is_rejected, recording.flashes, name=recording.name, speller=recording.speller
+            into.epochs,
+            into.is_rejected,
+            recording.flashes,
+            name=recording.name,
+            speller=recording.speller,
         )
 
     def build_epochs(
@@ -276,10 +296,33 @@ class Preprocessor(Estimator):
 
     # -- the chain ---------------------------------------------------------------------------
 
-    def _cut(
-        self, recording: Recording, rows: np.ndarray, scaling: str, on_cut: Callable | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Cut the epochs of some flashes, and find which are rejected."""
+    def cut(
+        self,
+        recording: Recording,
+        into: Destination,
+        *,
+        rows: np.ndarray | None = None,
+        scaling: str | None = None,
+        on_cut: Callable | None = None,
+    ) -> None:
+        """Cut and finish epochs, and give them to a destination batch by batch.
+
+        Parameters
+        ----------
+        recording : Recording
+            With the channels, rate and unit of :meth:`fit`; never changed.
+        into : Destination
+            See :mod:`p300.preprocessing._engine.destinations`.
+        rows : ndarray of int or None
+            Rows of the flash table; None for all.
+        scaling : str or None
+            None for that of the preprocessor.
+        on_cut : callable or None
+            As for :meth:`epochs`.
+        """
+        self.check_is_fitted()
+        self._check_fits(recording)
+        rows = np.arange(len(recording.flashes)) if rows is None else rows
         chain = self.resolve(recording.ch_names, where=recording.name)
 
         def finish(epochs: np.ndarray) -> np.ndarray | bool:
@@ -288,7 +331,7 @@ class Preprocessor(Estimator):
                 on_cut(len(epochs))
             return is_rejected
 
-        return cut_recording(recording, rows, chain, finish)
+        cut_recording(recording, rows, chain, finish, into)
 
     def resolve(self, ch_names: Sequence[str], *, where: str = "recording") -> Chain:
         """Return the steps before the cut, for channels in the order ``ch_names``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +14,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from p300.errors import InputError
+from p300.storage.maps import announce_rows, is_mapped
+from p300.storage.memory import available_memory
 
 #: An augmentation of :mod:`p300.training.augmentation`: epochs and labels to epochs.
 Augmentation = Callable[[Tensor, Tensor], Tensor]
@@ -22,12 +23,8 @@ Augmentation = Callable[[Tensor, Tensor], Tensor]
 #: Most flashes in a batch of validation or test flashes.
 LARGEST_BATCH = 2048
 
-#: Bytes from which epochs are not copied: half of the memory, or 4 GB where its size is unknown.
-MOST_BYTES = (
-    os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    if hasattr(os, "sysconf")
-    else 4 << 30
-)
+#: Flashes that are laid out at once; they fit into the processor's cache.
+N_LAID_OUT = 32
 
 
 class EpochsDataModule(pl.LightningDataModule):
@@ -55,6 +52,12 @@ class EpochsDataModule(pl.LightningDataModule):
         Repeat the rarer class in each training epoch until both classes are equally frequent.
     augmentations : sequence of callable
         Of :mod:`p300.training.augmentation`: applied to a training batch before the network.
+
+    Attributes
+    ----------
+    reads_time_first : bool
+        Whether the network reads all electrodes of a sample side by side in memory. Batches are
+        then laid out like this, so that they do not depend on the layout of the epochs.
 
     Examples
     --------
@@ -91,6 +94,7 @@ class EpochsDataModule(pl.LightningDataModule):
         )
         self.batch_size, self.seed = batch_size, seed
         self.repeat_targets, self.augmentations = repeat_targets, list(augmentations)
+        self.reads_time_first = False
 
     def setup(self, stage: str | None = None) -> None:
         """Move the epochs to the device the trainer computes on, if they fit."""
@@ -106,8 +110,21 @@ class EpochsDataModule(pl.LightningDataModule):
         if is_time_first(self.epochs):
             epochs = self.epochs.mT.index_select(0, rows).mT
         else:
-            epochs = self.epochs.index_select(0, rows)
+            if self.epochs.device.type == "cpu" and is_mapped(self.epochs.data_ptr()):
+                announce_rows(self.epochs.data_ptr(), self.epochs[0].nbytes, rows.tolist())
+            if self.reads_time_first:
+                epochs = self._laid_out(rows)
+            else:
+                epochs = self.epochs.index_select(0, rows)
         return epochs, self.is_target.index_select(0, rows)
+
+    def _laid_out(self, rows: Tensor) -> Tensor:
+        """Gather epochs with all electrodes of a sample side by side, without a second batch."""
+        _, n_chans, n_times = self.epochs.shape
+        epochs = self.epochs.new_empty(len(rows), n_times, n_chans)
+        for part, some in zip(epochs.split(N_LAID_OUT), rows.split(N_LAID_OUT), strict=True):
+            part.copy_(self.epochs.index_select(0, some).mT)
+        return epochs.mT
 
     def order(self, epoch: int) -> Tensor:
         """Draw the order of the training flashes in a training epoch, counted from 0."""
@@ -201,10 +218,13 @@ class Batches:
 def time_first(epochs: np.ndarray | Tensor) -> Tensor:
     """Store all electrodes of a sample side by side in memory; shapes do not change.
 
-    Epochs larger than half of the memory, perhaps mapped from a file of a cache, are not copied.
+    Epochs larger than a quarter of the free memory, perhaps mapped from a file, are not copied.
+    Their batches are laid out when they are gathered, which takes longer and gives the same.
     """
     epochs = torch.as_tensor(epochs)
-    return epochs.mT.contiguous().mT if epochs.nbytes < MOST_BYTES else epochs
+    if epochs.nbytes > available_memory() / 4:
+        return epochs
+    return epochs.mT.contiguous().mT
 
 
 def is_time_first(epochs: Tensor) -> bool:

@@ -49,6 +49,10 @@ class NetworkFit:
     curve: TrainingCurve = field(default_factory=TrainingCurve)
     loggers: Sequence[Logger] = ()
 
+    def __post_init__(self) -> None:
+        network = self.module.network
+        self.data.reads_time_first = bool(getattr(network, "reads_time_first", False))
+
     def check_labels(self) -> None:
         """Check that both parts have targets and nontargets.
 

@@ -275,9 +275,12 @@ class SideBySideModule(pl.LightningModule):
 
     def _measured(self, k: int, data: EpochsDataModule) -> dict[str, float] | None:
         loss, network = self.losses[k], self.networks[k]
-        parts = [data.gather(rows) for rows in data.validation.split(LARGEST_BATCH)]
-        logits = [network(epochs.to(self.device)) for epochs, _ in parts]
-        is_target = torch.cat([labels for _, labels in parts])
+        logits, labels = [], []
+        for rows in data.validation.split(LARGEST_BATCH):
+            epochs, own = data.gather(rows)
+            logits.append(network(epochs.to(self.device)))
+            labels.append(own)
+        is_target = torch.cat(labels)
         scores = torch.cat([loss.score(part) for part in logits]).float()
         if not torch.isfinite(scores).all():
             return None

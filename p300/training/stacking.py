@@ -109,7 +109,7 @@ class Stack:
             own = [(plan, found) for plan, found in done if plan.model is model]
             for plan, (member, _) in own:
                 if plan.left_out is not None:
-                    column[plan.left_out] = member.score(epochs.data[plan.left_out])
+                    column[plan.left_out] = member.score(epochs.data, plan.left_out)
             whole = [found for plan, found in own if plan.left_out is None]
             kept.append(whole or [found for _, found in own])
             n_folds = len(own) - len(whole)

@@ -17,6 +17,7 @@ from p300.errors import InputError
 from p300.preprocessing import EpochsCache, Preprocessor
 from p300.simulation import simulate_recording
 from p300.storage.files import LOCK, folder_lock
+from p300.storage.maps import is_mapped
 
 pytest.importorskip("fcntl", reason="this system has no flock, so nobody is kept out")
 
@@ -294,8 +295,8 @@ def test_kept_epochs_can_be_read_by_whoever_may_read_the_folder(tmp_path):
 def test_epochs_in_use_outlive_their_file(tmp_path):
     recording = RECORDINGS[0]
     fitted, store = Preprocessor().fit(recording), EpochsCache(tmp_path)
-    made = store.epochs(fitted, recording).data
+    made = store.epochs(fitted, recording).data.copy()
     mapped = store.epochs(fitted, recording).data
-    assert isinstance(mapped, np.memmap)
+    assert is_mapped(mapped.ctypes.data)
     store.prune(0)
     np.testing.assert_array_equal(mapped, made)

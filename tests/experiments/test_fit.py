@@ -335,3 +335,33 @@ def test_a_preprocessing_of_ones_own_that_learns_from_test_flashes_is_refused(
     own = ["preprocessing._target_=looking_at_all.Looking", "preprocessing.scaling=standardize"]
     with pytest.raises(InputError, match=r"center.*differs without the 48 test flashes"):
         train_run(request_run("one", "experiment=lda", *own))
+
+
+@pytest.mark.parametrize("alignment, factor", [("none", 1), ("euclidean", 2)])
+def test_epochs_that_do_not_fit_into_memory_are_refused_and_kept_on_disk_if_asked(
+    request_run, tmp_path, monkeypatch, alignment, factor
+):
+    n_bytes = 4 * 8 * 78 * 288  # 12 characters, 2 repetitions, 12 codes
+    monkeypatch.setattr("p300.storage.memory.available_memory", lambda: factor * n_bytes - 1)
+    typed = "experiment=cnn3", f"alignment={alignment}"
+    with pytest.raises(InputError, match="for the epochs of 288 flashes; cache.folder=FOLDER"):
+        train_run(request_run("refused", *typed))
+    assert not (tmp_path / "refused" / "results.json").exists()
+    train_run(request_run("kept", *typed, f"cache.folder={tmp_path / 'cache'}"))
+    assert len(list((tmp_path / "cache").iterdir())) == factor
+
+
+def test_a_classical_detector_says_how_much_memory_it_needs_before_it_reads_epochs(
+    request_run, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level("WARNING", "p300.experiments.fitting.fit")
+    n_bytes = 4 * 8 * 78 * 240  # ten characters to train on
+    typed = "experiment=lda", "held_out_folds=0", f"cache.folder={tmp_path / 'cache'}"
+    for name in ("p300.storage.memory", "p300.experiments.fitting.fit"):
+        monkeypatch.setattr(f"{name}.available_memory", lambda: 2 * n_bytes - 1)
+    train_run(request_run("said", *typed))
+    assert "ShrinkageLDA needs all its training epochs in memory at once, 0.00 GB" in caplog.text
+    monkeypatch.setattr("p300.storage.memory.available_memory", lambda: n_bytes - 1)
+    expected = "for the 240 training epochs of ShrinkageLDA, which needs all at once; use a net"
+    with pytest.raises(InputError, match=expected):
+        train_run(request_run("refused", *typed))

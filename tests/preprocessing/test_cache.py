@@ -1,16 +1,26 @@
 """The cache of epochs: same content, same file; anything else, another; damage is noticed."""
 
+import hashlib
 import os
 import shutil
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from p300.preprocessing import EpochsCache, Preprocessor, cache, recording_from_arrays
+from p300.errors import InputError
+from p300.preprocessing import (
+    EpochsCache,
+    EuclideanAlignment,
+    Preprocessor,
+    aligned,
+    cache,
+    recording_from_arrays,
+)
+from p300.storage.maps import is_mapped
 
 
 def make_recording(seed=0, onsets=(0.5, 1.0)):
@@ -34,13 +44,81 @@ def test_the_second_time_epochs_come_from_the_disk_and_are_the_same(tmp_path, re
     store = EpochsCache(tmp_path / "new" / "epochs")
     first = store.epochs(fitted, recording)
     second = store.epochs(fitted, recording)
-    assert isinstance(second.data, np.memmap)
+    assert is_mapped(first.data.ctypes.data) and is_mapped(second.data.ctypes.data)
     np.testing.assert_array_equal(second.data, first.data)
     np.testing.assert_array_equal(second.is_rejected, first.is_rejected)
     assert first.is_rejected.tolist() == [False, False, True, True]
     assert second.flashes is recording.flashes
     assert (second.unit, second.ch_names, second.sfreq) == ("sd", first.ch_names, 120)
     assert [p.suffix for p in store.folder.iterdir()] == [".npy"]
+
+
+def sessions_in_turns(n_flashes=900):
+    """Two people who were recorded in turns, flashes in no order of time, some right at an end."""
+    rng = np.random.default_rng(5)
+    segments = [40 * rng.standard_normal((4, 9000)) for _ in range(3)]
+    return recording_from_arrays(
+        segments,
+        rng.uniform(0.3, 36.7, n_flashes),
+        sfreq=240,
+        segment=rng.integers(3, size=n_flashes),
+        subject=rng.choice(["1", "2"], n_flashes),
+    )
+
+
+@pytest.mark.parametrize("alignment", [None, EuclideanAlignment()])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {},
+        {"scaling": "standardize", "clip_uv": 30.0, "reference": "average"},
+        {"scaling": "robust", "reject_uv": 95.0, "sfreq": 100.0, "phase": "causal"},
+        {"scaling": "center", "engine": "scipy", "channels": ["2", "0"]},
+        {"scaling": "rms_epoch", "l_freq": None, "h_freq": None, "baseline": (0.0, 0.1)},
+    ],
+)
+def test_epochs_from_the_disk_are_those_of_the_memory_bit_for_bit(tmp_path, steps, alignment):
+    recording = sessions_in_turns()
+    fitted = Preprocessor(**steps).fit(recording, rows=np.arange(500))
+    resident = aligned(fitted.epochs(recording), alignment)
+    for _ in range(2):  # written, then read
+        mapped = EpochsCache(tmp_path).epochs(fitted, recording, alignment=alignment)
+        assert is_mapped(mapped.data.ctypes.data) and not is_mapped(resident.data.ctypes.data)
+        assert mapped.data.tobytes() == resident.data.tobytes()
+        assert mapped.unit == resident.unit
+        np.testing.assert_array_equal(mapped.is_rejected, resident.is_rejected)
+    assert len(list(tmp_path.iterdir())) == (1 if alignment is None else 2)
+
+
+def test_who_was_recorded_and_how_epochs_are_aligned_changes_the_file(tmp_path):
+    recording, store = sessions_in_turns(), EpochsCache(tmp_path)
+    fitted = Preprocessor().fit(recording)
+    other = recording_from_arrays(
+        recording.segments,
+        recording.flashes["onset"],
+        sfreq=240,
+        segment=recording.flashes["segment"],
+    )
+    paths = {
+        store.path(fitted, recording),
+        store.path(fitted, recording, EuclideanAlignment()),
+        store.path(fitted, recording, EuclideanAlignment(n_prior=12)),
+        store.path(fitted, other, EuclideanAlignment()),
+    }
+    assert len(paths) == 4
+    assert store.path(fitted, other) in paths  # without alignment, it does not matter who it was
+
+
+def test_epochs_that_fit_neither_on_the_disk_nor_into_memory_are_refused(
+    tmp_path, recording, fitted, monkeypatch
+):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    with pytest.warns(UserWarning, match="not cached in .*No space left .*GB of epochs"):
+        assert not is_mapped(EpochsCache(tmp_path).epochs(fitted, recording).data.ctypes.data)
+    monkeypatch.setattr("p300.storage.memory.available_memory", lambda: 100)
+    with pytest.warns(UserWarning), pytest.raises(InputError, match="free disk space in"):
+        EpochsCache(tmp_path).epochs(fitted, recording)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_changes_to_the_epochs_do_not_reach_the_disk(tmp_path, recording, fitted):
@@ -91,7 +169,7 @@ def test_another_version_of_the_code_makes_its_own_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "short", "foreign", "pickle"])
 def test_a_damaged_entry_is_noticed_and_made_anew(tmp_path, recording, fitted, damage):
     store = EpochsCache(tmp_path)
-    expected = store.epochs(fitted, recording)
+    expected = store.epochs(fitted, recording).data.copy()
     path = store.path(fitted, recording)
     content = bytearray(path.read_bytes())
     if damage == "cut":
@@ -111,19 +189,26 @@ def test_a_damaged_entry_is_noticed_and_made_anew(tmp_path, recording, fitted, d
     with pytest.warns(UserWarning, match="damaged cache entry .* is computed again: ") as warned:
         again = store.epochs(fitted, recording)
     assert warned[0].filename == __file__  # where the epochs were asked for
-    np.testing.assert_array_equal(again.data, expected.data)
-    np.testing.assert_array_equal(store.epochs(fitted, recording).data, expected.data)
+    np.testing.assert_array_equal(again.data, expected)
+    np.testing.assert_array_equal(store.epochs(fitted, recording).data, expected)
 
 
-@pytest.mark.parametrize("change", [lambda e: e[:-1], lambda e: e.astype(float)])
+@pytest.mark.parametrize(
+    "change", [lambda e: e[:-1], lambda e: e.astype(float), np.asfortranarray]
+)
 def test_a_whole_entry_of_another_shape_or_type_is_made_anew(tmp_path, recording, fitted, change):
     store = EpochsCache(tmp_path)
-    expected = store.epochs(fitted, recording)
-    store._write(store.path(fitted, recording), replace(expected, data=change(expected.data)))
+    expected = store.epochs(fitted, recording).data.copy()
+    path = store.path(fitted, recording)
+    with open(path, "wb") as file:
+        np.save(file, change(expected))
+        file.write(bytes(len(expected)))
+        file.flush()
+        file.write(hashlib.sha256(path.read_bytes()).digest())
     with pytest.warns(UserWarning, match="is computed again: .*, expected float32 of"):
         again = store.epochs(fitted, recording)
     assert again.data.dtype == np.float32
-    np.testing.assert_array_equal(again.data, expected.data)
+    np.testing.assert_array_equal(again.data, expected)
 
 
 def test_many_at_once_all_get_the_epochs(tmp_path, recording, fitted):

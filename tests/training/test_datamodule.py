@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from p300.losses import CrossEntropy
+from p300.models import CecottiCNN, EEGNet
+from p300.storage.maps import map_array
 from p300.training.datamodule import LARGEST_BATCH, EpochsDataModule, time_first
+from p300.training.loop import NetworkFit
+from p300.training.module import TrainingModule
 
 
 def make_data(
@@ -137,13 +142,34 @@ def test_two_processes_part_every_step_between_them(n_flashes, n_twice):
     assert len(seen) - len(set(seen)) == n_twice and set(seen) == set(range(n_flashes))
 
 
-def test_epochs_larger_than_half_the_memory_stay_where_they_are(monkeypatch, tmp_path):
-    path = tmp_path / "epochs.npy"
-    np.save(path, np.random.default_rng(0).normal(size=(50, 2, 3)).astype(np.float32))
-    epochs = np.load(path, mmap_mode="c")  # as a cache gives them
-    monkeypatch.setattr("p300.training.datamodule.MOST_BYTES", epochs.nbytes)
-    rows = np.ones(50, bool)
-    data = EpochsDataModule(time_first(epochs), np.arange(50) % 3 == 0, rows)
+@pytest.mark.parametrize("is_on_disk", [False, True])
+@pytest.mark.parametrize("reads_time_first", [False, True])
+def test_large_epochs_stay_where_they_are_and_their_batches_are_as_of_copied_ones(
+    tmp_path, monkeypatch, is_on_disk, reads_time_first
+):
+    epochs = np.random.default_rng(0).normal(size=(90, 2, 3)).astype(np.float32)
+    rows = np.ones(90, bool)
+    again = torch.tensor([7, 3, 7, *range(89, 10, -1)])
+    copied = time_first(epochs) if reads_time_first else epochs
+    expected, _ = EpochsDataModule(copied, rows, rows).gather(again)
+    if is_on_disk:
+        (tmp_path / "epochs").write_bytes(epochs.tobytes())
+        with open(tmp_path / "epochs", "rb") as file:
+            epochs = map_array(file, epochs.shape, np.float32)
+    monkeypatch.setattr("p300.training.datamodule.available_memory", lambda: 4 * epochs.nbytes - 1)
+    laid_out = time_first(epochs) if reads_time_first else torch.as_tensor(epochs)
+    data = EpochsDataModule(laid_out, rows, rows)
+    data.reads_time_first = reads_time_first
     assert data.epochs.data_ptr() == epochs.ctypes.data
-    gathered, _ = data.gather(torch.tensor([7, 3]))
-    np.testing.assert_array_equal(gathered, epochs[[7, 3]])
+    gathered, _ = data.gather(again)
+    assert torch.equal(gathered, expected) and gathered.stride() == expected.stride()
+    np.testing.assert_array_equal(gathered, epochs[again])
+
+
+@pytest.mark.parametrize("kind, expected", [(CecottiCNN, True), (EEGNet, False)])
+def test_batches_are_laid_out_as_the_network_reads_them(kind, expected):
+    module = TrainingModule(
+        kind(2, 2, 78, 120.0), CrossEntropy(np.arange(9) < 3), torch.optim.Adam
+    )
+    _, data = make_data()
+    assert NetworkFit(module, data).data.reads_time_first == expected

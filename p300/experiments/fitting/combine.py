@@ -151,7 +151,7 @@ def left_out_scores(run: Run) -> np.ndarray:
     epochs, scores = run.epochs, np.full(len(run.epochs.flashes), np.nan)
     for others, out in left_out_folds(epochs, run.split.train, run.cfg.held_out_folds):
         fitted = [fit_classical(run.cfg.model, epochs, rows & others) for rows in run.train_rows]
-        scores[out] = np.mean([member.score(epochs.data[out]) for member in fitted], axis=0)
+        scores[out] = np.mean([member.score(epochs.data, out) for member in fitted], axis=0)
     return scores
 
 

@@ -22,6 +22,7 @@ from p300.experiments.fitting.networks import Fitted, PlannedNetwork
 from p300.experiments.fitting.run import Run
 from p300.experiments.fitting.trainer import build_loggers
 from p300.splits import inner_folds, unit_of
+from p300.storage.memory import available_memory, check_memory
 from p300.terminal import Step, step
 from p300.training.members import is_network, labels, member_arguments
 
@@ -105,6 +106,11 @@ def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) ->
 
     A detector that divides the flashes itself gets the folds or the characters of the flashes,
     so that it keeps each of them whole.
+
+    Raises
+    ------
+    InputError
+        If its training epochs do not fit into the memory.
     """
     from sklearn.utils.validation import has_fit_parameter
 
@@ -118,7 +124,22 @@ def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) ->
         whole["groups"] = inner_folds(epochs.flashes, rows)[rows]
     if has_fit_parameter(fitting, "characters"):
         whole["characters"] = unit_of(epochs.flashes, "character")[rows]
-    with step(type(fitting).__name__):
+    n_bytes = int(rows.sum()) * epochs.data[0].nbytes
+    name = type(fitting).__name__
+    check_memory(
+        n_bytes,
+        f"the {int(rows.sum())} training epochs of {name}, which needs all at once",
+        "use a network, which needs a batch at once, or fewer training flashes",
+    )
+    if 2 * n_bytes > (left := available_memory()):
+        log.warning(
+            "%s needs all its training epochs in memory at once, %.2f GB, and usually as much "
+            "again to work on; %.2f GB are free",
+            name,
+            n_bytes / 1e9,
+            left / 1e9,
+        )
+    with step(name):
         detector.fit(epochs.data[rows], labels(epochs)[rows], **whole)
     if is_wrapped and arguments["_target_"] != ESTIMATOR:
         flatten = detector.is_flat_

@@ -63,6 +63,11 @@ class Chain:
     tmax: float
 
     @cached_property
+    def n_chans(self) -> int:
+        """Channels of an epoch."""
+        return len(self.ch_names_in if self.spatial is None else self.spatial)
+
+    @cached_property
     def n_times(self) -> int:
         """Samples per epoch."""
         return epoch_length(self.sfreq, self.tmin, self.tmax)

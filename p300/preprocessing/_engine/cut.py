@@ -1,8 +1,9 @@
 """From recording to epochs: the signal is read once, segment by segment, on every core.
 
 A segment is filtered piece by piece (:mod:`~._engine.blocks`). After each piece, the epochs that
-end in it are cut into the array that is returned, and finished there. So no array as large as the
-signal is kept beside the signal.
+end in it are cut, finished and given to their destination (:mod:`~._engine.destinations`). So
+neither an array as large as the signal nor, unless the destination keeps them, all epochs are in
+memory.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from p300.preprocessing.filters import filter_segment, pad_length
 
 if TYPE_CHECKING:
     from p300.preprocessing._engine.chain import Chain
+    from p300.preprocessing._engine.destinations import Destination
     from p300.recording import Recording
 
 #: Changes epochs, shape (n, n_chans, n_times), in place; returns for each if it is rejected.
@@ -34,8 +36,8 @@ BATCH = 192
 
 
 def cut_recording(
-    recording: Recording, rows: np.ndarray, chain: Chain, finish: Finish
-) -> tuple[np.ndarray, np.ndarray]:
+    recording: Recording, rows: np.ndarray, chain: Chain, finish: Finish, into: Destination
+) -> None:
     """Filter a recording and cut the epochs of some flashes.
 
     Parameters
@@ -49,11 +51,10 @@ def cut_recording(
     finish : callable
         Called with some epochs, shape (n, n_chans, n_times), which it changes in place; returns
         for each whether it is rejected.
-
-    Returns
-    -------
-    epochs : ndarray of float32, shape (n_flashes, n_chans, n_times)
-    is_rejected : ndarray of bool, shape (n_flashes,)
+    into : Destination
+        Takes the finished epochs. The place of a flash is its place in ``rows``. Which epochs
+        come together depends on the recording, ``rows`` and the chain alone, not on the number of
+        cores.
 
     Raises
     ------
@@ -63,24 +64,20 @@ def cut_recording(
     segment_of, starts = chain.find_starts(recording, rows)
     by_time = np.lexsort((starts, segment_of))
     bounds = np.searchsorted(segment_of[by_time], np.arange(len(recording.segments) + 1))
-    n_chans = len(chain.ch_names_in if chain.spatial is None else chain.spatial)
-    epochs = np.empty((len(rows), n_chans, chain.n_times), np.float32)
-    is_rejected = np.zeros(len(rows), bool)
     own = threading.local()  # each worker's memory, used again for every segment
 
     def prepare() -> None:
-        own.scratch, own.tape = Scratch(), Tape(n_chans)
+        own.scratch, own.tape = Scratch(), Tape(chain.n_chans)
 
     def cut(k: int) -> None:
-        where = by_time[bounds[k] : bounds[k + 1]]  # places of the segment's flashes in epochs
+        where = by_time[bounds[k] : bounds[k + 1]]  # places of the segment's flashes
         segment, name = recording.segments[k], f"{recording.name}: segment {k}"
         source = Source(segment, chain, own.scratch, name)
-        _cut_segment(source, chain, own.tape, starts[where], where, finish, epochs, is_rejected)
+        _cut_segment(source, chain, own.tape, starts[where], where, finish, into)
 
     used = np.flatnonzero(np.diff(bounds))
     with ThreadPoolExecutor(_n_workers(), initializer=prepare) as workers:
         list(workers.map(cut, used))  # raises what a worker raised
-    return epochs, is_rejected
 
 
 def _cut_segment(
@@ -90,10 +87,9 @@ def _cut_segment(
     starts: np.ndarray,
     where: np.ndarray,
     finish: Finish,
-    epochs: np.ndarray,
-    is_rejected: np.ndarray,
+    into: Destination,
 ) -> None:
-    """Cut the epochs of one segment, in the order of time, into the rows ``where``."""
+    """Cut the epochs of one segment, in the order of time, for the places ``where``."""
     stride, first = chain.sampling.decimation(starts)
     sampling = replace(chain.sampling, sfreq_in=chain.rate / stride)
     starts = (starts - first) / stride
@@ -105,12 +101,12 @@ def _cut_segment(
     def cut(done: int, n_ready: int) -> None:
         for a in range(done, n_ready, BATCH):
             places = where[a : min(a + BATCH, n_ready)]
-            is_run = (np.diff(places) == 1).all()
-            batch = epochs[places[0] : places[-1] + 1] if is_run else epochs[places]
+            batch = into.view(places)
+            if batch is None:
+                shape = len(places), chain.n_chans, chain.n_times
+                batch = source.scratch.array("epochs", shape)
             take_epochs(tape.signal, starts[a : a + len(places)] - tape.start, sampling, batch)
-            is_rejected[places] = finish(batch)
-            if not is_run:
-                epochs[places] = batch
+            into.put(places, batch, finish(batch))
 
     done = 0
     with np.errstate(all="ignore"):  # non-finite samples are reported at the end of the segment
