@@ -197,14 +197,17 @@ class Perceptron(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr})
 
     @torch.no_grad()
-    def step(self):
+    def step(self, closure=None):
+        if closure is not None:  # as Lightning calls it
+            with torch.enable_grad():
+                closure()
         for group in self.param_groups:
             for weight in group["params"]:
                 weight -= group["lr"] * weight.grad.sign()
 
 
 class Stuck(Perceptron):
-    def step(self):
+    def step(self, closure=None):
         raise KeyError("momentum")
 
 

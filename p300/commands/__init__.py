@@ -18,7 +18,7 @@ def run_on_folder(doing: str, usage: str, work: Callable[[Path, Path | None], st
         with Console(stderr=True).status(doing):
             text = work(folder, out)
     except (InputError, OSError) as error:
-        sys.exit(f"{sys.argv[0]}: {error}")
+        sys.exit(f"p300 {Path(sys.argv[0]).stem}: {error}")
     print(text)
 
 

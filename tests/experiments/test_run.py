@@ -61,7 +61,7 @@ def test_training_from_python_is_the_commands_training(p300, small, tmp_path):
     assert read_results(tmp_path / "called")["choices"] == results["choices"]
     typed, called = (tmp_path / name / "scores.csv" for name in ("typed", "called"))
     assert called.read_text() == typed.read_text()
-    with pytest.raises(InputError, match="already holds a run"):
+    with pytest.raises(InputError, match="holds a finished run; expected a new folder"):
         train(tmp_path / "called", *small)
 
 

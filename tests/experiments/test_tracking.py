@@ -99,7 +99,7 @@ def make_run(tmp_path_factory):
     def make(*overrides):
         folder = tmp_path_factory.mktemp("run")
         cache = f"cache.folder={folder}/epochs"
-        return folder, train(folder, "logger=private", *OVERRIDES, cache, *overrides)
+        return folder, train(folder, "logger=private", "name=mcnn3", *OVERRIDES, cache, *overrides)
 
     return make
 
