@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
 
 from p300 import __version__
@@ -20,6 +19,14 @@ def main() -> None:
         print(_overview())
     elif command in ("-V", "--version"):
         print(f"p300 {__version__}")
+    elif command == "--completion":
+        from p300.completion import SCRIPT
+
+        print(SCRIPT)
+    elif command == "--complete":
+        from p300.completion import complete
+
+        print("\n".join(complete(" ".join(overrides))))
     elif command not in COMMANDS:
         sys.exit(f"p300: no command {command!r}; expected one of {', '.join(COMMANDS)}")
     elif {"-h", "--help"} & {*overrides}:
@@ -40,20 +47,19 @@ def _overview() -> str:
     return (
         f"p300 {__version__}: detect the P300 wave in EEG and spell with it\n\n"
         f"usage: p300 COMMAND [overrides]\n\n{lines}\n\n"
-        "p300 COMMAND --help shows more, with the choices of each configuration group."
+        "p300 COMMAND --help shows more, with the choices of each configuration group.\n"
+        'eval "$(p300 --completion)" lets the shell complete commands and choices.'
     )
 
 
 def _help(command: str) -> str:
-    from p300.experiments.configuration import conf_dir, known_files
+    from p300.experiments.configuration import groups_of, known_files
 
     line, details = _documentation(command)
     text = f"p300 {command}: {line}\n\n{details}"
-    path = conf_dir() / f"{command}.yaml"
-    groups = path.exists() and re.findall(r"^  - (\w+):", path.read_text("utf-8"), re.MULTILINE)
-    if groups:
+    if groups := groups_of(command):
         text += "\n\nConfiguration groups and choices:"
-        for group in sorted(groups):
+        for group in groups:
             text += f"\n  {group}={', '.join(known_files(group))}"
     return text
 

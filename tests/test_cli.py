@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -82,3 +83,45 @@ def test_only_training_a_network_waits_for_lightning(small, tmp_path):
     assert done.returncode == 0, done.stderr
     made = ("run/results.json", "evaluated/results.json", "benchmark/summary.md")
     assert all((tmp_path / name).exists() for name in made)
+
+
+def test_a_key_that_lies_elsewhere_is_named(p300):
+    status, _, errors = p300("train", "lr=0.1")
+    assert status == 1 and "did you mean protocol.optimizer.lr=…?" in errors
+    status, _, errors = p300("train", "n_flters=3")
+    assert status == 1 and "did you mean" not in errors and "n_flters" in errors
+
+
+def test_help_names_the_groups_that_the_command_takes_and_no_others(p300):
+    assert "stopping=all, none" in p300("evaluate", "--help")[1]
+    assert "protocol=" not in p300("evaluate", "--help")[1]
+    assert "protocol=modern" in p300("train", "--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("p300 ", COMMANDS),
+        ("p300 re", ["reproduce", "report", "replay"]),
+        ("p300 train experiment=cnn2", ["cnn2a", "cnn2b"]),
+        ("p300 train -m experiment=lda,sw", ["lda,swlda"]),
+        ("p300 train seed=1 ca", ["callbacks="]),
+        ("p300 evaluate protocol=", []),
+    ],
+)
+def test_the_shell_completes_commands_groups_and_choices(p300, line, wanted):
+    status, printed, errors = p300("--complete", line)
+    assert status == 0, errors
+    assert printed.split() == wanted
+
+
+def test_bash_takes_the_completion(tmp_path):
+    typed = 'COMP_LINE="p300 eva"; COMP_POINT=8; _p300; echo ${COMPREPLY[@]}'
+    script = f'eval "$(p300 --completion)"; {typed}'
+    (tmp_path / "p300").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m p300 "$@"\n')
+    (tmp_path / "p300").chmod(0o755)
+    paths = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", script], env={**os.environ, **paths}, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["evaluate"], done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -140,6 +141,13 @@ def _what_subject_chooses(cfg: DictConfig) -> Any:
     parts = [cfg.get("data"), cfg.get("split")]
     plain: Any = [None if p is None else OmegaConf.to_container(p, resolve=True) for p in parts]
     return [{k: v for k, v in (part or {}).items() if k != "subject"} for part in plain]
+
+
+def groups_of(command: str) -> list[str]:
+    """List the configuration groups that a command takes."""
+    path = conf_dir() / f"{command}.yaml"
+    text = path.read_text("utf-8") if path.exists() else ""
+    return sorted(re.findall(r"^  - (\w+):", text, re.MULTILINE))
 
 
 def known_files(group: str) -> list[str]:

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from p300.experiments.overrides import flatten, overrides_of
+from p300.experiments.configuration import conf_dir
+from p300.experiments.identity import flatten
+from p300.experiments.overrides import overrides_of
 from p300.report.page import Listing, Section, Table, Text
 from p300.storage.privacy import LEFT_OUT, PRIVATE, public
+from p300.storage.untrusted import own_folders
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -66,7 +69,22 @@ def typed(folder: Path) -> list[str] | None:
 def training_command(folder: Path, config: Mapping[str, Any]) -> str:
     """Return the command that trains a run again: as typed, or from its configuration."""
     overrides = typed(folder)
-    return command("train", overrides_of(config) if overrides is None else overrides)
+    given = overrides_of(config) if overrides is None else overrides
+    return command("train", [*own_folder(config.get("choices", {})), *given])
+
+
+def own_folder(choices: Mapping[str, str | None]) -> list[str]:
+    """Return the option that a command needs if a choice is a file of the user's own.
+
+    Examples
+    --------
+    >>> own_folder({"model": "cecotti", "search": None}), own_folder({"model": "mine"})[0]
+    ([], '--config-dir')
+    """
+    files = (conf_dir() / group / f"{choice}.yaml" for group, choice in choices.items() if choice)
+    if all(file.exists() for file in files):
+        return []
+    return ["--config-dir", str(next(iter(own_folders()), "YOUR_FOLDER"))]
 
 
 def command(name: str, overrides: list[str]) -> str:

@@ -49,7 +49,12 @@ def write_summary(
     """
     import pandas as pd
 
-    findings = [read_cell(cell) for cell in cells]
+    findings, failures = [], dict(failures)
+    for cell in cells:
+        try:
+            findings.append(read_cell(cell))
+        except InputError as error:  # the others can still be summarised
+            failures[cell] = str(error)
     table = pd.DataFrame([f.record for f in findings])
     write_text(folder / "cells.csv", table.to_csv(index=False))
     planned = [*cells, *failures]

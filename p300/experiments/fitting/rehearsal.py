@@ -208,7 +208,7 @@ def train_step(
         if all(weight.grad is None for weight in fit.module.network.parameters()):
             raise InputError("no weight gets a gradient; expected logits that depend on weights")
     with naming("protocol.optimizer", config):
-        optimizer.step(lambda: None)  # Lightning computes the gradients in this function
+        optimizer.step(lambda: 0.0)  # Lightning computes the gradients in this function
     if isinstance(fit.module.network, Constrained):
         fit.module.network.apply_constraints()
 

@@ -1,0 +1,40 @@
+"""Completion of ``p300`` in bash and zsh: commands, configuration groups and their choices."""
+
+from __future__ import annotations
+
+import re
+
+#: What `eval "$(p300 --completion)"` runs in a shell. In zsh, `bashcompinit` comes before it.
+SCRIPT = """\
+[ -n "$ZSH_VERSION" ] && autoload -U +X bashcompinit && bashcompinit
+_p300() {
+    COMPREPLY=($(p300 --complete "${COMP_LINE:0:$COMP_POINT}"))
+    [ "${COMPREPLY[0]: -1}" = "=" ] && compopt -o nospace 2>/dev/null
+}
+complete -F _p300 p300"""
+
+
+def complete(line: str) -> list[str]:
+    """Return the words that may follow on a command line, as bash completes them.
+
+    Bash takes ``=`` for the end of a word, so that of ``data=simulation`` only the part behind it
+    is returned.
+
+    Examples
+    --------
+    >>> complete("p300 tr"), complete("p300 train data=si"), complete("p300 evaluate sto")
+    (['train'], ['simulation'], ['stopping='])
+    """
+    from p300.cli import COMMANDS
+    from p300.experiments.configuration import groups_of, known_files
+
+    _, *words = line.split(" ")
+    if len(words) < 2:
+        return [command for command in COMMANDS if command.startswith("".join(words))]
+    groups = groups_of(words[0])
+    key, equals, value = words[-1].partition("=")
+    if equals:
+        before, _, last = value.rpartition(",")  # of a sweep
+        found = [choice for choice in known_files(key) if choice.startswith(last)]
+        return [f"{before},{choice}" if before else choice for choice in found if key in groups]
+    return [f"{group}=" for group in groups if re.match(re.escape(key), group)]
