@@ -26,7 +26,7 @@ def main() -> None:
     elif command == "--complete":
         from p300.completion import complete
 
-        print("\n".join(complete(" ".join(overrides))))
+        print("\n".join(complete(" ".join(overrides), COMMANDS)))
     elif command not in COMMANDS:
         sys.exit(f"p300: no command {command!r}; expected one of {', '.join(COMMANDS)}")
     elif {"-h", "--help"} & {*overrides}:

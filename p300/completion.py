@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 #: What `eval "$(p300 --completion)"` runs in a shell. In zsh, `bashcompinit` comes before it.
 SCRIPT = """\
@@ -14,7 +15,7 @@ _p300() {
 complete -F _p300 p300"""
 
 
-def complete(line: str) -> list[str]:
+def complete(line: str, commands: Sequence[str]) -> list[str]:
     """Return the words that may follow on a command line, as bash completes them.
 
     Bash takes ``=`` for the end of a word, so that of ``data=simulation`` only the part behind it
@@ -22,15 +23,15 @@ def complete(line: str) -> list[str]:
 
     Examples
     --------
-    >>> complete("p300 tr"), complete("p300 train data=si"), complete("p300 evaluate sto")
-    (['train'], ['simulation'], ['stopping='])
+    >>> lines = "p300 tr", "p300 train data=si", "p300 evaluate sto"
+    >>> [complete(line, ["train", "evaluate"]) for line in lines]
+    [['train'], ['simulation'], ['stopping=']]
     """
-    from p300.cli import COMMANDS
     from p300.experiments.configuration import groups_of, known_files
 
     _, *words = line.split(" ")
     if len(words) < 2:
-        return [command for command in COMMANDS if command.startswith("".join(words))]
+        return [command for command in commands if command.startswith("".join(words))]
     groups = groups_of(words[0])
     key, equals, value = words[-1].partition("=")
     if equals:
