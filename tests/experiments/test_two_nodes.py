@@ -230,12 +230,11 @@ def test_one_network_of_two_nodes_has_one_run_folder(trained_on_two_nodes, tmp_p
     assert (folder / "results.json").exists() and (folder / "checkpoint.pt").exists()
 
 
-@pytest.mark.skip(reason="p300 benchmark takes no launcher yet")
 def test_a_benchmark_that_loses_a_node_finishes_every_cell(cluster, small, tmp_path):
     overrides = [*small, *cluster.reader, "+data.read.waits=true"]
     command = [
         *[*P300, "benchmark", *ON_SLURM, "folder=benchmark", "quiet=true"],
-        *["only=[own]", "experiments=[lda,cnn3]", "reference=lda", "seeds=[0,1]", "draws=50"],
+        *["only=[own]", "experiments=[lda,cnn3]", "reference=lda", "seeds=[0,1]"],
         "overrides=[" + ",".join(f"'{override}'" for override in overrides) + "]",
     ]
     with ThreadPoolExecutor() as pool:
