@@ -201,19 +201,15 @@ class KeepWeights(pl.Callback):
 """
 
 
-@pytest.fixture
-def trained_on_two_nodes(cluster, small, tmp_path):
-    """Train one network with a process on each node; return how it ended."""
+def test_two_nodes_train_one_network_together_into_one_run_folder(cluster, small, tmp_path):
     (tmp_path / "keeping.py").write_text(CALLBACK)
-    return cluster.run(
+    done = cluster.run(
         *["srun", "--nodes=2", "--ntasks-per-node=1", "--time=5", *P300, "train", *small],
         *["experiment=cnn3", "trainer.accelerator=cpu", "trainer.strategy=ddp"],
         *["trainer.num_nodes=2", "trainer.devices=1"],
         *["+callbacks.keep._target_=keeping.KeepWeights", f"+callbacks.keep.folder={tmp_path}"],
     )
-
-
-def test_two_nodes_train_one_network_together(trained_on_two_nodes, tmp_path):
+    assert done.returncode == 0, done.stderr
     ranks = [torch.load(tmp_path / f"rank-{k}.pt") for k in (0, 1)]
     assert [rank["host"] for rank in ranks] == ["node1", "node2"]
     assert [rank["size"] for rank in ranks] == [2, 2]
@@ -221,11 +217,6 @@ def test_two_nodes_train_one_network_together(trained_on_two_nodes, tmp_path):
         assert torch.equal(*last)  # though each saw the flashes of its half alone
     trained = zip(ranks[0]["first"], ranks[0]["last"], strict=True)
     assert not all(torch.equal(first, last) for first, last in trained)
-
-
-@pytest.mark.xfail(reason="every process writes a run folder, and all but the first then fail")
-def test_one_network_of_two_nodes_has_one_run_folder(trained_on_two_nodes, tmp_path):
-    assert trained_on_two_nodes.returncode == 0, trained_on_two_nodes.stderr
     (folder,) = (tmp_path / "runs").glob("*/*/*")
     assert (folder / "results.json").exists() and (folder / "checkpoint.pt").exists()
 
