@@ -4,6 +4,7 @@ tests/slurm/two_nodes.sh makes the nodes out of this computer.
 """
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,21 @@ def read(notes, waits=False, **arguments):
     while waits and not any(file.exists() for file in may_go):
         time.sleep(0.1)
     return simulate_data_set(**arguments)
+"""
+
+#: A data set of one's own: simulated people, who differ.
+PEOPLE = """
+from p300.simulation import simulate_data_set
+
+def read(subject, **arguments):
+    recording = simulate_data_set(seed=int(subject), **arguments)
+    recording.flashes["subject"] = str(subject)
+    return recording
+"""
+LAB = """
+read: {_target_: lab.read, subject: "${oc.select:subject,1}", train_text: A, test_text: A,
+  n_repetitions: 1, ch_names: null}
+test: {session: [test]}
 """
 
 P300 = [sys.executable, "-c", "from p300.cli import main; main()"]
@@ -244,3 +260,31 @@ def test_a_benchmark_that_loses_a_node_finishes_every_cell(cluster, small, tmp_p
     done = cluster.run(*command)
     assert done.returncode == 0, done.stderr
     assert {path: path.stat().st_mtime_ns for path in results} == before
+
+
+def test_the_job_script_of_the_page_runs_a_study(cluster, small, tmp_path):
+    page = (Path(__file__).parents[2] / "docs/cluster.md").read_text("utf-8")
+    task, script = (
+        re.findall(rf"^```{kind}\n(.*?)^```$", page, re.M | re.S)[0] for kind in ("yaml", "sh")
+    )
+    for folder in ("data", "tasks"):
+        (tmp_path / "mine" / folder).mkdir(parents=True)
+    (tmp_path / "mine/lab.py").write_text(PEOPLE)
+    (tmp_path / "mine/data/lab.yaml").write_text(LAB)
+    (tmp_path / "mine/tasks/people.yaml").write_text(task.replace("range(1,268)", "range(1,4)"))
+    fewer = {  # the cluster of the page is larger
+        "/scratch/$USER": str(tmp_path),
+        "experiments=all seeds=[0,1,2]": "experiments=[lda,cnn3] seeds=[0,1]",
+        "'logger=csv'": ",".join(f"'{override}'" for override in small),
+        "--mem=8G": "--mem=1G",
+    }
+    for old, new in fewer.items():
+        assert old in script
+        script = script.replace(old, new)
+    script = re.sub(r"^(module|source) .*\n", "", script, flags=re.M)
+    (tmp_path / "study.sh").write_text(script)
+    job = cluster.ask("sbatch", "--parsable", "study.sh").strip()
+    until(lambda: not cluster.ask("squeue", "--noheader"), 200, "the study to end")
+    log = (tmp_path / f"study-{job}.log").read_text()
+    assert "12 runs" in log, log
+    assert len(pd.read_csv(tmp_path / "study/cells.csv")) == 3 * 2 * 2
