@@ -1,52 +1,16 @@
 """Sweeps on a real SLURM of one node, started here; tests/slurm/slurm.sh says how."""
 
-import os
-import shutil
-import subprocess
-import time
-from importlib.util import find_spec
-from pathlib import Path
-
 import pytest
+from clusters import running
 from sweeping import FATE, counts, written
 
 from p300.experiments.jobs import slurm
 
-SCRIPT = Path(__file__).parents[1] / "slurm" / "slurm.sh"
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
-
 
 @pytest.fixture
 def cluster(tmp_path_factory):
-    """Start SLURM, give the environment that reaches it, and end it."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"SLURM is not installed: no {', '.join(missing)}")
-    if os.geteuid() != 0:
-        pytest.skip("starting SLURM needs root")
-    if not find_spec("hydra_plugins.hydra_submitit_launcher"):
-        pytest.skip("hydra-submitit-launcher is not installed (extra slurm)")
-    folder = tmp_path_factory.mktemp("slurm")
-    started = subprocess.run([SCRIPT, "start", folder], capture_output=True, text=True)
-    try:
-        if started.returncode != 0:
-            pytest.skip(f"SLURM did not start here: {started.stderr.strip()}")
-        yield {"SLURM_CONF": str(folder / "slurm.conf")}
-    finally:
-        pids = [path.read_text().strip() for path in folder.glob("*.pid")]
-        subprocess.run([SCRIPT, "stop", folder], check=True)
-        stop_at = time.monotonic() + 20
-        while running := [pid for pid in pids if is_running(pid)]:
-            assert time.monotonic() < stop_at, f"{running} outlive SLURM"
-            time.sleep(0.2)
-
-
-def is_running(pid):
-    """Tell a process from one that has ended, though nobody has asked yet how."""
-    try:
-        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    with running("slurm.sh", tmp_path_factory.mktemp("slurm")) as environment:
+        yield environment
 
 
 @pytest.mark.slow

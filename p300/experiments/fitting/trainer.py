@@ -179,6 +179,7 @@ HARMLESS = {
 
 #: Arguments that side-by-side training does not support, with the values that change nothing.
 PLAIN: Mapping[str, Any] = {
+    "num_nodes": 1,
     "max_steps": -1,
     "accumulate_grad_batches": 1,
     "check_val_every_n_epoch": 1,
