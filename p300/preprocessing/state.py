@@ -19,7 +19,7 @@ NEEDED = ("fit", "epochs", "tmin", "tmax")
 NEEDED_FITTED = ("ch_names_", "n_times")
 
 #: Methods of Preprocessor that a stream does not call.
-WHOLE = ("transform", "epochs", "_epochs", "_cut", "resolve")
+WHOLE = ("transform", "epochs", "_epochs", "cut", "resolve")
 
 #: Fitted attributes that the state of a Preprocessor holds.
 FITTED = ("ch_names_in_", "ch_names_", "sfreq_in_", "unit_", "bad_channels_")

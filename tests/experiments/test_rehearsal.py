@@ -136,9 +136,9 @@ REFUSED = {
         [NETWORK, *FOCAL, "protocol.loss._target_=own_things.RandomScore"],
         "protocol.loss=own_things.RandomScore: .*scores differ",
     ),
-    "an optimizer that needs more": (
-        [NETWORK, "protocol.optimizer._target_=torch.optim.LBFGS"],
-        "protocol.optimizer=torch.optim.LBFGS: .*closure",
+    "an optimizer whose step takes no function": (
+        [NETWORK, "protocol.optimizer._target_=own_things.NoClosure"],
+        "protocol.optimizer=own_things.NoClosure: .*takes 1 positional argument",
     ),
     "an optimizer that fails": (
         [NETWORK, "protocol.optimizer._target_=own_things.Stuck"],
