@@ -33,6 +33,10 @@ END
 stop() {
     trap - EXIT
     scancel --quiet --user="$(id -un)" --signal=KILL 2>/dev/null || true
+    for _ in $(seq 20); do # until the last job has gone, which would wait for the controller
+        [ -z "$(squeue --noheader 2>/dev/null)" ] && break
+        sleep 0.5
+    done
     end $(pids slurmd slurmctld munged)
 }
 

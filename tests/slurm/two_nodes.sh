@@ -87,7 +87,7 @@ start_node() {
 }
 
 lose() {
-    kill -KILL $(ip netns pids "$net-$1") 2>/dev/null || true
+    kill -KILL $(ip netns pids "$net-$1" 2>/dev/null) 2>/dev/null || true
 }
 
 cut() {
@@ -106,6 +106,7 @@ stop() {
     [ -n "$net" ] || return 0
     for k in 1 2; do
         lose "node$k"
+        ip link delete "$net-$k" 2>/dev/null || true # at once; with its namespace, some time later
         ip netns delete "$net-node$k" 2>/dev/null || true
     done
     ip link delete "$net" 2>/dev/null || true
