@@ -55,6 +55,10 @@ class JobSweeper(Sweeper):
 ConfigStore.instance().store(
     group="hydra/sweeper",
     name="p300",
-    node={"_target_": "hydra_plugins.p300_sweeper.JobSweeper", "search": None, "_recursive_": False},
+    node={
+        "_target_": "hydra_plugins.p300_sweeper.JobSweeper",
+        "search": None,
+        "_recursive_": False,
+    },
     provider="p300",
 )

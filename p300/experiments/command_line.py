@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
-from p300.experiments.configuration import conf_dir, messages_of, search_path
+from p300.experiments.configuration import conf_dir, messages_of, search_path, without_null
 from p300.experiments.identity import flatten
 from p300.experiments.names import run_name
 from p300.experiments.processes import is_helper, options_of_helper
@@ -63,6 +63,7 @@ def run_with_hydra(command: str, task: Callable) -> None:
         raise CompactHydraException(f"p300 {command}: {reason}")
 
     add_resolvers()
+    sys.argv[1:] = without_null(sys.argv[1:])
     check_plugins(command, sys.argv[1:])
     add_own_folders(command, sys.argv)
     if is_helper():

@@ -56,7 +56,7 @@ class Composer:
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
 
-        files, values = divided(overrides)
+        files, values = divided(overrides := without_null(overrides))
         cfg, choices = self._composed(tuple(files))
         cfg = cfg.copy()
         try:
@@ -80,6 +80,20 @@ class Composer:
                 del cfg["hydra"]
             self._known[overrides] = cfg, choices
         return self._known[overrides]
+
+
+def without_null(overrides: Sequence[str]) -> list[str]:
+    """Write ``group=null`` as ``~group``, which is how Hydra leaves out a group.
+
+    Examples
+    --------
+    >>> without_null(["experiment=null", "model=mlp", "subject=null"])
+    ['~experiment', 'model=mlp', 'subject=null']
+    """
+    return [
+        f"~{key}" if value == "null" and (conf_dir() / key).is_dir() else f"{key}{equals}{value}"
+        for key, equals, value in (override.partition("=") for override in overrides)
+    ]
 
 
 def divided(overrides: Sequence[str]) -> tuple[list[str], list[tuple[str, Any]]]:

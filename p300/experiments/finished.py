@@ -65,6 +65,8 @@ class Run:
     def name(self) -> str:
         """Name of the experiment, or else of the model."""
         choices = self.results["choices"]
+        if name := self.results.get("name"):
+            return str(name)
         return str(choices.get("experiment") or choices.get("model"))
 
     @property

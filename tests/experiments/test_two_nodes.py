@@ -164,10 +164,7 @@ def test_a_run_that_slurm_does_not_start_anew_is_named_and_done_by_the_next_comm
     assert before.items() <= written(tmp_path / "sweep").items()
 
 
-# The command that finds a job in the queue waits for it, even if its run is finished.
-@pytest.mark.xfail(
-    reason="a job that SLURM put back into the queue stays there when its run is done"
-)
+@pytest.mark.slow
 def test_what_a_node_without_network_finishes_is_taken_and_not_done_again(
     sweep, cluster, tmp_path
 ):

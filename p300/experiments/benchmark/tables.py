@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Numbers of repetitions at which an interval is printed.
 SURE_AT = (3, 5)
 
+#: Most people with a column each in summary.md.
+MOST_PEOPLE = 12
+
 SPELLING_HEAD = (
     "Characters read correctly (%) by number of repetitions, with Wilson's intervals over the n "
     "characters:"
@@ -90,7 +93,9 @@ def accuracy_figure(summary: pd.DataFrame) -> Figure:
 
 
 def _auc_table(part: pd.DataFrame, reference: str) -> str:
-    subjects = [c for c in part if c.startswith("auc_subject_")] if _n_people(part) > 1 else []
+    subjects = [c for c in part if c.startswith("auc_subject_")]
+    if not 1 < len(subjects) <= MOST_PEOPLE:
+        subjects = []  # summary.csv has them
     head = ["experiment", "n", "AUC [95 %]", "± seeds", f"minus {reference} [95 %]"]
     head += ["p"] if "p" in part else []
     head += [c.removeprefix("auc_") for c in subjects]

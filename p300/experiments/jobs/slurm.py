@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from p300.errors import InputError
+
 log = logging.getLogger("p300.experiments.jobs")
 
 #: Seconds between two queries of the queue.
@@ -30,7 +32,7 @@ def wait_for_earlier(launcher) -> None:
     twice.
     """
     folder = Path(launcher.params["submitit_folder"]).parent
-    submitted = {path.name for path in folder.glob("[0-9]*")}
+    submitted = {path.name for path in folder.glob("[0-9]*") if not has_result(path)}
     is_first = True
     while submitted and (left := submitted & (queued_jobs() or set())):
         if is_first:
@@ -42,6 +44,11 @@ def wait_for_earlier(launcher) -> None:
             )
         is_first = False
         time.sleep(POLL_S)
+
+
+def has_result(folder: Path) -> bool:
+    """Return whether a job has ended, though SLURM may have put it back into the queue."""
+    return any(folder.glob("*_result.pkl"))
 
 
 def launch_and_wait(launcher: Any, overrides: Sequence[Sequence[str]], first: int) -> list[str]:
@@ -68,10 +75,19 @@ def launch_and_wait(launcher: Any, overrides: Sequence[Sequence[str]], first: in
         (list(chosen), "hydra.sweep.dir", first + k, f"job_id_for_{first + k}", state)
         for k, chosen in enumerate(overrides)
     ]
-    submitted = build_executor(launcher).map_array(launcher, *zip(*arguments, strict=True))
+    try:
+        submitted = build_executor(launcher).map_array(launcher, *zip(*arguments, strict=True))
+    except Exception as error:  # of submitit, with all that sbatch printed
+        if "array" not in str(error).lower():
+            raise
+        raise InputError(
+            f"SLURM refused an array of {len(overrides)} jobs; expected no more than its "
+            f"MaxArraySize (scontrol show config); put more runs into each job: runs_per_job=…"
+        ) from error
     numbers = f"{submitted[0].job_id} … {submitted[-1].job_id}"
     log.info("%d jobs submitted: %s", len(submitted), numbers)
     wait(submitted)
+    end_pending(submitted)
     return [why_ended(handle) for handle in submitted]
 
 
@@ -109,6 +125,14 @@ def wait(submitted: Sequence) -> None:
                 waiting.remove(handle)
 
 
+def end_pending(submitted: Sequence) -> None:
+    """End jobs that SLURM put back into the queue, if another start has finished them."""
+    ids = {handle.job_id for handle in submitted if is_slurm(handle)}
+    left = ids & (queued_jobs("--states=PENDING") or set())
+    if left:
+        _ask("scancel", "--state=PENDING", *sorted(left))
+
+
 def is_gone(handle, queue: set[str] | None) -> bool:
     """Return whether a job is neither waiting nor running."""
     if not is_slurm(handle):
@@ -121,9 +145,9 @@ def is_slurm(handle) -> bool:
     return type(handle).__name__ == "SlurmJob"
 
 
-def queued_jobs() -> set[str] | None:
+def queued_jobs(*which: str) -> set[str] | None:
     """List this user's jobs in SLURM's queue; return None if SLURM does not answer."""
-    answer = _ask("squeue", "--me", "--noheader", "--array", "--format=%i")
+    answer = _ask("squeue", "--me", "--noheader", "--array", "--format=%i", *which)
     return None if answer is None else set(answer.split())
 
 

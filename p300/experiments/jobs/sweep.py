@@ -22,11 +22,14 @@ def expand_sweeps(arguments: str | Sequence[str]) -> list[list[str]]:
     >>> expand_sweeps("data=bnci subject=6,7")
     [['data=bnci', 'subject=6'], ['data=bnci', 'subject=7']]
     """
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    hydra = GlobalHydra.instance()
+    loader = hydra.config_loader() if hydra.is_initialized() else None  # for glob(*)
     given = shlex.split(arguments) if isinstance(arguments, str) else list(arguments)
     choices = []
-    for override in OverridesParser.create().parse_overrides(given):
+    for override in OverridesParser.create(config_loader=loader).parse_overrides(given):
         if override.is_sweep_override():
             key = override.get_key_element()
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
