@@ -2,5 +2,6 @@
 
 from p300.cli import main
 
-__spec__ = None  # Lightning starts further processes as it does for a script
-main()
+if __name__ == "__main__":  # and not in a process that only computes
+    __spec__ = None  # Lightning starts further processes as it does for a script
+    main()

@@ -25,7 +25,7 @@ CHANNEL_BYTES = 4 * 78
 CHILD = """
 import json, resource, sys
 import p300, torch, pytorch_lightning, pandas, sklearn.base, hydra
-import p300.experiments.run, p300.experiments.networks, p300.preprocessing, p300.models
+import p300.experiments.run, p300.experiments.fitting.networks, p300.preprocessing, p300.models
 
 def status(name):
     return 1024 * next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith(name))

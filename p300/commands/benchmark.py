@@ -24,7 +24,7 @@ from p300.experiments.benchmark.running import run_cells
 from p300.experiments.benchmark.summary import write_summary
 from p300.experiments.command_line import run_with_hydra
 from p300.experiments.configuration import known_files
-from p300.experiments.jobs.job import failures_of, table_of_outcomes
+from p300.experiments.jobs.job import failures_of, text_of_outcomes
 from p300.terminal import show, step
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run_many(cfg: DictConfig, runner: Runner, *_: Any) -> None:
             text = write_summary(finished, folder, failures, cfg.reference)
         show(text)
         log.info("tables and figures: %s", os.path.relpath(folder))
-    show(table_of_outcomes(runner.jobs, f"benchmark {os.path.relpath(folder)}"))
+    log.info("%s", text_of_outcomes(runner.jobs))
     again = "the same command tries them again"
     if reasons := failures_of(runner.jobs, "benchmark", again):
         sys.exit(reasons)

@@ -28,6 +28,7 @@ from p300.experiments.benchmark.sources import SUBJECTS, facts_of, find_files
 from p300.experiments.command_line import run_with_hydra
 from p300.experiments.configuration import known_files
 from p300.experiments.folder import read_results
+from p300.experiments.jobs.job import text_of_outcomes
 from p300.storage.files import write_text
 from p300.terminal import show
 
@@ -76,6 +77,7 @@ def run_many(cfg: DictConfig, runner: Runner, *_: Any) -> None:
         ):
             cells[protocol, cell.experiment, cell.task] = cell
     finished, failures = run_cells(list(cells.values()), runner)
+    log.info("%s", text_of_outcomes(runner.jobs))
     where = {(cell.overrides, cell.task): cell for cell in [*finished, *failures]}
     cells = {key: where[cell.overrides, cell.task] for key, cell in cells.items()}
     failed = {key: failures[cell] for key, cell in cells.items() if cell in failures}

@@ -135,7 +135,7 @@ def begin_folder(folder: Path, config: Mapping[str, Any]) -> None:
         clear(folder, keep_training=can_go_on(folder))
     elif can_be_used(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARKER).write_text("a run of p300\n", encoding="utf-8")
+        write_text(folder / MARKER, "a run of p300\n")
     elif left := sorted(path.name for path in folder.iterdir() if path.name in WRITTEN[:-2]):
         raise InputError(f"{folder} holds {', '.join(left)}, not of a run; expected a new folder")
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))))

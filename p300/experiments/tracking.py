@@ -122,7 +122,7 @@ def names_of(cfg: DictConfig, config: Mapping[str, Any]) -> dict[str, Any]:
 def with_environment(
     configured: DictConfig, named: Mapping[str, Any]
 ) -> tuple[DictConfig, dict[str, Any]]:
-    """Leave out of W&B's arguments what its environment variables set.
+    """Replace by W&B's environment variables what they set of its arguments.
 
     Of the others the configured ones win over ``named``, which are returned beside them.
     """
@@ -130,14 +130,13 @@ def with_environment(
 
     configured = configured.copy()
     with open_dict(configured):
-        for name in list(configured):
-            if os.environ.get(VARIABLES.get(str(name), "")):
-                del configured[name]
+        for name, variable in VARIABLES.items():
+            if given := os.environ.get(variable):
+                configured[name] = given.split(",") if name == "tags" else given
         for name in list(configured.get("settings") or {}):
             if os.environ.get(f"WANDB_{str(name).upper()}"):
                 del configured.settings[name]
-    left = {k: v for k, v in named.items() if k not in configured}
-    return configured, {k: v for k, v in left.items() if not os.environ.get(VARIABLES[k])}
+    return configured, {k: v for k, v in named.items() if k not in configured}
 
 
 def end_tracking(run: Run) -> None:

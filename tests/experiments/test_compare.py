@@ -189,7 +189,7 @@ def test_a_left_out_person_is_a_fold_and_people_are_the_spread(p300, small, tmp_
     (row,) = compared(tmp_path).to_dict("records")
     assert row["fold"] == "mean of all 2" and row["people"] == 2 and row["seeds"] == 1
     assert row["auc_sd_people"] > 0 and "auc_sd_seeds" not in row
-    assert row["name"] == "lda_split-leave_one_out_max_epochs-1_by-subject_limit_train_batches-2"
+    assert row["name"] == "lda_split-leave_one_out_max_epochs-1_by-subject_limit_train_batches-16"
 
 
 def test_a_configured_name_is_that_of_the_row(tmp_path):

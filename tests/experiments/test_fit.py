@@ -90,6 +90,7 @@ def test_seeds_trained_in_one_go_find_what_each_finds_alone(
     request_run, calls, experiment, n_networks
 ):
     options = [f"experiment={experiment}", "protocol.max_epochs=4"]
+    options.append("trainer.limit_train_batches=null")  # which trains networks one by one
     requests = [request_run(f"all{k}", *options, f"seed={k}") for k in range(3)]
     results = train_runs(requests, Shared())
     assert calls["groups"] == [3 * n_networks]

@@ -160,7 +160,7 @@ def test_a_part_of_the_text_and_of_the_experiments_is_measured_by_both_protocols
         assert f"| B | lda | measured, {kind} |" in printed
     (first,) = (tmp_path / "out" / "simulated").iterdir()
     status, printed, errors = p300("reproduce", *arguments, "protocols=[modern]")
-    assert status == 0 and "2 found finished" in printed and "paper's" not in printed
+    assert status == 0 and "2 taken from before" in printed and "paper's" not in printed
     status, printed, errors = p300("reproduce", *arguments, "simulated.brain.p300_uv=9")
-    assert status == 0 and "0 found finished" in printed and '"p300_uv": 9' in printed
+    assert status == 0 and "4 finished" in printed and '"p300_uv": 9' in printed
     assert len(list((tmp_path / "out" / "simulated").iterdir())) == 2 and first.exists()

@@ -295,7 +295,14 @@ def small_run(tmp_path, monkeypatch):
 
     def run(name="run", *overrides):
         few = [o for o in OVERRIDES if not o.startswith("experiment=")]
-        train(tmp_path / name, *few, "experiment=cnn3", "logger.figures=never", *overrides)
+        train(
+            tmp_path / name,
+            *few,
+            "experiment=cnn3",
+            "name=cnn3",
+            "logger.figures=never",
+            *overrides,
+        )
         return tmp_path / name, read_records(tmp_path / name)
 
     return run
@@ -374,6 +381,8 @@ def test_secrets_are_left_out(key):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("name, package", [("tensorboard", "tensorboard"), ("mlflow", "mlflow")])
 def test_other_loggers_of_lightning_get_the_same_values(tmp_path, monkeypatch, name, package):
     pytest.importorskip(package)
@@ -391,7 +400,7 @@ def test_other_loggers_of_lightning_get_the_same_values(tmp_path, monkeypatch, n
     else:
         from mlflow.tracking import MlflowClient
 
-        client = MlflowClient((tmp_path / "runs" / "mlruns").as_uri())
+        client = MlflowClient("sqlite:///mlflow.db")
         (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
         logged = [m.value for m in client.get_metric_history(run.info.run_id, "validation/auc")]
     assert logged == pytest.approx(aucs, abs=1e-6)

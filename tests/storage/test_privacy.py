@@ -44,7 +44,14 @@ def written(tmp_path_factory):
         "P300_DATA_ROOT": str(data),
     }
     commands = [
-        ["train", "data=muse", f"data.root={data}", "experiment=lda", "split=by_run"]
+        [
+            "train",
+            "data=muse",
+            "logger=private",
+            f"data.root={data}",
+            "experiment=lda",
+            "split=by_run",
+        ]
         + ["hydra.run.dir=run"],
         ["evaluate", "run=run", "part=all", "hydra.run.dir=evaluated"],
         ["report", "run"],

@@ -87,6 +87,7 @@ def trainer(cfg: DictConfig, trainings: Step) -> training.Train:
         recording = dataclasses.replace(recording, speller=None)
         with tempfile.TemporaryDirectory() as name, quietly(Path(name) / "train.log"):
             run = Run(cfg, {**config, "choices": {}}, recording, split, Path(name))
+            run.is_audited = True
             prepare(run, Shared())
             fit_all([run])
             finish(run)

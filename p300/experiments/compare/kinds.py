@@ -111,7 +111,8 @@ class FinishedRun:
     def name(self) -> str:
         """The configured name, or the experiment and what deviates from it."""
         typed = [override for override in self.typed if not override.startswith("split.fold=")]
-        return str(self.config.get("name") or run_name(self.choices, typed))
+        name = str(self.config.get("name") or run_name(self.choices, typed))
+        return re.sub(r"_fold-[^_]+", "", name)  # which has a column of its own
 
     @property
     def _has_one_person(self) -> bool:

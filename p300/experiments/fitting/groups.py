@@ -20,6 +20,8 @@ from p300.experiments.fitting.trainer import needs_own_trainer
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from p300.detector import Member  # noqa: F401  (part of Fitted, for the reference)
+
 log = logging.getLogger("p300.experiments.fitting.fit")
 
 #: Megabytes of epochs in one step of networks that train side by side on a CPU; more would not

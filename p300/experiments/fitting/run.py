@@ -17,6 +17,7 @@ from p300.training.stacking import PlannedFit, Stack
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from p300.detector import Member  # noqa: F401  (part of Fitted, for the reference)
     from p300.experiments.fitting.networks import Fitted
     from p300.preprocessing import Epochs, EuclideanAlignment, Preprocessor
     from p300.recording import Recording
@@ -55,6 +56,9 @@ class Run:
         Hashes of the recording and of the code, which become part of the results.
     is_finished : bool
         Whether its results are written.
+    is_audited : bool
+        Whether an audit looks for what a preprocessing learns from the test part; a training
+        refuses it.
     preprocess_s, select_s, fit_s : float
         Seconds that preprocessing, training to select electrodes, and fitting took.
     """
@@ -75,6 +79,7 @@ class Run:
     error: Exception | None = None
     content: dict[str, str] = field(default_factory=dict)
     is_finished: bool = False
+    is_audited: bool = False
     preprocess_s: float = 0.0
     select_s: float = 0.0
     fit_s: float = 0.0

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import json
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from p300.experiments.jobs.together import train_runs
 from p300.experiments.prepare import Shared
 from p300.experiments.run import Request
 from p300.storage.files import write_text
-from p300.terminal import quietly, step
+from p300.terminal import console_handlers, quietly, step
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -44,8 +45,7 @@ def run_chunk(plan: Path, numbers: Sequence[int], device: int | None = None) -> 
     """
     planned = read_jobs(plan)
     composer, shared = Composer(), Shared()
-    with_console()
-    with step("runs", len(numbers), "done") as done:
+    with with_console(), step("runs", len(numbers), "done") as done:
         for group in alike([planned[k] for k in numbers]):
             for first in range(0, len(group), LARGEST):
                 some = group[first : first + LARGEST]
@@ -165,9 +165,17 @@ def pruning(job: Job) -> list[Any]:
     return [Pruning(**job.trial)]
 
 
-def with_console() -> None:
-    """Print messages, in a process that has no handler for them yet; not those of launchers."""
+@contextlib.contextmanager
+def with_console() -> Iterator[None]:
+    """Print messages while the block lasts, if nothing does yet; not those of launchers."""
     for name in ("hydra", "hydra_plugins"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    if not logging.root.handlers:
-        logging.basicConfig(format="%(message)s", level=logging.INFO)
+    handler = None if console_handlers() else logging.StreamHandler(sys.stdout)
+    if handler is not None:
+        logging.root.addHandler(handler)  # its format is the message alone
+        logging.root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        if handler is not None:
+            logging.root.removeHandler(handler)

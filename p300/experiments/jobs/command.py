@@ -37,9 +37,8 @@ def run_command(sweeper: Any, arguments: Sequence[str]) -> Any:
     folder = Path(cfg.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "multirun.yaml", OmegaConf.to_yaml(sweeper.config))
-    with_console()
     module = importlib.import_module(f"p300.commands.{command}")
-    with messages_of(cfg), log_file(folder / f"{command}.log"):
+    with with_console(), messages_of(cfg), log_file(folder / f"{command}.log"):
         is_shared = sweeper.search is not None
         launcher = sweeper.build_launcher(cfg)
         with Runner(launcher, cfg, folder, Composer(), is_shared) as runner:

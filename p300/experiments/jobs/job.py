@@ -121,6 +121,19 @@ def table_of_outcomes(jobs: Sequence[Job], title: str) -> Any:
     return table
 
 
+def text_of_outcomes(jobs: Sequence[Job]) -> str:
+    """Return how many jobs ended how, on one line.
+
+    Examples
+    --------
+    >>> text_of_outcomes([Job(k, [], Path(), outcome="finished") for k in range(3)])
+    '3 runs: 3 finished'
+    """
+    counts = Counter(job.outcome for job in jobs)
+    found = ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if counts[name])
+    return f"{len(jobs)} runs: {found}"
+
+
 def failures_of(jobs: Sequence[Job], command: str, again: str) -> str:
     """Return what a command ends with if a job has no results; "" if all have.
 
