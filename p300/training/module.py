@@ -64,6 +64,7 @@ class TrainingModule(pl.LightningModule):
         self.scheduling, self.layer_rate = dict(scheduling or {}), layer_rate
         self.aucs = nn.ModuleDict({"validation": RocAuc(), "test": RocAuc()})
         self._losses: list[tuple[Tensor, int]] = []
+        self._constrain: Callable[[], None] | None = None
 
     def forward(self, epochs: Tensor) -> Tensor:
         """Score epochs (batch, n_chans, n_times): shape (batch,)."""
@@ -120,11 +121,16 @@ class TrainingModule(pl.LightningModule):
         # Lightning averages over processes and accumulated batches; a sum stays a sum
         return loss * (self.trainer.world_size * self.trainer.accumulate_grad_batches)
 
+    def on_fit_start(self) -> None:
+        """Find how the weights are bounded; to look at every step would take time."""
+        network: Any = self.network
+        self._constrain = network.apply_constraints if isinstance(network, Constrained) else None
+
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take a step, then bound the weights."""
         super().optimizer_step(*args, **kwargs)
-        if isinstance(self.network, Constrained):
-            self.network.apply_constraints()
+        if self._constrain is not None:
+            self._constrain()
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the training epoch."""
