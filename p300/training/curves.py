@@ -11,9 +11,10 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
 from p300.splits import is_maximised
+from p300.training.callbacks import EpochCallback
 
 
-class TrainingCurve(pl.callbacks.Checkpoint):
+class TrainingCurve(EpochCallback):
     """What was logged after every training epoch, in memory and in a CSV file.
 
     The file has one row per training epoch, counted from 0. A training that is resumed keeps the

@@ -11,9 +11,10 @@ import torch
 
 from p300.storage.files import replace
 from p300.storage.tensors import write_tensors
+from p300.training.callbacks import EpochCallback
 
 
-class SavedTraining(pl.callbacks.Checkpoint):
+class SavedTraining(EpochCallback):
     """File of an unfinished training, from which the same training is resumed.
 
     It is written at the end of a training epoch if the last write is some seconds old. The next

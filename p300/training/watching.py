@@ -9,10 +9,11 @@ from typing import Any
 import pytorch_lightning as pl
 
 from p300.terminal import Step
+from p300.training.callbacks import EpochCallback
 from p300.training.curves import TrainingCurve
 
 
-class WatchedTraining(pl.Callback):
+class WatchedTraining(EpochCallback):
     """Shows how far a training is, without changing it.
 
     Parameters
