@@ -283,5 +283,5 @@ def test_the_job_script_of_the_page_runs_a_study(cluster, small, tmp_path):
     job = cluster.ask("sbatch", "--parsable", "study.sh").strip()
     until(lambda: not cluster.ask("squeue", "--noheader"), 200, "the study to end")
     log = (tmp_path / f"study-{job}.log").read_text()
-    assert "12 runs" in log, log
+    assert "12 runs: 12 finished" in (tmp_path / "study/benchmark.log").read_text(), log
     assert len(pd.read_csv(tmp_path / "study/cells.csv")) == 3 * 2 * 2
