@@ -57,7 +57,7 @@ def run_with_hydra(command: str, task: Callable) -> None:
 
                 return run_chunk(Path(cfg.plan), list(cfg.jobs), cfg.device)
         except Exception as error:
-            reason = reason_of(error)
+            reason = error_of_user(error)
             if reason is None:
                 raise
         raise CompactHydraException(f"p300 {command}: {reason}")
@@ -99,7 +99,7 @@ def near_misses(command: str, message: str) -> list[str]:
     return [f"did you mean {' or '.join(f'{key}=…' for key in near)}?"] if near else []
 
 
-def reason_of(error: Exception) -> str | None:
+def error_of_user(error: Exception) -> str | None:
     """Return the sentence that a command ends with; None for a bug, which keeps its traceback."""
     from hydra.errors import InstantiationException
     from omegaconf.errors import MissingMandatoryValue
@@ -107,7 +107,7 @@ def reason_of(error: Exception) -> str | None:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is missing; expected {error.full_key}=…"
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return reason_of(error.__cause__)  # type: ignore[arg-type]
+        return error_of_user(error.__cause__)  # type: ignore[arg-type]
     return str(error) if isinstance(error, InputError | OSError) else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,14 @@ def divided(overrides: Sequence[str]) -> tuple[list[str], list[tuple[str, Any]]]
         else:
             files.append(text)
     return files, values
+
+
+def as_config(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
+    """Return a resolved configuration as plain containers, with the choice of each group."""
+    from omegaconf import OmegaConf
+
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    return config | {"choices": {k: v for k, v in choices.items() if not k.startswith("hydra/")}}
 
 
 def check_subject(cfg: DictConfig) -> None:

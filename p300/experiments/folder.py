@@ -160,23 +160,3 @@ def write_failure(folder: Path, reason: str) -> None:
 def can_go_on(folder: Path) -> bool:
     """Return whether an interrupted run saved a training that can go on."""
     return (folder / "config.yaml").exists() and any(folder.glob("networks/*.ckpt"))
-
-
-def sentence(error: BaseException) -> str:
-    """Format an error as one line; the message of an InputError needs no type before it.
-
-    Examples
-    --------
-    >>> sentence(ZeroDivisionError("division by zero"))
-    'ZeroDivisionError: division by zero'
-    """
-    error = _cause(error)
-    text = " ".join(str(error).split())
-    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return the cause of Hydra's own exception if it could not build an object."""
-    if type(error).__name__ == "InstantiationException" and error.__cause__ is not None:
-        return error.__cause__
-    return error

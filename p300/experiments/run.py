@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from p300.experiments.build import checked_split
-from p300.experiments.configuration import check_subject, compose_training, conf_dir
+from p300.experiments.configuration import as_config, check_subject, compose_training, conf_dir
 from p300.experiments.fitting.combine import finish
 from p300.experiments.fitting.fit import fit_all
 from p300.experiments.fitting.run import Run
@@ -110,15 +110,12 @@ def begin(request: Request, shared: Shared, at_end: ExitStack) -> Run:
 
     When ``at_end`` closes, the folder is unlocked and the W&B run finished.
     """
-    from omegaconf import OmegaConf
-
     cfg, folder = request.cfg, request.folder
     if not is_helper():
         at_end.enter_context(folder_lock(folder))
     check_monitor(cfg.protocol.monitor)
     check_subject(cfg)
-    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    config["choices"] = {k: v for k, v in request.choices.items() if not k.startswith("hydra/")}
+    config = as_config(cfg, request.choices)
     begin_folder(folder, config)
     recording = shared.recording(cfg, folder)
     split = checked_split(cfg, recording)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p300.experiments.configuration import Composer
-from p300.experiments.folder import run_key, sentence, value_of, write_failure
+from p300.experiments.build import reason_of
+from p300.experiments.configuration import Composer, as_config
+from p300.experiments.folder import run_key, value_of, write_failure
 from p300.experiments.identity import fingerprint
 from p300.experiments.jobs.job import Job, read_jobs
 from p300.experiments.jobs.together import train_runs
@@ -103,8 +104,8 @@ def _run(jobs: Sequence[Job], composer: Composer, shared: Shared, device: int | 
                 (job.folder / "pruned.txt").write_text(f"{results}\n", encoding="utf-8")
                 log.info("%s: pruned", place)
                 continue
-            write_failure(job.folder, sentence(results))
-            log.warning("%s: failed: %s", place, sentence(results))
+            write_failure(job.folder, reason_of(results))
+            log.warning("%s: failed: %s", place, reason_of(results))
         else:
             auc = value_of(results, "test.detection.auc")
             log.info("%s: test AUC %.3f, %.1f s", place, auc, spent)
@@ -116,8 +117,8 @@ def _noted(job: Job) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of any kind: the other jobs can still run
-        write_failure(job.folder, sentence(error))
-        log.warning("%s: failed: %s", job.title, sentence(error))
+        write_failure(job.folder, reason_of(error))
+        log.warning("%s: failed: %s", job.title, reason_of(error))
 
 
 def composed(composer: Composer, job: Job) -> tuple[DictConfig, dict[str, str]]:
@@ -129,14 +130,6 @@ def composed(composer: Composer, job: Job) -> tuple[DictConfig, dict[str, str]]:
         with open_dict(cfg):
             cfg.logger.wandb = job.wandb | dict(cfg.logger.wandb)  # configured wins
     return cfg, choices
-
-
-def as_config(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
-    """Return a resolved configuration as plain containers, with the choice of each group."""
-    from omegaconf import OmegaConf
-
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
-    return config | {"choices": {k: v for k, v in choices.items() if not k.startswith("hydra/")}}
 
 
 def is_there(job: Job, cfg: DictConfig) -> bool:

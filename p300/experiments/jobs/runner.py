@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+from p300.experiments.build import reason_of
+from p300.experiments.configuration import as_config
 from p300.experiments.folder import (
     can_go_on,
     finished_runs,
     free_folder,
     read_results,
     run_key,
-    sentence,
 )
 from p300.experiments.identity import code_digest, fingerprint
-from p300.experiments.jobs.chunk import LARGEST, alike, as_config, composed
+from p300.experiments.jobs.chunk import LARGEST, alike, composed
 from p300.experiments.jobs.job import Job, write_jobs
 from p300.experiments.jobs.slurm import launch_and_wait, wait_for_earlier
 from p300.storage.files import LOCK, folder_lock
@@ -117,7 +118,7 @@ class Runner:
                 cfg, choices = composed(self.composer, job)
                 config = as_config(cfg, choices)
             except Exception as error:  # Hydra's message names what is wrong
-                job.outcome, job.reason = "failed", sentence(error)
+                job.outcome, job.reason = "failed", reason_of(error)
                 continue
             job.key = fingerprint(config)
             if job.key in met:
@@ -319,7 +320,7 @@ def killed(error: BaseException) -> str:
     'its process was killed (SIGKILL), as the system does when memory runs out'
     """
     if isinstance(error, OSError):  # of a training in this process, which could not be saved
-        return sentence(error)
+        return reason_of(error)
     signals = re.findall(r"SIG[A-Z]+", str(error))
     if signals == ["SIGKILL"]:
         return "its process was killed (SIGKILL), as the system does when memory runs out"
