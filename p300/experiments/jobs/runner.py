@@ -7,6 +7,7 @@ left in its folder tells how it ended, whichever process ran it.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -110,7 +111,7 @@ class Runner:
 
     def sort_out(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs to run, each with a folder of its own; set the outcome of the others."""
-        known = Finished(self.folder, self.config.get("reuse", "same_code"))
+        known = self._known  # a search asks again and again
         met = {job.key: job for job in reversed(self.jobs)}
         pending, taken = [], {job.folder for job in self.jobs}
         for job in jobs:
@@ -128,7 +129,7 @@ class Runner:
                 job.folder, job.outcome = found, "taken from before"
             else:
                 pending.append(job)
-        taken |= {job.folder for job in met.values() if job not in pending} | known.folders
+        taken |= known.folders
         for job in pending:
             job.folder = resumable(job, taken) or free_folder(job.folder, taken)
             taken.add(job.folder)
@@ -140,24 +141,23 @@ class Runner:
         """Run jobs to their ends; those that a killed process began are tried again alone."""
         write_jobs(self._plan, pending)
         position = {id(job): k for k, job in enumerate(pending)}
-        waiting = list(pending)
-        for attempt in range(2):
-            chunks = self.chunks(waiting) if attempt == 0 else [[job] for job in waiting]
-            numbers = [[position[id(job)] for job in chunk] for chunk in chunks]
-            if attempt == 0:
-                reasons = self._start(numbers)
-            else:  # one after the other: a process that is killed takes those beside it along
-                reasons = [self._start([one])[0] for one in numbers]
+
+        def launch(chunks: Sequence[Sequence[Job]]) -> list[Job]:
+            """Run some chunks at once; return the jobs that left nothing."""
+            reasons = self._start([[position[id(job)] for job in chunk] for chunk in chunks])
+            lost = []
             for chunk, reason in zip(chunks, reasons, strict=True):
                 for job in chunk:
                     if not job.settle():
                         job.reason = reason
-            waiting = [job for job in waiting if job.outcome == "not finished"]
-            if not waiting or is_submitit(self.launcher):
-                break
-            if attempt == 0:
-                log.warning("a process was killed; the jobs it left are tried again one by one")
-        for job in waiting:
+                        lost.append(job)
+            return lost
+
+        lost = launch(self.chunks(pending))
+        if lost and not is_submitit(self.launcher):
+            log.warning("a process was killed; the jobs it left are tried again one by one")
+            lost = [job for alone in lost for job in launch([[alone]])]
+        for job in lost:
             job.fail(job.reason or "it left neither results nor a reason")
 
     def chunks(self, jobs: Sequence[Job]) -> list[list[Job]]:
@@ -171,6 +171,11 @@ class Runner:
                 size = min(LARGEST, math.ceil(len(jobs) / (2 * n_processes)))
         ordered = [job for group in alike(jobs) for job in group]
         return [ordered[first : first + size] for first in range(0, len(ordered), size)]
+
+    @functools.cached_property
+    def _known(self) -> Finished:
+        """The runs that were finished when the command began."""
+        return Finished(self.folder, self.config.get("reuse", "same_code"))
 
     @property
     def _plan(self) -> Path:
@@ -256,8 +261,9 @@ class Finished:
         return None
 
     def reasons(self) -> list[str]:
-        """Return what there is to say about results that were, or were not, taken."""
-        return [f"{n} finished run{'s' * (n > 1)}: {text}" for text, n in self._left.items()]
+        """Return, once, what there is to say about results that were, or were not, taken."""
+        left, self._left = self._left, {}
+        return [f"{n} finished run{'s' * (n > 1)}: {text}" for text, n in left.items()]
 
     def _count(self, text: str) -> None:
         self._left[text] = self._left.get(text, 0) + 1

@@ -54,9 +54,8 @@ def sweep_jobs(
     first : int
         Number of the first job.
     """
-    differing = [
-        [o for o in run if any(o not in other for other in runs)] or list(run) for run in runs
-    ]
+    shared = set(runs[0]).intersection(*runs)
+    differing = [[o for o in run if o not in shared] or list(run) for run in runs]
     return [
         Job(
             first + k,
