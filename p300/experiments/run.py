@@ -18,7 +18,7 @@ from p300.experiments.fitting.run import Run
 from p300.experiments.folder import begin_folder
 from p300.experiments.identity import code_digest
 from p300.experiments.prepare import Shared, check_labels, prepare
-from p300.experiments.processes import is_helper
+from p300.experiments.processes import check_shared, is_helper
 from p300.experiments.results import write_json
 from p300.experiments.tracking import end_tracking, log_run, start_tracking
 from p300.splits import check_monitor
@@ -113,6 +113,7 @@ def begin(request: Request, shared: Shared, at_end: ExitStack) -> Run:
     cfg, folder = request.cfg, request.folder
     if not is_helper():
         at_end.enter_context(folder_lock(folder))
+    check_shared(cfg)
     check_monitor(cfg.protocol.monitor)
     check_subject(cfg)
     config = as_config(cfg, request.choices)

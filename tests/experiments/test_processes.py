@@ -1,5 +1,6 @@
 """Several processes that train one network write one run."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -8,6 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import initialize_config_dir
+
+from p300.errors import InputError
+from p300.experiments.configuration import compose_training, conf_dir
+from p300.experiments.processes import check_shared
 
 SMALL = [
     "experiment=cnn3",
@@ -78,6 +84,35 @@ def test_both_processes_end_with_the_same_weights(tmp_path):
     run([*COMMAND, callback], tmp_path, **environment)
     sums = [path.read_text() for path in sorted(seen.iterdir())]
     assert len(sums) == 2 and sums[0] == sums[1]
+
+
+@pytest.mark.parametrize(
+    ("rank", "typed", "is_refused"),
+    [
+        ({"SLURM_PROCID": "2"}, [], True),
+        ({"LOCAL_RANK": "1"}, ["trainer.devices=[0]"], True),
+        ({"SLURM_PROCID": "0"}, [], False),
+        ({"SLURM_PROCID": "2"}, ["trainer.devices=4"], False),
+        ({"SLURM_PROCID": "1"}, ["trainer.num_nodes=2"], False),
+    ],
+)
+def test_a_process_that_has_no_run_to_help_with_says_so(monkeypatch, rank, typed, is_refused):
+    for name, value in rank.items():
+        monkeypatch.setenv(name, value)
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = compose_training(typed)[0]
+    refused = pytest.raises(InputError, match="env -u SLURM_PROCID")
+    with refused if is_refused else contextlib.nullcontext():
+        check_shared(cfg)
+
+
+def test_srun_of_a_run_on_one_device_ends_the_other_tasks_with_one_sentence(
+    p300, small, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    status, _, errors = p300("train", "experiment=lda", *small)
+    assert status != 0 and "trainer.num_nodes above 1" in errors
+    assert not list(tmp_path.rglob("results.json"))
 
 
 WATCHING = """
