@@ -14,6 +14,7 @@ from p300.experiments import prepare as runs
 from p300.experiments import run as running
 from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.fitting import groups
+from p300.experiments.fitting.trainer import needs_own_trainer
 from p300.experiments.jobs import together as together_runs
 from p300.experiments.jobs.together import train_runs
 from p300.experiments.prepare import Shared
@@ -132,6 +133,28 @@ def test_runs_with_other_preprocessing_or_recordings_share_nothing(request_run, 
     assert one.recording is filtered.recording is not spelt.recording
     assert not np.array_equal(one.epochs.data, filtered.epochs.data)
     assert calls["read"] == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ([], ""),
+        (["protocol.patience=3", "protocol.monitor=validation/loss"], ""),
+        (["callbacks.early_stopping.mode=max", "callbacks.best_weights.filename=kept"], ""),
+        (["trainer.devices=[3]"], ""),  # as a sweep over several GPUs sets it
+        (["callbacks.early_stopping.patience=3"], "callbacks.early_stopping"),
+        (["+callbacks.early_stopping.min_delta=0.01"], "callbacks.early_stopping"),
+        (["callbacks.early_stopping.mode=min"], "callbacks.early_stopping"),
+        (["callbacks.best_weights.monitor=validation/loss"], "callbacks.best_weights"),
+        (["+callbacks.best_weights.every_n_epochs=2"], "callbacks.best_weights"),
+        (["callbacks.best_weights=null"], "callbacks other than the default ones"),
+        (["trainer.devices=[0,1]"], "trainer.devices or trainer.strategy"),
+        (["trainer.devices=auto"], "trainer.devices or trainer.strategy"),
+    ],
+)
+def test_what_training_side_by_side_would_drop_gets_a_trainer_of_its_own(typed, reason):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        assert needs_own_trainer(compose_training(typed)[0]) == reason
 
 
 FAILING = {

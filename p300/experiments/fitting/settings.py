@@ -48,7 +48,8 @@ def check_trainer(cfg: DictConfig, folder: Path) -> None:
     InputError
         If it cannot, such as for want of a GPU.
     """
-    is_shipped = cfg.trainer.accelerator == "auto" and cfg.trainer.precision == "32-true"
+    shipped = {"accelerator": "auto", "precision": "32-true", "devices": 1}
+    is_shipped = all(cfg.trainer[name] == value for name, value in shipped.items())
     if is_shipped and not needs_own_trainer(cfg):
         return
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
 from p300.experiments.build import build
+from p300.experiments.processes import is_one_device
 from p300.splits import is_maximised
 
 if TYPE_CHECKING:
@@ -167,8 +168,10 @@ def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
-#: The callbacks that the side-by-side training does itself.
-WATCHED = {"early_stopping": "EarlyStopping", "best_weights": "ModelCheckpoint"}
+#: Arguments of the default callbacks that change nothing when networks train side by side.
+UNWATCHED = {
+    "auto_insert_metric_name", "enable_version_counter", "filename", "save_weights_only", "strict",
+}  # fmt: skip
 
 #: Arguments of the trainer that change nothing when networks train side by side.
 HARMLESS = {
@@ -193,7 +196,7 @@ def needs_own_trainer(cfg: DictConfig) -> str:
     from omegaconf import OmegaConf
 
     trainer: Any = OmegaConf.to_container(cfg.trainer, resolve=True)
-    if trainer["devices"] not in (1, "1", "auto") or trainer["strategy"] != "auto":
+    if not is_one_device(trainer["devices"]) or trainer["strategy"] != "auto":
         return "trainer.devices or trainer.strategy"
     if trainer["precision"] not in ("32-true", "bf16-mixed", 32, "32"):
         return f"trainer.precision={trainer['precision']}"
@@ -202,11 +205,21 @@ def needs_own_trainer(cfg: DictConfig) -> str:
             return f"trainer.{name}={value}"
     if cfg.scheduler.build is not None:
         return "a scheduler"
-    callbacks = {k: v for k, v in cfg.callbacks.items() if v is not None}
+    callbacks: Any = OmegaConf.to_container(cfg.callbacks, resolve=True)
+    callbacks = {name: config for name, config in callbacks.items() if config is not None}
     for name, config in callbacks.items():
-        same = str(config["_target_"]).rpartition(".")[2] == WATCHED.get(name)
-        if not same or config.get("monitor") != cfg.protocol.monitor:
+        kept = {key: value for key, value in config.items() if key not in UNWATCHED}
+        if kept | best_mode(config, cfg.protocol.monitor) != watched(cfg).get(name):
             return f"callbacks.{name}"
-    if set(callbacks) != set(WATCHED):
-        return "callbacks other than the default ones"
-    return ""
+    return "" if set(callbacks) == set(watched(cfg)) else "callbacks other than the default ones"
+
+
+def watched(cfg: DictConfig) -> dict[str, dict[str, Any]]:
+    """Return the callbacks that side-by-side training does itself, as they are configured."""
+    module, monitor = "pytorch_lightning.callbacks", cfg.protocol.monitor
+    both = {"monitor": monitor} | best_mode({"mode": None}, monitor)
+    early, best = f"{module}.EarlyStopping", f"{module}.ModelCheckpoint"
+    return {
+        "early_stopping": {"_target_": early, "patience": cfg.protocol.patience} | both,
+        "best_weights": {"_target_": best} | both,
+    }
