@@ -7,6 +7,8 @@ import pytest
 from importlinter.api import read_configuration  # noqa: F401  (the package is there)
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
+from p300.experiments.identity import CODE
+
 PACKAGE = Path(__file__).parents[1] / "p300"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -28,6 +30,12 @@ def test_confidence_intervals_are_made_in_one_file():
     found = {p.relative_to(PACKAGE).as_posix() for p in FILES if quantiles.search(p.read_text())}
     tolerance = "experiments/audit/training.py"  # of a test, which nobody reads as an interval
     assert found - {tolerance} == {"metrics/intervals.py"}
+
+
+def test_the_code_that_makes_results_is_where_its_digest_looks():
+    for name in CODE:
+        path = PACKAGE / name
+        assert path.is_file() or list(path.glob("*.py")), name
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "commands").glob("*.py")), ids=lambda p: p.stem)

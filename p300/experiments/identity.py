@@ -21,10 +21,12 @@ from p300.storage.untrusted import own_folders
 #: Files and rooms of the package whose code can change the results of a run.
 CODE = (
     "baselines",
+    "detector.py",
     "electrodes.py",
     "experiments/fitting",
     "experiments/prepare.py",
-    "losses.py",
+    "experiments/results.py",
+    "losses",
     "metrics",
     "models",
     "preprocessing",
