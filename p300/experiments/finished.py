@@ -63,11 +63,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Name of the experiment, or else of the model."""
-        choices = self.results["choices"]
-        if name := self.results.get("name"):
-            return str(name)
-        return str(choices.get("experiment") or choices.get("model"))
+        """Its experiment, or else its model, and what deviates from it."""
+        return str(self.results["name"])
 
     @property
     def data(self) -> str:

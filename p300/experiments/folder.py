@@ -30,8 +30,8 @@ MARKER = ".p300"
 #: What is put into the folder of a run before it begins.
 HYDRAS = (".hydra", "overrides.yaml", "train.log")
 
-#: Names of what a run writes, beside partial files. Nothing else is ever removed.
-WRITTEN = (
+#: Names of what only a run writes, beside partial files.
+WRITTEN = {
     "checkpoint.pt",
     "config.yaml",
     "error.txt",
@@ -40,9 +40,10 @@ WRITTEN = (
     "networks",
     "pruned.txt",
     "scores.csv",
-    "train.log",
-    "wandb",
-)
+}
+
+#: What a run writes and other programs write too. Nothing but this and the above is ever removed.
+ALSO_OF_OTHERS = {"train.log", "wandb"}
 
 
 def finished_runs(folder: str | Path) -> Iterator[Path]:
@@ -136,7 +137,7 @@ def begin_folder(folder: Path, config: Mapping[str, Any]) -> None:
     elif can_be_used(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / MARKER, "a run of p300\n")
-    elif left := sorted(path.name for path in folder.iterdir() if path.name in WRITTEN[:-2]):
+    elif left := sorted(WRITTEN & {path.name for path in folder.iterdir()}):
         raise InputError(f"{folder} holds {', '.join(left)}, not of a run; expected a new folder")
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))))
 
@@ -144,10 +145,10 @@ def begin_folder(folder: Path, config: Mapping[str, Any]) -> None:
 def clear(folder: Path, keep_training: bool) -> None:
     """Remove what an unfinished run left, but for its log, and a training that can go on."""
     kept = {"train.log", *(["networks", "wandb"] if keep_training else [])}
+    removed = (WRITTEN | ALSO_OF_OTHERS) - kept
     for path in folder.iterdir():
-        if path.name in kept or not (path.name in WRITTEN or path.name.endswith(PARTIAL)):
-            continue
-        (shutil.rmtree if path.is_dir() else os.unlink)(path)
+        if path.name in removed or path.name.endswith(PARTIAL):
+            (shutil.rmtree if path.is_dir() else os.unlink)(path)
 
 
 def write_failure(folder: Path, reason: str) -> None:

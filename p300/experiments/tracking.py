@@ -109,7 +109,7 @@ def names_of(cfg: DictConfig, config: Mapping[str, Any]) -> dict[str, Any]:
     choices = config["choices"]
     subject = config.get("subject")
     parts = [choices["data"], subject if subject not in (None, "???") else None]
-    parts += [config.get("name") or choices.get("experiment"), f"seed{cfg.seed}"]
+    parts += [config["name"], f"seed{cfg.seed}"]
     tags = [choices.get("experiment") or choices.get("model"), choices["protocol"]]
     return {
         "name": "-".join(str(part) for part in parts if part is not None),

@@ -79,7 +79,7 @@ def finish(run: Run) -> dict[str, Any]:
     results = {
         "version": __version__,
         "choices": run.config["choices"],
-        "name": cfg.get("name") or str(run.config["choices"].get("experiment")),
+        "name": cfg.name,
         "seed": cfg.seed,
         **run.content,
         "split": str(split),

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
     from p300.detector import Member
-    from p300.experiments.prepare import Run
     from p300.preprocessing import Epochs
 
 
