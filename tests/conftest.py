@@ -1,4 +1,10 @@
 import os
+
+# before numpy and torch are imported: pytest's processes share the cores, and threads of each
+# beside them would wait for one another most of the time
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pandas as pd
