@@ -1,5 +1,6 @@
 """Processes that share a folder: nothing is spoilt, and no training is done twice."""
 
+import contextlib
 import json
 import os
 import signal
@@ -199,16 +200,39 @@ def test_two_sweeps_of_one_folder_train_every_run_once(slow, tmp_path):
     assert "1 of 2 runs are finished, 1 to do" in printed[1]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
+#: For tests with workers.
+WITH_JOBLIB = pytest.mark.skipif(
     not find_spec("hydra_plugins.hydra_joblib_launcher"),
     reason="hydra-joblib-launcher is not installed (extra sweep)",
 )
+
+
+def workers_of(parent):
+    """Numbers of the workers that joblib started for a process."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            words = (folder / "cmdline").read_text()
+            ppid = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if ppid == parent and "popen_loky" in words:
+                found.append(int(folder.name))
+    return found
+
+
+def is_running(number):
+    with contextlib.suppress(OSError):
+        return (Path("/proc") / str(number) / "stat").read_text().rpartition(")")[2][1] != "Z"
+    return False
+
+
+@pytest.mark.slow
+@WITH_JOBLIB
 def test_a_worker_that_outlives_its_killed_sweep_is_waited_for(slow, tmp_path):
     workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     command = ["train", "-m", *slow, *workers, "seed=0,1", "hydra.sweep.dir=sweep"]
     killed = start(tmp_path, *command, stdout=subprocess.DEVNULL)
     until(lambda: n_reading(tmp_path) == 2)
+    workers = workers_of(killed.pid)
     killed.kill()
     killed.wait()
     again = start(tmp_path, *command)
@@ -219,6 +243,21 @@ def test_a_worker_that_outlives_its_killed_sweep_is_waited_for(slow, tmp_path):
     assert "2 of 2 runs are finished" in printed
     # two trainings, and one look at the recording, whether it is still the same
     assert n_reading(tmp_path) == 3, "a run was trained twice"
+    assert len(workers) == 2
+    until(lambda: not any(map(is_running, workers)))
+
+
+@pytest.mark.slow
+@WITH_JOBLIB
+def test_a_sweep_that_is_ended_takes_its_workers_along(slow, tmp_path):
+    options = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
+    ended = start(tmp_path, "train", "-m", *slow, *options, "seed=0,1")
+    until(lambda: n_reading(tmp_path) == 2)
+    workers = workers_of(ended.pid)
+    ended.terminate()
+    assert ended.wait(30) == 128 + signal.SIGTERM
+    assert len(workers) == 2
+    until(lambda: not any(map(is_running, workers)))
 
 
 # --- kept epochs ------------------------------------------------------------------------------

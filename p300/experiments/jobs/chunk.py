@@ -6,9 +6,11 @@ import contextlib
 import gc
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import current_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +46,7 @@ def run_chunk(plan: Path, numbers: Sequence[int], device: int | None = None) -> 
     device : int or None
         The GPU to use, if this computer has several.
     """
-    planned = read_jobs(plan)
+    planned, parent = read_jobs(plan), os.getppid()
     composer, shared = Composer(), Shared()
     with with_console(), step("runs", len(numbers), "done") as done:
         for group in alike([planned[k] for k in numbers]):
@@ -54,6 +56,9 @@ def run_chunk(plan: Path, numbers: Sequence[int], device: int | None = None) -> 
                 _run(some, composer, shared, device)
                 done.advance(len(some))
                 gc.collect()  # a trainer and its networks hold each other until then
+    if os.getppid() != parent and current_process().name != "MainProcess":
+        log.warning("the command was killed: its worker ends too")  # joblib would keep it for ever
+        os._exit(0)
 
 
 def alike(jobs: Sequence[Job]) -> list[list[Job]]:

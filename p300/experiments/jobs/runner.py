@@ -7,13 +7,17 @@ left in its folder tells how it ended, whichever process ran it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
 import os
 import re
+import signal
 import socket
-from collections.abc import Sequence
+import sys
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +82,7 @@ class Runner:
     def __enter__(self) -> Runner:
         """Lock the folder, and wait for what an earlier start of the same command left running."""
         self._locks = ExitStack()
+        self._locks.enter_context(ended_by_sigterm())
         if self.is_shared:
             return self
         self._locks.enter_context(folder_lock(self.folder, log.info))
@@ -215,6 +220,23 @@ class Runner:
         except Exception as error:  # a process was killed, and with it those beside it
             return [killed(error)] * len(chunks)
         return [""] * len(chunks)
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does, with the workers that joblib started."""
+
+    def end(number: int, _: Any) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Finished:
