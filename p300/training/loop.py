@@ -12,16 +12,17 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from torch import Tensor, nn
 
 from p300.errors import InputError
+from p300.metrics import roc_auc
 from p300.training.curves import TrainingCurve
-from p300.training.datamodule import EpochsDataModule
-from p300.training.module import TrainingModule
+from p300.training.datamodule import LARGEST_BATCH, EpochsDataModule
+from p300.training.module import TrainingModule, diverged, is_sum
 from p300.training.resuming import SavedTraining
 
-#: Best training epoch (from 1), number of training epochs, and the monitored value.
+#: Best training epoch (from 1), number of training epochs, and later the monitored value.
 Record = dict[str, Any]
 
 #: A record, and the final weights of the network.
@@ -69,21 +70,45 @@ class NetworkFit:
                     f"expected both targets and nontargets"
                 )
 
-    def results(self, weights: dict[str, Tensor], epoch: int, monitor: str) -> Results:
-        """Return the results of a training that kept the weights of a training epoch."""
-        history = self.curve.read()
-        record: Record = {"best_epoch": epoch, "n_epochs": len(history)}
-        for row in history:
-            if row["epoch"] == epoch - 1 and monitor in row:
-                record[monitor] = row[monitor]
-        return record, weights
+    def measure(self) -> dict[str, float]:
+        """Measure loss per flash and AUC of the network on the validation flashes.
 
-    def conclude(self, results: Results) -> Record:
-        """Give the network its final weights, on the CPU, and return the record."""
+        Raises
+        ------
+        InputError
+            If a score is not finite.
+        """
+        network, loss = self.module.network, self.module.loss
+        device = next(network.parameters()).device
+        logits, labels = [], []
+        for rows in self.data.validation.split(LARGEST_BATCH):
+            epochs, own = self.data.gather(rows)
+            logits.append(network(epochs.to(device)))
+            labels.append(own)
+        is_target = torch.cat(labels)
+        scores = torch.cat([loss.score(part) for part in logits]).float()  # type: ignore[operator]
+        if not torch.isfinite(scores).all():
+            raise diverged(len(self.curve.history))
+        total = loss(torch.cat(logits), is_target.to(device)).item()
+        mean = total / len(is_target) if is_sum(loss) else total
+        auc = roc_auc(is_target.cpu(), scores.cpu())
+        return {"validation/loss": mean, "validation/auc": auc}
+
+    def results(self, weights: dict[str, Tensor], epoch: int) -> Results:
+        """Return the results of a training that kept the weights of a training epoch."""
+        return {"best_epoch": epoch, "n_epochs": len(self.curve.read())}, weights
+
+    def conclude(self, results: Results, monitor: str) -> Record:
+        """Give the network its final weights, on the CPU, and return the record.
+
+        The monitored value is measured with these weights: a callback may have averaged them, or
+        kept them in the middle of a training epoch.
+        """
         record, weights = results
-        self.module.float().network.load_state_dict(weights)
-        self.module.network.eval().cpu()
-        return record
+        self.module.float().cpu().network.load_state_dict(weights)
+        self.module.network.eval()
+        with torch.no_grad():
+            return {**record, monitor: self.measure()[monitor]}
 
 
 def train_network(
@@ -124,27 +149,42 @@ def train_network(
     fit.check_labels()
     before = saved.read()
     if before is not None and "results" in before:
-        return fit.conclude(before["results"])
+        return fit.conclude(before["results"], monitor)
     fitting = trainer(callbacks=[*callbacks, fit.curve, saved], logger=list(fit.loggers) or False)
     resumed = None if before is None else saved.path
-    with exit_status_of_signals():
+    with readable_ends():
         fitting.fit(fit.module, datamodule=fit.data, ckpt_path=resumed, weights_only=True)
-    results = fit.results(*best_weights(fitting, fit.module.network), monitor)
+    results = fit.results(*best_weights(fitting, fit.module.network))
     if fitting.is_global_zero:
         saved.write_results(results)
-    return fit.conclude(results)
+    return fit.conclude(results, monitor)
 
 
 @contextlib.contextmanager
-def exit_status_of_signals() -> Iterator[None]:
-    """End the process with the status of SIGTERM if that ended the training.
+def readable_ends() -> Iterator[None]:
+    """Say how a training ended where Lightning does not.
 
-    Lightning ends it with status 0, as if the training had been finished.
+    Raises
+    ------
+    SystemExit
+        With the status of SIGTERM if that ended the training; Lightning ends the process with
+        status 0, as if the training had been finished.
+    KeyboardInterrupt
+        If Ctrl-C ended it; Lightning ends the process with status 1.
+    InputError
+        If Lightning refuses a combination of options.
     """
     try:
         yield
     except SIGTERMException as error:
         raise SystemExit(128 + signal.SIGTERM) from error
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    except MisconfigurationException as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"Lightning refuses to train as configured: {reason}") from error
 
 
 def best_weights(trainer: pl.Trainer, network: nn.Module) -> tuple[dict[str, Tensor], int]:

@@ -17,13 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from p300.errors import InputError
-from p300.metrics import roc_auc
 from p300.models.protocols import Constrained
 from p300.training.batched import BatchedNetworks, Rows
 from p300.training.curves import log_to
-from p300.training.datamodule import LARGEST_BATCH, EpochsDataModule, set_seed, step_seed
-from p300.training.loop import NetworkFit, Record, Results, exit_status_of_signals
-from p300.training.module import diverged, is_sum
+from p300.training.datamodule import set_seed, step_seed
+from p300.training.loop import NetworkFit, Record, Results, readable_ends
+from p300.training.module import is_sum
 from p300.training.resuming import SavedTraining
 
 #: Training steps per Lightning batch. Lightning's own time for a batch is long compared with one
@@ -80,14 +79,14 @@ def train_side_by_side(
         module = SideBySideModule(fits, monitor, patience, compiled)
         fitting = trainer(callbacks=[*callbacks, saved], logger=False)
         resumed = None if before is None else saved.path
-        with exit_status_of_signals():
+        with readable_ends():
             fitting.fit(
                 module, datamodule=SideBySideData(fits), ckpt_path=resumed, weights_only=True
             )
         before = {"results": module.results()}
         saved.write_results(before["results"])
     return [
-        InputError(found) if isinstance(found, str) else fit.conclude(found)
+        InputError(found) if isinstance(found, str) else fit.conclude(found, monitor)
         for fit, found in zip(fits, before["results"], strict=True)
     ]
 
@@ -263,31 +262,14 @@ class SideBySideModule(pl.LightningModule):
     def validation_step(self, batch: int, batch_idx: int) -> None:
         """Measure loss per flash and AUC of each network in training on its validation flashes."""
         for k in self.in_training:
-            found = self._measured(k, self.fits[k].data)
-            if found is None:
-                self.errors[k] = str(diverged(self.current_epoch))
-            else:
-                self._values[k] = found
+            try:
+                self._values[k] = self.fits[k].measure()
+            except InputError as error:  # it diverged
+                self.errors[k] = str(error)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the values of the training epoch before."""
         self._values: dict[int, dict[str, float]] = {}
-
-    def _measured(self, k: int, data: EpochsDataModule) -> dict[str, float] | None:
-        loss, network = self.losses[k], self.networks[k]
-        logits, labels = [], []
-        for rows in data.validation.split(LARGEST_BATCH):
-            epochs, own = data.gather(rows)
-            logits.append(network(epochs.to(self.device)))
-            labels.append(own)
-        is_target = torch.cat(labels)
-        scores = torch.cat([loss.score(part) for part in logits]).float()
-        if not torch.isfinite(scores).all():
-            return None
-        total = loss(torch.cat(logits), is_target.to(self.device)).item()
-        mean = total / len(is_target) if is_sum(loss) else total
-        auc = roc_auc(is_target.cpu(), scores.cpu())
-        return {"validation/loss": mean, "validation/auc": auc}
 
     def on_train_epoch_end(self) -> None:
         """Keep the best weights, log the training epoch, and stop networks without progress."""
@@ -323,7 +305,7 @@ class SideBySideModule(pl.LightningModule):
         """Return the results of each network, or the error that stopped it."""
         return [
             self.errors.get(k)
-            or fit.results(self.best_states[k], fit.curve.best_epoch(self.monitor), self.monitor)
+            or fit.results(self.best_states[k], fit.curve.best_epoch(self.monitor))
             for k, fit in enumerate(self.fits)
         ]
 

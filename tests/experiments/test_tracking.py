@@ -356,7 +356,8 @@ def test_a_training_that_is_resumed_is_the_same_run(tmp_path):
 
     offline = {"_target_": "wandb.init", "mode": "offline", "settings": {"silent": True}}
     cfg = OmegaConf.create({"logger": {"wandb": offline}, "seed": 0})
-    config = {"choices": {"data": "simulation", "experiment": "cnn1", "protocol": "modern"}}
+    choices = {"data": "simulation", "experiment": "cnn1", "protocol": "modern"}
+    config = {"choices": choices, "name": "cnn1"}
     numbers = []
     for _ in range(2):
         tracker = start_tracking(cfg, config, tmp_path)

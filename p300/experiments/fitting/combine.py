@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.experiments.fitting.fit")
 
+#: An AUC that means scores of the wrong sign, and not only a bad detector.
+BELOW_CHANCE = 0.4
+
 #: Most flashes whose scores are compared when a checkpoint is checked.
 N_COMPARED = 256
 
@@ -71,6 +74,8 @@ def finish(run: Run) -> dict[str, Any]:
         monitored = record[cfg.protocol.monitor]
         shown = number, cfg.protocol.monitor, monitored, record["best_epoch"], record["n_epochs"]
         log.info("network %d: %s %.3f in epoch %d of %d", *shown)
+        if cfg.protocol.monitor == "validation/auc" and monitored < BELOW_CHANCE:
+            log.warning("below chance: a score must be larger for targets than for nontargets")
     if held_out is not None:
         known = ~np.isnan(held_out)
         held_out = slope * held_out[known] + shift

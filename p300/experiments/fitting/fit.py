@@ -91,6 +91,7 @@ def loggers_of(run: Run, number: int) -> list[Logger]:
     """Build the loggers of one network: that of the run's W&B run, and the configured others."""
     n_networks = sum(is_network(plan.model) for part in run.planned for plan in part)
     loggers = build_loggers(run.cfg, run.folder, number, n_networks)
+    run.loggers[number] = tuple(loggers)
     if run.tracker is not None:
         from pytorch_lightning.loggers import WandbLogger
 

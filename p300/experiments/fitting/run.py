@@ -50,6 +50,8 @@ class Run:
         The detectors to fit, one list per entry of ``train_rows``.
     fitted : list of list of (Member, dict)
         The fitted detectors and their records, in the same order.
+    loggers : dict of int to list of Lightning loggers
+        Those of each network, by its number, but for W&B's.
     error : Exception or None
         The first error in fitting.
     content : dict of str to str
@@ -76,6 +78,7 @@ class Run:
     train_rows: list[np.ndarray] = field(init=False)
     planned: list[list[PlannedFit]] = field(init=False)
     fitted: list[list[Fitted]] = field(init=False)
+    loggers: dict[int, Sequence[Any]] = field(default_factory=dict)
     error: Exception | None = None
     content: dict[str, str] = field(default_factory=dict)
     is_finished: bool = False
