@@ -28,7 +28,11 @@ def main() -> None:
 
         print("\n".join(complete(" ".join(overrides), COMMANDS)))
     elif command not in COMMANDS:
-        sys.exit(f"p300: no command {command!r}; expected one of {', '.join(COMMANDS)}")
+        import difflib
+
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        sys.exit(f"p300: no command {command!r}; expected one of {', '.join(COMMANDS)}{meant}")
     elif {"-h", "--help"} & {*overrides}:
         print(_help(command))
     else:

@@ -1,12 +1,14 @@
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
-from p300 import __version__
+from p300 import __version__, train
 from p300.cli import COMMANDS
+from p300.errors import InputError
 from p300.experiments.configuration import conf_dir
 
 
@@ -85,11 +87,58 @@ def test_only_training_a_network_waits_for_lightning(small, tmp_path):
     assert all((tmp_path / name).exists() for name in made)
 
 
-def test_a_key_that_lies_elsewhere_is_named(p300):
-    status, _, errors = p300("train", "lr=0.1")
-    assert status == 1 and "did you mean protocol.optimizer.lr=…?" in errors
-    status, _, errors = p300("train", "n_flters=3")
-    assert status == 1 and "did you mean" not in errors and "n_flters" in errors
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("lr=0.1", "protocol.optimizer.lr=…"),
+        ("n_flters=3", "model.n_filters=…"),
+        ("protocol.max_epoch=3", "protocol.max_epochs=…"),
+        ("modle=eegnet", "model=…"),
+        ("trainer.acelerator=cpu", "trainer.accelerator=…"),
+        ("model=eegnt", "model=eegnet"),
+        ("experiment=riemannn", "experiment=riemann"),
+    ],
+)
+def test_what_may_have_been_meant_is_named(p300, typed, meant):
+    status, _, errors = p300("train", typed)
+    assert status == 1 and f"did you mean {meant}" in errors
+    assert "To append" not in errors
+
+
+@pytest.mark.parametrize("typed", ["zzz=1", "model=xyzzy", "protocol.qqqq.rrrr=2"])
+def test_nothing_is_proposed_where_nothing_is_near(p300, typed):
+    status, _, errors = p300("train", typed)
+    assert status == 1 and "did you mean" not in errors and typed.split("=")[0] in errors
+
+
+def test_a_refusal_is_one_line(p300, small):
+    status, _, errors = p300("train", *small, "seed=-1")
+    assert status == 1 and errors.splitlines() == [
+        "p300 train: got seed=-1; expected a whole number, 0 or more"
+    ]
+
+
+def test_what_python_types_wrong_is_an_error_of_ours(tmp_path):
+    with pytest.raises(InputError, match="modle.*; did you mean model=…?"):
+        train(tmp_path / "run", "modle=lda")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["-m", "seed=0,1"]], ids=["run", "sweep"])
+def test_an_interrupted_command_says_how_to_go_on(small, tmp_path, options):
+    key = "hydra.sweep.dir" if options else "hydra.run.dir"
+    folder = tmp_path / "mine"
+    endless = ["protocol.max_epochs=100000", "protocol.patience=100000", f"{key}={folder}"]
+    command = [sys.executable, "-m", "p300", "train", *options, *small, *endless]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not list(folder.rglob("networks/*/metrics.csv")):
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"p300 train: interrupted; the same command with {key}=mine goes on there" in errors
+    assert "Traceback" not in errors
 
 
 def test_help_names_the_groups_that_the_command_takes_and_no_others(p300):

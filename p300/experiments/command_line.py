@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.util
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
-from p300.experiments.configuration import conf_dir, messages_of, search_path, without_null
+from p300.experiments.configuration import (
+    conf_dir,
+    groups_of,
+    is_sweep,
+    known_files,
+    messages_of,
+    search_path,
+    without_null,
+)
 from p300.experiments.identity import flatten
 from p300.experiments.names import run_name
 from p300.experiments.processes import is_helper, options_of_helper
@@ -30,6 +40,9 @@ PLUGINS = {
     "hydra/launcher=submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
     "search": ("optuna", "sweep"),
 }
+
+#: Of more keys with a name, none is likely to be meant.
+MOST_NEAR = 4
 
 
 def run_with_hydra(command: str, task: Callable) -> None:
@@ -48,6 +61,8 @@ def run_with_hydra(command: str, task: Callable) -> None:
     import hydra
     from hydra.errors import CompactHydraException
 
+    failures = []
+
     def guarded(cfg: DictConfig) -> Any:
         try:
             with messages_of(cfg):
@@ -56,10 +71,16 @@ def run_with_hydra(command: str, task: Callable) -> None:
                 from p300.experiments.jobs.chunk import run_chunk  # one job of many
 
                 return run_chunk(Path(cfg.plan), list(cfg.jobs), cfg.device)
+        except KeyboardInterrupt:
+            failures.append(f"interrupted{how_to_go_on()}")
+            raise
         except Exception as error:
             reason = error_of_user(error)
             if reason is None:
                 raise
+        if not is_sweep():  # of one raised here, Hydra would print the overrides too
+            failures.append(reason)
+            return None
         raise CompactHydraException(f"p300 {command}: {reason}")
 
     add_resolvers()
@@ -77,26 +98,58 @@ def run_with_hydra(command: str, task: Callable) -> None:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
     except CompactHydraException as error:
         lines = [str(e) for e in (error, error.__cause__) if e is not None]
-        sys.exit("\n".join([*lines, *near_misses(command, str(error))]))
+        if near := near_misses(command, str(error)):  # Hydra's advice is to add the key as it is
+            lines = [re.sub(r"\n?To append to your config use \S+", "", line) for line in lines]
+        sys.exit("\n".join([*lines, *near]))
     except (InputError, OSError) as error:  # of a plan of jobs, or of Hydra's own files
         sys.exit(f"p300 {command}: {error}")
+    except KeyboardInterrupt:
+        reason = failures[0] if failures else f"interrupted{how_to_go_on()}"
+        print(f"p300 {command}: {reason}", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    if failures:
+        sys.exit(f"p300 {command}: {failures[0]}")
+
+
+def how_to_go_on() -> str:
+    """Return the override by which an interrupted command goes on in its folder, if it can."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized():
+        return ""
+    hydra = HydraConfig.get()
+    several = is_sweep()
+    folder = Path(hydra.sweep.dir if several else hydra.runtime.output_dir)
+    key = "hydra.sweep.dir" if several else "hydra.run.dir"
+    return f"; the same command with {key}={os.path.relpath(folder)} goes on there"
 
 
 def near_misses(command: str, message: str) -> list[str]:
-    """Return where a key lies that Hydra did not find, if a key of that name lies elsewhere."""
+    """Return what may have been meant by a key or a choice that Hydra did not find."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
+    if found := re.search(r"Could not find '([\w/]+)/([\w.-]+)'", message):
+        group, typed = found.groups()
+        near = difflib.get_close_matches(typed, known_files(group), n=3, cutoff=0.5)
+        return [f"did you mean {' or '.join(f'{group}={name}' for name in near)}?"] if near else []
     found = re.search(r"Could not override '([\w.]+)'", message)
     if found is None:
         return []
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg: Any = OmegaConf.to_container(compose(command), resolve=False)
-    last = found[1].rpartition(".")[2]
-    near = [key for key in flatten(cfg) if key.rpartition(".")[2] == last]
-    return [f"did you mean {' or '.join(f'{key}=…' for key in near)}?"] if near else []
+    before, _, last = found[1].rpartition(".")
+    lasts: dict[str, list[str]] = {}
+    for key in [*flatten(cfg), *groups_of(command)]:
+        lasts.setdefault(key.rpartition(".")[2], []).append(key)
+    close = [last] if last in lasts else difflib.get_close_matches(last, lasts, n=2, cutoff=0.7)
+    near = [key for name in close for key in lasts[name]]
+    near = [key for key in near if key.rpartition(".")[0] == before] or near
+    if not near or len(near) > MOST_NEAR:
+        return []
+    return [f"did you mean {' or '.join(f'{key}=…' for key in near)}?"]
 
 
 def error_of_user(error: Exception) -> str | None:

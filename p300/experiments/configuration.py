@@ -130,6 +130,14 @@ def as_config(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
     return config | {"choices": {k: v for k, v in choices.items() if not k.startswith("hydra/")}}
 
 
+def is_sweep() -> bool:
+    """Return whether Hydra runs several jobs."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+
+
 def check_subject(cfg: DictConfig) -> None:
     """Check that a given ``subject`` changes which recording is read, or how it is split.
 

@@ -57,8 +57,8 @@ def run_name(choices: Mapping[str, str | None], overrides: Iterable[str] = ()) -
         The file that each configuration group uses. Without an experiment, the name begins with
         the model.
     overrides : iterable of str
-        As typed. Data, subject and seed are left out, and so is what does not change the results.
-        The order does not matter.
+        As typed. ``name=…`` is the name. Otherwise data with all below it, subject and seed are
+        left out, and so is what does not change the results. The order does not matter.
 
     Returns
     -------
@@ -75,7 +75,13 @@ def run_name(choices: Mapping[str, str | None], overrides: Iterable[str] = ()) -
     'mlp'
     >>> run_name({"experiment": "cnn1"}, ["preprocessing.channels=[Cz,Pz]", "~split.test"])
     'cnn1_channels-Cz-Pz_no-test'
+    >>> run_name({"experiment": "cnn1"}, ["model=eegnet", "name=first idea"])
+    'first-idea'
     """
+    overrides = list(overrides)
+    typed = [text.partition("=")[2] for text in overrides if text.startswith("name=")]
+    if typed and typed[-1] not in ("", "null"):
+        return _cut(_safe(typed[-1]))
     experiment = choices.get("experiment")
     values: dict[str, tuple[str, bool]] = {}
     for override in overrides:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from p300.errors import InputError
 from p300.experiments.build import checked_split
+from p300.experiments.command_line import near_misses
 from p300.experiments.configuration import as_config, check_subject, compose_training, conf_dir
 from p300.experiments.fitting.combine import finish
 from p300.experiments.fitting.fit import fit_all
@@ -20,7 +22,7 @@ from p300.experiments.identity import code_digest
 from p300.experiments.prepare import Shared, check_labels, prepare
 from p300.experiments.processes import check_shared, is_helper
 from p300.experiments.results import write_json
-from p300.experiments.tracking import end_tracking, log_run, start_tracking
+from p300.experiments.tracking import end_tracking, log_results, log_run, start_tracking
 from p300.splits import check_monitor
 from p300.storage.files import PARTIAL, folder_lock
 from p300.terminal import quietly
@@ -61,16 +63,21 @@ def train(folder: str | Path, *overrides: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        As :func:`train_run`.
+        As :func:`train_run`, and if there is no such key or choice.
 
     Examples
     --------
     >>> train("runs/mine", "experiment=cnn3", "seed=1")  # doctest: +SKIP
     """
     from hydra import initialize_config_dir
+    from hydra.errors import HydraException
 
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg, choices = compose_training(overrides)
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg, choices = compose_training(overrides)
+    except HydraException as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError("; ".join([reason, *near_misses("train", str(error))])) from error
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with quietly(folder / "train.log"):
@@ -138,6 +145,7 @@ def conclude(run: Run) -> dict[str, Any]:
         log_run(run.tracker, run.cfg, results, run.recording.speller, run.folder)
     if is_helper():
         return results
+    log_results(run, results)
     write_json(run.folder / "results.json", results)
     run.is_finished = True
     for pattern in ("networks/*.ckpt", f"**/*{PARTIAL}"):  # needed only to resume

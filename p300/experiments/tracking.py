@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Any
 from p300 import figures
 from p300.errors import InputError
 from p300.experiments.build import build
+from p300.experiments.configuration import is_sweep
+from p300.experiments.fitting.trainer import build_loggers
+from p300.experiments.identity import flatten
 from p300.experiments.processes import is_helper
 from p300.experiments.results import read_scores
 from p300.spelling import spell
@@ -195,13 +198,27 @@ def log_run(
         log.debug("", exc_info=True)
 
 
+def log_results(run: Run, results: dict[str, Any]) -> None:
+    """Send configuration and headline of a finished run to Lightning's loggers, if there are any.
+
+    Those of the first network get them. A failure is logged as a warning.
+    """
+    try:
+        loggers = run.loggers.get(1) or build_loggers(run.cfg, run.folder, 1, 1)
+        for logger in loggers:
+            logger.log_hyperparams(
+                flatten(shareable(run.config, run.cfg.logger.get("share", "all")))
+            )
+            logger.log_metrics(headline(results))
+            logger.finalize("success")
+    except Exception as error:  # of any kind: the training may have taken hours
+        log.warning("a logger lacks the results: %s: %s", type(error).__name__, error)
+        log.debug("", exc_info=True)
+
+
 def has_figures(cfg: DictConfig) -> bool:
     """Return whether W&B gets figures: if asked for, or if the run is not one of a sweep."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    is_sweep = HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
-    return bool({"always": True, "never": False}.get(cfg.logger.get("figures"), not is_sweep))
+    return bool({"always": True, "never": False}.get(cfg.logger.get("figures"), not is_sweep()))
 
 
 def headline(results: dict[str, Any]) -> dict[str, float]:

@@ -19,6 +19,8 @@ CNN1 = {"experiment": "cnn1", "model": "cecotti", "data": "bnci"}
         (["protocol.optimizer.lr=1e-3", "model=eegnet"], "cnn1_model-eegnet_lr-1e-3"),
         (["+trainer.limit_train_batches=2"], "cnn1_limit_train_batches-2"),
         (["~split.test"], "cnn1_no-test"),
+        (["model=eegnet", "name='first idea'"], "first-idea"),
+        (["model=eegnet", "name=null"], "cnn1_model-eegnet"),
         (["preprocessing.tmin=-0.1"], "cnn1_tmin--0.1"),
         (
             ["model.dropout=0", "augmentation.dropout=1"],
