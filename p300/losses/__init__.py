@@ -2,6 +2,7 @@
 
 from p300.losses.adapted import (
     AdaptedLoss,
+    adapted,
     describe_loss,
     labels_argument,
     make_loss,
@@ -13,6 +14,7 @@ __all__ = [
     "AdaptedLoss",
     "CrossEntropy",
     "LogisticSquareError",
+    "adapted",
     "class_weights",
     "describe_loss",
     "labels_argument",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -88,10 +88,15 @@ def make_loss(factory: Callable[..., Any], is_target: np.ndarray) -> nn.Module:
     kind = factory.func if isinstance(factory, functools.partial) else factory
     loss: Any = factory
     if isinstance(kind, type):
-        given = factory.keywords if isinstance(factory, functools.partial) else {}
-        name = labels_argument(kind, given)
+        name = labels_argument(kind)
         loss = factory() if name is None else factory(**{name: is_target})
-    return loss if type(loss) in OWN.values() else AdaptedLoss(loss)
+    return adapted(loss)
+
+
+def adapted(loss: Callable[[Tensor, Tensor], Tensor]) -> nn.Module:
+    """Return a loss with ``score`` and ``is_sum``: itself if it is p300's own."""
+    is_ready = isinstance(loss, AdaptedLoss) or type(loss) in OWN.values()
+    return loss if is_ready else AdaptedLoss(loss)  # type: ignore[return-value]
 
 
 def describe_loss(config: Mapping[str, Any], is_target: np.ndarray) -> str | dict[str, Any]:
@@ -118,7 +123,7 @@ def describe_loss(config: Mapping[str, Any], is_target: np.ndarray) -> str | dic
     arguments = {k: v for k, v in config.items() if k != "_partial_"}
     if not accepts(kind, "balanced"):
         arguments.pop("balanced", None)
-    name = labels_argument(kind, config)
+    name = labels_argument(kind)
     if name is not None and not _is_static(kind):
         arguments[name] = torch.as_tensor(is_target)
     return arguments
@@ -154,26 +159,24 @@ def score_function(
     return call({**loss, **labels}, strictly=strictly).score
 
 
-def labels_argument(kind: type, given: Container[str] = ()) -> str | None:
+def labels_argument(kind: type) -> str | None:
     """Find the argument of a loss's constructor that takes the labels of the training part.
 
-    It is called ``is_target``, or it is the first that has no default and is not ``given``.
+    It is called ``is_target``; None if the loss has no such argument.
 
     Examples
     --------
     >>> labels_argument(CrossEntropy), labels_argument(nn.CrossEntropyLoss)
     ('is_target', None)
     """
-    for each in kind.__mro__:
+    for each in kind.__mro__:  # an __init__ with **kwargs passes them on to the next
         if "__init__" not in vars(each) or each in (nn.Module, object):
             continue
-        parameters = list(inspect.signature(vars(each)["__init__"]).parameters.values())[1:]
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        required = [p.name for p in named if p.default is p.empty and p.name not in given]
-        if "is_target" in [p.name for p in named]:
+        parameters = inspect.signature(vars(each)["__init__"]).parameters
+        if "is_target" in parameters:
             return "is_target"
-        if required or not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return next(iter(required), None)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return None
     return None
 
 
@@ -183,7 +186,8 @@ def _is_static(kind: type) -> bool:
 
 def _accepted_labels(loss: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
     """Return the first conversion of boolean labels with which a loss returns one number."""
-    name = getattr(loss, "__name__", type(loss).__name__)
+    called = loss.func if isinstance(loss, functools.partial) else loss
+    name = getattr(called, "__name__", type(called).__name__)
     logits, is_target = torch.zeros(4, 2), torch.tensor([True, False, True, False])
     tried = copy.deepcopy(loss) if isinstance(loss, nn.Module) else loss
     reasons = []

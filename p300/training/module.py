@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from p300.errors import InputError
+from p300.losses import adapted
 from p300.models.protocols import Constrained, HasLayerRates
 from p300.training.auc import RocAuc
 
@@ -29,8 +30,8 @@ class TrainingModule(pl.LightningModule):
         Epochs (batch, n_chans, n_times) to logits (batch, 2). If it has ``apply_constraints()``
         (max-norm), this is called after every optimizer step.
     loss : nn.Module
-        Of :mod:`p300.losses`: called with logits and labels; its ``score`` returns one number per
-        flash.
+        Called with logits and labels. Of :mod:`p300.losses`, whose ``score`` returns one number
+        per flash, or any other (:class:`~p300.losses.AdaptedLoss`).
     optimizer : callable
         Builds an optimizer from parameters, or from parameter groups.
     scheduler : callable or None
@@ -43,8 +44,8 @@ class TrainingModule(pl.LightningModule):
 
     Examples
     --------
-    >>> from p300.losses import CrossEntropy
-    >>> module = TrainingModule(nn.Sequential(nn.Flatten(), nn.Linear(6, 2)), CrossEntropy([0, 1]))
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(6, 2))
+    >>> module = TrainingModule(network, nn.CrossEntropyLoss())
     >>> module(torch.zeros(4, 2, 3)).shape
     torch.Size([4])
     """
@@ -59,7 +60,7 @@ class TrainingModule(pl.LightningModule):
         layer_rate: float | None = None,
     ):
         super().__init__()
-        self.network, self.loss = network, loss
+        self.network, self.loss = network, adapted(loss)
         self.optimizer, self.scheduler = optimizer, scheduler
         self.scheduling, self.layer_rate = dict(scheduling or {}), layer_rate
         self.aucs = nn.ModuleDict({"validation": RocAuc(), "test": RocAuc()})
