@@ -74,8 +74,8 @@ def spell(scores: ArrayLike, flashes: pd.DataFrame, speller: Speller) -> pd.Data
     Raises
     ------
     InputError
-        If the lengths differ, flashes belong to no character or have codes that are not on the
-        screen, or a character's repetitions are not 0, 1, 2, …
+        If the lengths differ, a score is not finite, flashes belong to no character or have codes
+        that are not on the screen, or a character's repetitions are not 0, 1, 2, …
 
     Examples
     --------
@@ -223,6 +223,11 @@ def _check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) 
     if len(scores) != len(flashes):
         raise InputError(
             f"{len(scores)} scores for {len(flashes)} flashes; expected one score per flash"
+        )
+    if n_bad := int((~np.isfinite(scores)).sum()):
+        raise InputError(
+            f"{n_bad} of {len(scores)} scores are not finite; expected one number "
+            f"per flash; leave out flashes that were not scored"
         )
     n_outside = int(flashes[["character", "repetition"]].isna().any(axis=1).sum())
     if n_outside:
