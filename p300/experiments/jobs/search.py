@@ -6,6 +6,7 @@ in one folder, each with its own trials, and a search that was interrupted goes 
 
 from __future__ import annotations
 
+import difflib
 import logging
 import math
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+from p300.experiments.folder import read_results
+from p300.experiments.identity import flatten
 from p300.experiments.jobs.job import Job
 from p300.experiments.jobs.sweep import expand_sweeps, sweep_jobs
 from p300.storage.files import write_text
@@ -66,6 +69,7 @@ def run_search(runner: Runner, arguments: Sequence[str], search: Mapping[str, An
         jobs = plan_trials(runner, fixed, trials, search)
         runner.run(jobs)
         for trial, job in zip(trials, jobs, strict=True):
+            check_objective(job, search["objective"])
             tell(study, trial, job, search["objective"])
     return write_best(study, runner.folder, search)
 
@@ -87,6 +91,27 @@ def check_search(search: Mapping[str, Any]) -> None:
         raise InputError(f"got direction={search['direction']}; expected maximize or minimize")
     if search["n_trials"] < 1:
         raise InputError(f"got n_trials={search['n_trials']}; expected at least 1")
+
+
+def check_objective(job: Job, objective: str) -> None:
+    """Check that the results of a finished trial have the objective: no other will have it.
+
+    Raises
+    ------
+    InputError
+        If they do not.
+    """
+    if not job.has_results:
+        return
+    found = flatten(read_results(job.folder))
+    numbers = [key for key, value in found.items() if isinstance(value, int | float)]
+    allowed = [key for key in numbers if not key.startswith(("test.", "seed"))]
+    if objective not in found:
+        near = difflib.get_close_matches(objective, allowed, n=3, cutoff=0.3) or allowed
+        raise InputError(
+            f"got the objective {objective}, which is not in {os.path.relpath(job.folder)}/"
+            f"results.json; expected a number of it, such as {', '.join(near)}"
+        )
 
 
 def open_study(journal: str, name: str, search: Mapping[str, Any] | None = None) -> optuna.Study:
