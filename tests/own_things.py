@@ -1,6 +1,7 @@
 """What a user might write: losses, networks, estimators and preprocessings."""
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -108,6 +109,22 @@ class Forgetful(Preprocessor):
         return is_rejected
 
 
+class OverFlashes(Preprocessor):
+    """Standardises over the flashes that are cut together."""
+
+    def finish(self, epochs, *, scaling=None):
+        is_rejected = super().finish(epochs, scaling=scaling)
+        epochs -= epochs.mean(axis=0)
+        return is_rejected
+
+
+class Holey(Preprocessor):
+    def finish(self, epochs, *, scaling=None):
+        is_rejected = super().finish(epochs, scaling=scaling)
+        epochs[0, 0, 0] = np.nan
+        return is_rejected
+
+
 class Unsavable(Doubled):
     def fit(self, recording, y=None, *, rows=None):
         super().fit(recording, rows=rows)
@@ -126,6 +143,14 @@ class Nearest:
     def predict_proba(self, X):
         p = 1 / (1 + np.square(X - self.mean_).mean(axis=(1, 2)))
         return np.stack([1 - p, p], axis=1)
+
+
+class Centred(Nearest):
+    """Its scores depend on what is scored together."""
+
+    def predict_proba(self, X):
+        p = super().predict_proba(X)
+        return p - p.mean(axis=0) + 0.5
 
 
 class Silent:
@@ -188,6 +213,98 @@ class Remembering(Linear):
 class Failing(Linear):
     def forward(self, epochs):
         raise RuntimeError("mat1 and mat2\nshapes cannot be multiplied")
+
+
+class InPlace(Linear):
+    def forward(self, epochs):
+        epochs -= epochs.mean()
+        return super().forward(epochs)
+
+
+class Noisy(Linear):
+    def forward(self, epochs):
+        return super().forward(epochs) + torch.randn(len(epochs), 2)
+
+
+class OfTheBatch(Linear):
+    """The score of a flash depends on those beside it."""
+
+    def forward(self, epochs):
+        return super().forward(epochs - epochs.mean(0))
+
+
+class OneWhenEvaluated(Linear):
+    def forward(self, epochs):
+        return super().forward(epochs)[:, : 2 if self.training else 1]
+
+
+class NotFinite(Linear):
+    def forward(self, epochs):
+        return super().forward(epochs) * float("nan")
+
+
+class Detached(Linear):
+    def forward(self, epochs):
+        return super().forward(epochs).detach()
+
+
+class WithoutConstructor(nn.Module):
+    """Has nothing to learn from, so it is refused, but not for an argument."""
+
+    def forward(self, epochs):
+        return epochs[:, :2, 0]
+
+
+class Tempered(nn.Module):
+    """Its constructor wants a number that is not the labels."""
+
+    def __init__(self, temperature):
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, logits, is_target):
+        return nn.functional.cross_entropy(logits / self.temperature, is_target.long())
+
+
+class Reversed(nn.Module):
+    """Its score is larger for nontargets."""
+
+    def forward(self, logits, is_target):
+        return nn.functional.cross_entropy(logits, is_target.long())
+
+    @staticmethod
+    def score(logits):
+        return logits[:, 0] - logits[:, 1]
+
+
+class TwoScores(Summed):
+    @staticmethod
+    def score(logits):
+        return logits
+
+
+class Rule:
+    """No callback."""
+
+
+class Counting(pl.Callback):
+    """Counts the steps of the training, which a rehearsal must not change."""
+
+    counted: list[int] = []
+
+    def __init__(self):
+        self.n_steps = 0
+
+    def on_train_batch_end(self, *args):
+        self.n_steps += 1
+
+    def on_fit_end(self, trainer, pl_module):
+        self.counted.append(self.n_steps)
+
+
+class FailingAtTheEnd(pl.Callback):
+    def on_validation_end(self, trainer, pl_module):
+        raise ZeroDivisionError("no flash")
 
 
 class Perceptron(torch.optim.Optimizer):

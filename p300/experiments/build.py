@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.experiments.build")
 
-
-log = logging.getLogger("p300.experiments.fit")
-
 #: Parts of a run that are tested with all others.
 TESTED = re.compile(r"p300\..+|torch\.optim\.(Adam|AdamW|SGD)")
 
@@ -100,7 +97,8 @@ def check_arguments(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Non
         signature.bind(*config.get("_args_", ()), *args, **given)
     except TypeError as error:
         known = [p.name for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        raise InputError(f"{target}: {error}; expected some of {', '.join(known)}") from error
+        some = f"some of {', '.join(known)}" if known else "no arguments"
+        raise InputError(f"{target}: {error}; expected {some}") from error
     except ValueError:  # not written in Python
         return
 
@@ -152,7 +150,8 @@ def naming(part: str, config: Mapping[str, Any]) -> Iterator[None]:
         yield
     except Exception as error:  # of any kind: it may be of the user's own code
         target, reason = name_of(config), reason_of(error)
-        if isinstance(error, InputError) and is_tested(config) and not reason.startswith(target):
+        is_sentence = isinstance(error, InputError) and is_tested(config)
+        if is_sentence and not reason.startswith((target, "it ", "its ", "after it ")):
             raise
         log.debug("", exc_info=True)
         unknown = unknown_argument(error)
@@ -188,8 +187,14 @@ def build_split(cfg: DictConfig, flashes: pd.DataFrame) -> Split:
             f"{cfg.split['_target_']}: got {type(split).__name__}; expected "
             f"p300.splits.Split(train, validation, test), three boolean arrays"
         )
-    needs_validation = is_network(cfg.model) or cfg.calibration != "none"
-    return split if needs_validation else split.without_validation()
+    if is_network(cfg.model) or cfg.calibration != "none" or not split.validation.any():
+        return split
+    log.info(
+        "the %d validation flashes join the training part: %s does not need them",
+        split.validation.sum(),
+        name_of(cfg.model),
+    )
+    return split.without_validation()
 
 
 def checked_split(cfg: DictConfig, recording: Recording) -> Split:
@@ -208,6 +213,10 @@ def checked_split(cfg: DictConfig, recording: Recording) -> Split:
         divided, since a text is read of whole ones.
     """
     split, steps = build_split(cfg, recording.flashes), cfg.preprocessing
+    if not (split.test.any() or split.validation.any()):
+        log.warning(
+            "neither test nor validation flashes: nothing will say how good the detector is"
+        )
     leaks = find_leaks(recording, split, steps.tmin, steps.tmax)
     if not leaks:
         return split

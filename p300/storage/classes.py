@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -117,11 +118,19 @@ def accepts(function: Callable[..., Any], name: str) -> bool:
     >>> accepts(sorted, "reverse"), accepts(sorted, "sfreq"), accepts(dict, "sfreq")
     (True, False, True)
     """
+    if getattr(function, "__init__", None) is _init_of_modules():
+        return False  # a network without a constructor of its own
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # not written in Python
         return True
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _init_of_modules() -> Any:
+    """Return the constructor of torch's modules, which says it takes anything."""
+    torch = sys.modules.get("torch")
+    return torch and torch.nn.Module.__init__
 
 
 def without_unknown(factory: Any, name: str) -> Any:

@@ -32,7 +32,23 @@ def checked_logits(found: Any, n_flashes: int) -> Tensor:
             f"it returned {shape} for {n_flashes} flashes; expected two logits per flash, "
             f"({n_flashes}, 2), of nontarget and target{one}"
         )
+    if not found.isfinite().all():
+        raise InputError(
+            f"{int((~found.isfinite()).sum())} of its {found.numel()} logits are not finite; "
+            f"expected numbers"
+        )
     return found
+
+
+def checked_scores(found: Any, n_flashes: int) -> np.ndarray:
+    """Return the scores of a loss as an array if they are one finite number per flash."""
+    scores = found.detach().numpy() if hasattr(found, "detach") else np.asarray(found)
+    if scores.shape != (n_flashes,) or not np.isfinite(scores).all():
+        raise InputError(
+            f"its scores of {n_flashes} flashes are {scores.shape}, {np.isfinite(scores).sum()} "
+            f"of them finite; expected one finite number per flash"
+        )
+    return scores
 
 
 def checked_loss(found: Tensor) -> None:
@@ -47,9 +63,37 @@ def checked_loss(found: Tensor) -> None:
 #: another order where an array begins at another place in memory.
 ROUNDING = 1e-5
 
+#: How to make equal what is computed again, by what was done in between.
+ADVICE = {
+    "saved and loaded": (
+        "keep all that it learns in its state (of a network: parameters and register_buffer)"
+    ),
+    "scored once": (
+        "scoring must draw no random numbers, learn nothing, and leave its epochs unchanged"
+    ),
+    "scored with other flashes": (
+        "the score of a flash must depend on its own epoch alone; in evaluation, use statistics "
+        "of the training flashes"
+    ),
+    "cut with others": (
+        "epochs that depend on the other flashes cannot be cut like this while they arrive"
+    ),
+}
 
-def check_same(first: np.ndarray, second: np.ndarray, what: str) -> None:
-    """Check that scores or epochs of what was saved and loaded are equal, up to rounding.
+
+def check_same(
+    first: np.ndarray, second: np.ndarray, what: str, done: str = "saved and loaded"
+) -> None:
+    """Check that scores or epochs that are computed again are equal, up to rounding.
+
+    Parameters
+    ----------
+    first, second : ndarray
+        Before and after.
+    what : str
+        What they are.
+    done : str
+        What was done in between, one of :data:`ADVICE`.
 
     Raises
     ------
@@ -57,13 +101,13 @@ def check_same(first: np.ndarray, second: np.ndarray, what: str) -> None:
         If they are not; the message has the largest difference.
     """
     if first.shape != second.shape:
-        raise InputError(f"its {what} were {first.shape}; saved and loaded, {second.shape}")
+        raise InputError(f"its {what} were {first.shape}; {done}, {second.shape}")
     if not first.size or np.array_equal(first, second, equal_nan=True):
         return
-    largest = float(np.abs(first - second).max())
-    if not largest <= ROUNDING * float(np.abs(first).max()):
+    largest = float(np.nanmax(np.abs(first - second), initial=0.0))
+    is_known = np.array_equal(np.isnan(first), np.isnan(second))
+    if not is_known or not largest <= ROUNDING * float(np.nanmax(np.abs(first), initial=0.0)):
         raise InputError(
-            f"after it was saved and loaded, its {what} differ by up to {largest:.3g}; expected "
-            f"the same; keep all that it learns in its state (of a network: parameters and "
-            f"register_buffer)"
+            f"after it was {done}, its {what} differ by up to {largest:.3g}; expected the same; "
+            f"{ADVICE[done]}"
         )

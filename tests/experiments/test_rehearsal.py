@@ -1,7 +1,9 @@
 """What is not p300's own is tried before the training: it works, or fails in one sentence."""
 
 import json
+import math
 import random
+import re
 
 import numpy as np
 import pandas as pd
@@ -207,6 +209,52 @@ REFUSED = {
     "no threads": (["threads=0"], "got threads=0; expected"),
     "no members": (["ensemble.n_members=0"], "got ensemble.n_members=0; expected"),
     "no GPU": (["trainer.accelerator=gpu"], "trainer=pytorch_lightning.Trainer: .*gpu"),
+    "epochs changed in place": (own("InPlace"), "InPlace: it changed the epochs that it scored"),
+    "noise in evaluation": (own("Noisy"), "Noisy: after it was scored once.*random numbers"),
+    "a score by the batch": (own("OfTheBatch"), "OfTheBatch: after it was scored with other"),
+    "an estimator's score by the batch": (
+        own("Centred"),
+        "Centred: after it was scored with other",
+    ),
+    "one logit when evaluated": (own("OneWhenEvaluated"), r"OneWhenEvaluated: .*\(8, 1\)"),
+    "logits that are not finite": (own("NotFinite"), "NotFinite: 16 of its 16 logits are not fin"),
+    "logits without gradients": (own("Detached"), "Detached: .*gradient"),
+    "a network without constructor": (
+        own("WithoutConstructor"),
+        "WithoutConstructor: .*(parameter|weight|gradient)",
+    ),
+    "a loss without its number": (
+        [NETWORK, "protocol.loss._target_=own_things.Tempered"],
+        "Tempered: .*missing.*temperature",
+    ),
+    "two scores per flash": (
+        [NETWORK, "protocol.loss._target_=own_things.TwoScores", "~protocol.loss.balanced"],
+        r"own_things.TwoScores: its scores of 8 flashes are \(8, 2\)",
+    ),
+    "holes in epochs": (
+        ["preprocessing._target_=own_things.Holey"],
+        "preprocessing=own_things.Holey: .*are not finite",
+    ),
+    "a scheduler at once": (
+        ["scheduler.build={_target_:torch.optim.lr_scheduler.StepLR,step_size:2}"],
+        "scheduler.build=torch.optim.lr_scheduler.StepLR: .*expected _partial_: true",
+    ),
+    "no callback": (
+        ["+callbacks.mine._target_=own_things.Rule"],
+        "callbacks.mine=own_things.Rule: got a Rule; expected a subclass",
+    ),
+    "no argument of a callback": (
+        ["callbacks=ema", "+callbacks.averaging.colour=red"],
+        "callbacks.averaging=.*'colour'",
+    ),
+    "a callback that needs a logger": (
+        ["+callbacks.rate._target_=pytorch_lightning.callbacks.LearningRateMonitor"],
+        "callbacks.rate=.*LearningRateMonitor: .*no logger",
+    ),
+    "a callback that fails": (
+        ["+callbacks.mine._target_=own_things.FailingAtTheEnd"],
+        "callbacks.mine=own_things.FailingAtTheEnd: ZeroDivisionError: no flash",
+    ),
     "no such precision": (["trainer.precision=nonsense"], "Precision 'nonsense' is invalid"),
     "no such argument of the trainer": (["+trainer.colour=red"], "'colour'.*~trainer.colour"),
 }
@@ -221,6 +269,23 @@ def test_what_would_fail_later_fails_before_the_training(case, small, tmp_path, 
         train(tmp_path / "run", *small, *overrides)
     assert "\n" not in str(refused.value)
     assert not began and not (tmp_path / "run" / "results.json").exists()
+
+
+def test_an_own_callback_counts_the_steps_of_the_training_alone(small, tmp_path):
+    import own_things
+
+    own_things.Counting.counted.clear()
+    small += ["protocol.batch_size=32", "+callbacks.mine._target_=own_things.Counting"]
+    split = train(tmp_path / "run", *small)["split"]
+    n_train = int(re.search(r"train (\d+)", split)[1])
+    assert own_things.Counting.counted == [1, math.ceil(n_train / 32)]
+
+
+def test_epochs_that_depend_on_other_flashes_are_named(small, tmp_path):
+    overrides = ["experiment=lda", "preprocessing._target_=own_things.OverFlashes"]
+    train(tmp_path / "run", *small, *overrides)
+    said = (tmp_path / "run" / "train.log").read_text()
+    assert "own_things.OverFlashes: after it was cut with others, its epochs differ" in said
 
 
 def test_an_own_network_without_a_key_is_refused_before_the_training(

@@ -9,6 +9,7 @@ random numbers of the training stay as they are.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import json
 import logging
@@ -26,6 +27,7 @@ from p300.experiments.fitting.fit import fit_classical
 from p300.experiments.fitting.networks import PlannedNetwork, make_network_fit
 from p300.experiments.fitting.run import Run
 from p300.experiments.fitting.settings import check_trainer
+from p300.experiments.fitting.trainer import build_callback
 from p300.experiments.identity import flatten
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.preprocessing.state import from_full_state, full_state
@@ -36,6 +38,7 @@ from p300.training.checks import (
     checked_augmentation,
     checked_logits,
     checked_loss,
+    checked_scores,
 )
 from p300.training.members import is_network, labels, member_arguments
 
@@ -100,6 +103,17 @@ def check_preprocessing(run: Run) -> None:
         part = run.recording.select((segments == segments.iloc[0]).to_numpy())
         first, second = (each.epochs(part).data for each in (steps, again))
         check_same(first, second, "epochs")
+        if not np.isfinite(first).all():
+            raise InputError(
+                f"{int((~np.isfinite(first)).sum())} of the {first.size} samples of its epochs "
+                f"are not finite; expected numbers"
+            )
+        try:
+            n = len(first) // 2
+            half = steps.epochs(part.select(np.arange(len(first)) < n)).data
+            check_same(first[:n], half, "epochs", "cut with others")
+        except InputError as error:
+            log.warning("preprocessing=%s: %s", name_of(run.cfg.preprocessing), error)
         check_learned(run)
 
 
@@ -152,14 +166,23 @@ def rehearse_network(run: Run, plan: PlannedFit) -> None:
             log.info("%s has no score: flashes are scored by log odds", name_of(protocol.loss))
     assert plan.left_out is not None
     parts = run.epochs, plan.train, plan.left_out
+    scheduler = cfg.scheduler.build
+    if scheduler is not None and not scheduler.get("_partial_"):
+        raise InputError(
+            f"scheduler.build={name_of(scheduler)}: it has no optimizer yet; expected "
+            f"_partial_: true beside it"
+        )
     with naming("model", plan.model):
         planned = PlannedNetwork(cfg, plan.model, *parts, 1, run.folder)
         fit = make_network_fit(planned, torch.as_tensor(run.epochs.data))
+        if not any(weight.requires_grad for weight in fit.module.network.parameters()):
+            raise InputError("it has no weights to learn; expected parameters that need gradients")
     with naming("protocol.optimizer", protocol.optimizer):
         optimizer = fit.module.optimizer(fit.module.parameter_groups())
     if fit.module.scheduler is not None:
         with naming("scheduler.build", cfg.scheduler.build):
             fit.module.scheduler(optimizer)
+    rehearse_callbacks(cfg, fit, rows)
     parts_of_a_step = plan.model, protocol.loss, protocol.optimizer, cfg.augmentation
     if not rows.any() or all(map(is_tested, parts_of_a_step)):
         return
@@ -173,16 +196,55 @@ def rehearse_network(run: Run, plan: PlannedFit) -> None:
             x = checked_augmentation(augmentation(x, y), x)
     with naming("model", plan.model):
         logits = checked_logits(fit.module.network(x), len(x))
+        if not logits.requires_grad:
+            raise InputError(
+                "its logits carry no gradient; expected logits that depend on weights"
+            )
     with naming("protocol.loss", protocol.loss):
         checked_loss(fit.module.loss(logits, y))
         trained: Any = fit.module.loss  # with ``score``
-        found = [read(logits).detach().numpy() for read in (member.read_logits, trained.score)]
+        reads = member.read_logits, trained.score
+        found = [checked_scores(read(logits), len(x)) for read in reads]
         check_same(found[0], found[1], "scores")
     if cfg.trainer.devices == 1:  # processes that are forked later may not compute gradients now
         train_step(fit, optimizer, logits, y, protocol.optimizer)
-    fit.module.network.eval()
-    with naming("model", plan.model):
+    with naming("model", plan.model), torch.no_grad():
+        checked_logits(fit.module.network.eval()(x.clone()), len(x))  # as in evaluation
         check_comes_back(run, member, rows)
+
+
+def rehearse_callbacks(cfg: DictConfig, fit: NetworkFit, rows: np.ndarray) -> None:
+    """Build all callbacks; run all but the default ones through a batch of each part.
+
+    Raises
+    ------
+    InputError
+        If one cannot be built, or fails.
+    """
+    import pytorch_lightning as pl
+    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+
+    from p300.training.datamodule import EpochsDataModule
+
+    for name, config in cfg.callbacks.items():
+        if config is None:
+            continue
+        with tempfile.TemporaryDirectory() as folder, naming(f"callbacks.{name}", config):
+            callback = build_callback(cfg, str(name), Path(folder))
+            is_default = type(callback) in (EarlyStopping, ModelCheckpoint)
+            if is_default or cfg.trainer.devices != 1 or not rows.any():
+                continue
+            data = EpochsDataModule(fit.data.epochs, fit.data.is_target, rows, rows)
+            data.reads_time_first = fit.data.reads_time_first
+            trainer = pl.Trainer(
+                fast_dev_run=True,
+                accelerator="cpu",
+                callbacks=[callback],
+                logger=any(cfg.logger.get(key) for key in ("wandb", "lightning")),
+                enable_progress_bar=False,
+                default_root_dir=folder,
+            )
+            trainer.fit(copy.deepcopy(fit.module), datamodule=data)
 
 
 def known_parts(config: DictConfig, name: str) -> Any:
@@ -250,12 +312,12 @@ def check_comes_back(run: Run, member: Member, rows: np.ndarray) -> None:
 
     detector = Detector([member], run.preprocessor, run.recording.speller, {}, (1.0, 0.0))
     data = run.epochs.data[rows]
-    scores = detector.score_epochs(data)
-    if scores.shape != (len(data),) or not np.isfinite(scores).all():
-        raise InputError(
-            f"its scores of {len(data)} flashes are {scores.shape}, "
-            f"{np.isfinite(scores).sum()} of them finite; expected one finite number per flash"
-        )
+    scores = checked_scores(detector.score_epochs(data), len(data))
+    if not np.array_equal(data, run.epochs.data[rows]):
+        raise InputError("it changed the epochs that it scored; expected them as they were given")
+    check_same(scores, detector.score_epochs(data), "scores", "scored once")
+    one_by_one = [detector.score_epochs(data[k : k + 1]) for k in range(len(data))]
+    check_same(scores, np.concatenate(one_by_one), "scores", "scored with other flashes")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.pt"
         detector.save(path)

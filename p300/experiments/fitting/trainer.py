@@ -99,8 +99,10 @@ def build_callback(cfg: DictConfig, name: str, folder: Path) -> pl.Callback:
     Raises
     ------
     InputError
-        If it would choose by a test value.
+        If it would choose by a test value, or is no callback.
     """
+    from pytorch_lightning import Callback
+
     config = cfg.callbacks[name]
     if str(config.get("monitor", "")).startswith("test"):
         raise InputError(
@@ -110,7 +112,13 @@ def build_callback(cfg: DictConfig, name: str, folder: Path) -> pl.Callback:
     filled = best_mode(config, cfg.protocol.monitor)
     if str(config["_target_"]).endswith("ModelCheckpoint") and config.get("dirpath") is None:
         filled["dirpath"] = str(folder)
-    return build(config, **filled)
+    callback = build(config, **filled)
+    if not isinstance(callback, Callback):
+        raise InputError(
+            f"callbacks.{name}={config['_target_']}: got a {type(callback).__name__}; expected a "
+            f"subclass of pytorch_lightning.Callback"
+        )
+    return callback
 
 
 def build_scheduler(cfg: DictConfig) -> Any:
