@@ -118,6 +118,13 @@ def test_a_refusal_is_one_line(p300, small):
     ]
 
 
+@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
+@pytest.mark.parametrize("command", ["benchmark", "reproduce"])
+def test_a_command_with_a_folder_of_its_own_is_not_given_hydras(p300, command, key):
+    status, _, errors = p300(command, f"{key}=mine")
+    assert status == 1 and f"got {key}=mine; expected folder=mine" in errors
+
+
 def test_what_python_types_wrong_is_an_error_of_ours(tmp_path):
     with pytest.raises(InputError, match="modle.*; did you mean model=…?"):
         train(tmp_path / "run", "modle=lda")

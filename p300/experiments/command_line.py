@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib.util
 import logging
 import os
@@ -17,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 from p300.errors import InputError
 from p300.experiments.configuration import (
     conf_dir,
-    groups_of,
     is_sweep,
-    known_files,
     messages_of,
+    near_misses,
     search_path,
     without_null,
 )
-from p300.experiments.identity import flatten
 from p300.experiments.names import run_name
 from p300.experiments.processes import is_helper, options_of_helper
 from p300.storage.untrusted import OWN_FOLDERS, add_own_modules, own_folders
@@ -40,9 +37,6 @@ PLUGINS = {
     "hydra/launcher=submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
     "search": ("optuna", "sweep"),
 }
-
-#: Of more keys with a name, none is likely to be meant.
-MOST_NEAR = 4
 
 
 def run_with_hydra(command: str, task: Callable) -> None:
@@ -86,6 +80,7 @@ def run_with_hydra(command: str, task: Callable) -> None:
     add_resolvers()
     sys.argv[1:] = without_null(sys.argv[1:])
     check_plugins(command, sys.argv[1:])
+    check_folder(command, sys.argv[1:])
     add_own_folders(command, sys.argv)
     if is_helper():
         for option in options_of_helper(sys.argv):
@@ -111,6 +106,21 @@ def run_with_hydra(command: str, task: Callable) -> None:
         sys.exit(f"p300 {command}: {failures[0]}")
 
 
+def check_folder(command: str, arguments: Sequence[str]) -> None:
+    """Check that a command with a ``folder`` of its own is not given Hydra's.
+
+    Raises
+    ------
+    SystemExit
+        If it is.
+    """
+    text = (conf_dir() / f"{command}.yaml").read_text("utf-8")
+    given = [a for a in arguments if a.startswith(("hydra.run.dir=", "hydra.sweep.dir="))]
+    if given and re.search("^folder:", text, re.MULTILINE):
+        folder = given[-1].partition("=")[2]
+        sys.exit(f"p300 {command}: got {given[-1]}; expected folder={folder}")
+
+
 def how_to_go_on() -> str:
     """Return the override by which an interrupted command goes on in its folder, if it can."""
     from hydra.core.hydra_config import HydraConfig
@@ -122,34 +132,6 @@ def how_to_go_on() -> str:
     folder = Path(hydra.sweep.dir if several else hydra.runtime.output_dir)
     key = "hydra.sweep.dir" if several else "hydra.run.dir"
     return f"; the same command with {key}={os.path.relpath(folder)} goes on there"
-
-
-def near_misses(command: str, message: str) -> list[str]:
-    """Return what may have been meant by a key or a choice that Hydra did not find."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import OmegaConf
-
-    if found := re.search(r"Could not find '([\w/]+)/([\w.-]+)'", message):
-        group, typed = found.groups()
-        near = difflib.get_close_matches(typed, known_files(group), n=3, cutoff=0.5)
-        return [f"did you mean {' or '.join(f'{group}={name}' for name in near)}?"] if near else []
-    found = re.search(r"Could not override '([\w.]+)'", message)
-    if found is None:
-        return []
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg: Any = OmegaConf.to_container(compose(command), resolve=False)
-    before, _, last = found[1].rpartition(".")
-    lasts: dict[str, list[str]] = {}
-    for key in [*flatten(cfg), *groups_of(command)]:
-        lasts.setdefault(key.rpartition(".")[2], []).append(key)
-    close = [last] if last in lasts else difflib.get_close_matches(last, lasts, n=2, cutoff=0.7)
-    near = [key for name in close for key in lasts[name]]
-    near = [key for key in near if key.rpartition(".")[0] == before] or near
-    if not near or len(near) > MOST_NEAR:
-        return []
-    return [f"did you mean {' or '.join(f'{key}=…' for key in near)}?"]
 
 
 def error_of_user(error: Exception) -> str | None:

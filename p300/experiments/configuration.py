@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import p300
 from p300.errors import InputError
+from p300.experiments.identity import flatten
 from p300.experiments.names import run_name
 from p300.storage.untrusted import own_folders
 from p300.terminal import messages
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+#: Of more keys with a name, none is likely to be meant.
+MOST_NEAR = 4
 
 
 def search_path() -> str:
@@ -37,8 +42,19 @@ def compose_training(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, st
     """Compose the configuration of a run, and find the file that each group uses.
 
     Call it after ``initialize_config_dir``, from which Hydra knows the configuration files.
+
+    Raises
+    ------
+    InputError
+        If there is no such key or choice.
     """
-    return Composer().compose(overrides)
+    from hydra.errors import HydraException
+
+    try:
+        return Composer().compose(overrides)
+    except HydraException as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError("; ".join([reason, *near_misses("train", str(error))])) from error
 
 
 class Composer:
@@ -184,6 +200,34 @@ def known_files(group: str) -> list[str]:
     """List the choices of a configuration group: p300's and the user's own."""
     folders = [conf_dir(), *own_folders()]
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
+def near_misses(command: str, message: str) -> list[str]:
+    """Return what may have been meant by a key or a choice that Hydra did not find."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    if found := re.search(r"Could not find '([\w/]+)/([\w.-]+)'", message):
+        group, typed = found.groups()
+        near = difflib.get_close_matches(typed, known_files(group), n=3, cutoff=0.5)
+        return [f"did you mean {' or '.join(f'{group}={name}' for name in near)}?"] if near else []
+    found = re.search(r"Could not override '([\w.]+)'", message)
+    if found is None:
+        return []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg: Any = OmegaConf.to_container(compose(command), resolve=False)
+    before, _, last = found[1].rpartition(".")
+    lasts: dict[str, list[str]] = {}
+    for key in [*flatten(cfg), *groups_of(command)]:
+        lasts.setdefault(key.rpartition(".")[2], []).append(key)
+    close = [last] if last in lasts else difflib.get_close_matches(last, lasts, n=2, cutoff=0.7)
+    near = [key for name in close for key in lasts[name]]
+    near = [key for key in near if key.rpartition(".")[0] == before] or near
+    if not near or len(near) > MOST_NEAR:
+        return []
+    return [f"did you mean {' or '.join(f'{key}=…' for key in near)}?"]
 
 
 def messages_of(cfg: DictConfig) -> AbstractContextManager[None]:

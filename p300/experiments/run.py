@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p300.errors import InputError
 from p300.experiments.build import checked_split
-from p300.experiments.command_line import near_misses
 from p300.experiments.configuration import as_config, check_subject, compose_training, conf_dir
 from p300.experiments.fitting.combine import finish
 from p300.experiments.fitting.fit import fit_all
@@ -70,14 +68,9 @@ def train(folder: str | Path, *overrides: str) -> dict[str, Any]:
     >>> train("runs/mine", "experiment=cnn3", "seed=1")  # doctest: +SKIP
     """
     from hydra import initialize_config_dir
-    from hydra.errors import HydraException
 
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            cfg, choices = compose_training(overrides)
-    except HydraException as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError("; ".join([reason, *near_misses("train", str(error))])) from error
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg, choices = compose_training(overrides)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with quietly(folder / "train.log"):

@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,12 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.build import build, plain
-from p300.experiments.fitting.trainer import ConfiguredTrainer, build_callbacks, build_scheduler
+from p300.experiments.fitting.trainer import (
+    ConfiguredTrainer,
+    build_callbacks,
+    build_scheduler,
+    quiet_lightning,
+)
 from p300.storage.classes import without_unknown
 from p300.terminal import step
 from p300.training.members import labels, member_arguments, shape_arguments
@@ -281,14 +285,6 @@ def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
             )
         for name in found:
             weights[name].requires_grad_(False)
-
-
-def quiet_lightning() -> None:
-    """Keep what Lightning prints of itself out of the log of a run."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec", FutureWarning)
-    warnings.filterwarnings("ignore", "The `srun` command is available")  # one process per job
-    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
 
 
 def start_from(network: nn.Module, run: str, number: int, epochs: Epochs) -> None:

@@ -151,7 +151,7 @@ def rehearse_network(run: Run, plan: PlannedFit) -> None:
     import torch
 
     cfg, protocol = run.cfg, run.cfg.protocol
-    check_trainer(cfg, run.folder)
+    check_trainer(cfg)
     with naming("protocol.optimizer", protocol.optimizer):
         if not callable(known_parts(protocol.optimizer, "fused")):
             raise InputError("it has no parameters yet; expected _partial_: true beside it")
@@ -242,6 +242,7 @@ def rehearse_callbacks(cfg: DictConfig, fit: NetworkFit, rows: np.ndarray) -> No
                 callbacks=[callback],
                 logger=any(cfg.logger.get(key) for key in ("wandb", "lightning")),
                 enable_progress_bar=False,
+                enable_model_summary=False,
                 default_root_dir=folder,
             )
             trainer.fit(copy.deepcopy(fit.module), datamodule=data)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.errors import InputError
 from p300.experiments.build import build, naming
-from p300.experiments.fitting.trainer import build_callback, needs_own_trainer
+from p300.experiments.fitting.trainer import needs_own_trainer, quiet_lightning
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,8 +38,8 @@ def check_counts(cfg: DictConfig) -> None:
             raise InputError(f"got {name}={found}; expected a whole number of at least 1")
 
 
-def check_trainer(cfg: DictConfig, folder: Path) -> None:
-    """Check that trainer and callbacks can be built, if they are not the shipped ones.
+def check_trainer(cfg: DictConfig) -> None:
+    """Check that the trainer can be built, if it is not the shipped one.
 
     Raises
     ------
@@ -52,11 +50,7 @@ def check_trainer(cfg: DictConfig, folder: Path) -> None:
     is_shipped = all(cfg.trainer[name] == value for name, value in shipped.items())
     if is_shipped and not needs_own_trainer(cfg):
         return
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    quiet_lightning()
     with naming("trainer", cfg.trainer), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         build(cfg.trainer)(logger=False, enable_progress_bar=False)
-    for name, config in cfg.callbacks.items():
-        if config is not None:
-            with naming(f"callbacks.{name}", config):
-                build_callback(cfg, str(name), folder)

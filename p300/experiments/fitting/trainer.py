@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,15 @@ PROFILERS = {
     "advanced": "AdvancedProfiler",
     "pytorch": "PyTorchProfiler",
 }
+
+
+#: Beginnings of Lightning's warnings that say nothing about a run of p300.
+QUIET = (
+    "`isinstance.treespec, LeafSpec",
+    "The `srun` command is available",  # one process per job
+    "Checkpoint directory .* exists and is not empty",
+    "A `OneCycleLR` scheduler is using 'interval': 'epoch'",  # as conf/scheduler does
+)
 
 
 class ConfiguredTrainer:
@@ -68,6 +78,15 @@ class ConfiguredTrainer:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         return getattr(profilers, PROFILERS[name])(dirpath=self.folder, filename="profile")
+
+
+def quiet_lightning() -> None:
+    """Keep what Lightning prints of itself out of the log of a run."""
+    import pytorch_lightning  # noqa: F401  (which sets the level itself when it is imported)
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for known in QUIET:
+        warnings.filterwarnings("ignore", known)
 
 
 def build_callbacks(cfg: DictConfig, folder: Path) -> list[pl.Callback]:
