@@ -12,6 +12,14 @@ import pytest
 
 from p300.simulation import simulate_recording
 
+#: Files of long tests. Begun last, one of them would be all that is left to do.
+LONGEST = ("test_readme.py", "test_two_nodes.py", "test_write.py", "test_sweep.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first; with --no-loadscope-reorder, pytest-xdist keeps this order."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def data_root():
