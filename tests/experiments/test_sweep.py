@@ -10,8 +10,9 @@ from p300.errors import InputError
 from p300.experiments.configuration import Composer, conf_dir
 from p300.experiments.folder import MARKER, begin_folder, can_be_used, finished_runs, value_of
 from p300.experiments.identity import fingerprint
+from p300.experiments.jobs.finished import Finished
 from p300.experiments.jobs.job import Job
-from p300.experiments.jobs.runner import Finished, resumable
+from p300.experiments.jobs.runner import resumable
 
 needs_joblib = pytest.mark.skipif(
     not find_spec("hydra_plugins.hydra_joblib_launcher"),
