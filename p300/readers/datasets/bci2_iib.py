@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from p300.errors import InputError
+from p300.flashes import flash_table, label_flashes
 from p300.readers._files import load_variables, require_numbers, to_single
-from p300.readers._flashes import flash_columns, label_flashes
-from p300.readers.bci3_ii import CH_NAMES
-from p300.recording import Recording, concatenate_recordings, flash_table
+from p300.readers.datasets.bci3_ii import CH_NAMES
+from p300.readers.events.code_channels import flash_columns
+from p300.recording import Recording, concatenate_recordings
 from p300.speller import WADSWORTH
 
 SFREQ = 240.0
@@ -89,13 +90,13 @@ def _read_run(root: Path, run: str, word: str | None) -> Recording:
                 f"{path.name}: {key} has {value.size} values; expected {len(signal)}, as signal."
             )
     channels = {key: value.ravel() for key, value in variables.items()}
-    columns = flash_columns(channels, SFREQ, f"{path.name}, StimulusCode")
+    columns = flash_columns(channels, SFREQ, f"{path.name}, StimulusCode", WADSWORTH)
     if not len(columns["code"]):
         raise InputError(f"{path.name}: no flash; expected codes above 0 in StimulusCode.")
-    if word is not None and "is_target" not in columns:
-        columns["is_target"] = label_flashes(columns, word, WADSWORTH, path.name)
     subject, session, number = name.groups()
     flashes = flash_table(**columns, subject=subject, session=str(int(session)), run=int(number))
+    if word is not None and "is_target" not in columns:
+        flashes = label_flashes(flashes, word, WADSWORTH, path.name)
     # (n_samples, n_chans) → (n_chans, n_samples); MATLAB's order makes this one block per channel
     segment = to_single(signal.T)
     return Recording([segment], flashes, CH_NAMES, SFREQ, "AD", WADSWORTH, "bci2_iib")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from p300.errors import InputError
+from p300.readers.events.numbering import number_characters, number_repetitions
 from p300.speller import Speller
 
 #: Largest flash code: no trigger has more than 16 bits, so larger values are noise.
@@ -40,53 +41,8 @@ def find_onsets(code: np.ndarray, flashing: np.ndarray | None = None) -> tuple[n
     return np.nonzero((lit != 0) & (np.diff(lit, prepend=0) != 0))
 
 
-def number_characters(onsets: np.ndarray) -> np.ndarray:
-    """Count the characters of a run, from 1; a long pause separates two of them.
-
-    Parameters
-    ----------
-    onsets : ndarray, shape (n_flashes,)
-        Ascending, in samples or seconds.
-
-    Returns
-    -------
-    ndarray of int, shape (n_flashes,)
-
-    Examples
-    --------
-    >>> number_characters(np.array([624, 666, 708, 1962, 2004]))
-    array([1, 1, 1, 2, 2])
-    """
-    spacing = np.diff(onsets)
-    if not len(spacing):
-        return np.ones(len(onsets), int)
-    return 1 + np.concatenate([[0], np.cumsum(spacing > 3 * np.median(spacing))])
-
-
-def number_repetitions(codes: np.ndarray, characters: np.ndarray) -> np.ndarray:
-    """Count the earlier flashes of each flash's code in its character, from 0.
-
-    Parameters
-    ----------
-    codes, characters : ndarray, shape (n_flashes,)
-        In order of time.
-
-    Returns
-    -------
-    ndarray of int, shape (n_flashes,)
-
-    Examples
-    --------
-    >>> number_repetitions(np.array([2, 1, 1, 2, 1]), np.array([1, 1, 1, 1, 2]))
-    array([0, 0, 1, 1, 0])
-    """
-    import pandas as pd
-
-    return pd.Series(codes).groupby([characters, codes]).cumcount().to_numpy()
-
-
 def flash_columns(
-    channels: Mapping[str, np.ndarray], sfreq: float, where: str
+    channels: Mapping[str, np.ndarray], sfreq: float, where: str, speller: Speller | None = None
 ) -> dict[str, np.ndarray]:
     """Build the columns of a flash table from the channels that show the flashes.
 
@@ -101,6 +57,8 @@ def flash_columns(
         Sampling rate in Hz.
     where : str
         File and channel of the codes, for messages.
+    speller : Speller or None
+        The screen, for a continuous run.
 
     Raises
     ------
@@ -109,16 +67,21 @@ def flash_columns(
 
     Examples
     --------
-    >>> code = np.array([7, 7, 0, 3, 0, 7])
+    >>> code = np.array([[7, 7, 0, 3, 0, 7]])
     >>> flash_columns({"StimulusCode": code}, 240, "here")["repetition"].tolist()
     [0, 0, 1]
     """
     code = _whole_codes(channels["StimulusCode"], where)
     flash = find_onsets(code, channels.get("Flashing"))
     *segment, sample = flash
-    character = segment[0] + 1 if segment else number_characters(sample)
     with np.errstate(divide="ignore", invalid="ignore"):  # Recording refuses such a rate
         onset = sample / np.float64(sfreq)
+    if segment:
+        character = segment[0] + 1
+    elif speller is None or not set(code[flash].tolist()) <= set(speller.codes):
+        character = np.ones(len(sample), int)
+    else:
+        character, _ = number_characters(sample * 1.0, code[flash], speller, where=where)
     columns = {
         "segment": segment[0] if segment else np.zeros_like(sample),
         "character": character,
@@ -129,49 +92,6 @@ def flash_columns(
     if "StimulusType" in channels:
         columns["is_target"] = channels["StimulusType"][flash] != 0
     return columns
-
-
-def label_flashes(
-    columns: Mapping[str, np.ndarray], text: Sequence[str], speller: Speller, where: str
-) -> np.ndarray:
-    """Find the target flashes of a known text: those that light the wanted symbol.
-
-    Parameters
-    ----------
-    columns : mapping of str to ndarray, shape (n_flashes,)
-        ``code`` and ``character``; characters are numbered from 1.
-    text : sequence of str
-        The wanted symbols, one per character.
-    speller : Speller
-        The screen.
-    where : str
-        File or recording, for messages.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_flashes,)
-
-    Raises
-    ------
-    InputError
-        If the text has another length than the recording, or a symbol is not on the screen.
-
-    Examples
-    --------
-    >>> from p300.speller import WADSWORTH
-    >>> columns = {"code": np.array([1, 7, 8]), "character": np.array([1, 1, 1])}
-    >>> label_flashes(columns, "A", WADSWORTH, "here").tolist()
-    [True, True, False]
-    """
-    n_characters = int(columns["character"].max(initial=0))
-    if len(text) != n_characters:
-        raise InputError(
-            f"{where}: got a text of {len(text)} symbols for {n_characters} recorded characters; "
-            "expected one symbol per character."
-        )
-    wanted = {(k, code) for k, s in enumerate(text, start=1) for code in speller.codes_of(s)}
-    pairs = zip(columns["character"].tolist(), columns["code"].tolist(), strict=True)
-    return np.array([pair in wanted for pair in pairs], bool)
 
 
 def _whole_codes(code: np.ndarray, where: str) -> np.ndarray:

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from p300.errors import InputError
+from p300.flashes import flash_table
 from p300.readers._files import chosen, listed, load_variables, require_numbers, to_single
-from p300.readers._flashes import flash_columns
-from p300.recording import RateWarning, Recording, concatenate_recordings, flash_table
+from p300.readers.events.code_channels import flash_columns
+from p300.recording import RateWarning, Recording, concatenate_recordings
 from p300.speller import WADSWORTH
 
 #: The electrodes in the reported order of the files; not verified.
@@ -115,7 +116,7 @@ def _read_subject(root: Path, number: int, sfreq: float) -> Iterator[Recording]:
         require_numbers(path, part, rows)
         require_numbers(path, f"{part}, target", rows[-1], finite=True)
         channels = {"StimulusCode": rows[-2], "StimulusType": rows[-1]}
-        columns = flash_columns(channels, sfreq, f"{path.name}, {part}, flash code")
+        columns = flash_columns(channels, sfreq, f"{path.name}, {part}, flash code", WADSWORTH)
         n_flashes, highest = len(columns["code"]), columns["code"].max(initial=0)
         if not 0 < highest <= max(WADSWORTH.codes):
             raise InputError(

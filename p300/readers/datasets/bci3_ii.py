@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from p300.errors import InputError
+from p300.flashes import flash_table, label_flashes
 from p300.readers._files import load_variables, require_numbers, to_single
-from p300.readers._flashes import flash_columns, label_flashes
-from p300.recording import Recording, concatenate_recordings, flash_table
+from p300.readers.events.code_channels import flash_columns
+from p300.recording import Recording, concatenate_recordings
 from p300.speller import WADSWORTH, Speller
 
 #: The 64 electrodes in the order of the files (eloc64.txt).
@@ -124,7 +125,7 @@ def read(
         published = TRUE_TEST_TEXT.get(subject, "") if part == "test" else ""
         if "is_target" not in columns and speller == WADSWORTH and len(published) == len(segments):
             if _spells(paths["train"], TRAIN_TEXT[subject]):
-                columns["is_target"] = label_flashes(columns, published, speller, path.name)
+                columns["is_target"] = _targets(columns, published, speller, path.name)
             else:
                 warnings.warn(
                     f"{paths['train']} does not spell the competition's training text, so the "
@@ -161,7 +162,7 @@ def _read_part(
     if text is None and "TargetChar" in variables:
         text = _symbols(variables["TargetChar"])
     if speller is not None and text is not None:
-        wanted = label_flashes(columns, text, speller, path.name)
+        wanted = _targets(columns, text, speller, path.name)
         marked = columns.setdefault("is_target", wanted)
         contradicted = np.unique(columns["segment"][marked != wanted])
         if len(contradicted):
@@ -176,6 +177,14 @@ def _read_part(
     if speller is None:
         del columns["character"], columns["repetition"]
     return list(_by_character(signal)), columns
+
+
+def _targets(
+    columns: Mapping[str, np.ndarray], text: Sequence[str], speller: Speller, where: str
+) -> np.ndarray:
+    """Return the labels of a known text."""
+    table = flash_table(**{name: columns[name] for name in ("onset", "code", "character")})
+    return label_flashes(table, text, speller, where)["is_target"].to_numpy(bool)
 
 
 def _check_shapes(

@@ -272,8 +272,8 @@ def test_a_test_text_of_another_length_is_refused(tmp_path):
 
 def test_a_symbol_that_is_not_on_the_screen_is_refused(tmp_path):
     write(tmp_path)
-    with pytest.raises(InputError, match="'a' is not on the screen"):
-        bci3_ii.read(tmp_path, "X", test_text="Ha")
+    with pytest.raises(InputError, match=r"'\?' is not on the screen"):
+        bci3_ii.read(tmp_path, "X", test_text="H?")
 
 
 def test_without_a_speller_the_file_is_a_plain_oddball(tmp_path):

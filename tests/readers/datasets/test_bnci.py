@@ -36,7 +36,7 @@ def spelled(recording, session):
     return "".join(recording.speller.symbol_of(c) for c in codes)
 
 
-@pytest.mark.filterwarnings("ignore::p300.readers.bnci.RateWarning")
+@pytest.mark.filterwarnings("ignore::p300.readers.datasets.bnci.RateWarning")
 def test_each_part_is_a_session_of_one_segment_and_spells_its_word(tmp_path):
     write(tmp_path)
     recording = bnci.read(tmp_path, 6)
@@ -48,7 +48,7 @@ def test_each_part_is_a_session_of_one_segment_and_spells_its_word(tmp_path):
     assert set(recording.flashes["repetition"]) == {0, 1}
 
 
-@pytest.mark.filterwarnings("ignore::p300.readers.bnci.RateWarning")
+@pytest.mark.filterwarnings("ignore::p300.readers.datasets.bnci.RateWarning")
 @pytest.mark.parametrize("subject", ["all", [6, 10]])
 def test_several_subjects_come_in_the_order_of_their_numbers(tmp_path, subject):
     write(tmp_path, 10)

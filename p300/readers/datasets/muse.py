@@ -10,17 +10,24 @@ Source: https://github.com/alexandrebarachant/muse-lsl (BSD-3-Clause), folder da
 
 from __future__ import annotations
 
+import csv
 import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.errors import InputError
+from p300.flashes import flash_table
 from p300.readers._files import chosen, listed, to_single
-from p300.recording import Recording, concatenate_recordings, flash_table
+from p300.readers.events.words import parse_label
+from p300.readers.formats._segments import MAX_GAP_S, continuous_from
+from p300.recording import Recording, concatenate_recordings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SFREQ = 256.0
 
@@ -31,8 +38,17 @@ CH_NAMES = ("TP9", "AF7", "AF8", "TP10")
 #: An unconnected input of the headband; in some runs it has an extra electrode.
 AUX = "Right AUX"
 
-#: Longer gaps in the time stamps are lost samples, shorter ones are jitter of the clock.
-MAX_GAP_S = 0.1
+#: Names of the column of markers, and that of a last column without a name.
+MARKER = re.compile(
+    r"(event|stim(ulus)?)?[ _-]?(markers?|code|label|type)[ _-]?\d*|events?|labels?|stim(ulus)?"
+    r"|triggers?|unnamed: \d+",
+    re.IGNORECASE,
+)
+NO_NAME = "column without a name"
+
+#: Names of the column of time stamps, and what some recorders write before a channel's name.
+TIME = re.compile(r"time[ _-]?stamps?|times?|lsl[ _]time", re.IGNORECASE)
+BEFORE_NAME = re.compile(r"^(raw|eeg)[ _.:-]+", re.IGNORECASE)
 
 #: Values of the marker column.
 NONTARGET, TARGET = 1, 2
@@ -100,18 +116,7 @@ def read(
 
 
 def _read_run(path: Path, ch_names: Sequence[str], **labels: Any) -> Recording:
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path)
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}") from error
-    marker = next((c for c in table if c.startswith("Marker")), None)
-    if marker is None or not {"timestamps", *ch_names} <= set(table):
-        raise InputError(
-            f"{path} has the columns {listed(list(table))}; expected timestamps, "
-            f"{', '.join(ch_names)} and Marker."
-        )
+    table, marker = _read_table(path, ch_names)
     odd = ~table[marker].isin([0, NONTARGET, TARGET])
     text = [c for c in ("timestamps", *ch_names) if table[c].dtype.kind not in "fiu"]
     if odd.any() or text:
@@ -128,7 +133,7 @@ def _read_run(path: Path, ch_names: Sequence[str], **labels: Any) -> Recording:
         )
     code = table[marker].to_numpy(int)
     sample = np.flatnonzero(code)
-    starts = _continuous_from(timestamps)
+    starts = continuous_from(timestamps)
     if len(starts) > 1:
         warnings.warn(
             f"{path}: samples were lost at {len(starts) - 1} places (time stamps jump by more "
@@ -145,12 +150,53 @@ def _read_run(path: Path, ch_names: Sequence[str], **labels: Any) -> Recording:
     return Recording(segments, flashes, ch_names, SFREQ, "uV", None, path.stem)
 
 
-def _continuous_from(timestamps: np.ndarray) -> np.ndarray:
-    """Find the samples, including 0, at which an interval without lost samples begins.
+def _read_table(path: Path, ch_names: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Read a file's columns, and find that of the markers.
 
-    Temporary jitter does not count as a gap: a gap is measured from the latest time before it to
-    the earliest time after it.
+    muse-lsl writes ``Marker0``; other recorders ``Marker``, ``stim`` or no name at all, and leave
+    out the marker of rows before the first stimulus. Names are compared whatever their case.
     """
-    latest_before = np.maximum.accumulate(timestamps)[:-1]
-    earliest_after = np.minimum.accumulate(timestamps[::-1])[::-1][1:]
-    return np.concatenate([[0], np.flatnonzero(earliest_after - latest_before > MAX_GAP_S) + 1])
+    import pandas as pd
+
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            line = file.readline()
+            delimiter = max(",;\t", key=line.count)
+            head = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+            widest = max((len(row) for row in csv.reader(file, delimiter=delimiter)), default=0)
+        names = [_known_name(name.strip(), ch_names) for name in head]
+        names += [NO_NAME] * max(0, min(widest - len(names), 1))
+        table = pd.read_csv(path, names=names, sep=delimiter, skiprows=1, skipinitialspace=True)
+    except (ValueError, csv.Error) as error:  # not UTF-8, or rows longer than that
+        raise InputError(f"{path} cannot be read as CSV: {error}") from error
+    known = [c for c in names if MARKER.fullmatch(c) or c == NO_NAME]
+    if len(known) != 1 or not {"timestamps", *ch_names} <= set(names):
+        raise InputError(
+            f"{path} has the columns {listed(list(table))}; expected timestamps, "
+            f"{', '.join(ch_names)} and one of markers (Marker, Marker0, stim, or without a name)."
+        )
+    (marker,) = known
+    markers = table[marker]
+    if markers.dtype.kind not in "fiu" and not markers.isna().all():  # words, none between them
+        numbers = markers.map(_number, na_action="ignore").mask(markers.isna(), 0)
+        return table.assign(**{marker: numbers}), marker
+    is_before = markers.isna().cummin()  # a later row without a marker is damaged
+    return table.assign(**{marker: markers.mask(is_before, 0)}), marker
+
+
+def _known_name(name: str, ch_names: Sequence[str]) -> str:
+    """Return the name of a column as muse-lsl writes it, if it is one of those."""
+    if TIME.fullmatch(name):
+        return "timestamps"
+    plain = BEFORE_NAME.sub("", name).lower()
+    return next((c for c in (*ch_names, *CH_NAMES, AUX) if c.lower() == plain), name)
+
+
+def _number(word: Any) -> float:
+    """Return the number of a marker that may be a word; NaN for another one."""
+    meaning = parse_label(word)
+    if meaning is None:
+        return np.nan
+    if meaning.is_target is not None:
+        return TARGET if meaning.is_target else NONTARGET
+    return np.nan if meaning.code is None else float(meaning.code)

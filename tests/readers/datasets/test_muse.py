@@ -118,3 +118,68 @@ def test_the_real_runs_have_rare_targets_and_no_lost_samples(data_root):
     assert runs.tolist() == [6, 5, 5, 5]
     auditory = muse.read(data_root / "muse_p300", "auditory")
     assert len(auditory.segments) == 6 and len(auditory.flashes) == 1180
+
+
+@pytest.mark.parametrize("header", ["", ",Marker", ", Marker", ",stim", ",Marker0", ",markers"])
+@pytest.mark.parametrize("n_short", [0, 12])
+def test_other_recorders_name_the_markers_otherwise_and_leave_out_the_first(
+    tmp_path, header, n_short
+):
+    folder = tmp_path / "visual" / "P300" / "subject1" / "session1"
+    folder.mkdir(parents=True)
+    rows = ["timestamps,TP9,AF7,AF8,TP10" + header]
+    for k in range(900):
+        marker = {99: 1, 299: 2, 400: 1}.get(k, 0)
+        rows.append(f"{k / 256:.4f},1,2,3,{k % 7}" + (f",{marker}" if k >= n_short else ""))
+    (folder / "r.csv").write_text("\n".join(rows) + "\n")
+    recording = muse.read(tmp_path)
+    assert recording.flashes["is_target"].tolist() == [False, True, False]
+    assert recording.flashes["onset"].to_numpy() == pytest.approx(np.array([99, 299, 400]) / 256)
+    assert recording.segments[0].shape == (4, 900)
+
+
+@pytest.mark.parametrize(
+    ("header", "delimiter"),
+    [
+        ("timestamp,TP9,AF7,AF8,TP10,Event", ","),
+        ("Timestamps, tp9, af7, af8, tp10, label", ","),
+        ("time;TP9;AF7;AF8;TP10;Marker", ";"),
+        ('\ufeff"TimeStamp","RAW_TP9","RAW_AF7","RAW_AF8","RAW_TP10","stim_code"', ","),
+        ("timestamps,EEG_TP9,EEG_AF7,EEG_AF8,EEG_TP10,Unnamed: 5", ","),
+    ],
+)
+@pytest.mark.parametrize(
+    "words", [("", "nontarget", "Target"), ("0", "1", "2"), ("0.0", "1.0", "2")]
+)
+def test_headers_and_words_of_other_recorders_are_read(tmp_path, header, delimiter, words):
+    folder = tmp_path / "visual" / "P300" / "subject1" / "session1"
+    folder.mkdir(parents=True)
+    rows = [header]
+    for k in range(900):
+        marker = words[{99: 1, 299: 2, 400: 1}.get(k, 0)]
+        rows.append(delimiter.join([f"{k / 256:.4f}", "1", "2", "3", str(k % 7), marker]))
+    (folder / "r.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    recording = muse.read(tmp_path)
+    assert recording.flashes["is_target"].tolist() == [False, True, False]
+    assert recording.flashes["onset"].to_numpy() == pytest.approx(np.array([99, 299, 400]) / 256)
+    assert recording.segments[0][3, :8].tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
+
+
+def test_a_word_that_is_no_class_is_refused_and_not_taken_for_no_marker(tmp_path):
+    folder = tmp_path / "visual" / "P300" / "subject1" / "session1"
+    folder.mkdir(parents=True)
+    rows = [
+        f"{k / 256:.4f},1,2,3,4,{'target' if k == 50 else 'damaged' * (k == 60)}"
+        for k in range(99)
+    ]
+    (folder / "r.csv").write_text("\n".join(["timestamps,TP9,AF7,AF8,TP10,Marker", *rows]))
+    with pytest.raises(InputError, match="1 of 99 markers are not 0, 1"):
+        muse.read(tmp_path)
+
+
+def test_two_columns_of_markers_are_refused(tmp_path):
+    folder = tmp_path / "visual" / "P300" / "subject1" / "session1"
+    folder.mkdir(parents=True)
+    (folder / "r.csv").write_text("timestamps,TP9,AF7,AF8,TP10,Marker0,stim\n0,1,2,3,4,0,1\n")
+    with pytest.raises(InputError, match="one of markers"):
+        muse.read(tmp_path)
