@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -36,6 +37,17 @@ def listed(names: Sequence[str], n_most: int = 12) -> str:
     shown = ["".join(c if c.isprintable() else "?" for c in str(name)) for name in names[:n_most]]
     shown = [name if len(name) <= 30 else f"{name[:29]}…" for name in shown]
     return ", ".join(shown + ["…"] * (len(names) > n_most)) or "nothing"
+
+
+def natural(name: str | Path) -> list[tuple[str, int]]:
+    """Return what names are sorted by, so that s2 comes before s10.
+
+    Examples
+    --------
+    >>> sorted(["s10", "s2"], key=natural)
+    ['s2', 's10']
+    """
+    return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", str(name))]
 
 
 def require_numbers(path: Path, name: str, values: np.ndarray, *, finite: bool = False) -> None:

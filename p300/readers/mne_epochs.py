@@ -6,14 +6,17 @@ the rest. MNE is imported when one of the functions is called.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.electrodes import make_info
 from p300.errors import InputError
-from p300.recording import FLASH_COLUMNS, UNITS, flash_table
+from p300.flashes import FLASH_COLUMNS, LIT, flash_table
+from p300.readers.events.labels import understand
+from p300.recording import UNITS
 
 if TYPE_CHECKING:
     import mne
@@ -23,10 +26,14 @@ if TYPE_CHECKING:
 #: Event numbers of epochs converted to MNE; "flash" where the label is not known.
 EVENT_ID = {"nontarget": 1, "target": 2, "flash": 3}
 
-LABELS = {"target": True, "nontarget": False, "non-target": False, "non_target": False}
 
-
-def read_epochs(epochs: mne.BaseEpochs) -> dict:
+def read_epochs(
+    epochs: mne.BaseEpochs,
+    *,
+    targets: Mapping[Any, bool | None] | None = None,
+    codes: Mapping[Any, int | None] | None = None,
+    is_target: Any = None,
+) -> dict:
     """Convert MNE Epochs to plain arrays and a flash table.
 
     The flash table comes from ``metadata``; missing columns are <NA>. If ``is_target`` and
@@ -37,6 +44,10 @@ def read_epochs(epochs: mne.BaseEpochs) -> dict:
     ----------
     epochs : mne.BaseEpochs
         In volts; EEG channels that are not marked bad are read.
+    targets, codes : mapping or None
+        What the events' names mean, as for :func:`p300.readers.mne_raw.read_raw`.
+    is_target : array-like, shape (n_flashes,), or None
+        Labels that are known, or None of each; the events' names are then not read.
 
     Returns
     -------
@@ -47,18 +58,35 @@ def read_epochs(epochs: mne.BaseEpochs) -> dict:
     Raises
     ------
     InputError
-        If there is no EEG channel.
+        If there is no EEG channel, some names are understood and others not, or a column of the
+        metadata cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If no name is understood and no column tells the label.
     """
     picked = eeg_picks(epochs, "eeg", "mne epochs")
     names = {number: label for label, number in epochs.event_id.items()}
     labels = [names[number] for number in epochs.events[:, 2]]
-    columns = {
-        "onset": epochs.events[:, 0] / epochs.info["sfreq"],
-        "code": [code_of(label, None) for label in labels],
-        "is_target": [is_target_of(label, None) for label in labels],
-    }
-    if epochs.metadata is not None:
-        columns |= {c: epochs.metadata[c].to_list() for c in FLASH_COLUMNS if c in epochs.metadata}
+    columns: dict[str, Any] = {"onset": epochs.events[:, 0] / epochs.info["sfreq"]}
+    table = epochs.metadata
+    if table is not None:
+        columns |= {c: table[c].to_list() for c in (*FLASH_COLUMNS, LIT) if c in table}
+    if is_target is not None:
+        columns["is_target"] = list(is_target)
+    if not {"code", "is_target"} & set(columns):
+        where = "mne epochs"
+        targets, codes = (_by_name(given, epochs.event_id) for given in (targets, codes))
+        found = understand(labels, targets=targets, codes=codes, where=where)
+        columns["code"] = [m and m.code for m in found.meanings]
+        columns["is_target"] = [m.is_target if m else None for m in found.meanings]
+        for sentence in found.left:
+            warnings.warn(
+                f"{where}: {sentence} Their epochs have no label; set targets.",
+                UserWarning,
+                stacklevel=2,
+            )
     return {
         "data": (epochs.get_data(picks=picked, verbose="error") * 1e6).astype(np.float32),
         "flashes": flash_table(**columns),
@@ -67,6 +95,16 @@ def read_epochs(epochs: mne.BaseEpochs) -> dict:
         "tmin": float(epochs.tmin),
         "unit": "uV",
     }
+
+
+def _by_name(
+    mapping: Mapping[Any, Any] | None, event_id: Mapping[str, int]
+) -> dict[Any, Any] | None:
+    """Replace keys that are event numbers by the names of these events."""
+    if mapping is None:
+        return None
+    names = {number: name for name, number in event_id.items()}
+    return {key if key in event_id else names.get(key, key): v for key, v in mapping.items()}
 
 
 def to_epochs(
@@ -118,8 +156,12 @@ def to_epochs(
 
     volts = volts_per(unit, volts_per_unit, "epochs")
     numbers = np.array([EVENT_ID[kind] for kind in kinds(flashes["is_target"])], int)
-    # MNE requires distinct event samples, so they count epochs; metadata has the true onset
-    events = np.column_stack([np.arange(len(numbers)), np.zeros_like(numbers), numbers])
+    # MNE requires distinct event samples: where onsets of several segments or runs coincide,
+    # they count epochs, and metadata has the true onset
+    samples = np.round(np.nan_to_num(flashes["onset"].to_numpy(float)) * sfreq).astype(int)
+    if len(np.unique(samples)) < len(samples) or (np.diff(samples) < 0).any():
+        samples = np.arange(len(numbers))
+    events = np.column_stack([samples, np.zeros_like(numbers), numbers])
     return mne.EpochsArray(
         data * volts,
         make_info(ch_names, sfreq),
@@ -142,24 +184,28 @@ def volts_per(unit: str, volts_per_unit: float | None, where: str) -> float:
     return volts
 
 
-def eeg_picks(
-    inst: mne.io.BaseRaw | mne.BaseEpochs, picks: str | Sequence[str], name: str
-) -> np.ndarray:
-    """Find the indices of the picked EEG channels, by channel type."""
+def eeg_picks(inst: mne.io.BaseRaw | mne.BaseEpochs, picks: Any, name: str) -> np.ndarray:
+    """Find the indices of the picked EEG channels, in any form in which MNE takes picks."""
     import mne
 
     eeg = [inst.ch_names[k] for k in mne.pick_types(inst.info, eeg=True, exclude=())]
-    if isinstance(picks, str) and picks == "eeg":
+    if isinstance(picks, slice):
+        picks = inst.ch_names[picks]
+    elif isinstance(picks, str):
+        picks = [picks]
+    if picks is None or list(picks) in (["eeg"], ["all"]):
         chosen = mne.pick_types(inst.info, eeg=True, exclude="bads")
     else:
-        missing = sorted(set(picks) - set(inst.ch_names))
-        other = [c for c in picks if c not in missing and c not in eeg]
+        by_index = dict(enumerate(inst.ch_names))
+        names = [by_index.get(int(p), p) if isinstance(p, int | np.integer) else p for p in picks]
+        missing = [c for c in names if c not in inst.ch_names]
+        other = [c for c in names if c not in missing and c not in eeg]
         if missing or other:
             raise InputError(
                 f"{name}: channels {missing} do not exist and {other} are not EEG; expected some "
                 f"of the {len(eeg)} EEG channels {', '.join(eeg)}."
             )
-        chosen = np.array([inst.ch_names.index(c) for c in picks], int)
+        chosen = np.array([inst.ch_names.index(c) for c in names], int)
     if not len(chosen):
         kinds = ", ".join(sorted(set(inst.get_channel_types())))
         raise InputError(
@@ -167,23 +213,6 @@ def eeg_picks(
             f"{', '.join(inst.info['bads']) or 'none'}); expected at least one."
         )
     return chosen
-
-
-def code_of(label: Hashable, codes: Mapping | None) -> int | None:
-    """Return the flash code in an event's name, or None if there is none."""
-    if codes is not None:
-        return codes.get(label)
-    if isinstance(label, int):
-        return label
-    return next((int(part) for part in str(label).split("/") if part.isdigit()), None)
-
-
-def is_target_of(label: Hashable, targets: Mapping | None) -> bool | None:
-    """Return whether an event's name means a target; None if the name has no class."""
-    if targets is not None:
-        return targets.get(label)
-    parts = str(label).lower().split("/")
-    return next((LABELS[part] for part in parts if part in LABELS), None)
 
 
 def kinds(is_target: pd.Series) -> list[str]:

@@ -1,12 +1,16 @@
+import dataclasses
+import datetime
+
 import mne
 import numpy as np
 import pandas as pd
 import pytest
 
 from p300.errors import InputError
+from p300.integrity import check_recording
 from p300.readers.mne_epochs import EVENT_ID, read_epochs, to_epochs
 from p300.readers.mne_raw import read_raw, to_raw
-from p300.recording import Recording, flash_table
+from p300.recording import Recording, concatenate_recordings, flash_table
 from p300.simulation import simulate_recording
 from p300.speller import WADSWORTH
 
@@ -77,7 +81,9 @@ def test_characters_and_repetitions_follow_from_pauses_and_codes():
 
 
 def test_a_speller_needs_codes_that_are_on_its_screen():
-    with pytest.raises(InputError, match="1 of 2 flashes have no code .*the first: 13"):
+    with pytest.raises(
+        InputError, match=r"'nontarget/13' 1\) \(the screen 'Wad.*no code \[13\]\)"
+    ):
         read_raw(make_raw([1.0, 2.0], ["target/1", "nontarget/13"]), speller=WADSWORTH)
 
 
@@ -124,9 +130,9 @@ def test_bad_channels_are_left_out_and_picked_channels_must_be_eeg():
 
 
 def test_a_raw_without_flashes_lists_the_labels_it_has():
-    with pytest.raises(InputError, match=r"no flash among 2 events \(labels: left, right\)"):
+    with pytest.raises(InputError, match="no flash among the events: .*'left' 1, 'right' 1"):
         read_raw(make_raw([1.0, 2.0], ["left", "right"]))
-    with pytest.raises(InputError, match="no flash among 0 events"):
+    with pytest.raises(InputError, match="no flash among the events: 0 in annotations"):
         read_raw(make_raw())
 
 
@@ -196,3 +202,239 @@ def test_scaled_epochs_have_no_volts():
     flashes = flash_table(onset=[0.0], is_target=[True])
     with pytest.raises(InputError, match="got unit 'sd'; expected one of known size in volts"):
         to_epochs(np.zeros((1, 1, 4)), flashes, ["Cz"], 120, 0, "sd")
+
+
+def two_characters(extra=(), *, is_labelled=True, drop=()):
+    """A Raw in which A and B are spelled with two repetitions each, and its labels."""
+    rng = np.random.default_rng(0)
+    onsets, labels = [], []
+    for k, symbol in enumerate("AB"):
+        for _ in range(2):
+            for code in rng.permutation(WADSWORTH.codes):
+                onsets.append(1 + 8 * k + 0.1 * (len(onsets) - 24 * k))
+                is_target = code in WADSWORTH.codes_of(symbol)
+                kind = {True: "target/", False: "nontarget/"}[is_target] if is_labelled else "S "
+                labels.append(f"{kind}{code}")
+    onsets, labels = (np.delete(np.array(v, object), drop) for v in (onsets, labels))
+    marks = mne.Annotations(onsets.astype(float), 0.0, labels.astype(str))
+    for onset, duration, label in extra:
+        marks.append(onset, duration, label)
+    return make_raw(n_samples=2000).set_annotations(marks)
+
+
+@pytest.mark.parametrize("label", ["BAD_blink", "bad", "Bad muscle"])
+def test_characters_are_numbered_before_bad_flashes_are_left_out(label):
+    whole = read_raw(two_characters(), speller=WADSWORTH).flashes
+    with pytest.warns(UserWarning, match="7 meet a bad stretch within 0 to 0.3 s .*at 1.300"):
+        left = read_raw(
+            two_characters([(1.55, 0.37, label)]), speller=WADSWORTH, interval=(0.0, 0.3)
+        )
+    expected = whole.drop(index=range(3, 10)).reset_index(drop=True)
+    pd.testing.assert_frame_equal(left.flashes, expected)
+    assert any("7 of 48 flashes are left out" in note for note in left.notes)
+
+
+def test_epochs_that_meet_a_bad_stretch_are_those_that_mne_drops():
+    raw = two_characters([(3.07, 0.2, "BAD_x"), (10.02, 0.05, "bad y")])
+    events, ids = mne.events_from_annotations(raw, verbose="error")
+    kept = mne.Epochs(raw, events, ids, 0, 0.65, baseline=None, preload=True, verbose="error")
+    with pytest.warns(UserWarning, match="meet a bad stretch"):
+        flashes = read_raw(raw, speller=WADSWORTH).flashes
+    assert len(flashes) == len(kept)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("boundary", "New Segment/", "BAD boundary", "EDGE boundary", "BAD_ACQ_SKIP"),
+        *("LostSamples/LostSamples: 12", "32766", "Data discontinuity", "Recording resumed"),
+    ],
+)
+def test_breaks_of_every_system_cut_and_are_no_flashes(label):
+    raw = make_raw([1, 2, 6], ["target", "nontarget", "target"])
+    raw.annotations.append(4.0, 0.0 if label != "BAD_ACQ_SKIP" else 0.5, label)
+    recording = read_raw(raw)
+    assert len(recording.segments) == 2 and recording.segments[0].shape[1] == 400
+    assert recording.flashes["segment"].tolist() == [0, 0, 1]
+    assert any("2 segments: time is not continuous" in note for note in recording.notes)
+
+
+def test_the_duration_of_eeglabs_boundary_is_that_of_what_was_cut_out_there():
+    raw = make_raw([1, 2, 6], ["target", "nontarget", "target"])
+    raw.annotations.append(4.0, 30.0, "boundary")
+    recording = read_raw(raw)
+    assert [s.shape[1] for s in recording.segments] == [400, raw.n_times - 400]
+    assert recording.flashes["onset"].tolist() == [1, 2, 2]
+
+
+def test_a_known_text_labels_flashes_that_have_codes_alone():
+    raw = two_characters(is_labelled=False)
+    recording = read_raw(raw, speller=WADSWORTH, text="ab")
+    expected = read_raw(two_characters(), speller=WADSWORTH).flashes
+    pd.testing.assert_frame_equal(recording.flashes, expected)
+    with pytest.raises(InputError, match="23 pauses|expected at least 2 for 3 characters"):
+        read_raw(raw, speller=WADSWORTH, text="ABC")
+    with pytest.raises(InputError, match="got a text and no screen"):
+        read_raw(raw, text="AB")
+
+
+def test_marks_of_the_start_tell_characters_apart():
+    raw = two_characters([(0.9, 0, "trial"), (2.15, 0, "trial"), (8.5, 0, "trial")])
+    flashes = read_raw(raw, speller=WADSWORTH, starts=["trial"]).flashes
+    assert flashes.groupby("character").size().tolist() == [12, 12, 24]
+    pd.testing.assert_frame_equal(
+        read_raw(raw, speller=WADSWORTH, starts="trial").flashes, flashes
+    )
+    with pytest.raises(InputError, match=r"got starts=\['begin'\], which no event has"):
+        read_raw(raw, speller=WADSWORTH, starts=["begin"], ignore=["trial"])
+
+
+def test_a_delay_of_the_screen_is_added_to_every_onset():
+    raw = two_characters()
+    later = read_raw(raw, speller=WADSWORTH, offset_s=0.035).flashes["onset"]
+    assert later.to_numpy() == pytest.approx(
+        read_raw(raw, speller=WADSWORTH).flashes["onset"] + 0.035
+    )
+
+
+def held(codes, n_each=20, start=100):
+    """A stimulus channel whose code stays until the next one."""
+    stim = np.zeros(1000)
+    for k, code in enumerate(codes):
+        stim[start + k * n_each : start + (k + 1) * n_each] = code
+    return stim
+
+
+def test_codes_that_do_not_go_back_to_zero_are_all_found():
+    codes = [3, 7, 7, 1, 12, 3]
+    stim = held(codes)
+    expected = [3, 7, 1, 12, 3]  # the same code twice without a change cannot be seen
+    with pytest.warns(UserWarning, match="1 may be missing"):
+        assert read_raw(make_raw(stim=stim)).flashes["code"].tolist() == expected
+
+
+def test_a_held_code_that_comes_twice_in_a_row_is_missed_and_said():
+    stim = held([1, 1, 2, 1, 2, 2, 2, 1, 2])  # 9 flashes, 6 changes
+    with pytest.warns(UserWarning, match="does not return to 0.*3 may be missing"):
+        recording = read_raw(make_raw(stim=stim))
+    assert recording.flashes["code"].tolist() == [1, 2, 1, 2, 1, 2]
+    several = read_raw(make_raw(stim=held([1, 2, 3, 1, 2, 3, 1])))
+    assert any("none seems to, by the times" in note for note in several.notes)
+    pulses = read_raw(make_raw(stim=held([1, 0, 1, 0, 2, 0, 1, 0])))
+    assert not any("return to 0" in note for note in pulses.notes)
+
+
+def test_a_biosemi_status_channel_has_triggers_in_its_lower_16_bits():
+    stim = held([1, 2, 1]) + 2**16 * (np.arange(1000) < 50) + 2**20
+    raw = make_raw(stim=stim)
+    raw.rename_channels({"STI": "Status"})
+    recording = read_raw(raw)
+    assert recording.flashes["code"].tolist() == [1, 2, 1]
+    assert any("lower 16 bits" in note for note in recording.notes)
+
+
+def test_a_number_on_its_way_to_another_is_no_flash():
+    stim = held([5, 0, 6, 0])
+    stim[140] = 4  # lines that switch one after the other
+    recording = read_raw(make_raw(stim=stim))
+    assert recording.flashes["code"].tolist() == [5, 6]
+    assert any("1 numbers of one sample" in note for note in recording.notes)
+
+
+def test_flashes_are_found_beside_annotations_that_are_none():
+    stim = held([1, 0, 2, 0, 2])
+    for label in ("blink", "Recording starts", "Comment/1", "keypress/2"):
+        recording = read_raw(make_raw([1.0], [label], stim=stim))
+        assert recording.flashes["code"].tolist() == [1, 2, 2]
+        assert any("stimulus channel 'STI'" in note for note in recording.notes)
+        assert any(label in note for note in recording.notes)
+    mapped = read_raw(make_raw([1.0], ["blink"], stim=stim), targets={1: True, "2": False})
+    assert mapped.flashes["is_target"].tolist() == [True, False, False]
+
+
+def test_two_sources_that_could_both_be_right_are_refused_unless_one_is_named():
+    raw = make_raw([1.0, 2.0], ["1", "2"], stim=held([1, 0, 2, 0, 2]))
+    with pytest.raises(InputError, match="2 annotations that may be flashes and 3 events in the"):
+        read_raw(raw)
+    assert len(read_raw(raw, source="annotations").flashes) == 2
+    assert len(read_raw(raw, source="stim").flashes) == 3
+    assert len(read_raw(raw, source="STI").flashes) == 3
+    with pytest.raises(InputError, match="got source='STX'"):
+        read_raw(raw, source="STX")
+    sure = read_raw(make_raw([1.0, 2.0], ["target", "nontarget"], stim=held([1, 0, 2])))
+    assert sure.flashes["is_target"].tolist() == [True, False]
+    assert any("events of the stimulus channel 'STI' are not used" in note for note in sure.notes)
+
+
+def test_projectors_that_are_not_applied_are_applied_as_in_mnes_epochs():
+    raw = make_raw([1.0, 2.0], ["target", "nontarget"])
+    raw.set_eeg_reference(projection=True, verbose="error")
+    recording = read_raw(raw)
+    assert np.abs(recording.segments[0].mean(axis=0)).max() < 1e-4
+    assert np.abs(raw.get_data("eeg").mean(axis=0)).max() > 1e-5  # the Raw itself is unchanged
+
+
+@pytest.mark.parametrize(
+    ("picks", "names"),
+    [
+        ("Pz", ("Pz",)),
+        (["Pz", "Cz"], ("Pz", "Cz")),
+        ([1, 0], ("Pz", "Cz")),
+        (np.array([0]), ("Cz",)),
+        (slice(0, 2), ("Cz", "Pz")),
+        ("all", ("Cz", "Pz")),
+        (["eeg"], ("Cz", "Pz")),
+        (None, ("Cz", "Pz")),
+    ],
+)
+def test_channels_are_picked_as_mne_takes_them(picks, names):
+    assert read_raw(make_raw([1.0], ["target"]), picks=picks).ch_names == names
+
+
+@pytest.mark.parametrize("picks", ["EOG", ["Cz", "EOG"], [2], [7], slice(0, 3), ["Cx"]])
+def test_channels_that_are_not_eeg_or_do_not_exist_are_refused(picks):
+    with pytest.raises(InputError, match="do not exist and .* are not EEG"):
+        read_raw(make_raw([1.0], ["target"]), picks=picks)
+
+
+def test_event_names_of_epochs_may_be_any_with_a_mapping():
+    data, info = np.zeros((4, 2, 50)), mne.create_info(["Fz", "Cz"], 100, "eeg")
+    events = np.c_[np.arange(4) * 100, [0] * 4, [1, 0, 1, 0]]
+    epochs = mne.EpochsArray(data, info, events, event_id={"good": 1, "bad": 0}, verbose="error")
+    with pytest.warns(UserWarning, match="'bad' .2, not understood.*set targets"):
+        assert read_epochs(epochs)["flashes"]["is_target"].isna().all()
+    for targets in ({"good": True, "bad": False}, {1: True, 0: False}):
+        flashes = read_epochs(epochs, targets=targets)["flashes"]
+        assert flashes["is_target"].tolist() == [True, False, True, False]
+
+
+def measured_raw():
+
+    raw = mne.io.RawArray(
+        np.zeros((1, 2560)), mne.create_info(["Pz"], 256.0, "eeg"), verbose="error"
+    )
+    with raw.info._unlock():
+        raw.info["highpass"], raw.info["lowpass"] = 0.1, 70.0
+    raw.set_meas_date(datetime.datetime(2024, 5, 1, 9, 30, tzinfo=datetime.UTC))
+    onsets = np.arange(1.0, 8.0, 0.5)
+    labels = ["target", "nontarget"] * 7
+    return raw.set_annotations(mne.Annotations(onsets, 0.0, labels))
+
+
+def test_the_filter_of_the_amplifier_travels_and_the_date_only_if_asked_for():
+    plain = read_raw(measured_raw())
+    assert plain.about == {"highpass_hz": 0.1, "lowpass_hz": 70.0}
+    dated = read_raw(measured_raw(), with_date=True)
+    assert dated.about["measured"].startswith("2024-05-01T09:30")
+    (back,) = to_raw(dated)
+    assert (back.info["highpass"], back.info["lowpass"]) == (0.1, 70.0)
+    assert back.info["meas_date"] == measured_raw().info["meas_date"]
+    assert "The device passed frequencies from 0.1 Hz." in str(check_recording(plain))
+
+
+def test_two_amplifiers_of_one_recording_are_both_told():
+    one = read_raw(measured_raw(), run=1)
+    other = dataclasses.replace(read_raw(measured_raw(), run=2), about={"highpass_hz": 1.0})
+    assert concatenate_recordings([one, other]).about["highpass_hz"] == "0.1, 1.0"
+    with pytest.raises(InputError, match=r"got about=\['colour'\]; expected some of"):
+        dataclasses.replace(one, about={"colour": "blue"})

@@ -73,8 +73,30 @@ def test_a_run_without_a_number_is_refused():
         interval=[0, 1],
         get_data=lambda _: {1: {"0": {"0train": raw, "train": raw}}},
     )
-    with pytest.raises(InputError, match="got run 'train'; expected .* begins with a number"):
+    with pytest.raises(InputError, match="values of run that are no whole numbers .*'train'"):
         reader.read(dataset)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Target", "Non Target"), ("target", "non-target"), ("oddball", "standard"), ("2", "1")],
+)
+def test_both_classes_of_annotations_in_another_spelling_are_read(names):
+    spelled = simulate_recording(None, speller=None, n_flashes=24, seed=1)
+    (raw,) = to_raw(spelled)
+    raw.annotations.rename({"target/2": names[0], "nontarget/1": names[1]})
+    rest = raw.copy().set_annotations(None)  # a run of another task
+    dataset = SimpleNamespace(
+        code="fake",
+        paradigm="p300",
+        subject_list=[1],
+        interval=[0, 1],
+        event_id={"Target": 2, "NonTarget": 1},
+        get_data=lambda subjects: {1: {"0": {"0": raw, "1": rest}}},
+    )
+    with pytest.warns(UserWarning, match="run 1 has no event and is left out"):
+        flashes = reader.read(dataset).flashes
+    assert flashes["is_target"].tolist() == spelled.flashes["is_target"].tolist()
 
 
 def test_a_data_set_without_targets_is_refused(moabb_home):

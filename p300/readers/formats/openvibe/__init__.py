@@ -1,0 +1,1 @@
+"""OpenViBE files: ``.ov`` and CSV, whose stimulations have names."""
