@@ -28,29 +28,33 @@ _HOMES = {
     "Detector": "p300.detector",
     "Epochs": "p300.preprocessing",
     "OnnxDetector": "p300.export.onnx_detector",
+    "P300Classifier": "p300.experiments.estimator.classifier",
     "Preprocessor": "p300.preprocessing",
     "Recording": "p300.recording",
     "Speller": "p300.speller",
     "StreamingPreprocessor": "p300.preprocessing",
     "baselines": "",
     "check_recording": "p300.integrity",
+    "concatenate_recordings": "p300.recording",
     "explain": "",
     "figures": "",
-    "flash_table": "p300.recording",
+    "flash_table": "p300.flashes",
     "hold_out": "p300.splits",
+    "label_flashes": "p300.flashes",
     "metrics": "",
     "models": "",
     "readers": "",
     "recording_from_arrays": "p300.preprocessing",
     "simulate_recording": "p300.simulation",
     "spell": "p300.spelling",
-    "train": "p300.experiments.run",
+    "train": "p300.experiments.train",
 }
 
 __all__ = [
     "Detector",
     "Epochs",
     "OnnxDetector",
+    "P300Classifier",
     "Preprocessor",
     "Recording",
     "Speller",
@@ -58,10 +62,12 @@ __all__ = [
     "WADSWORTH",
     "baselines",
     "check_recording",
+    "concatenate_recordings",
     "explain",
     "figures",
     "flash_table",
     "hold_out",
+    "label_flashes",
     "metrics",
     "models",
     "readers",
@@ -75,8 +81,10 @@ TYPE_CHECKING = False  # true for type checkers; importing typing would cost mor
 if TYPE_CHECKING:
     from p300 import baselines, explain, figures, metrics, models, readers
     from p300.detector import Detector
-    from p300.experiments.run import train
+    from p300.experiments.estimator.classifier import P300Classifier
+    from p300.experiments.train import train
     from p300.export.onnx_detector import OnnxDetector
+    from p300.flashes import flash_table, label_flashes
     from p300.integrity import check_recording
     from p300.preprocessing import (
         Epochs,
@@ -84,7 +92,7 @@ if TYPE_CHECKING:
         StreamingPreprocessor,
         recording_from_arrays,
     )
-    from p300.recording import Recording, flash_table
+    from p300.recording import Recording, concatenate_recordings
     from p300.simulation import simulate_recording
     from p300.speller import WADSWORTH, Speller
     from p300.spelling import spell

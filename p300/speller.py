@@ -1,7 +1,9 @@
 """The screen: its symbols, and which flash code lights which of them.
 
 A speller is any screen whose symbols are lit in groups: a matrix lit by columns and rows, keys
-lit one at a time, or any other assignment of symbols to codes. A plain oddball has no speller
+lit one at a time, or any other assignment of symbols to codes. Where the groups change from
+repetition to repetition (checkerboard, random groups), the flash table says which symbols each
+flash lit (:func:`p300.flashes.with_lit_codes`). A plain oddball has no speller
 (``speller=None`` everywhere). No EEG is used here.
 """
 
@@ -29,6 +31,9 @@ class Speller:
         For each flash code the symbols that it lights.
     name : str
         Name of the screen, for messages and reports.
+    n_per_repetition : int
+        Flashes in one repetition; 0 for one per code. With a number, groups may change from
+        repetition to repetition, so two symbols may have the same codes.
 
     Raises
     ------
@@ -45,6 +50,10 @@ class Speller:
     symbols: Sequence[str]
     groups: Mapping[int, Sequence[str]]
     name: str = "speller"
+    n_per_repetition: int = 0
+
+    def __hash__(self) -> int:
+        return hash((self.symbols, tuple(self.groups.items()), self.name, self.n_per_repetition))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbols", tuple(str(s) for s in self.symbols))
@@ -61,6 +70,14 @@ class Speller:
                     f"speller {self.name!r}: code {code} lights {unknown or 'nothing'}; "
                     f"expected some of the {len(self.symbols)} symbols on the screen"
                 )
+        if self.n_per_repetition < 0 or not (groups or self.n_per_repetition):
+            raise InputError(
+                f"speller {self.name!r}: got {len(groups)} groups and n_per_repetition="
+                f"{self.n_per_repetition}; expected groups, or the flashes in a repetition"
+            )
+        if self.n_per_repetition:
+            return
+        object.__setattr__(self, "n_per_repetition", len(groups))
         seen: dict[tuple[int, ...], str] = {}
         for symbol in self.symbols:
             codes = self.codes_of(symbol)
@@ -72,7 +89,9 @@ class Speller:
             seen[codes] = symbol
 
     @classmethod
-    def matrix(cls, rows: Sequence[Sequence[str]], name: str = "matrix") -> Speller:
+    def matrix(
+        cls, rows: Sequence[Sequence[str]], name: str = "matrix", *, rows_first: bool = False
+    ) -> Speller:
         """Build a matrix speller: columns have the codes 1…n_columns, rows the codes after.
 
         Parameters
@@ -81,6 +100,8 @@ class Speller:
             The symbols of each row, left to right; all rows have the same length.
         name : str
             Name of the screen, for messages.
+        rows_first : bool
+            Rows have the codes 1…n_rows, columns those after.
 
         Raises
         ------
@@ -99,7 +120,8 @@ class Speller:
                 f"speller {name!r}: got rows of {lengths} symbols; expected the same length"
             )
         columns = list(zip(*rows, strict=True))
-        groups = dict(enumerate([*columns, *rows], start=1))
+        lines = [*rows, *columns] if rows_first else [*columns, *rows]
+        groups = dict(enumerate(lines, start=1))
         return cls(tuple(s for row in rows for s in row), groups, name)
 
     @classmethod
@@ -114,6 +136,28 @@ class Speller:
         keys = tuple(keys)
         return cls(keys, {code: (key,) for code, key in enumerate(keys, start=1)}, name)
 
+    @classmethod
+    def changing(
+        cls, symbols: Iterable[str], n_per_repetition: int, name: str = "changing groups"
+    ) -> Speller:
+        """Build a speller whose groups change: each flash says which symbols it lit.
+
+        Parameters
+        ----------
+        symbols : iterable of str
+            Every symbol on the screen.
+        n_per_repetition : int
+            Flashes in one repetition.
+        name : str
+            Name of the screen, for messages.
+
+        Examples
+        --------
+        >>> Speller.changing("ABCD", n_per_repetition=4).codes
+        ()
+        """
+        return cls(tuple(symbols), {}, name, n_per_repetition)
+
     @cached_property
     def codes(self) -> tuple[int, ...]:
         """Every flash code, ascending."""
@@ -122,7 +166,8 @@ class Speller:
     @cached_property
     def membership(self) -> np.ndarray:
         """Whether a code (column) lights a symbol (row): bool, shape (n_symbols, n_codes)."""
-        return np.array([[s in lit for lit in self.groups.values()] for s in self.symbols])
+        found = [[s in lit for lit in self.groups.values()] for s in self.symbols]
+        return np.array(found, bool).reshape(len(self.symbols), len(self.groups))
 
     def codes_of(self, symbol: str) -> tuple[int, ...]:
         """Return the codes that light a symbol, ascending.
@@ -139,10 +184,44 @@ class Speller:
             )
         return tuple(code for code, lit in self.groups.items() if symbol in lit)
 
+    def find(self, symbol: str) -> str:
+        """Return the symbol on the screen that is meant, whatever its case.
+
+        Raises
+        ------
+        InputError
+            If none or several are meant.
+
+        Examples
+        --------
+        >>> WADSWORTH.find("a")
+        'A'
+        """
+        symbol = str(symbol)
+        alike = [s for s in self.symbols if s.casefold() == symbol.casefold()]
+        if symbol in self.symbols or len(alike) != 1:
+            self.codes_of(symbol)  # an error, unless it is on the screen
+            return symbol
+        return alike[0]
+
     def symbol_of(self, codes: Iterable[int]) -> str | None:
         """Return the symbol lit by exactly these codes, or None where there is none."""
-        wanted = set(codes)
-        return next((s for s in self.symbols if set(self.codes_of(s)) == wanted), None)
+        return next(iter(self.symbols_of(codes, self.codes)), None)
+
+    def symbols_of(self, targets: Iterable[int], flashed: Iterable[int]) -> tuple[str, ...]:
+        """Return the symbols that fit the target codes among the flashed ones.
+
+        Several fit where not every code has flashed, as after early stopping.
+
+        Examples
+        --------
+        >>> WADSWORTH.symbols_of([7], [1, 7, 8, 9, 10, 11, 12])
+        ('B', 'C', 'D', 'E', 'F')
+        """
+        code = np.array(self.codes)
+        is_target, has_flashed = np.isin(code, list(targets)), np.isin(code, list(flashed))
+        fits = ((self.membership & has_flashed) == is_target).all(axis=1)
+        return tuple(s for s, fit in zip(self.symbols, fits, strict=True) if fit)
 
     @property
     def target_ratio(self) -> float:
@@ -151,16 +230,20 @@ class Speller:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain containers, for a checkpoint; :meth:`from_dict` reads them."""
-        return {
+        state: dict[str, Any] = {
             "symbols": list(self.symbols),
             "groups": {code: list(lit) for code, lit in self.groups.items()},
             "name": self.name,
         }
+        if self.n_per_repetition != len(self.groups):
+            state["n_per_repetition"] = self.n_per_repetition
+        return state
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Speller:
         """Build the speller from the output of :meth:`to_dict`."""
-        return cls(tuple(state["symbols"]), state["groups"], state["name"])
+        size = int(state.get("n_per_repetition", 0))
+        return cls(tuple(state["symbols"]), state["groups"], state["name"], size)
 
 
 #: The 6 x 6 matrix of the Wadsworth recordings: columns 1-6 left to right, rows 7-12 downwards.

@@ -9,7 +9,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.figures.style import count, new_figure, styled
-from p300.recording import CHARACTER_KEY
+from p300.flashes import CHARACTER_KEY
 
 if TYPE_CHECKING:
     import pandas as pd

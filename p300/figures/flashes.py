@@ -17,8 +17,8 @@ import numpy as np
 from p300.errors import InputError
 from p300.figures.style import NONTARGET, TARGET, count, grid_of_axes, look, new_figure, styled
 from p300.figures.tables import labelled_scores, reliability
+from p300.flashes import FLASH_COLUMNS
 from p300.metrics import auc_interval, brier_score, calibration_error, roc_auc
-from p300.recording import FLASH_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ def draw_reliability(
     added_log_odds : mapping of str to float, or None
         Log odds added to a detector's scores. A detector that assumes equally frequent classes
         needs those of a target in the training part
-        (:func:`p300.experiments.benchmark.probability.added_log_odds`).
+        (:func:`p300.experiments.fitting.probability.added_log_odds`).
     n_bins : int
         Bins of probability.
 

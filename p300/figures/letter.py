@@ -10,7 +10,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.figures.averages import flash_classes, mean_waves, pick_channels
 from p300.figures.style import AMPLITUDES, NONTARGET, TARGET, count, new_figure, styled
-from p300.recording import CHARACTER_KEY
+from p300.flashes import CHARACTER_KEY, with_lit_codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def draw_letter(
     InputError
         If the recording has no speller, or no such character, channel or repetition.
     """
-    from p300.spelling.sums import split_characters, symbol_scores
+    from p300.spelling.sums import estimate_likelihood, split_characters
 
     speller = recording.speller
     if speller is None:
@@ -74,8 +74,9 @@ def draw_letter(
     if not 0 <= character <= last:
         raise InputError(f"got character={character} of {recording.name}; expected 0 to {last}")
     rows = np.flatnonzero(characters.ngroup().to_numpy() == character)
-    flashes = recording.flashes.iloc[rows]
-    parts = split_characters(np.asarray(scores, float)[rows], flashes, speller)
+    table, screen = with_lit_codes(recording.flashes, speller)
+    flashes = table.iloc[rows]
+    parts = split_characters(np.asarray(scores, float)[rows], flashes, screen)
     ((_, code, repetition, score, wanted),) = parts
     if not 1 <= n_repetitions <= repetition.max() + 1:
         raise InputError(
@@ -83,7 +84,8 @@ def draw_letter(
             f"were flashed"
         )
     used = repetition < n_repetitions
-    evidence = symbol_scores(np.bincount(code[used], score[used], len(speller.codes)), speller)
+    log_ratio = estimate_likelihood(scores, recording.flashes, speller).log_ratio(score[used])
+    evidence = screen.membership @ np.bincount(code[used], log_ratio, len(screen.codes))
     symbol = speller.symbols[int(np.argmax(evidence))]
     figure = new_figure(2.5)
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.25, 1, 1])
@@ -102,7 +104,8 @@ def draw_letter(
 
 def _draw_eeg(axis: Axes, recording: Recording, flashes: pd.DataFrame, channel: str) -> None:
     (k,) = pick_channels(recording.ch_names, [channel])
-    sfreq, first = recording.sfreq, flashes.iloc[0]
+    first = flashes.iloc[0]
+    sfreq = recording.rates[int(first["segment"])]
     segment = recording.segments[int(first["segment"])][k]
     begin = max(0, round((float(first["onset"]) - 0.1) * sfreq))
     signal = np.asarray(segment[begin : begin + round(SHOWN_S * sfreq)], float)

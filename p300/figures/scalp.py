@@ -84,7 +84,7 @@ def draw_scalp_map(
     limits = scalp_limits(numbers) if limits is None else (float(limits[0]), float(limits[1]))
     colours = SIGNED if limits[0] < 0 else UNSIGNED
     is_marked = np.array([_key(c) in wanted for c in names])
-    places = np.array([_places()[_key(c)] for c in names])
+    places = np.array([_places()[key] for key in _keys(names)])
     if len(names) < MIN_INTERPOLATED:
         return _draw_dots(numbers, places, ax, limits, colours, is_marked)
     image, _ = mne.viz.plot_topomap(
@@ -125,7 +125,7 @@ def without_place(ch_names: Sequence[str]) -> list[str]:
     >>> without_place(["Cz", "PO7", "EMG", "pz"])
     ['EMG']
     """
-    return [c for c in ch_names if _key(c) not in _places()]
+    return [c for c, key in zip(ch_names, _keys(ch_names), strict=True) if key not in _places()]
 
 
 def electrode_place(ch_name: str) -> tuple[float, float] | None:
@@ -137,7 +137,7 @@ def electrode_place(ch_name: str) -> tuple[float, float] | None:
     >>> abs(x) < 0.01, -0.6 < y < -0.2, electrode_place("EMG")
     (True, True, None)
     """
-    place = _places().get(_key(ch_name))
+    place = _places().get(_keys([ch_name])[0])
     return None if place is None else (float(place[0]), float(place[1]))
 
 
@@ -169,6 +169,15 @@ def _draw_dots(
     ax.set(xlim=(-1.15, 1.15), ylim=(-1.1, 1.2), aspect="equal")
     ax.set_axis_off()
     return dots
+
+
+def _keys(ch_names: Sequence[str]) -> list[str]:
+    """Return the names by which places are looked up; "" for names of another layout."""
+    from p300.electrodes import clean_names, find_positions
+
+    known = find_positions(ch_names)
+    pairs = zip(ch_names, clean_names(ch_names), strict=True)
+    return [name if ch_name in known and name in _places() else "" for ch_name, name in pairs]
 
 
 def _key(ch_name: str) -> str:

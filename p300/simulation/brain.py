@@ -82,16 +82,18 @@ def head_signal(
     ndarray of float32, shape (n_chans, n_samples)
         In µV.
     """
+    from threadpoolctl import threadpool_limits
+
     position = head_positions(tuple(ch_names))
     evoked = _evoked(flashes, n_samples, sfreq, brain, rng)  # (2 sources, n_samples)
     maps = np.stack([scalp_map(position, centre) for centre in ("Pz", "Oz")], axis=1)
-    signal = maps @ evoked
-
     distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
     shared = np.exp(-((distance / brain.noise_reach) ** 2) / 2)
-    mixing = np.linalg.cholesky(shared + 0.05 * np.eye(len(position))) / np.sqrt(1.05)
     pink = _pink_noise(len(position), n_samples, sfreq, rng)
-    signal += brain.noise_uv * mixing.astype(np.float32) @ pink
+    with threadpool_limits(1, user_api="blas"):  # several threads sum in another order: other bits
+        mixing = np.linalg.cholesky(shared + 0.05 * np.eye(len(position))) / np.sqrt(1.05)
+        signal = maps @ evoked
+        signal += brain.noise_uv * mixing.astype(np.float32) @ pink
 
     seconds = np.arange(n_samples) / sfreq
     envelope = np.abs(_pink_noise(1, n_samples, sfreq, rng)[0])

@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from p300.errors import InputError
 from p300.recording import Recording
 from p300.simulation.recordings import seed_of, simulate_recording
 from p300.speller import WADSWORTH
 from p300.storage.files import atomic_write
+
+#: Seconds for which a group is lit.
+LIT_S = 0.1
+
+#: Written where SciPy writes the time of day.
+DESCRIPTION = b"MATLAB 5.0 MAT-file, simulated by p300".ljust(116)
 
 
 def write_bci3_ii(
@@ -54,7 +61,7 @@ def write_bci3_ii(
     """
     from scipy.io import savemat
 
-    from p300.readers.bci3_ii import CH_NAMES, TRAIN_TEXT, TRUE_TEST_TEXT
+    from p300.readers.datasets.bci3_ii import CH_NAMES, TRAIN_TEXT, TRUE_TEST_TEXT
 
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
@@ -74,6 +81,14 @@ def write_bci3_ii(
             seed=seed_of(seed, k, 2),
             **arguments,
         )
+        spacing = float(recording.flashes.groupby("character")["onset"].diff().min())
+        lasts = float(recording.flashes.groupby("character")["onset"].agg(np.ptp).max())
+        if spacing <= LIT_S or (lasts + LIT_S) * recording.sfreq > n_samples:
+            raise InputError(
+                f"got flashes {spacing:g} s apart over {lasts:.2f} s per character; expected more "
+                f"than {LIT_S:g} s apart, which is how long each is lit, within {n_samples} "
+                f"samples at {recording.sfreq:g} Hz; change soa_s, n_repetitions or n_samples"
+            )
         content = _character_epochs(recording, np.argsort(order), n_samples, ad_per_uv)
         texts[part] = "".join(text)
         if part == "train":
@@ -82,6 +97,8 @@ def write_bci3_ii(
             del content["StimulusType"]
         with atomic_write(root / f"Subject_{subject}_{part.capitalize()}.mat", "wb") as file:
             savemat(file, content)
+            file.seek(0)  # SciPy writes the time of day here: the same recording, the same bytes
+            file.write(DESCRIPTION)
     return texts
 
 
@@ -93,7 +110,7 @@ def _character_epochs(
     signal = np.zeros((*shape, recording.n_chans), np.float32)
     marks = np.zeros((3, *shape), np.float32)
     characters = [c for _, c in recording.flashes.groupby(["run", "character"], sort=False)]
-    n_lit = round(100e-3 * recording.sfreq)
+    n_lit = round(LIT_S * recording.sfreq)
     for row, k in enumerate(order):
         flashes = characters[k]
         onsets = np.round(flashes["onset"].to_numpy() * recording.sfreq).astype(int)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.random import Generator
 
 from p300.errors import InputError
-from p300.recording import Recording, concatenate_recordings, flash_table
+from p300.flashes import flash_table
+from p300.recording import Recording, concatenate_recordings
 from p300.simulation.brain import Brain, head_signal
 from p300.speller import WADSWORTH, Speller
 
@@ -138,7 +139,7 @@ def simulate_data_set(
     -------
     Recording
     """
-    from p300.readers.bci3_ii import CH_NAMES
+    from p300.readers.datasets.bci3_ii import CH_NAMES
 
     if isinstance(subjects, int):
         subjects = [str(k) for k in range(1, subjects + 1)]
@@ -172,20 +173,49 @@ def _spelling_flashes(
     rng: Generator,
 ) -> dict[str, np.ndarray]:
     """Build the columns of the flash table of one run."""
-    n_codes = len(speller.codes)
-    order = [rng.permutation(speller.codes) for _ in range(len(symbols) * n_repetitions)]
+    n_codes = speller.n_per_repetition
+    codes = speller.codes or range(1, n_codes + 1)
+    order = [rng.permutation(codes) for _ in range(len(symbols) * n_repetitions)]
     code = np.reshape(order, (len(symbols), n_repetitions, n_codes))
     character, repetition, flash = np.indices(code.shape)
     start = pause_s + character * (n_repetitions * n_codes * soa_s + pause_s)
-    wanted = [speller.codes_of(s) for s in symbols]
     columns: dict[str, Any] = {
         "onset": start + soa_s * (repetition * n_codes + flash),
         "character": character + 1,
         "repetition": repetition,
         "code": code,
-        "is_target": np.stack([np.isin(c, w) for c, w in zip(code, wanted, strict=True)]),
     }
-    return {name: values.ravel() for name, values in columns.items()}
+    if speller.codes:
+        wanted = [speller.codes_of(s) for s in symbols]
+        columns["is_target"] = np.stack([np.isin(c, w) for c, w in zip(code, wanted, strict=True)])
+        return {name: values.ravel() for name, values in columns.items()}
+    groups = [_random_groups(speller, rng) for _ in order]
+    lit = [some[c - 1] for some, c_of in zip(groups, order, strict=True) for c in c_of]
+    columns = {name: values.ravel() for name, values in columns.items()}
+    shown = zip(lit, columns["character"], strict=True)
+    columns["is_target"] = np.array([symbols[c - 1] in one for one, c in shown])
+    columns["lit"] = lit
+    return columns
+
+
+def _random_groups(speller: Speller, rng: Generator) -> list[tuple[str, ...]]:
+    """Draw the rows and columns of a matrix with the symbols in random places.
+
+    G. Townsend et al., Clin Neurophysiol 121:1109 (2010), put two such matrices on the white
+    and black squares of a checkerboard.
+    """
+    n_rows = speller.n_per_repetition // 2
+    n_columns, n_symbols = speller.n_per_repetition - n_rows, len(speller.symbols)
+    if not max(n_rows - 1, 0) * n_columns < n_symbols <= n_rows * n_columns:
+        raise InputError(
+            f"got {n_symbols} symbols in {n_rows} rows and {n_columns} columns "
+            f"({speller.n_per_repetition} flashes in a repetition); expected a matrix that they "
+            "fill"
+        )
+    places = np.full(n_rows * n_columns, -1)
+    places[:n_symbols] = rng.permutation(n_symbols)
+    matrix = places.reshape(n_rows, n_columns)
+    return [tuple(speller.symbols[k] for k in line if k >= 0) for line in (*matrix, *matrix.T)]
 
 
 def _oddball_flashes(

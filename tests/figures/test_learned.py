@@ -18,7 +18,7 @@ from p300.figures.learned import (
     draw_temporal_kernels,
 )
 from p300.figures.scalp import SIGNED
-from p300.readers.bci3_ii import CH_NAMES
+from p300.readers.datasets.bci3_ii import CH_NAMES
 from p300.simulation import EIGHT_CHANNELS
 
 TIMES = np.arange(78) / 120

@@ -290,7 +290,7 @@ def test_a_scalp_map_says_what_it_cannot_draw(values, names, marked, message):
 
 @pytest.mark.real_data
 def test_real_eeg_peaks_at_the_vertex_near_300_ms(data_root):
-    from p300.readers.bci2_iib import read
+    from p300.readers.datasets.bci2_iib import read
 
     recording = read(data_root / "bci2_iib")
     epochs = Preprocessor(scaling="none").fit(recording).epochs(recording)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from p300.errors import InputError
 from p300.readers import bci3_ii
 from p300.simulation import write_bci3_ii
 from p300.speller import WADSWORTH, Speller
@@ -64,3 +65,19 @@ def test_another_laboratory_has_its_own_electrodes_rate_and_screen(tmp_path):
     assert recording.segments[0].shape == (4, 5000)
     spelled = spell(recording.flashes["is_target"].astype(float), recording.flashes, keys)
     assert text_after(spelled, 10) == texts["train"] + texts["test"]
+
+
+def test_the_same_arguments_write_the_same_bytes_at_any_time_of_day(tmp_path, monkeypatch):
+    short = {"n_train": 1, "n_test": 1, "n_repetitions": 1, "n_samples": 700, "ch_names": ["Cz"]}
+    written = []
+    for hour in ("12", "13"):
+        monkeypatch.setattr("time.asctime", lambda *_, hour=hour: f"Mon Nov 30 {hour}:00:00 2026")
+        write_bci3_ii(tmp_path / hour, "A", **short)
+        written.append([path.read_bytes() for path in sorted((tmp_path / hour).iterdir())])
+    assert len(written[0]) == 2 and written[0] == written[1]
+
+
+@pytest.mark.parametrize("change", [{"n_repetitions": 20}, {"soa_s": 0.08}, {"n_samples": 500}])
+def test_flashes_that_do_not_fit_into_the_files_are_refused(tmp_path, change):
+    with pytest.raises(InputError, match="change soa_s, n_repetitions or n_samples"):
+        write_bci3_ii(tmp_path, "A", **({"n_train": 1, "n_test": 1, "ch_names": ["Cz"]} | change))

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy.signal import welch
@@ -142,6 +146,20 @@ def test_electrodes_lie_on_a_head_of_radius_one_left_of_right():
 def test_what_cannot_be_simulated_is_refused(arguments, words):
     with pytest.raises(InputError, match=words):
         simulate_recording(**arguments)
+
+
+@pytest.mark.slow
+def test_the_number_of_threads_changes_no_sample():
+    code = (
+        "from p300.simulation import simulate_recording as s;"
+        "print(s('P3', n_repetitions=8, seed=5).checksum)"
+    )
+    found = set()
+    for n_threads in "1", "2", "4":
+        names = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
+        environment = os.environ | dict.fromkeys(names, n_threads)
+        found.add(subprocess.check_output([sys.executable, "-c", code], env=environment))
+    assert len(found) == 1
 
 
 def test_an_unknown_property_of_the_brain_is_refused():

@@ -1,0 +1,81 @@
+"""Arguments that a message proposes: in Python, and as a shell and Hydra take them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: Labels that Hydra takes without quotes, and a shell within double ones.
+TYPEABLE = re.compile(r"[A-Za-z0-9_/.+%*@?|-]+( +[A-Za-z0-9_/.+%*@?|-]+)*")
+
+#: Words that Hydra reads as something else than a text.
+READ_OTHERWISE = {"true", "false", "null", "nan", "inf"}
+
+
+class Open:
+    """A place in a proposal that the reader fills in."""
+
+    def __repr__(self) -> str:
+        return "?"
+
+
+OPEN = Open()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An argument of a reader that a message proposes.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, such as "targets".
+    value : mapping, sequence or str
+        Its value; :data:`OPEN` for what the reader of the message knows.
+
+    Examples
+    --------
+    >>> proposal = Proposal("targets", {"S 11": OPEN, "S 12": False})
+    >>> print(proposal)
+    targets={'S 11': ?, 'S 12': False}
+    >>> print(proposal.typed)
+    "data.targets={S 11: ?, S 12: false}"
+    >>> print(Proposal("ignore", ["Ende: 1"]).typed)
+    ignore: ['Ende: 1'] in a file data/NAME.yaml with defaults: [file] (docs/check.md)
+    """
+
+    name: str
+    value: Mapping[Hashable, Any] | Sequence[Hashable] | str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r}"
+
+    @property
+    def typed(self) -> str:
+        """The argument on the command line; in a file, where Hydra takes no such labels."""
+        labels = [self.value] if isinstance(self.value, str) else list(self.value)
+        if all(map(_is_typeable, labels)):
+            return f'"data.{self.name}={_written(self.value, str)}"'
+        value = _written(self.value, repr)
+        return (
+            f"{self.name}: {value} in a file data/NAME.yaml with defaults: [file] (docs/check.md)"
+        )
+
+
+def _is_typeable(label: Hashable) -> bool:
+    text = str(label)
+    return bool(TYPEABLE.fullmatch(text)) and text.lower() not in READ_OTHERWISE
+
+
+def _written(value: Any, label: Any) -> str:
+    """Write a value as YAML and Hydra read it; labels by ``label``."""
+    if isinstance(value, str):
+        return label(value)
+    if isinstance(value, Mapping):
+        pairs = (f"{label(key)}: {_written(v, label)}" for key, v in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, Sequence):
+        return f"[{', '.join(map(label, value))}]"
+    return {True: "true", False: "false", None: "null"}.get(value, repr(value))

@@ -1,0 +1,44 @@
+"""Arguments that messages propose, in Python and on the command line."""
+
+import pytest
+
+from p300.errors import InputError
+from p300.proposals import OPEN, Proposal
+
+
+@pytest.mark.parametrize(
+    ("proposal", "in_python", "typed"),
+    [
+        (
+            Proposal("targets", {"Zielreiz": True, "S 12": OPEN}),
+            "targets={'Zielreiz': True, 'S 12': ?}",
+            '"data.targets={Zielreiz: true, S 12: ?}"',
+        ),
+        (Proposal("codes", {7: 1, "b": None}), "codes={7: 1, 'b': None}", None),
+        (Proposal("ignore", ["novel", "x/y"]), "ignore=['novel', 'x/y']", None),
+        (Proposal("source", "STI 014"), "source='STI 014'", '"data.source=STI 014"'),
+    ],
+)
+def test_a_proposal_is_read_by_hydra_as_it_is_meant(proposal, in_python, typed):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    assert str(proposal) == in_python
+    assert typed is None or proposal.typed == typed
+    assert proposal.typed[0] == proposal.typed[-1] == '"'  # the shell's
+    override = OverridesParser.create().parse_override(proposal.typed[1:-1].replace("?", "1"))
+    read = override.value()
+    assert override.key_or_group == f"data.{proposal.name}"
+    assert list(read) == list(proposal.value)
+
+
+@pytest.mark.parametrize("label", ["a: b", "a=b", "a#b", "Töne", "a,b", "true", "it's", "$HOME"])
+def test_labels_that_hydra_or_a_shell_changes_go_into_a_file(label):
+    typed = Proposal("targets", {label: OPEN}).typed
+    assert typed.startswith(f"targets: {{{label!r}: ?}} in a file data/NAME.yaml")
+
+
+def test_a_message_has_the_form_of_where_it_is_read():
+    proposal = Proposal("targets", {"a": OPEN})
+    error = InputError(f"got a; set {proposal}", [proposal])
+    assert str(error) == "got a; set targets={'a': ?}"
+    assert error.typed == 'got a; set "data.targets={a: ?}"'
