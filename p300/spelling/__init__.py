@@ -2,14 +2,15 @@
 
 from p300.spelling.calibration import fit_platt
 from p300.spelling.language import CharacterModel
+from p300.spelling.letters import letter_scorer
+from p300.spelling.pace import timing
 from p300.spelling.posterior import ScoreLikelihood, SymbolPosterior
 from p300.spelling.rules import PosteriorThreshold, rule_from_dict
 from p300.spelling.sums import (
     accuracy_by_repetition,
+    estimate_likelihood,
     spell,
-    symbol_scores,
     text_after,
-    timing,
     wanted_symbol,
 )
 
@@ -19,10 +20,11 @@ __all__ = [
     "ScoreLikelihood",
     "SymbolPosterior",
     "accuracy_by_repetition",
+    "estimate_likelihood",
     "fit_platt",
+    "letter_scorer",
     "rule_from_dict",
     "spell",
-    "symbol_scores",
     "text_after",
     "timing",
     "wanted_symbol",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from p300.errors import InputError
+from p300.metrics.measures import known_labels
 
 
 def fit_platt(
@@ -50,7 +51,7 @@ def fit_platt(
     from scipy.optimize import minimize  # deciding live needs none of this
     from scipy.special import expit
 
-    scores, is_target = np.asarray(scores, float), np.asarray(is_target, bool)
+    scores, is_target = np.asarray(scores, float), known_labels(is_target)
     n_targets, n_flashes = int(is_target.sum()), len(is_target)
     if not 0 < n_targets < n_flashes:
         raise InputError(
@@ -58,14 +59,16 @@ def fit_platt(
         )
     n_nontargets = n_flashes - n_targets
     wanted = np.where(is_target, (n_targets + 1) / (n_targets + 2), 1 / (n_nontargets + 2))
-    scale = scores.std() or 1.0  # so that the optimizer sees numbers near 1
+    # so that the optimizer sees numbers near 1, whatever the unit and the level of the scores
+    centre, scale = 0.0 if temperature_only else scores.mean(), scores.std() or 1.0
+    standard = (scores - centre) / scale
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        logits = parameters[0] * scores / scale + parameters[1]
+        logits = parameters[0] * standard + parameters[1]
         error = expit(logits) - wanted
         value = np.mean(np.logaddexp(0, logits) - wanted * logits)
-        slope = np.mean(error * scores) / scale
+        slope = np.mean(error * standard)
         return value, np.array([slope, 0.0 if temperature_only else error.mean()])
 
     slope, offset = minimize(loss, [1.0, 0.0], jac=True, bounds=[(0, None), (None, None)]).x
-    return float(slope / scale), float(offset)
+    return float(slope / scale), float(offset - slope * centre / scale)

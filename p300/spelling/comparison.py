@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from p300.flashes import CHARACTER_KEY
 from p300.metrics import (
     bits_per_minute,
     bits_per_selection,
@@ -15,7 +16,6 @@ from p300.metrics import (
     rate_interval,
     wilson_interval,
 )
-from p300.recording import CHARACTER_KEY
 from p300.spelling.sums import accuracy_by_repetition, mark_right
 from p300.spelling.traces import Character, idle_twins, trace
 
@@ -166,7 +166,7 @@ def compare_readings(
         bits per minute with ``low`` and ``high``. All intervals are 95 % intervals over characters
         (:mod:`p300.metrics.intervals`); their ends are ``nan`` where there is none.
     """
-    n_codes, n_symbols = len(speller.codes), len(speller.symbols)
+    n_codes, n_symbols = speller.n_per_repetition, len(speller.symbols)
     seconds = {"repetition_s": repetition_s, "pause_s": pause_s}
     parts = readings.groupby("rule", sort=False)
     rates: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
@@ -246,6 +246,6 @@ def idle_readings(
     dict
         Per rule, the fraction of idle characters in which it read a symbol.
     """
-    twins = idle_twins(characters, speller, np.random.default_rng(0))
+    twins = idle_twins(characters, np.random.default_rng(0))
     traces = trace(twins, speller, idle_prior=idle_prior)
     return {name: float(np.mean(traces.stop(rule)[1] >= 0)) for name, rule in rules.items()}

@@ -17,7 +17,8 @@ from p300.spelling.comparison import (
     read_with_rules,
 )
 from p300.spelling.language import CharacterModel
-from p300.spelling.sums import spell, timing
+from p300.spelling.pace import timing
+from p300.spelling.sums import spell
 from p300.spelling.thresholds import choose_rules, fit_likelihood, read_held_out
 from p300.spelling.traces import characters_of
 
@@ -70,7 +71,7 @@ def stop_early(
     idle_prior: float,
     text: str | None,
     repetition_s: float | None,
-    pause_s: float,
+    pause_s: float | None,
 ) -> tuple[list[dict[str, Any]], pd.DataFrame]:
     """Choose stopping rules on held-out flashes and read other characters with them.
 
@@ -97,8 +98,8 @@ def stop_early(
     """
     import pandas as pd
 
-    measured_s, _ = timing(flashes, len(speller.codes))
-    seconds: dict[str, Any] = {"repetition_s": repetition_s or measured_s, "pause_s": pause_s}
+    known = {"repetition_s": repetition_s, "pause_s": pause_s}
+    seconds: dict[str, Any] = timing(flashes, speller.n_per_repetition, **known)._asdict()
     likelihood = fit_likelihood(held_out, speller)
     characters = characters_of(scores, flashes, speller, likelihood)
     model = None if text is None else CharacterModel.read(text, speller.symbols)
@@ -115,7 +116,7 @@ def stop_early(
     best = best_fixed(spelled, speller, **seconds)
     if best is not None:
         numbers[HINDSIGHT] = best
-    fixed = read_fixed(spelled, len(speller.codes), numbers)
+    fixed = read_fixed(spelled, speller.n_per_repetition, numbers)
     early = read_with_rules(characters, speller, rules, idle_prior=idle_prior, model=model)
     readings = pd.concat([fixed, early], ignore_index=True)
     rivals = [name for name in (ALL, "fixed, rate", HINDSIGHT) if name in numbers]

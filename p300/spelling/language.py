@@ -19,6 +19,9 @@ from p300.errors import InputError
 #: Symbols that stand for a space, where the screen has no space itself.
 SPACES = (" ", "_", "␣")
 
+#: How letters are written that are not a letter with an accent.
+LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
+
 #: Weight of the uniform distribution in the prior, so that text of another kind (names, random
 #: letters) is not read as common words. English loses at most a third of a bit per symbol.
 EVEN_SHARE = 0.2
@@ -92,9 +95,9 @@ class CharacterModel:
     def on_screen(self, text: str) -> str:
         """Convert a text to the symbols of the screen.
 
-        A sign that is on the screen stays. Others are tried in capitals, in small letters and
-        without their accents. Any amount of white space becomes the screen's space. All other
-        signs are dropped.
+        A sign that is on the screen stays. Others are tried in capitals, in small letters,
+        without their accents and as several letters ("ß" as "SS"). Any amount of white space
+        becomes the screen's space. All other signs are dropped.
 
         Examples
         --------
@@ -107,9 +110,15 @@ class CharacterModel:
                 if self._space and written and written[-1] != self._space:
                     written.append(self._space)
                 continue
-            bare = unicodedata.normalize("NFKD", sign)[0]
-            forms = (sign, sign.upper(), sign.lower(), bare, bare.upper(), bare.lower())
-            written += [form for form in forms if form in self._signs][:1]
+            bare = unicodedata.normalize("NFKD", sign)
+            forms = (sign, sign.upper(), sign.lower(), bare[0], bare[0].upper(), bare[0].lower())
+            found = [form for form in forms if form in self._signs][:1]
+            if len(bare) > 1 or not found:  # ligatures, and letters that are no letter + accent
+                several = LETTERS.get(sign.lower(), bare)
+                pairs = [(s.upper(), s.lower()) for s in several if s.isalnum()]
+                spelt = [next((f for f in pair if f in self._signs), "") for pair in pairs]
+                found = spelt if len(spelt) > 1 or not found else found
+            written += found
         return "".join(written)
 
     def log_prior(self, previous_text: str) -> np.ndarray:

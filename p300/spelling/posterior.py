@@ -13,7 +13,7 @@ symbols have the same prior. The reason: the log ratio is a straight line betwee
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +85,10 @@ class ScoreLikelihood:
         >>> round(fitted.slope), round(fitted.offset)  # by theory 2 and -2
         (2, -2)
         """
+        from p300.metrics.measures import known_labels
         from p300.spelling.calibration import fit_platt
 
-        scores, is_target = np.asarray(scores, float), np.asarray(is_target, bool)
+        scores, is_target = np.asarray(scores, float), known_labels(is_target)
         if not np.isfinite(scores).all():
             raise InputError(
                 f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite; expected "
@@ -191,7 +192,7 @@ class SymbolPosterior:
         self._n_by_code = dict.fromkeys(self.speller.codes, 0)
         self.n_flashes = 0
 
-    def update(self, code: int, log_ratio: float) -> None:
+    def update(self, code: int, log_ratio: float, lit: Collection[str] | None = None) -> None:
         """Update the posterior with one flash.
 
         Parameters
@@ -200,13 +201,15 @@ class SymbolPosterior:
             Code of the flash.
         log_ratio : float
             Log ratio of its score, from :meth:`ScoreLikelihood.log_ratio`.
+        lit : collection of str or None
+            The symbols that it lit; None for those of its code.
 
         Raises
         ------
         InputError
             If the code is not on the screen or the ratio is not finite.
         """
-        if code not in self._lit:
+        if lit is None and code not in self._lit:
             raise InputError(
                 f"flash code {code} is not on the screen {self.speller.name!r}; expected one of "
                 f"{list(self.speller.codes)}"
@@ -214,9 +217,12 @@ class SymbolPosterior:
         log_ratio = float(log_ratio)
         if not math.isfinite(log_ratio):
             raise InputError(f"flash code {code}: log ratio {log_ratio}; expected a finite number")
-        self._symbols += log_ratio * self._lit[code]
+        if lit is None:
+            self._symbols += log_ratio * self._lit[code]
+            self._n_by_code[code] += 1
+        else:
+            self._symbols += log_ratio * np.array([s in lit for s in self.speller.symbols])
         self.n_flashes += 1
-        self._n_by_code[code] += 1
 
     @property
     def log_probabilities(self) -> np.ndarray:
@@ -246,7 +252,9 @@ class SymbolPosterior:
 
     @property
     def n_repetitions(self) -> int:
-        """Number of times that every code has flashed at least."""
+        """Number of times that every code has flashed at least; of changing groups, by number."""
+        if not self._n_by_code:
+            return self.n_flashes // self.speller.n_per_repetition
         return min(self._n_by_code.values())
 
 

@@ -1,22 +1,26 @@
-"""From the scores of single flashes to text: sum over repetitions, then the best symbol.
+"""From the scores of single flashes to text: sum their evidence over repetitions, take the best.
 
 The paper's rule (Cecotti & Graeser 2011, eqs. 16-18) sums the scores of each code over the
 first n repetitions and takes the column and the row with the largest sums; the symbol is where
-they cross. On any screen this is the symbol whose codes have the largest total. That total is
-computed here.
+they cross. Here a flash counts by its evidence, the log likelihood ratio of its score: target
+against nontarget (:class:`~p300.spelling.ScoreLikelihood`). So a missing flash counts as no
+evidence, whatever constant the scores contain. Where every symbol has been lit equally often,
+the symbol is the paper's, since the log ratio is a straight line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from p300.errors import InputError
+from p300.flashes import CHARACTER_KEY, rows_by, with_lit_codes
 from p300.metrics import bits_per_minute, wilson_interval
-from p300.recording import CHARACTER_KEY
+from p300.spelling.posterior import ScoreLikelihood
+from p300.spelling.unlabelled import fit_unlabelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,35 +28,12 @@ if TYPE_CHECKING:
     from p300.speller import Speller
 
 
-def symbol_scores(code_scores: ArrayLike, speller: Speller) -> np.ndarray:
-    """Compute the score of each symbol from the scores of the codes that light it.
-
-    The scores of the codes are first centred on their mean. So a symbol that is lit by more
-    codes than others has no advantage.
-
-    Parameters
-    ----------
-    code_scores : array-like of float, shape (..., n_codes)
-        Sums of scores in the order of ``speller.codes``.
-    speller : Speller
-        Which code lights which symbol.
-
-    Returns
-    -------
-    ndarray, shape (..., n_symbols)
-
-    Examples
-    --------
-    >>> from p300.speller import Speller
-    >>> keys = Speller.single_keys("AB")
-    >>> symbol_scores(np.array([3.0, 1.0]), keys).tolist()
-    [1.0, -1.0]
-    """
-    gathered = np.asarray(code_scores)
-    return (gathered - gathered.mean(axis=-1, keepdims=True)) @ speller.membership.T.astype(float)
-
-
-def spell(scores: ArrayLike, flashes: pd.DataFrame, speller: Speller) -> pd.DataFrame:
+def spell(
+    scores: ArrayLike,
+    flashes: pd.DataFrame,
+    speller: Speller,
+    likelihood: ScoreLikelihood | None = None,
+) -> pd.DataFrame:
     """Read every character after 1, 2, … all of its repetitions.
 
     Parameters
@@ -63,19 +44,22 @@ def spell(scores: ArrayLike, flashes: pd.DataFrame, speller: Speller) -> pd.Data
         The flash table, in the order of the scores.
     speller : Speller
         The screen.
+    likelihood : ScoreLikelihood or None
+        Likelihood of such scores, from labelled flashes; None for :func:`estimate_likelihood`.
 
     Returns
     -------
     DataFrame
         One row per character and number of repetitions, in the order of the flash table:
-        ``subject, session, run, character, n_repetitions, symbol`` (what was read), ``wanted``
-        (the true symbol, <NA> where unlabelled) and ``is_right``.
+        ``subject, session, run, character, n_repetitions, symbol`` (what was read; <NA> where no
+        flash is left of these repetitions), ``wanted`` (the true symbol, <NA> where the labels
+        leave none or several) and ``is_right``.
 
     Raises
     ------
     InputError
         If the lengths differ, a score is not finite, flashes belong to no character or have codes
-        that are not on the screen, or a character's repetitions are not 0, 1, 2, …
+        that are not on the screen, or repetitions do not count from 0.
 
     Examples
     --------
@@ -88,20 +72,65 @@ def spell(scores: ArrayLike, flashes: pd.DataFrame, speller: Speller) -> pd.Data
     import pandas as pd
 
     rows = []
-    for key, code, repetition, score, wanted in split_characters(scores, flashes, speller):
+    flashes, speller = with_lit_codes(flashes, speller)
+    characters = list(split_characters(scores, flashes, speller))
+    if likelihood is None:
+        likelihood = fit_unlabelled(characters, speller)
+    lit = speller.membership.T.astype(float)
+    for key, code, repetition, score, wanted in characters:
         gathered = np.zeros((repetition.max() + 1, len(speller.codes)))
-        np.add.at(gathered, (repetition, code), score)
-        best = symbol_scores(gathered.cumsum(axis=0), speller).argmax(axis=-1)
+        np.add.at(gathered, (repetition, code), likelihood.log_ratio(score))
+        best = (gathered.cumsum(axis=0) @ lit).argmax(axis=-1)
         for n_repetitions, k in enumerate(best, start=1):
-            rows.append((*key, n_repetitions, speller.symbols[k], wanted or pd.NA))
+            symbol = speller.symbols[k] if n_repetitions > repetition.min() else pd.NA
+            rows.append((*key, n_repetitions, symbol, wanted or pd.NA))
     columns = [*CHARACTER_KEY, "n_repetitions", "symbol", "wanted"]
     return mark_right(pd.DataFrame(rows, columns=columns))
+
+
+def estimate_likelihood(
+    scores: ArrayLike, flashes: pd.DataFrame, speller: Speller
+) -> ScoreLikelihood:
+    """Estimate the likelihood of scores from a table of flashes, without its labels.
+
+    Each character has one unknown symbol, whose flashes are the targets. Their scores and the
+    nontargets' are taken as two Gaussians of equal variance. Expectation-maximization over the
+    symbols of all characters gives their means.
+
+    Parameters
+    ----------
+    scores, flashes, speller
+        As in :func:`spell`.
+
+    Returns
+    -------
+    ScoreLikelihood
+        With a positive slope; not clipped. Of no flash: a slope of 1, an offset of 0.
+
+    Raises
+    ------
+    InputError
+        As in :func:`spell`.
+
+    Examples
+    --------
+    >>> from p300.simulation import simulate_recording
+    >>> from p300.speller import WADSWORTH
+    >>> flashes = simulate_recording("HELLO_WORLD" * 5, n_repetitions=10, ch_names=["Pz"]).flashes
+    >>> noise = np.random.default_rng(0).normal(size=len(flashes))
+    >>> found = estimate_likelihood(noise + 2 * flashes["is_target"], flashes, WADSWORTH)
+    >>> round(found.slope, 1), round(found.offset, 1)  # by theory 2 and -2
+    (2.0, -2.0)
+    """
+    flashes, speller = with_lit_codes(flashes, speller)
+    return fit_unlabelled(list(split_characters(scores, flashes, speller)), speller)
 
 
 def mark_right(readings: pd.DataFrame) -> pd.DataFrame:
     """Add the column ``is_right``: whether ``symbol`` is ``wanted``; <NA> where that is <NA>."""
     symbol, wanted = (readings[name].astype("string") for name in ("symbol", "wanted"))
-    return readings.assign(is_right=symbol == wanted)
+    is_right = (symbol == wanted).mask(symbol.isna() & wanted.notna(), False)
+    return readings.assign(is_right=is_right)
 
 
 def split_characters(
@@ -112,7 +141,7 @@ def split_characters(
     Parameters
     ----------
     scores, flashes, speller
-        As in :func:`spell`.
+        As in :func:`spell`, of :func:`p300.flashes.with_lit_codes`.
 
     Yields
     ------
@@ -121,41 +150,68 @@ def split_characters(
     code, repetition, score : ndarray, shape (n_flashes,)
         Per flash of the character: index into ``speller.codes``, repetition, score.
     wanted : str or None
-        The symbol of the target flashes; None where unlabelled.
+        The symbol that fits the labelled flashes; None where none is labelled or several fit.
 
     Raises
     ------
     InputError
         As in :func:`spell`.
     """
-    scores = np.asarray(scores, float)
+    try:
+        scores = np.asarray(scores, float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"got scores that are no numbers ({error}); expected floats") from None
     _check_flashes(scores, flashes, speller)
+    if not len(flashes):
+        return
     column = {code: k for k, code in enumerate(speller.codes)}
-    table = flashes.assign(score=scores)
-    for key, part in table.groupby(CHARACTER_KEY, sort=False, dropna=False):
-        code, repetition = part["code"].map(column).to_numpy(int), part["repetition"].to_numpy(int)
-        yield key, code, repetition, part["score"].to_numpy(), wanted_symbol(part, speller)
+    code = flashes["code"].map(column).to_numpy(int)
+    repetition = flashes["repetition"].to_numpy(int)
+    is_known = flashes["is_target"].notna().to_numpy()
+    is_target = is_known & flashes["is_target"].fillna(False).to_numpy(bool)
+    codes = flashes["code"].to_numpy(int)
+    number = flashes.groupby(CHARACTER_KEY, sort=False, dropna=False).ngroup().to_numpy()
+    characters = rows_by(number)
+    keys = flashes[CHARACTER_KEY].iloc[[rows[0] for rows in characters]]
+    for key, rows in zip(keys.itertuples(index=False, name=None), characters, strict=True):
+        wanted = _wanted(codes[rows], is_known[rows], is_target[rows], key, speller)
+        yield key, code[rows], repetition[rows], scores[rows], wanted
 
 
 def wanted_symbol(character: pd.DataFrame, speller: Speller) -> str | None:
-    """Return the symbol of a character's target flashes; None where unlabelled.
+    """Return the symbol that fits a character's labels; None without labels, or if several fit.
 
     Raises
     ------
     InputError
-        If the codes of the target flashes are not those of one symbol.
+        If no symbol fits the labelled flashes.
     """
-    if character["is_target"].isna().any():
+    character, speller = with_lit_codes(character, speller)
+    is_known = character["is_target"].notna().to_numpy()
+    is_target = is_known & character["is_target"].fillna(False).to_numpy(bool)
+    key = [character[name].iloc[0] for name in CHARACTER_KEY]
+    return _wanted(character["code"].to_numpy(int), is_known, is_target, key, speller)
+
+
+def _wanted(
+    codes: np.ndarray,
+    is_known: np.ndarray,
+    is_target: np.ndarray,
+    key: Sequence[Any],
+    speller: Speller,
+) -> str | None:
+    """Find the one symbol that fits the labelled flashes of a character."""
+    if not is_known.any():
         return None
-    codes = set(character.loc[character["is_target"].astype(bool), "code"].tolist())
-    symbol = speller.symbol_of(codes)
-    if symbol is None:
-        where = ", ".join(f"{k} {character[k].iloc[0]}" for k in CHARACTER_KEY)
+    targets = set(codes[is_target].tolist())
+    fitting = speller.symbols_of(targets, codes[is_known].tolist())
+    if not fitting:
+        where = ", ".join(f"{name} {part}" for name, part in zip(CHARACTER_KEY, key, strict=True))
         raise InputError(
-            f"{where}: the target flashes have the codes {sorted(codes)}; expected the codes of "
+            f"{where}: the target flashes have the codes {sorted(targets)}; expected the codes of "
             f"one symbol of {speller.name!r}"
         )
-    return symbol
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def text_after(spelled: pd.DataFrame, n_repetitions: int, column: str = "symbol") -> str:
@@ -199,27 +255,12 @@ def accuracy_by_repetition(
     return table
 
 
-def timing(flashes: pd.DataFrame, n_codes: int) -> tuple[float, float]:
-    """Compute the duration of one repetition and of the pause between characters.
-
-    Parameters
-    ----------
-    flashes : DataFrame
-        The flash table of a spelled recording.
-    n_codes : int
-        Flashes in one repetition.
-
-    Returns
-    -------
-    repetition_s, pause_s : float
-        ``n_codes`` times the median time between flashes. The pause is the paper's 2.5 s (its
-        eq. 20), since it cannot be measured in scrambled recordings.
-    """
-    within = flashes.groupby([*CHARACTER_KEY, "segment"], dropna=False)["onset"].diff()
-    return float(n_codes * within.median()), 2.5
-
-
 def _check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) -> None:
+    if scores.ndim != 1:
+        raise InputError(
+            f"got scores of shape {scores.shape}; expected ({len(flashes)},), one per flash; pass "
+            "one column, that of the targets"
+        )
     if len(scores) != len(flashes):
         raise InputError(
             f"{len(scores)} scores for {len(flashes)} flashes; expected one score per flash"
@@ -243,9 +284,16 @@ def _check_flashes(scores: np.ndarray, flashes: pd.DataFrame, speller: Speller) 
         )
     characters = flashes.groupby(CHARACTER_KEY, sort=False, dropna=False)
     found = characters["repetition"].agg(["max", "nunique", "min"])
-    broken = found[(found["min"] != 0) | (found["max"] + 1 != found["nunique"])]
-    if len(broken):
+    if len(found) > 1 and found["min"].min() > 0:
         raise InputError(
-            f"{len(broken)} characters have repetitions that are not 0, 1, 2, …; "
-            f"the first is {dict(zip(CHARACTER_KEY, broken.index[0], strict=True))}"
+            f"the repetitions of all {len(found)} characters begin at {found['min'].min()} or "
+            "later; expected 0 for the first; count them from 0"
+        )
+    broken = found[(found["min"] < 0) | (found["max"] + 1 > 2 * found["nunique"])]
+    if len(broken):
+        low, high = broken[["min", "max"]].iloc[0]
+        raise InputError(
+            f"{len(broken)} of {len(found)} characters have repetitions that are not 0, 1, 2, … "
+            f"with a few left out; the first has {broken['nunique'].iloc[0]} of {low} to {high} "
+            f"({dict(zip(CHARACTER_KEY, broken.index[0], strict=True))})"
         )

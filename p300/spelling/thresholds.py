@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.flashes import FLASH_COLUMNS
 from p300.metrics import bits_per_minute
-from p300.recording import FLASH_COLUMNS
+from p300.spelling.pace import timing
 from p300.spelling.posterior import ScoreLikelihood
 from p300.spelling.rules import ExpectedRate, FixedRepetitions, PosteriorMargin, PosteriorThreshold
-from p300.spelling.sums import timing
 from p300.spelling.traces import Traces, characters_of, resampled, trace
 
 if TYPE_CHECKING:
@@ -90,13 +90,15 @@ def fit_likelihood(held_out: pd.DataFrame, speller: Speller | None) -> ScoreLike
     """
     from scipy.optimize import minimize_scalar
 
-    likelihood = ScoreLikelihood.fit(held_out["score"], held_out["is_target"])
+    labelled = held_out.dropna(subset="is_target")
+    likelihood = ScoreLikelihood.fit(labelled["score"], labelled["is_target"])
     if speller is None or held_out["character"].isna().any():
         return likelihood
     ends = []  # per character: log ratio of each symbol to the wanted one, after each repetition
     for character in characters_of(held_out["score"], held_out, speller, likelihood):
-        lit = speller.membership.T[character.code]
-        gathered = np.cumsum(lit * character.log_ratio[:, None], axis=0)
+        if character.wanted < 0:
+            continue
+        gathered = np.cumsum(character.lit * character.log_ratio[:, None], axis=0)
         at_end = gathered[np.append(np.diff(character.repetition) != 0, True)]
         ends.append(at_end - at_end[:, [character.wanted]])
 
@@ -118,7 +120,7 @@ def choose_rules(
     likelihood: ScoreLikelihood,
     *,
     repetition_s: float | None = None,
-    pause_s: float = 2.5,
+    pause_s: float | None = None,
     goal: str = "accuracy",
     idle_prior: float = 0.0,
     seed: int = 0,
@@ -135,8 +137,8 @@ def choose_rules(
         From :func:`fit_likelihood`.
     repetition_s : float or None
         Seconds per repetition, for the bits per minute; None measures them on the onsets.
-    pause_s : float
-        Seconds between two characters, by default the paper's.
+    pause_s : float or None
+        Seconds between two characters; None as in :func:`p300.spelling.timing`.
     goal : {"accuracy", "rate"}
         ``rate``: most bits per minute. ``accuracy``: the same, among the thresholds that read
         as many characters correctly as all repetitions do (less :data:`MAX_LOSS`); if there is
@@ -160,12 +162,15 @@ def choose_rules(
     if goal not in ("accuracy", "rate"):
         raise InputError(f"goal={goal}; expected accuracy or rate")
     characters = characters_of(held_out["score"], held_out, speller, likelihood)
+    characters = [character for character in characters if character.wanted >= 0]
     if not characters:
-        raise InputError("got no held-out character to choose a rule on; expected at least one")
-    n_symbols, n_codes = len(speller.symbols), len(speller.codes)
-    if repetition_s is None:
-        repetition_s, _ = timing(held_out, n_codes)
-    seconds: dict[str, Any] = {"repetition_s": repetition_s, "pause_s": pause_s}
+        raise InputError(
+            "got no held-out character of a known symbol to choose a rule on; expected at least "
+            "one"
+        )
+    n_symbols, n_codes = len(speller.symbols), speller.n_per_repetition
+    known = {"repetition_s": repetition_s, "pause_s": pause_s}
+    seconds: dict[str, Any] = timing(held_out, n_codes, **known)._asdict()
     drawn = resampled(characters, N_DRAWS, np.random.default_rng(seed))
     plain = trace(drawn, speller)
     traces = trace(drawn, speller, idle_prior=idle_prior) if idle_prior else plain

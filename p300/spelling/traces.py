@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from p300.flashes import with_lit_codes
 from p300.spelling.posterior import Belief, ScoreLikelihood, belief_of, prior_weights
 from p300.spelling.sums import split_characters
 
@@ -31,8 +32,8 @@ class Character:
     ----------
     key : tuple
         Its subject, session, run and number.
-    code : ndarray of int, shape (n_flashes,)
-        Index into ``speller.codes``.
+    lit : ndarray of bool, shape (n_flashes, n_symbols)
+        Which symbols each flash lit.
     log_ratio : ndarray, shape (n_flashes,)
         Log ratio of each score, from :meth:`~p300.spelling.ScoreLikelihood.log_ratio`.
     repetition : ndarray of int, shape (n_flashes,)
@@ -42,7 +43,7 @@ class Character:
     """
 
     key: tuple
-    code: np.ndarray
+    lit: np.ndarray
     log_ratio: np.ndarray
     repetition: np.ndarray
     wanted: int
@@ -107,9 +108,11 @@ def characters_of(
         As in :func:`p300.spelling.spell`.
     """
     characters = []
+    flashes, speller = with_lit_codes(flashes, speller)
     for key, code, repetition, score, symbol in split_characters(scores, flashes, speller):
         wanted = -1 if symbol is None else speller.symbols.index(symbol)
-        characters.append(Character(key, code, likelihood.log_ratio(score), repetition, wanted))
+        lit = speller.membership.T[code]
+        characters.append(Character(key, lit, likelihood.log_ratio(score), repetition, wanted))
     return characters
 
 
@@ -134,20 +137,20 @@ def trace(
     --------
     >>> from p300.speller import Speller
     >>> from p300.spelling.rules import PosteriorThreshold
-    >>> flashes = np.array([0, 1, 0, 1]), np.array([1.0, -1.0, 1.0, -1.0]), np.array([0, 0, 1, 1])
+    >>> lit = np.eye(2, dtype=bool)[[0, 1, 0, 1]]  # A, B, A, B
+    >>> flashes = lit, np.array([1.0, -1.0, 1.0, -1.0]), np.array([0, 0, 1, 1])
     >>> traces = trace([Character((), *flashes, 0)], Speller.single_keys("AB"))
     >>> n_flashes, symbol = traces.stop(PosteriorThreshold(threshold=0.85, max_repetitions=2))
     >>> n_flashes.tolist(), symbol.tolist()
     ([2], [0])
     """
-    lit = speller.membership.T.astype(float)
     start = prior_weights(len(speller.symbols), log_prior, idle_prior)
-    length = max(len(character.code) for character in characters)
+    length = max(len(character.lit) for character in characters)
     beliefs, n_flashes, at_end = [], [], []
     for character in characters:
-        n = len(character.code)
+        n = len(character.lit)
         weights = np.tile(start, (n, 1))
-        weights[:, :-1] += np.cumsum(lit[character.code] * character.log_ratio[:, None], axis=0)
+        weights[:, :-1] += np.cumsum(character.lit * character.log_ratio[:, None], axis=0)
         is_end = np.append(np.diff(character.repetition) != 0, True)
         held = np.minimum(np.arange(length), n - 1)
         beliefs.append(belief_of(weights).at(held))
@@ -181,14 +184,12 @@ def resampled(
         drawn = rng.integers(len(rows), size=len(rows))
         order = np.concatenate([rows[r] for r in drawn])
         repetition = np.repeat(np.arange(len(drawn)), [len(rows[r]) for r in drawn])
-        code, log_ratio = source.code[order], source.log_ratio[order]
-        made.append(replace(source, code=code, log_ratio=log_ratio, repetition=repetition))
+        lit, log_ratio = source.lit[order], source.log_ratio[order]
+        made.append(replace(source, lit=lit, log_ratio=log_ratio, repetition=repetition))
     return made
 
 
-def idle_twins(
-    characters: Sequence[Character], speller: Speller, rng: np.random.Generator
-) -> list[Character]:
+def idle_twins(characters: Sequence[Character], rng: np.random.Generator) -> list[Character]:
     """Build the characters of an idle user: every target flash scores as a nontarget flash.
 
     The log ratios of target flashes are replaced by ones drawn from the nontargets of the same
@@ -196,7 +197,7 @@ def idle_twins(
     """
     twins = []
     for character in characters:
-        is_target = speller.membership[character.wanted, character.code]
+        is_target = character.lit[:, character.wanted]
         log_ratio = character.log_ratio.copy()
         log_ratio[is_target] = rng.choice(log_ratio[~is_target], int(is_target.sum()))
         twins.append(replace(character, log_ratio=log_ratio, wanted=-1))

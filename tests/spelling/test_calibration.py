@@ -1,9 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit
+from simulated import spelled_flashes
 
 from p300.errors import InputError
+from p300.metrics import brier_score, calibration_error
+from p300.speller import WADSWORTH
 from p300.spelling import fit_platt
+from p300.spelling.thresholds import choose_rules, fit_likelihood
 
 
 def drawn(slope, offset, n=40_000, seed=0):
@@ -43,3 +48,38 @@ def test_the_temperature_leaves_the_offset_alone():
 def test_one_class_cannot_be_calibrated_on():
     with pytest.raises(InputError, match="0 targets among 2"):
         fit_platt([1.0, 2.0], [False, False])
+
+
+@pytest.mark.parametrize("level", [0.0, 10.0, 1e3, 1e5])
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 100.0])
+def test_neither_level_nor_unit_of_the_scores_moves_the_log_odds(level, unit):
+    is_target = np.arange(3000) % 6 == 0
+    scores = np.random.default_rng(0).normal(size=3000) + 2 * is_target
+    slope, offset = fit_platt(scores, is_target)
+    other = scores * unit + level
+    found = np.polyval(fit_platt(other, is_target), other)
+    assert found == pytest.approx(slope * scores + offset, abs=2e-3)
+
+
+def test_probabilities_need_a_number_and_a_label_per_flash():
+    for wrong in ([np.nan, 0.0], [0.0]):
+        with pytest.raises(InputError, match="expected one number per flash"):
+            calibration_error([True, False], wrong)
+        with pytest.raises(InputError, match="expected one number per flash"):
+            brier_score([True, False], wrong)
+    assert calibration_error([1, -1], [np.inf, -np.inf]) == 0  # certain, and right
+    with pytest.raises(InputError, match="values 1, 2"):
+        brier_score([1, 2], [0.0, 0.0])
+
+
+def test_held_out_characters_without_labels_take_no_part_in_choices():
+    flashes = spelled_flashes("HELLO_WORLD", n_repetitions=4, d=1.5)
+    unlabelled = flashes.copy()
+    unlabelled.loc[unlabelled["character"] == 5, "is_target"] = pd.NA
+    without = flashes[flashes["character"] != 5].reset_index(drop=True)
+    found, expected = (fit_likelihood(table, WADSWORTH) for table in (unlabelled, without))
+    assert found == expected
+    rules = [choose_rules(table, WADSWORTH, expected) for table in (unlabelled, without)]
+    assert rules[0] == rules[1]
+    with pytest.raises(InputError, match="no held-out character of a known symbol"):
+        choose_rules(flashes.assign(is_target=pd.NA), WADSWORTH, expected)

@@ -190,3 +190,11 @@ def test_a_text_without_a_symbol_of_the_screen_or_not_in_utf_8_is_refused(tmp_pa
         CharacterModel.read(tmp_path / "latin.txt", WADSWORTH.symbols)
     with pytest.raises(InputError, match="cannot be read as text"):
         CharacterModel.read(tmp_path / "none.txt", WADSWORTH.symbols)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("Straße", "STRASSE"), ("Œuvre", "OEUVRE"), ("ﬁnd", "FIND"), ("Łódź Ørsted", "LODZ_ORSTED")],
+)
+def test_letters_of_other_alphabets_become_letters_of_the_screen(text, read):
+    assert CharacterModel("x", WADSWORTH.symbols).on_screen(text) == read

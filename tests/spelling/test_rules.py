@@ -50,12 +50,13 @@ def taken_apart(table, likelihood=TRUE):
 @pytest.mark.parametrize("idle_prior", [0.0, 0.5])
 def test_a_replayed_character_ends_at_the_flash_at_which_it_ended_live(rule, idle_prior):
     characters = taken_apart(spelled_table("P3WAVE"))
-    characters += idle_twins(characters, WADSWORTH, np.random.default_rng(0))
+    characters += idle_twins(characters, np.random.default_rng(0))
     n_flashes, symbols = trace(characters, WADSWORTH, idle_prior=idle_prior).stop(rule)
     for character, n, symbol in zip(characters, n_flashes, symbols, strict=True):
         posterior = SymbolPosterior(WADSWORTH, idle_prior=idle_prior)
         for k, log_ratio in enumerate(character.log_ratio, start=1):
-            posterior.update(WADSWORTH.codes[character.code[k - 1]], log_ratio)
+            lit = WADSWORTH.membership.T == character.lit[k - 1]
+            posterior.update(WADSWORTH.codes[lit.all(axis=1).argmax()], log_ratio)
             decided = rule.decide(posterior, k // 12, k % 12 == 0)
             if decided is not None:
                 break
@@ -112,7 +113,7 @@ def test_scores_without_information_are_never_sure():
 )
 def test_an_idle_user_writes_nothing_and_a_wanted_symbol_is_written(rule):
     characters = taken_apart(spelled_table("P3_IN_EEG" * 5, d=2.5), ScoreLikelihood(2.5, -3.125))
-    idle = idle_twins(characters, WADSWORTH, np.random.default_rng(0))
+    idle = idle_twins(characters, np.random.default_rng(0))
     _, read = trace(characters, WADSWORTH, idle_prior=0.5).stop(rule)
     _, read_idle = trace(idle, WADSWORTH, idle_prior=0.5).stop(rule)
     assert (read == [character.wanted for character in characters]).mean() > 0.9
@@ -120,7 +121,7 @@ def test_an_idle_user_writes_nothing_and_a_wanted_symbol_is_written(rule):
 
 
 def test_without_the_idle_hypothesis_an_idle_user_writes_something():
-    idle = idle_twins(taken_apart(spelled_table("P3WAVE")), WADSWORTH, np.random.default_rng(0))
+    idle = idle_twins(taken_apart(spelled_table("P3WAVE")), np.random.default_rng(0))
     _, read = trace(idle, WADSWORTH).stop(PosteriorThreshold(threshold=0.9, max_repetitions=8))
     assert (read >= 0).all()
 

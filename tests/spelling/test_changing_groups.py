@@ -1,0 +1,124 @@
+"""Screens whose groups change: checkerboards, random groups. The flash table says what was lit."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import p300
+from p300.errors import InputError
+from p300.flashes import flash_table, label_flashes, with_lit_codes
+from p300.simulation import simulate_recording
+from p300.speller import Speller
+from p300.spelling import ScoreLikelihood, SymbolPosterior, spell
+from p300.spelling.sums import wanted_symbol
+from p300.spelling.traces import characters_of, trace
+
+KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789_"
+SCREEN = Speller.changing(KEYS, n_per_repetition=12)
+
+
+def recorded(text="PZ3_WAVES", n_repetitions=4, seed=0):
+    return simulate_recording(
+        text, n_repetitions=n_repetitions, speller=SCREEN, ch_names=["Pz"], seed=seed
+    )
+
+
+def test_every_simulated_symbol_is_lit_twice_in_each_repetition():
+    flashes = recorded().flashes
+    for _, repetition in flashes.groupby(["character", "repetition"]):
+        lit = [symbol for text in repetition["lit"] for symbol in text.split()]
+        assert sorted(lit) == sorted(2 * KEYS)
+        assert repetition["is_target"].sum() == 2
+
+
+def test_the_groups_differ_between_repetitions():
+    assert recorded().flashes["lit"].nunique() > 0.9 * len(recorded().flashes)
+
+
+def test_a_perfect_detector_spells_the_text_after_one_repetition():
+    flashes = recorded().flashes
+    spelled = spell(flashes["is_target"].astype(float), flashes, SCREEN)
+    assert spelled["is_right"].all()
+    assert set(spelled["n_repetitions"]) == {1, 2, 3, 4}
+
+
+def test_codes_alone_would_not_tell_the_symbols():
+    flashes = recorded().flashes.drop(columns="lit")
+    with pytest.raises(InputError, match="flash codes .* are not on the screen"):
+        spell(np.zeros(len(flashes)), flashes, SCREEN)
+
+
+def test_a_matrix_whose_groups_are_written_out_is_read_as_by_its_codes():
+    recording = simulate_recording("WAVES", n_repetitions=3, ch_names=["Pz"])
+    scores = np.random.default_rng(0).normal(size=len(recording.flashes))
+    scores += 1.5 * recording.flashes["is_target"].to_numpy(bool)
+    screen = recording.speller
+    written = recording.flashes.assign(
+        lit=[" ".join(screen.groups[code]) for code in recording.flashes["code"]], code=1
+    )
+    changing = Speller.changing(screen.symbols, 12)
+    found, expected = spell(scores, written, changing), spell(scores, recording.flashes, screen)
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_known_words_become_labels():
+    flashes = recorded("WAVES").flashes
+    labelled = label_flashes(flashes.assign(is_target=None), "waves", SCREEN)
+    assert (labelled["is_target"] == flashes["is_target"]).all()
+    assert labelled["lit"].tolist() == flashes["lit"].tolist()
+    one = flashes[flashes["character"] == 2]
+    assert wanted_symbol(one, SCREEN) == "A"
+
+
+def test_live_and_replayed_posteriors_are_the_same():
+    flashes, likelihood = recorded("WA").flashes, ScoreLikelihood(2.0, -1.0)
+    scores = np.random.default_rng(0).normal(size=len(flashes))
+    characters = characters_of(scores, flashes, SCREEN, likelihood)
+    traces = trace(characters, SCREEN)
+    live = SymbolPosterior(SCREEN)
+    for score, lit in zip(scores[:48], flashes["lit"][:48], strict=True):
+        live.update(0, float(likelihood.log_ratio(score)), lit.split())
+    assert live.belief.best == traces.belief.best[0, -1]
+    assert live.belief.log_best == pytest.approx(traces.belief.log_best[0, -1])
+    assert live.n_repetitions == 4
+
+
+def test_the_recording_is_checked_and_counts_its_repetitions():
+    report = p300.check_recording(recorded())
+    assert not report.at("refuse") and not report.at("warn")
+    assert "9 characters of 4 repetitions" in str(report)
+    wrong = recorded().flashes.assign(is_target=lambda table: ~table["is_target"])
+    report = p300.check_recording(dataclasses.replace(recorded(), flashes=wrong))
+    assert any("swapped" in finding.text for finding in report.at("refuse"))
+
+
+def test_what_was_lit_is_part_of_the_content_and_of_a_saved_table(tmp_path):
+    recording = recorded()
+    other = recording.flashes.assign(lit=recording.flashes["lit"].to_numpy()[::-1])
+    changed = p300.Recording(recording.segments, other, ["Pz"], 240.0, speller=SCREEN)
+    assert changed.checksum != recording.checksum
+    recording.flashes.to_csv(tmp_path / "flashes.csv", index=False)
+    table = pd.read_csv(tmp_path / "flashes.csv")
+    assert with_lit_codes(table, SCREEN)[1] == with_lit_codes(recording.flashes, SCREEN)[1]
+    assert Speller.from_dict(SCREEN.to_dict()) == SCREEN
+
+
+def test_lit_symbols_are_texts_or_lists_of_symbols_on_the_screen():
+    flashes = flash_table(onset=[0.0, 0.2, 0.4], lit=["B A", ["A", "B"], "C"], code=9)
+    assert with_lit_codes(flashes, Speller.changing("ABC", 3))[0]["code"].tolist() == [1, 1, 2]
+    with pytest.raises(InputError, match=r"lit \['C'\], which the screen .* does not have"):
+        with_lit_codes(flashes, Speller.changing("AB", 3))
+    with pytest.raises(InputError, match="column lit has 2 values; expected 1"):
+        flash_table(onset=[0.0], lit=["A", "B"])
+    with pytest.raises(InputError, match="got the lit symbol 'page up'; expected symbols without"):
+        flash_table(onset=[0.0], lit=[["page up"]])
+    partly = flash_table(onset=[0.0, 0.2], lit=["A", None], code=7)
+    with pytest.raises(InputError, match="neither lit symbols nor a code of the screen"):
+        with_lit_codes(partly, Speller.changing("AB", 3))
+
+
+def test_a_screen_has_groups_or_says_how_many_flashes_a_repetition_has():
+    with pytest.raises(InputError, match="got 0 groups and n_per_repetition=0"):
+        Speller("AB", {})
