@@ -8,6 +8,7 @@ when they are needed.
 arguments unchanged.
 """
 
+from p300.preprocessing._engine.clock import SampleClock
 from p300.preprocessing.alignment import AlignmentStream, EuclideanAlignment, aligned
 from p300.preprocessing.cache import EpochsCache
 from p300.preprocessing.channels import (
@@ -19,6 +20,7 @@ from p300.preprocessing.channels import (
 from p300.preprocessing.epochs import (
     Epochs,
     clip_amplitude,
+    concatenate_epochs,
     cut_epochs,
     epochs_from_mne,
     find_rejected,
@@ -27,7 +29,7 @@ from p300.preprocessing.epochs import (
 from p300.preprocessing.filters import design_bandpass, filter_segment
 from p300.preprocessing.inputs import as_recording, recording_from_arrays
 from p300.preprocessing.preprocessor import Preprocessor
-from p300.preprocessing.resampling import resample
+from p300.preprocessing.resampling import resample, resample_recording
 from p300.preprocessing.scaling import (
     center_epochs,
     channel_statistics,
@@ -43,12 +45,14 @@ __all__ = [
     "EpochsCache",
     "EuclideanAlignment",
     "Preprocessor",
+    "SampleClock",
     "StreamingPreprocessor",
     "aligned",
     "as_recording",
     "center_epochs",
     "channel_statistics",
     "clip_amplitude",
+    "concatenate_epochs",
     "cut_epochs",
     "design_bandpass",
     "epochs_from_mne",
@@ -60,6 +64,7 @@ __all__ = [
     "recording_from_arrays",
     "rereference",
     "resample",
+    "resample_recording",
     "scale_channels",
     "rms_epochs",
     "zscore_epochs",

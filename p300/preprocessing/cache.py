@@ -116,6 +116,7 @@ class EpochsCache:
         """
         recording = as_recording(recording, is_filtered=preprocessor.is_filtering)
         preprocessor.check_is_fitted()
+        recording = preprocessor.leave_out(recording)
         try:
             data, is_rejected = self._entry(preprocessor, recording, alignment, on_cut)
         except OSError as error:

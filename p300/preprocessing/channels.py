@@ -8,12 +8,16 @@ all the others, then the reference is subtracted, then the wanted channels are p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from p300.electrodes import channel_order, find_positions, make_info
 from p300.errors import InputError
 from p300.preprocessing.filters import design_bandpass, filter_segment
-from p300.recording import channel_order
+
+if TYPE_CHECKING:
+    from p300.electrodes import Positions
 
 
 def pick_channels(
@@ -129,16 +133,20 @@ def find_bad_channels(
     return is_flat | (np.abs(logs - middle) > noisy * max(0.7413 * (q3 - q1), 0.2))
 
 
-def interpolation_matrix(ch_names: Sequence[str], bad_channels: Sequence[str]) -> np.ndarray:
+def interpolation_matrix(
+    ch_names: Sequence[str], bad_channels: Sequence[str], positions: Positions | None = None
+) -> np.ndarray:
     """Build the matrix that replaces bad channels by spherical splines of the good ones (by MNE).
 
     Parameters
     ----------
     ch_names : sequence of str
-        Channels. Those without a position in the 10-5 system (by name, in any case) are not
-        changed.
+        Channels. Those without a position are not changed.
     bad_channels : sequence of str
         Channels to replace.
+    positions : mapping of str to (x, y, z), or None
+        In m, in MNE's head coordinates; None for those that the names have
+        (:func:`p300.electrodes.find_positions`).
 
     Returns
     -------
@@ -153,17 +161,14 @@ def interpolation_matrix(ch_names: Sequence[str], bad_channels: Sequence[str]) -
     """
     import mne
 
-    from p300.electrodes import standard_montage
-
-    montage = standard_montage()
-    places = {place.lower() for place in montage.ch_names}
-    names = [c.strip(". ") for c in ch_names]
-    bad = [names[k] for k in channel_order(ch_names, bad_channels)]
-    placed = [k for k, name in enumerate(names) if name.lower() in places]
-    known = [names[k] for k in placed]
+    places = find_positions(ch_names) if positions is None else positions
+    bad = [ch_names[k] for k in channel_order(ch_names, bad_channels)]
+    placed = [k for k, name in enumerate(ch_names) if name in places]
+    known = [ch_names[k] for k in placed]
     if lost := [c for c in bad if c not in known]:
         raise InputError(
-            f"bad channels {lost} have no position in the 10-5 system; expected 10-5 names"
+            f"bad channels {lost} have no known position; expected names of the 10-05 system, or "
+            "a recording with positions"
         )
     n_good = len(set(known) - set(bad))
     if n_good < 4:
@@ -172,11 +177,11 @@ def interpolation_matrix(ch_names: Sequence[str], bad_channels: Sequence[str]) -
             "position; expected at least 4 to interpolate from"
         )
     # interpolation is linear: applied to the identity, it returns its matrix
-    raw = mne.io.RawArray(np.eye(len(known)), mne.create_info(known, 1.0, "eeg"), verbose="error")
-    raw.set_montage(montage, match_case=False, verbose="error")
+    info = make_info(known, 1.0, {name: places[name] for name in known})
+    raw = mne.io.RawArray(np.eye(len(known)), info, verbose="error")
     raw.info["bads"] = bad
     raw.interpolate_bads(reset_bads=True, verbose="error")
-    matrix = np.eye(len(names))
+    matrix = np.eye(len(ch_names))
     matrix[np.ix_(placed, placed)] = raw.get_data()
     return matrix
 
@@ -206,6 +211,7 @@ def spatial_matrix(
     channels: Sequence[str] | None = None,
     reference: str | Sequence[str] | None = None,
     bad_channels: Sequence[str] = (),
+    positions: Positions | None = None,
 ) -> np.ndarray:
     """Combine interpolation, re-referencing and picking in one matrix.
 
@@ -220,6 +226,8 @@ def spatial_matrix(
         the wanted ones.
     bad_channels : sequence of str
         Channels to interpolate beforehand.
+    positions : mapping of str to (x, y, z), or None
+        As in :func:`interpolation_matrix`.
 
     Returns
     -------
@@ -232,7 +240,7 @@ def spatial_matrix(
     """
     matrix = _reference_matrix(ch_names, reference)
     if len(bad_channels):
-        matrix = matrix @ interpolation_matrix(ch_names, bad_channels)
+        matrix = matrix @ interpolation_matrix(ch_names, bad_channels, positions)
     return matrix if channels is None else matrix[channel_order(ch_names, channels)]
 
 

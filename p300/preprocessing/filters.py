@@ -86,9 +86,9 @@ def butterworth(
 def filter_segment(signal: np.ndarray, sos: np.ndarray, *, phase: str = "zero") -> np.ndarray:
     """Filter one continuous segment, each channel on its own, its offset removed first.
 
-    Zero-phase is ``scipy.signal.sosfiltfilt`` of the signal minus its mean. Causal is
-    ``scipy.signal.sosfilt`` of the signal minus its first sample; for a band-pass this is a start
-    in the steady state of the first sample.
+    Without a filter the segment stays as it is. Zero-phase is ``scipy.signal.sosfiltfilt`` of the
+    signal minus its mean. Causal is ``scipy.signal.sosfilt`` of the signal minus its first sample;
+    for a band-pass this is a start in the steady state of the first sample.
 
     Parameters
     ----------
@@ -124,12 +124,12 @@ def filter_segment(signal: np.ndarray, sos: np.ndarray, *, phase: str = "zero") 
             f"expected more than {padding}"
         )
     signal = np.asarray(signal, np.float64)
+    if not len(sos):
+        return signal.copy()
     # the first sample in both cases: a constant channel becomes exactly zero
     level = signal - signal[:, :1]
     if phase == "zero":
         level -= level.mean(axis=1, keepdims=True)
-    if not len(sos):
-        return level
     if phase == "causal":
         return sps.sosfilt(sos, level, axis=1)
     return sps.sosfiltfilt(sos, level, axis=1, padlen=padding)

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.preprocessing.epochs import epochs_from_mne
-from p300.recording import Recording, flash_table
+from p300.flashes import flash_table
+from p300.preprocessing.epochs import Epochs, concatenate_epochs, epochs_from_mne
+from p300.readers.events.words import parse_label
+from p300.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
 
     import mne
+    import pandas as pd
     from numpy.typing import ArrayLike
+
+    from p300.speller import Speller
 
     #: What is preprocessed.
     RecordingLike: TypeAlias = Recording | mne.io.BaseRaw | mne.BaseEpochs
@@ -29,6 +34,8 @@ def recording_from_arrays(
     sfreq: float,
     ch_names: Sequence[str] | None = None,
     unit: str = "uV",
+    speller: Speller | None = None,
+    name: str = "arrays",
     **columns: Any,
 ) -> Recording:
     """Build a Recording from plain arrays.
@@ -45,8 +52,12 @@ def recording_from_arrays(
         None for "0", "1", ….
     unit : {"uV", "mV", "V", "AD"}
         Unit of the samples.
+    speller : Speller or None
+        The screen; None for an oddball.
+    name : str
+        For messages and reports.
     **columns
-        Further columns of the flash table (:mod:`p300.recording`): ``segment`` if there are
+        Further columns of the flash table (:mod:`p300.flashes`): ``segment`` if there are
         several segments, ``is_target``, ``code``, ``character``, ….
 
     Returns
@@ -56,7 +67,7 @@ def recording_from_arrays(
     Raises
     ------
     InputError
-        If shapes or columns do not fit one another.
+        If shapes or columns do not fit one another, or signals are transposed.
 
     Examples
     --------
@@ -70,10 +81,39 @@ def recording_from_arrays(
             raise InputError(
                 f"segment {k} has shape {segment.shape}; expected (n_chans, n_samples)"
             )
+    flashes = flash_table(onset=np.asarray(onsets, np.float64), **columns)
+    _check_orientation(segments, flashes, sfreq, ch_names, name)
     if ch_names is None:
         ch_names = [str(k) for k in range(len(segments[0]))]
-    flashes = flash_table(onset=np.asarray(onsets, np.float64), **columns)
-    return Recording(segments, flashes, ch_names, sfreq, unit, name="arrays")
+    return Recording(segments, flashes, ch_names, sfreq, unit, speller, name)
+
+
+def _check_orientation(
+    segments: Sequence[np.ndarray],
+    flashes: pd.DataFrame,
+    sfreq: float,
+    ch_names: Sequence[str] | None,
+    name: str,
+) -> None:
+    """Refuse signals that fit the flashes or the names only the other way round.
+
+    Raises
+    ------
+    InputError
+        With the shape.
+    """
+    for k, segment in enumerate(segments):
+        n_rows, n_columns = segment.shape
+        last = flashes.loc[flashes["segment"] == k, "onset"].max() * sfreq
+        if ch_names is None:
+            is_transposed = n_columns <= last < n_rows
+        else:
+            is_transposed = n_columns == len(ch_names) != n_rows
+        if is_transposed:
+            raise InputError(
+                f"{name}: segment {k} has shape {segment.shape}: {n_rows} channels of {n_columns} "
+                "samples; expected (n_chans, n_samples); transpose it"
+            )
 
 
 def as_recording(data: RecordingLike, *, is_filtered: bool = True) -> Recording:
@@ -119,3 +159,29 @@ def as_recording(data: RecordingLike, *, is_filtered: bool = True) -> Recording:
         f"cannot preprocess {type(data).__name__}; expected a Recording, an MNE object, or "
         "recording_from_arrays(signal, onsets, sfreq=...)"
     )
+
+
+def as_epochs(X: Any) -> Epochs | None:
+    """Return p300's Epochs, MNE's, or a list of either as p300's; None for anything else.
+
+    scikit-learn selects from what has no ``shape`` one by one, and passes a list.
+    """
+    several = list(X) if isinstance(X, list | tuple) else [X]
+    if several and all(isinstance(one, Epochs) for one in several):
+        return concatenate_epochs(several) if len(several) > 1 else several[0]
+    mne = sys.modules.get("mne")  # an MNE object cannot exist before MNE is imported
+    if mne is None or not several or not all(isinstance(x, mne.BaseEpochs) for x in several):
+        return None
+    whole = several[0]
+    if len(several) > 1:
+        whole = mne.concatenate_epochs(several, add_offset=False, verbose="error")
+    return epochs_from_mne(whole, is_target=_known_labels(whole))
+
+
+def _known_labels(epochs: Any) -> list[Any] | None:
+    """Return the labels in the metadata of MNE's epochs; none, where names are not understood."""
+    if epochs.metadata is not None and "is_target" in epochs.metadata:
+        return None  # read by the reader
+    meanings = [parse_label(name) for name in epochs.event_id]
+    is_understood = all(m is not None and m.is_target is not None for m in meanings)
+    return None if is_understood else [None] * len(epochs)

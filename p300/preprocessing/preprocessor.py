@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from p300.electrodes import channel_order
 from p300.errors import InputError
-from p300.preprocessing._engine.chain import Chain
+from p300.preprocessing._engine.chain import Chain, find_starts, misfits
 from p300.preprocessing._engine.cut import cut_recording
 from p300.preprocessing._engine.destinations import Destination, InMemory
 from p300.preprocessing.channels import find_bad_channels, spatial_matrix
@@ -25,10 +27,10 @@ from p300.preprocessing.epochs import (
 from p300.preprocessing.estimator import Estimator, check_fitted, check_parameters
 from p300.preprocessing.filters import design_bandpass
 from p300.preprocessing.inputs import as_recording
-from p300.preprocessing.resampling import rational_ratio
+from p300.preprocessing.resampling import MAX_DENOMINATOR, rational_ratio
 from p300.preprocessing.scaling import BY_EPOCH, RENAMED, scale_channels
 from p300.preprocessing.statistics import ChannelMoments, ChannelQuartiles
-from p300.recording import UNITS, Recording, channel_order
+from p300.recording import UNITS, Recording, is_same_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
 #: Version of :meth:`Preprocessor.get_state`; increased if an old state would act differently.
 STATE_VERSION = 1
+
+#: Largest fraction of flashes that may be left out because their epochs do not fit.
+MAX_LEFT_OUT = 0.5
 
 #: Fitted attributes that are arrays, or None.
 ARRAYS = ("spatial", "center", "spread")
@@ -60,11 +65,13 @@ class Preprocessor(Estimator):
         None leaves the recording's own reference; see
         :func:`~p300.preprocessing.rereference`.
     bad_channels : None, "detect" or sequence of str
-        Channels to interpolate; "detect" finds them in :meth:`fit`.
+        Channels to interpolate; None for those that the recording of :meth:`fit` has marked;
+        "detect" finds others there too.
     clip_uv : float or None
         Limit of the filtered EEG in µV.
     l_freq, h_freq : float or None
-        Corners of the band-pass in Hz.
+        Corners of the band-pass in Hz; None for no corner. With a filter, the level of each
+        segment is removed first; without one, the EEG stays as it is.
     order : int
         Order of the Butterworth prototype.
     phase : {"zero", "causal"}
@@ -157,17 +164,20 @@ class Preprocessor(Estimator):
         recording = as_recording(recording, is_filtered=self.is_filtering)
         self._check(recording.sfreq, recording.unit, recording.name)
         rows = np.arange(len(recording.flashes))[... if rows is None else np.asarray(rows)]
-        self.bad_channels_ = tuple(self.bad_channels or ())
-        if isinstance(self.bad_channels, str) and self.bad_channels == "detect":
+        bad = recording.bad_channels if self.bad_channels is None else self.bad_channels
+        self.bad_channels_ = tuple(bad)
+        if isinstance(bad, str) and bad == "detect":
             used = recording.flashes["segment"].iloc[rows].unique()
             segments = [recording.segments[k] for k in used]
             is_bad = find_bad_channels(segments, sfreq=recording.sfreq)
-            self.bad_channels_ = tuple(compress(recording.ch_names, is_bad))
+            found = tuple(compress(recording.ch_names, is_bad))
+            self.bad_channels_ = tuple(dict.fromkeys((*recording.bad_channels, *found)))
         matrix = spatial_matrix(
             recording.ch_names,
             channels=self.channels,
             reference=self.reference,
             bad_channels=self.bad_channels_,
+            positions=recording.positions,
         )
         self.ch_names_ = self.ch_names_in_ = tuple(self.channels or recording.ch_names)
         self.spatial_: np.ndarray | None = None
@@ -187,6 +197,7 @@ class Preprocessor(Estimator):
         found: ChannelMoments | ChannelQuartiles = ChannelMoments()
         if self.scaling == "robust":
             found = ChannelQuartiles(len(self.ch_names_))
+        rows = rows[self.fits(recording)[rows]]
         while not found.is_complete:
             self.cut(recording, found, rows=rows, scaling="none")
             found.end_pass()
@@ -197,6 +208,12 @@ class Preprocessor(Estimator):
             )
         self.center_ = found.center
         self.spread_ = np.where(found.spread > 0, found.spread, 1.0)
+
+    def fit_transform(
+        self, recording: RecordingLike, y: None = None, *, rows: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Fit, then transform the same recording; see :meth:`fit` and :meth:`transform`."""
+        return self.fit(recording, y, rows=rows).transform(recording)
 
     def transform(self, recording: RecordingLike) -> np.ndarray:
         """Cut, filter and scale the epochs of every flash.
@@ -209,13 +226,18 @@ class Preprocessor(Estimator):
         Returns
         -------
         ndarray of float32, shape (n_flashes, n_chans, n_times)
-            One row for each row of the flash table, in its order.
+            One row for each row of the flash table whose epoch fits, in its order.
 
         Raises
         ------
         InputError
-            If the recording does not fit, has non-finite samples, or an epoch reaches past the
-            end of its segment.
+            If the recording does not fit, has non-finite samples, or too many epochs reach past
+            an end of their segment.
+
+        Warns
+        -----
+        UserWarning
+            If some do: they are left out, as by :meth:`leave_out`.
         """
         kind = type(self)
         is_inherited = kind.transform is Preprocessor.transform
@@ -231,7 +253,7 @@ class Preprocessor(Estimator):
         """
         if type(self).transform is Preprocessor.transform:
             return self._epochs(recording, on_cut=on_cut)
-        recording = as_recording(recording, is_filtered=self.is_filtering)
+        recording = self.leave_out(as_recording(recording, is_filtered=self.is_filtering))
         data = np.asarray(self.transform(recording), np.float32)
         if data.ndim != 3 or len(data) != len(recording.flashes):
             raise InputError(
@@ -244,7 +266,7 @@ class Preprocessor(Estimator):
 
     def _epochs(self, recording: RecordingLike, *, on_cut: Callable | None = None) -> Epochs:
         self.check_is_fitted()
-        recording = as_recording(recording, is_filtered=self.is_filtering)
+        recording = self.leave_out(as_recording(recording, is_filtered=self.is_filtering))
         into = InMemory(len(recording.flashes), len(self.ch_names_), self.n_times)
         self.cut(recording, into, on_cut=on_cut)
         return self.build_epochs(
@@ -276,6 +298,41 @@ class Preprocessor(Estimator):
             name=name,
             is_rejected=None if self.reject_uv is None else np.asarray(is_rejected),
         )
+
+    def leave_out(self, recording: Recording) -> Recording:
+        """Return the recording without the flashes whose epochs reach past an end of a segment.
+
+        Raises
+        ------
+        InputError
+            If these are more than :data:`MAX_LEFT_OUT` of all flashes.
+
+        Warns
+        -----
+        UserWarning
+            If there are some, with their number and places.
+        """
+        is_inside = self.fits(recording)
+        if is_inside.all():
+            return recording
+        rows = np.arange(len(is_inside))
+        sentence = misfits(recording, rows, ~is_inside, self)
+        if is_inside.mean() < 1 - MAX_LEFT_OUT:
+            raise InputError(
+                f"{recording.name}: {sentence}; expected at least {1 - MAX_LEFT_OUT:.0%} to fit; "
+                "set a shorter interval (tmin, tmax)"
+            )
+        warnings.warn(
+            f"{recording.name}: {sentence}; they are left out", UserWarning, stacklevel=3
+        )
+        flashes = recording.flashes[is_inside].reset_index(drop=True)
+        return replace(recording, flashes=flashes)
+
+    def fits(self, recording: Recording) -> np.ndarray:
+        """Return for each flash whether its epoch lies in its segment, shape (n_flashes,)."""
+        self._check(recording.sfreq, recording.unit, recording.name)
+        is_first = self.resample == "subsample_first"
+        return find_starts(recording, float(self.sfreq), self.tmin, self.n_times, is_first)[2]
 
     @property
     def n_times(self) -> int:
@@ -323,7 +380,7 @@ class Preprocessor(Estimator):
         self.check_is_fitted()
         self._check_fits(recording)
         rows = np.arange(len(recording.flashes)) if rows is None else rows
-        chain = self.resolve(recording.ch_names, where=recording.name)
+        chain = self.resolve(recording.ch_names, where=recording.name).at(recording.sfreq)
 
         def finish(epochs: np.ndarray) -> np.ndarray | bool:
             is_rejected = self.finish(epochs, scaling=scaling)
@@ -392,7 +449,12 @@ class Preprocessor(Estimator):
         if self.h_freq is not None:
             for rate in (sfreq_in, self.sfreq):
                 design_bandpass(self.l_freq, self.h_freq, sfreq=rate, order=self.order)
-        rational_ratio(self.sfreq, sfreq_in)
+        ratio = rational_ratio(self.sfreq, sfreq_in)
+        if self.resample == "subsample_first" and ratio.denominator > MAX_DENOMINATOR:
+            raise InputError(
+                f"{where}: got rates of {sfreq_in:g} and {self.sfreq:g} Hz; expected a ratio of "
+                f'whole numbers for resample="subsample_first"; set resample="filter_first"'
+            )
         if self.baseline is not None:
             baseline_samples(self.baseline, sfreq=self.sfreq, tmin=self.tmin, n_times=self.n_times)
         for what in ("clip_uv", "reject_uv"):
@@ -408,7 +470,7 @@ class Preprocessor(Estimator):
             ("rate", recording.sfreq, self.sfreq_in_),
             ("unit", recording.unit, self.unit_),
         ):
-            if have != want:
+            if have != want and not (what == "rate" and is_same_rate(float(have), float(want))):
                 raise InputError(
                     f"{recording.name} has {what} {have}; expected {want}, with which the "
                     "preprocessor was fitted"

@@ -13,12 +13,18 @@ would alias into the band by 55 dB (causal) or 110 dB (zero phase). If it attenu
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from scipy import signal as sps
 
 from p300.errors import InputError
+from p300.recording import Recording
+
+#: Largest denominator of a ratio of two rates that counts as one of whole numbers.
+MAX_DENOMINATOR = 10_000
 
 
 def resample(
@@ -54,23 +60,75 @@ def resample(
     ratio = rational_ratio(sfreq, sfreq_in)
     if ratio == 1:
         return signal
+    if ratio.denominator > MAX_DENOMINATOR:
+        raise InputError(
+            f"got rates of {sfreq_in:g} and {sfreq:g} Hz; expected a ratio of whole numbers up to "
+            f"{MAX_DENOMINATOR:,} to resample a whole segment"
+        )
     if plain and ratio.numerator == 1:
         return signal[:, :: ratio.denominator]
     return sps.resample_poly(signal, ratio.numerator, ratio.denominator, axis=1, padtype="line")
 
 
+def resample_recording(recording: Recording, sfreq: float) -> Recording:
+    """Resample all segments of a recording, such as one of 2048 Hz that fills the memory.
+
+    Frequencies above half the new rate are removed. Onsets stay as they are, in seconds; so do
+    positions, bad channels and notes, and one note more says the old rate. Segments whose clocks
+    differ stay as different as they were. A :class:`Preprocessor` needs none of this: it resamples
+    each epoch at its own onset.
+
+    Parameters
+    ----------
+    recording : Recording
+        Not changed.
+    sfreq : float
+        Sampling rate after, in Hz.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    InputError
+        If ``sfreq`` is not above 0, or the ratio of the rates is not one of whole numbers up to
+        10,000.
+
+    Examples
+    --------
+    >>> from p300.flashes import flash_table
+    >>> recording = Recording([np.zeros((1, 2048))], flash_table(onset=[0.5]), ["Cz"], 2048)
+    >>> resample_recording(recording, 256)
+    <Recording recording: 1 flashes in 1 segments, 1 s, 1 channels at 256 Hz, uV, no speller>
+    """
+    if not (np.isfinite(sfreq) and sfreq > 0):
+        raise InputError(f"{recording.name}: got sfreq={sfreq:g} Hz; expected more than 0")
+    ratio = rational_ratio(sfreq, recording.sfreq)
+    segments = [
+        resample(segment, sfreq_in=recording.sfreq, sfreq=sfreq) for segment in recording.segments
+    ]
+    rates = [rate * float(ratio) for rate in recording.rates]
+    return dataclasses.replace(
+        recording,
+        segments=segments,
+        sfreq=sfreq,
+        segment_sfreq=None if set(rates) <= {float(sfreq)} else rates,
+        notes=[*recording.notes, f"Resampled from {recording.sfreq:g} to {sfreq:g} Hz."],
+    )
+
+
+@lru_cache(maxsize=64)  # asked for every segment
 def rational_ratio(sfreq: float, sfreq_in: float) -> Fraction:
-    """Write ``sfreq / sfreq_in`` as a fraction.
+    """Write ``sfreq / sfreq_in`` as a fraction, of numbers up to 10,000 if it is one to 1e-6.
 
     Examples
     --------
     >>> rational_ratio(120, 256)
     Fraction(15, 32)
+    >>> float(rational_ratio(120, 255.9987)) * 255.9987  # the clock of an amplifier
+    120.0
     """
-    ratio = Fraction(sfreq / sfreq_in).limit_denominator(10_000)
-    if abs(float(ratio) * sfreq_in - sfreq) > 1e-6 * sfreq:
-        raise InputError(
-            f"got rates of {sfreq_in:g} and {sfreq:g} Hz; expected a ratio of whole numbers up to "
-            "10,000"
-        )
-    return ratio
+    ratio = Fraction(sfreq / sfreq_in).limit_denominator(MAX_DENOMINATOR)
+    is_close = abs(float(ratio) * sfreq_in - sfreq) <= 1e-6 * sfreq
+    return ratio if is_close else Fraction(sfreq / sfreq_in)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections import deque
 from operator import itemgetter
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.flashes import flash_table
+from p300.preprocessing._engine.clock import SampleClock
 from p300.preprocessing._engine.memory import Tape
 from p300.preprocessing._engine.stream_filter import StreamFilter
 from p300.preprocessing._sampling import ON_SAMPLE, take_epochs
 from p300.preprocessing.epochs import Epochs
 from p300.preprocessing.resampling import rational_ratio
 from p300.preprocessing.state import check_can_stream
-from p300.recording import flash_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +38,8 @@ class StreamingPreprocessor:
 
     The epochs are those that a fitted causal :class:`~p300.preprocessing.Preprocessor` computes
     from the whole recording, to within 1e-4 of a standard deviation, for any division of the
-    stream into chunks. Memory stays bounded.
+    stream into chunks. Jitter of the time stamps is averaged (:class:`SampleClock`), so they may
+    be those of the chunks' arrival. Memory stays bounded.
 
     Parameters
     ----------
@@ -50,6 +53,9 @@ class StreamingPreprocessor:
         Time between two samples beyond which the stream counts as interrupted; None for 1.5
         sampling intervals. A gap, or time that runs backwards, ends a segment: the filter is
         reset, and epochs across the gap are lost.
+    max_jitter_s : float
+        Deviation of a time stamp that is always a gap and never jitter; smaller ones are jitter
+        if they are not far beyond those before. 0 takes the time stamps as they are.
 
     Attributes
     ----------
@@ -78,6 +84,7 @@ class StreamingPreprocessor:
         ch_names: Sequence[str] | None = None,
         history_s: float = 5.0,
         max_gap_s: float | None = None,
+        max_jitter_s: float = 0.1,
     ) -> None:
         check_can_stream(preprocessor)
         if preprocessor.phase != "causal":
@@ -101,6 +108,7 @@ class StreamingPreprocessor:
         self._n_kept = int(reach + history_s * chain.rate) + 1
         self._duration_s = chain.tmin + (chain.n_times - 1) / chain.sfreq
         self._max_gap_s = 1.5 / chain.sfreq_in if max_gap_s is None else max_gap_s
+        self._clock = SampleClock(chain.sfreq_in, max_jitter_s) if max_jitter_s else None
         self._tape = Tape(len(preprocessor.ch_names_), time_major=True)
         self._blank = flash_table(onset=[np.nan])
         self._pending: list[tuple[float, pd.DataFrame]] = []  # (onset, row of the flash table)
@@ -124,7 +132,7 @@ class StreamingPreprocessor:
             EEG in the unit that the preprocessor was fitted with; any number of samples. Pass the
             transpose of the array from ``pylsl``: this memory layout is the fastest.
         timestamps : array_like, shape (n_samples,)
-            Times of the samples, in seconds of any clock, smoothed (as ``pylsl`` does).
+            Times of the samples, in seconds of any clock.
         flashes : DataFrame, sequence of float, or None
             A flash table, or onsets alone, in seconds of the same clock; they may come before or
             after their samples.
@@ -156,16 +164,17 @@ class StreamingPreprocessor:
                 "samples; expected none (leave the chunk out: the gap will end the segment)"
             )
         done: list = []
-        if n and self._end is not None and timestamps[0] < self._end:
+        if n:
+            timestamps, bounds, gap_s = self._smooth(timestamps)
+        if n and gap_s < 0:
             # the clock was set back: the new flashes use the new time, so pending ones are lost
             done = self._end_segment()
             self._lose(self._pending)
             self._pending = []
         if flashes is not None:
             self._announce(flashes)
-        bounds = self._find_gaps(timestamps) if n else [0]
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True):
-            if a > 0 or self._end is None or timestamps[0] - self._end > self._max_gap_s:
+        for a, b in itertools.pairwise(bounds) if n else ():
+            if a > 0 or self._end is None or gap_s > self._max_gap_s:
                 done += self._end_segment()
             self._note_time(float(timestamps[a]))
             self._filter.push(chunk[:, a:b], self._tape)
@@ -181,6 +190,23 @@ class StreamingPreprocessor:
         return self._epochs(done) if done else self._nothing
 
     # -- time --------------------------------------------------------------------------------
+
+    def _smooth(self, timestamps: np.ndarray) -> tuple[np.ndarray, list[int], float]:
+        """Remove jitter; return the bounds of continuous parts, and the gap before the first.
+
+        The gap is in seconds from the sample before; negative if the clock was set back.
+        """
+        end = timestamps[0] if self._end is None else self._end
+        if self._clock is None:
+            return timestamps, self._find_gaps(timestamps), float(timestamps[0] - end)
+        smoothed, breaks = self._clock.push(timestamps)
+        period = 1 / self._chain.sfreq_in
+        late = dict(breaks)
+        ends = [k for k, s in late.items() if k > 0 and not 0 < s + period <= self._max_gap_s]
+        gap_s = late.get(0, 0.0)
+        if self._end is not None and gap_s:
+            gap_s = gap_s + period if gap_s > 0 else min(gap_s + period, -period)
+        return smoothed, [0, *ends, len(timestamps)], gap_s if self._end is not None else 0.0
 
     def _find_gaps(self, timestamps: np.ndarray) -> list[int]:
         """Find where the stream was interrupted; return the bounds of the parts of a chunk."""

@@ -492,15 +492,29 @@ def test_what_cannot_be_is_refused_in_one_sentence(recording, params, message):
         Preprocessor(**params).fit(recording)
 
 
-def test_an_epoch_past_the_end_is_refused_by_count_and_place(recording):
+def test_epochs_past_the_end_are_left_out_by_count_and_place(recording):
     preprocessor = Preprocessor(tmin=-0.1).fit(recording)
-    with pytest.raises(
-        InputError, match=r"2 of 8 epochs \[-0.1, 0.65\) s .* flashes 0 \(at 0.000"
-    ):
-        preprocessor.transform(recording)
-    words = "4 of 8 epochs .* 3 .at 9.350 s of segment 0, which lasts 10.000 s., .*, …; expected"
-    with pytest.raises(InputError, match=words):
+    words = r"2 of 8 epochs \[-0.1, 0.65\) s .* flashes 0 \(at 0.000.*; they are left out"
+    with pytest.warns(UserWarning, match=words):
+        epochs = preprocessor.epochs(recording)
+    is_inside = recording.flashes["onset"] > 0
+    assert epochs.flashes["code"].tolist() == recording.flashes["code"][is_inside].tolist()
+    assert epochs.flashes["onset"].tolist() == recording.flashes["onset"][is_inside].tolist()
+    some = preprocessor.transform(recording.select(is_inside))
+    assert np.array_equal(epochs.data, some)
+    words = "4 of 8 epochs .* 3 .at 9.350 s of segment 0, which lasts 10.000 s., .*, …; they are"
+    with pytest.warns(UserWarning, match=words):
         Preprocessor(tmin=-0.1, tmax=0.66).fit(recording).transform(recording)
+    with pytest.raises(InputError, match="of 8 epochs .*; expected at least 50% to fit; set a"):
+        Preprocessor(tmax=12).fit(recording).transform(recording)
+
+
+@pytest.mark.parametrize("scaling", ["standardize", "robust"])
+def test_flashes_that_do_not_fit_take_no_part_in_statistics(recording, scaling):
+    all_flashes = Preprocessor(tmin=-0.1, scaling=scaling).fit(recording)
+    inside = recording.select(recording.flashes["onset"] > 0)
+    fitting = Preprocessor(tmin=-0.1, scaling=scaling).fit(inside)
+    assert np.array_equal(all_flashes.center_, fitting.center_)
 
 
 @pytest.mark.parametrize("params", [{}, {"resample": "subsample_first"}, {"tmin": -0.1}])
@@ -513,8 +527,8 @@ def test_an_epoch_may_begin_and_end_with_its_segment_and_not_a_sample_further(pa
     assert np.isfinite(preprocessor.fit(inside).transform(inside)).all()
     for outside in (ends[0] - 1 / 240, ends[1] + 1 / 240):
         other = recording_from_arrays(signal, [*ends, outside], sfreq=240)
-        with pytest.raises(InputError, match="1 of 3 epochs .* flashes 2 "):
-            preprocessor.transform(other)
+        with pytest.warns(UserWarning, match="1 of 3 epochs .* flashes 2 "):
+            assert len(preprocessor.transform(other)) == 2
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

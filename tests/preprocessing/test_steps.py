@@ -85,7 +85,7 @@ def test_an_electrode_without_a_place_cannot_be_interpolated_but_does_not_harm()
     names = [*TEN[:9], "finger"]
     repaired = interpolate_channels(signal, names, ["Cz"])
     np.testing.assert_array_equal(repaired[9], signal[9])
-    with pytest.raises(InputError, match=r"\['finger'\] have no position"):
+    with pytest.raises(InputError, match=r"\['finger'\] have no known position"):
         interpolate_channels(signal, names, ["finger"])
 
 

@@ -76,7 +76,9 @@ def test_every_chunking_gives_what_the_whole_recording_gives(
     found, data = stream(streaming, signal, times, start + onsets, sizes)
     np.testing.assert_allclose(found, start + onsets)
     offline = preprocessor.transform(recording)
-    np.testing.assert_allclose(data, offline, atol=1e-4 * max(1, offline.std()))
+    # without a filter the level of 1000 stays, of which float32 keeps seven digits
+    atol = 1e-3 if chain == "no filter" else 1e-4
+    np.testing.assert_allclose(data, offline, atol=atol * max(1, offline.std()))
     assert not streaming.lost
 
 
@@ -301,3 +303,42 @@ def test_a_bad_chunk_is_refused_and_nothing_of_it_taken():
         streaming.push(signal, times, [0.0, np.nan])
     epochs = streaming.push(signal, times, [0.0])
     np.testing.assert_allclose(epochs.data, preprocessor.transform(recording), atol=1e-4)
+
+
+@pytest.mark.parametrize("sfreq", [250, 256, 1000])
+@pytest.mark.parametrize("of_chunks", [True, False], ids=["chunks", "samples"])
+@pytest.mark.parametrize("jitter_s", [0.0005, 0.002, 0.02])
+def test_jitter_of_the_time_stamps_loses_no_epoch(sfreq, of_chunks, jitter_s):
+    rng = np.random.default_rng(0)
+    n, size = 40 * sfreq, sfreq // 20
+    signal, onsets = eeg(1, 2, n, sfreq), np.arange(2, 38, 0.2)
+    recording = recording_from_arrays(signal, onsets, sfreq=sfreq)
+    preprocessor = Preprocessor(phase="causal").fit(recording)
+    true = np.arange(n) / sfreq
+    late = np.abs(rng.normal(size=n)) * jitter_s
+    times = true + (late[::size].repeat(size)[:n] if of_chunks else late)
+    streaming = StreamingPreprocessor(preprocessor)
+    found = []
+    for k in range(0, n, size):
+        now = onsets[(onsets >= true[k]) & (onsets < true[k] + size / sfreq)]
+        found.append(streaming.push(signal[:, k : k + size], times[k : k + size], now))
+    data = np.concatenate([epochs.data for epochs in (*found, streaming.finish())])
+    assert len(data) == len(onsets) and not streaming.lost and streaming.n_segments == 1
+    # the epochs are those of the true times, later by the mean delay of the stamps
+    shifted = recording_from_arrays(signal, onsets - late.mean(), sfreq=sfreq)
+    expected = preprocessor.transform(shifted)
+    close = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(data, expected, strict=True)]
+    assert np.median(close) > 0.99
+
+
+def test_time_stamps_can_be_taken_as_they_are():
+    signal = eeg(1, 2, 1000, 250)
+    recording = recording_from_arrays(signal, [1.0], sfreq=250)
+    preprocessor = Preprocessor(phase="causal").fit(recording)
+    times = np.arange(1000) / 250
+    times[500:] += 0.02  # five samples were lost
+    for max_jitter_s in (0.0, 0.1):
+        streaming = StreamingPreprocessor(preprocessor, max_jitter_s=max_jitter_s)
+        for k in range(0, 1000, 25):
+            streaming.push(signal[:, k : k + 25], times[k : k + 25])
+        assert streaming.n_segments == 2

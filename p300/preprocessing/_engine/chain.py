@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from p300.preprocessing._engine.modal import ModalFilter
 from p300.preprocessing._sampling import ON_SAMPLE, Sampling, folds_into_band
 from p300.preprocessing.epochs import epoch_length
 from p300.preprocessing.filters import design_bandpass
+from p300.preprocessing.resampling import rational_ratio
 
 if TYPE_CHECKING:
     from p300.recording import Recording
@@ -110,23 +111,84 @@ class Chain:
         InputError
             If an epoch reaches past an end of its segment.
         """
-        onsets = recording.flashes["onset"].to_numpy(np.float64)[rows]
-        segment = recording.flashes["segment"].to_numpy(np.int64)[rows]
-        n_samples = np.array([s.shape[1] for s in recording.segments], np.int64)
-        last = np.ceil(n_samples * (self.rate / self.sfreq_in) - 1e-6)[segment] - 1
-        starts = (onsets + self.tmin) * self.rate
-        stops = starts + (self.n_times - 1) * float(self.sampling.step)
-        outside = np.flatnonzero(~((starts >= -ON_SAMPLE) & (stops <= last + ON_SAMPLE)))
-        if len(outside):
-            seconds = n_samples / recording.sfreq
-            shown = ", ".join(
-                f"{rows[i]} (at {onsets[i]:.3f} s of segment {segment[i]}, which lasts "
-                f"{seconds[segment[i]]:.3f} s)"
-                for i in outside[:3]
-            )
+        segment, starts, is_inside = find_starts(
+            recording, self.sfreq, self.tmin, self.n_times, self.subsample_first
+        )
+        if not is_inside[rows].all():
             raise InputError(
-                f"{recording.name}: {len(outside)} of {len(rows)} epochs [{self.tmin:g}, "
-                f"{self.tmax:g}) s reach past an end of their segment: flashes {shown}"
-                f"{', …' if len(outside) > 3 else ''}; expected all inside"
+                f"{recording.name}: {misfits(recording, rows, ~is_inside[rows], self)}; expected "
+                "all inside"
             )
-        return segment, starts
+        return segment[rows], starts[rows]
+
+    def at(self, sfreq_in: float) -> Chain:
+        """Return the same steps for segments of another rate."""
+        if sfreq_in == self.sfreq_in:
+            return self
+        return self._others.setdefault(sfreq_in, replace(self, sfreq_in=sfreq_in))
+
+    @cached_property
+    def _others(self) -> dict[float, Chain]:
+        return {}
+
+
+def find_starts(
+    recording: Recording, sfreq: float, tmin: float, n_times: int, subsample_first: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find where the epoch of every flash begins, and whether it lies in its segment.
+
+    Parameters
+    ----------
+    recording : Recording
+        Flashes, and segments of known rates.
+    sfreq, tmin, n_times
+        Rate of the epochs, seconds from the flash to their first sample, and their length.
+    subsample_first : bool
+        Whether segments are brought to ``sfreq`` before.
+
+    Returns
+    -------
+    segment : ndarray of int, shape (n_flashes,)
+        Segment of each flash.
+    starts : ndarray, shape (n_flashes,)
+        Position of the first sample, in samples of the signal that is cut.
+    is_inside : ndarray of bool, shape (n_flashes,)
+        Whether all samples of the epoch lie in the segment.
+    """
+    onsets = recording.flashes["onset"].to_numpy(np.float64)
+    segment = recording.flashes["segment"].to_numpy(np.int64)
+    rates_in = np.array(recording.rates)
+    rates = np.full_like(rates_in, sfreq) if subsample_first else rates_in
+    n_samples = np.array([s.shape[1] for s in recording.segments], np.int64)
+    last = np.ceil(n_samples * (rates / rates_in) - 1e-6)[segment] - 1
+    starts = (onsets + tmin) * rates[segment]
+    steps = np.array([1 / float(rational_ratio(sfreq, rate)) for rate in rates])
+    stops = starts + (n_times - 1) * steps[segment]
+    return segment, starts, (starts >= -ON_SAMPLE) & (stops <= last + ON_SAMPLE)
+
+
+def misfits(recording: Recording, rows: np.ndarray, is_outside: np.ndarray, steps: Any) -> str:
+    """Say how many epochs reach past an end of their segment, and where the first do.
+
+    Parameters
+    ----------
+    recording : Recording
+        With the segments.
+    rows : ndarray of int
+        Flashes that are cut.
+    is_outside : ndarray of bool
+        Which of these do not fit.
+    steps : Chain or Preprocessor
+        With ``tmin`` and ``tmax``.
+    """
+    wrong = rows[is_outside]
+    table = recording.flashes.iloc[wrong[:3]]
+    seconds = [s.shape[1] / r for s, r in zip(recording.segments, recording.rates, strict=True)]
+    shown = ", ".join(
+        f"{row} (at {onset:.3f} s of segment {k}, which lasts {seconds[k]:.3f} s)"
+        for row, onset, k in zip(wrong, table["onset"], table["segment"], strict=False)
+    )
+    return (
+        f"{len(wrong)} of {len(rows)} epochs [{steps.tmin:g}, {steps.tmax:g}) s reach past an end "
+        f"of their segment: flashes {shown}{', …' if len(wrong) > 3 else ''}"
+    )

@@ -64,6 +64,7 @@ def cut_recording(
     segment_of, starts = chain.find_starts(recording, rows)
     by_time = np.lexsort((starts, segment_of))
     bounds = np.searchsorted(segment_of[by_time], np.arange(len(recording.segments) + 1))
+    chains = {rate: chain.at(rate) for rate in set(recording.rates)}
     own = threading.local()  # each worker's memory, used again for every segment
 
     def prepare() -> None:
@@ -72,8 +73,9 @@ def cut_recording(
     def cut(k: int) -> None:
         where = by_time[bounds[k] : bounds[k + 1]]  # places of the segment's flashes
         segment, name = recording.segments[k], f"{recording.name}: segment {k}"
-        source = Source(segment, chain, own.scratch, name)
-        _cut_segment(source, chain, own.tape, starts[where], where, finish, into)
+        own_chain = chains[recording.rates[k]]
+        source = Source(segment, own_chain, own.scratch, name)
+        _cut_segment(source, own_chain, own.tape, starts[where], where, finish, into)
 
     used = np.flatnonzero(np.diff(bounds))
     with ThreadPoolExecutor(_n_workers(), initializer=prepare) as workers:

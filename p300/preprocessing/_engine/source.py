@@ -45,7 +45,9 @@ class Source:
         # the first sample: a constant channel becomes exactly zero, and a band-pass removes any
         # offset
         self._offset = segment[order, :1].astype(self._type)
-        if chain.phase == "zero" and chain.l_freq is None:
+        if not len(chain.sos):  # no filter: the EEG as it is
+            self._offset = np.zeros_like(self._offset)
+        elif chain.phase == "zero" and chain.l_freq is None:
             self._offset = segment[order].mean(axis=1, keepdims=True, dtype=np.float64)
         self._is_floating = chain.modal is not None and chain.l_freq is not None
         self._spatial = chain.spatial

@@ -93,10 +93,12 @@ class StreamFilter:
         tape.grow(n).T[:] = self._work[0]
 
     def _begin(self, first: np.ndarray) -> None:
-        """Subtract the first sample; the signal before it is assumed to have been constant."""
+        """Subtract the first sample, if there is a filter: the signal before it was constant."""
         chain = self._chain
         self._has_level = True
         self._level = first.astype(np.result_type(first.dtype, np.float32))
+        if not len(chain.sos):
+            self._level = np.zeros_like(self._level)
         self._n_on_level = 0
         self._n_chans = len(first) if chain.spatial is None else len(chain.spatial)
         if chain.modal is None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p300.online.clock import SampleClock
+from p300.preprocessing._engine.clock import SampleClock
 
 
 def push_all(clock, times, size):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 #: Seconds over which phase and rate of the stream are followed.
 MEMORY_S = 5.0
 
 #: Time constant in seconds with which the size of the jitter is measured.
-JITTER_MEMORY_S = 1.0
+JITTER_MEMORY_S = 3.0
+
+#: The same at first; later it is three tenths of the time so far.
+FIRST_MEMORY_S = 0.5
 
 #: A deviation of up to this many times the mean one is jitter; a larger one is a break.
-N_DEVIATIONS = 6.0
+N_DEVIATIONS = 10.0
 
 
 class SampleClock:
@@ -20,7 +24,7 @@ class SampleClock:
     A second-order loop follows phase and rate. Exact timestamps stay as they are, a drifting
     clock is followed, and jitter is averaged over some seconds. A deviation far beyond the
     jitter so far is a break: samples are missing, or the clock was set. The limit of jitter is
-    learned from the stream. At first it is ``max_jitter_s``, later six times the mean deviation,
+    learned from the stream. At first it is ``max_jitter_s``, later ten times the mean deviation,
     but never less than 0.6 of a sample. If the timestamps are exact, one lost sample is a break.
 
     Parameters
@@ -48,7 +52,7 @@ class SampleClock:
     [(0, 5.0)]
     """
 
-    def __init__(self, sfreq, max_jitter_s=0.05):
+    def __init__(self, sfreq: float, max_jitter_s: float = 0.05):
         self.sfreq = float(sfreq)
         self.max_jitter_s = max_jitter_s
         self.n_samples = 0
@@ -69,7 +73,7 @@ class SampleClock:
         """Seconds of deviation that count as jitter now."""
         return min(max(N_DEVIATIONS * self._deviation, 0.6 / self.sfreq), self.max_jitter_s)
 
-    def push(self, timestamps) -> tuple[np.ndarray, list[tuple[int, float]]]:
+    def push(self, timestamps: ArrayLike) -> tuple[np.ndarray, list[tuple[int, float]]]:
         """Smooth the timestamps of a chunk and find the breaks.
 
         Parameters
@@ -112,13 +116,14 @@ class SampleClock:
                 self._deviation += 0.05 * min(abs(float(error[0])), self.max_jitter_s)
         return smoothed + origin, breaks
 
-    def _follow(self, due, error) -> np.ndarray:
+    def _follow(self, due: np.ndarray, error: np.ndarray) -> np.ndarray:
         n = len(due)
         mean = float(error.mean())
         gain = min(n / (self.sfreq * MEMORY_S), 0.5)
         self._period += gain * gain * mean / n
         smoothed = due + 2 * gain * mean
         self._next = float(smoothed[-1]) + self._period
-        weight = 1 - np.exp(-n / (self.sfreq * JITTER_MEMORY_S))
+        memory = min(JITTER_MEMORY_S, max(0.3 * self.elapsed_s, FIRST_MEMORY_S))
+        weight = 1 - np.exp(-n / (self.sfreq * memory))
         self._deviation += weight * (float(np.abs(error).mean()) - self._deviation)
         return smoothed
