@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from p300.errors import InputError
+from p300.metrics.measures import known_labels
+
 
 def calibration_error(is_target: ArrayLike, log_odds: ArrayLike, *, n_bins: int = 10) -> float:
     """Compute the expected calibration error of probabilities, given as log odds.
@@ -35,9 +38,10 @@ def calibration_error(is_target: ArrayLike, log_odds: ArrayLike, *, n_bins: int 
     """
     from scipy.special import expit
 
-    probability = expit(np.asarray(log_odds, float))
+    wanted, log_odds = _checked(is_target, log_odds)
+    probability = expit(log_odds)
     bins = np.minimum((probability * n_bins).astype(int), n_bins - 1)
-    excess = np.bincount(bins, probability - np.asarray(is_target, bool))
+    excess = np.bincount(bins, probability - wanted)
     return float(np.abs(excess).sum() / len(probability))
 
 
@@ -54,5 +58,16 @@ def brier_score(is_target: ArrayLike, log_odds: ArrayLike) -> float:
     """
     from scipy.special import expit
 
-    errors = expit(np.asarray(log_odds, float)) - np.asarray(is_target, bool)
-    return float(np.square(errors).mean())
+    wanted, log_odds = _checked(is_target, log_odds)
+    return float(np.square(expit(log_odds) - wanted).mean())
+
+
+def _checked(is_target: ArrayLike, log_odds: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and log odds; infinite log odds are probabilities of 0 and 1."""
+    wanted, found = known_labels(is_target), np.asarray(log_odds, float)
+    if wanted.shape != found.shape or np.isnan(found).any():
+        raise InputError(
+            f"got log odds of shape {found.shape}, {np.isnan(found).sum()} of them NaN, for "
+            f"{len(wanted)} labels; expected one number per flash"
+        )
+    return wanted, found

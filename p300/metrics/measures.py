@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from p300.errors import InputError
+from p300.flashes import as_labels
 
 
 def roc_auc(is_target: ArrayLike, scores: ArrayLike) -> float:
@@ -170,7 +171,7 @@ def bits_per_minute(
 
 
 def _checked(is_target: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    is_target, scores = np.asarray(is_target), np.asarray(scores, float)
+    is_target, scores = known_labels(is_target), np.asarray(scores, float)
     if is_target.shape != scores.shape or scores.ndim != 1:
         raise InputError(
             f"got labels of shape {is_target.shape} and scores of shape {scores.shape}; expected "
@@ -179,7 +180,27 @@ def _checked(is_target: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.nd
     if not np.isfinite(scores).all():
         n_broken = (~np.isfinite(scores)).sum()
         raise InputError(f"{n_broken} of {len(scores)} scores are not finite; expected numbers")
-    return is_target.astype(bool), scores
+    return is_target, scores
+
+
+def known_labels(is_target: ArrayLike) -> np.ndarray:
+    """Return labels as bool: 0 and 1, or -1 and 1 (nontarget, target), are taken too.
+
+    Raises
+    ------
+    InputError
+        If some are not known, or can be read in several ways.
+    """
+    array = np.asarray(is_target)
+    if array.dtype == bool or array.ndim != 1:
+        return array.astype(bool)
+    labels = as_labels(array, "labels")
+    if n_missing := int(labels.isna().sum()):
+        raise InputError(
+            f"got {n_missing} of {len(labels)} flashes without a label; expected one for each; "
+            "leave out flashes without a label"
+        )
+    return labels.to_numpy(bool)
 
 
 def _ratio(part: float, whole: float) -> float:

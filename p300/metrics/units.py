@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from p300.recording import CHARACTER_KEY
+from p300.flashes import CHARACTER_KEY
 
 if TYPE_CHECKING:
     import pandas as pd

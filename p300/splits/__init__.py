@@ -1,5 +1,6 @@
 """Which flashes train, which validate and which test."""
 
+from p300.splits.folds import k_fold, leave_one_out
 from p300.splits.leaks import check_split
 from p300.splits.splits import (
     PARTS,
@@ -7,19 +8,27 @@ from p300.splits.splits import (
     check_monitor,
     hold_out,
     is_maximised,
-    leave_one_out,
     shares_samples,
 )
-from p300.splits.units import inner_folds, member_rows, unit_of
+from p300.splits.units import (
+    blocks_of_both_classes,
+    count_units,
+    inner_folds,
+    member_rows,
+    unit_of,
+)
 
 __all__ = [
     "PARTS",
     "Split",
+    "blocks_of_both_classes",
     "check_monitor",
     "check_split",
+    "count_units",
     "hold_out",
     "inner_folds",
     "is_maximised",
+    "k_fold",
     "leave_one_out",
     "member_rows",
     "shares_samples",

@@ -1,18 +1,20 @@
 """What two sides of a split share: characters, raw samples, people.
 
 The functions do not trust the code of a split: they follow characters and sample indices. They
-take milliseconds, so that every training is checked.
+take a fraction of a second, so that every training is checked.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.recording import CHARACTER_KEY
+from p300.flashes import CHARACTER_KEY
 from p300.splits.splits import PARTS, Split
 from p300.splits.units import UNITS
 
@@ -78,6 +80,8 @@ def find_leaks(recording: Recording, split: Split, tmin: float, tmax: float) -> 
     found = [f"{n} {unit}{'s' * (n > 1)} on two sides" for unit, n in shared.items() if n]
     if n_samples:
         found.append(f"{n_samples:,} raw sample{'s' * (n_samples > 1)} read on two sides")
+    if n_copies := copied_epochs(recording, split, tmin, tmax):
+        found.append(f"{n_copies} epoch{'s' * (n_copies > 1)} of one side copied on another")
     if not is_separate and not any(shared.values()):  # a divided character says it already
         found.append(detail)
     return found
@@ -102,7 +106,7 @@ def shared_units(flashes: pd.DataFrame, split: Split, epoch_s: float) -> dict[st
         blocks of time. It counts if more than half of its stretches of one side last less than
         :data:`BLOCK_S` seconds.
     """
-    side = np.select([getattr(split, name) for name in PARTS], [1, 2, 3], 0)
+    side = side_of(split)
     spells = flashes["character"].notna().to_numpy()
     counts = {}
     if spells.any():
@@ -130,6 +134,62 @@ def shared_samples(recording: Recording, split: Split, tmin: float, tmax: float)
     return int(np.count_nonzero(np.asarray(n_sides) > 1))
 
 
+def copied_epochs(recording: Recording, split: Split, tmin: float, tmax: float) -> int:
+    """Count the epochs whose raw samples have an exact copy on another side, in any segment.
+
+    Epochs without any change, such as in a pause that was filled with zeros, do not count.
+    """
+    import pandas as pd
+
+    segment, onset = (recording.flashes[c].to_numpy() for c in ("segment", "onset"))
+    first = np.maximum(sample_of(onset + tmin, recording.flash_rates), 0)
+    length = max(1, int(sample_of(tmax - tmin, recording.sfreq)))
+
+    def epoch(k: int) -> np.ndarray:
+        return recording.segments[segment[k]][:, first[k] : first[k] + length]
+
+    side = side_of(split)
+    rows, middle = np.flatnonzero(side), slice(length // 2, length // 2 + 8)
+    brief = [hash(epoch(k)[:, middle].tobytes()) for k in rows.tolist()]  # of a few samples
+    n_sides = pd.Series(side[rows]).groupby(np.array(brief, np.int64)).transform("nunique")
+    sides: dict[bytes, set[int]] = {}
+    for k in rows[n_sides > 1].tolist():
+        if np.ptp(epoch(k), axis=1).any():
+            sides.setdefault(hashlib.blake2b(epoch(k).tobytes()).digest(), set()).add(side[k])
+    return sum(len(found) - 1 for found in sides.values())
+
+
+def side_of(split: Split) -> np.ndarray:
+    """Return the side of each flash: 1 to 3 in the order of ``PARTS``, 0 if it is unused."""
+    return np.select([getattr(split, name) for name in PARTS], [1, 2, 3], 0)
+
+
+def sample_of(seconds: Any, sfreq: Any) -> Any:
+    """Return the index of the first sample at or after some seconds."""
+    return np.ceil(seconds * sfreq - 1e-6).astype(int)
+
+
+def without_test(recording: Recording, split: Split) -> tuple[Recording, np.ndarray]:
+    """Return a recording without its test flashes, and with other EEG where only they were.
+
+    Whatever learns from training flashes alone learns the same from it.
+
+    Returns
+    -------
+    Recording
+    rows : ndarray of bool, shape (n_flashes,)
+        The flashes of ``recording`` that are left.
+    """
+    rest = ~split.test
+    flashes = recording.flashes[rest].reset_index(drop=True)
+    tested = set(recording.flashes["segment"][split.test]) - set(flashes["segment"])
+    segments = [
+        3 * segment[:, ::-1] if k in tested else segment
+        for k, segment in enumerate(recording.segments)
+    ]
+    return replace(recording, flashes=flashes, segments=segments), rest
+
+
 def samples_read(
     recording: Recording, rows: np.ndarray, tmin: float, tmax: float
 ) -> list[np.ndarray]:
@@ -152,7 +212,7 @@ def samples_read(
     segment, onset = (recording.flashes[c].to_numpy()[rows] for c in ("segment", "onset"))
     steps = np.zeros(starts[-1], np.int32)
     for sign, edge in ((1, tmin), (-1, tmax)):
-        sample = np.ceil((onset + edge) * recording.sfreq - 1e-6).astype(int)
+        sample = sample_of(onset + edge, recording.flash_rates[rows])
         place = starts[segment] + np.clip(sample, 0, n_samples[segment])
         steps += sign * np.bincount(place, minlength=len(steps)).astype(np.int32)
     is_read = steps.cumsum() > 0

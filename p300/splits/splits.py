@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.splits.units import UNITS, unit_of
+from p300.splits.units import unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class Split:
         n_twice = int((self.train.astype(int) + self.validation + self.test > 1).sum())
         if n_twice:
             raise InputError(
-                f"{self.name}: {n_twice} flashes are on two sides of the split; expected at most 1"
+                f"{self.name}: {n_twice} flashes are in two parts; expected each in one at most"
             )
 
     def without_validation(self) -> Split:
@@ -84,9 +84,10 @@ def hold_out(
     test : mapping of column to values, or None
         Flashes that match in every column are the test part ("session": ["12"]). None draws
         ``test_fraction`` of the units ``by`` instead, a quarter of the characters if not given.
-    by, validation_by : {"subject", "session", "run", "character"}
+    by, validation_by : {"subject", "session", "run", "character", "block"}
         The unit that goes to one side as a whole. Where flashes belong to no character (a plain
-        oddball), runs replace characters.
+        oddball), runs replace characters, and blocks of time a single run
+        (:data:`p300.splits.units.N_BLOCKS`).
     test_fraction, validation_fraction : float
         Fraction of the units drawn (at least one, and at least one is left); validation is drawn
         from the training side. 0 leaves the part empty.
@@ -114,76 +115,27 @@ def hold_out(
         raise InputError(
             f"got test={dict(test)}, which names the test part, and "
             f"{f'by={by}' if by else f'test_fraction={test_fraction}'}, which draws it; expected "
-            f"one of them; use split=by_character, by_run, by_session or by_subject to draw it"
+            f"one of them; use split=by_character, by_run, by_block, by_session or by_subject to "
+            "draw it"
         )
     if test is None:
         by, test_fraction = by or "character", 0.25 if test_fraction is None else test_fraction
+        by = _divisible(flashes, usable, by)
         is_test = _drawn(flashes, usable, by, test_fraction, rng, "test")
         name = f"{test_fraction:g} of the {by}s held out, seed {seed}"
     else:
-        is_test = _matching(flashes, test)
-        name = "test " + ", ".join(f"{k} {'+'.join(map(str, v))}" for k, v in test.items())
+        named = {column: _listed(values) for column, values in test.items()}
+        is_test = _matching(flashes, named)
+        name = "test " + ", ".join(f"{k} {'+'.join(v)}" for k, v in named.items())
     if n_characters is not None:
         usable = first_characters(flashes, ~is_test, n_characters)
         validation_fraction = 0 if n_characters == 1 else validation_fraction
         name += f", first {n_characters} training characters"
     rest = usable & ~is_test & ~shares_samples(flashes, is_test, window_s)
+    validation_by = _divisible(flashes, rest, validation_by)
     validation = _drawn(flashes, rest, validation_by, validation_fraction, rng, "validation")
     train = rest & ~validation & ~shares_samples(flashes, validation, window_s)
     return Split(train, validation, is_test, name)
-
-
-def leave_one_out(
-    flashes: pd.DataFrame,
-    *,
-    fold: int,
-    by: str = "run",
-    validation_fraction: float = 0.15,
-    validation_by: str = "character",
-    window_s: tuple[float, float] = (0.0, 0.65),
-    seed: int = 0,
-) -> Split:
-    """Test on one unit and train on all the others.
-
-    Parameters
-    ----------
-    flashes : DataFrame
-        The flash table.
-    fold : int
-        Which unit, from 0, in the order of the table; :func:`count_units` counts them.
-    by, validation_fraction, validation_by, window_s, seed
-        As in :func:`hold_out`.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    InputError
-        If there is no such unit, or only one.
-    """
-    units, n_units = unit_of(flashes, by), count_units(flashes, by)
-    if n_units < 2 or not 0 <= fold < n_units:
-        raise InputError(
-            f"leave one {by} out, fold {fold}: the recording has {n_units} {by}s; expected at "
-            f"least two and a fold below their number"
-        )
-    split = hold_out(
-        flashes.assign(unit=units),
-        test={"unit": [fold]},
-        validation_fraction=validation_fraction,
-        validation_by=validation_by,
-        window_s=window_s,
-        seed=[seed, fold],
-    )
-    first = flashes[split.test].iloc[0]
-    return replace(split, name="test " + " ".join(f"{c} {first[c]}" for c in UNITS[by]))
-
-
-def count_units(flashes: pd.DataFrame, by: str) -> int:
-    """Count the subjects, sessions, runs or characters of a flash table."""
-    return int(unit_of(flashes, by).max()) + 1
 
 
 def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndarray:
@@ -306,19 +258,38 @@ def _drawn(
     if len(units) < 2:
         raise InputError(
             f"{what}: {len(units)} {by} to draw from, which cannot be divided; expected at least "
-            f"two; split by a smaller unit, or set its fraction to 0"
+            "two; split by a smaller unit (block: parts of a run), or set its fraction to 0"
         )
     n_drawn = min(max(1, round(fraction * len(units))), len(units) - 1)
     return among & np.isin(unit, rng.choice(units, n_drawn, replace=False))
 
 
-def _matching(flashes: pd.DataFrame, wanted: Mapping[str, Sequence]) -> np.ndarray:
+def _divisible(flashes: pd.DataFrame, among: np.ndarray, by: str) -> str:
+    """Return the unit to draw; blocks of time for characters in an oddball of a single run."""
+    if by == "character" and flashes["character"].isna().all():
+        runs = unit_of(flashes, "run")[among]
+        return "block" if len(np.unique(runs)) == 1 else "run"
+    return by
+
+
+def _listed(values: Any) -> list[str]:
+    """Return the values as text; a single one is a list of one, and 1.0 is "1"."""
+    several = [values] if isinstance(values, str) or not np.ndim(values) else list(values)
+    is_whole = [isinstance(v, float | np.floating) and float(v).is_integer() for v in several]
+    return [str(int(v) if whole else v) for v, whole in zip(several, is_whole, strict=True)]
+
+
+def _matching(flashes: pd.DataFrame, wanted: Mapping[str, Sequence[str]]) -> np.ndarray:
     rows = np.ones(len(flashes), bool)
     for column, values in wanted.items():
+        if column == "is_target":
+            raise InputError(
+                "test: got the labels (is_target); expected a test part with both classes, such "
+                "as subject, session, run or character"
+            )
         if column not in flashes:
             raise InputError(f"test: no column {column!r}; expected some of {list(flashes)}")
         have = flashes[column].astype(str)
-        values = [str(v) for v in ([values] if isinstance(values, str | int) else values)]
         absent = sorted(set(values) - set(have))
         if absent:
             raise InputError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.recording import CHARACTER_KEY
+from p300.flashes import CHARACTER_KEY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,15 +20,20 @@ UNITS = {
     "character": CHARACTER_KEY,
 }
 
+#: Blocks of time into which a run is divided: flashes that follow each other, equally many.
+N_BLOCKS = 10
+
 
 def unit_of(flashes: pd.DataFrame, by: str) -> np.ndarray:
     """Return the number of each flash's unit; in an oddball, runs replace characters.
+
+    A block is one of :data:`N_BLOCKS` parts of a run, equal in flashes, in the order of time.
 
     Parameters
     ----------
     flashes : DataFrame
         The flash table.
-    by : {"subject", "session", "run", "character"}
+    by : {"subject", "session", "run", "character", "block"}
         The kind of unit.
 
     Returns
@@ -40,11 +45,57 @@ def unit_of(flashes: pd.DataFrame, by: str) -> np.ndarray:
     InputError
         If there is no such kind of unit.
     """
+    if by == "block":
+        return _blocks(flashes)
     if by not in UNITS:
-        raise InputError(f"split by {by!r}; expected one of {list(UNITS)}")
+        raise InputError(f"split by {by!r}; expected one of {[*UNITS, 'block']}")
     if by == "character" and flashes["character"].isna().all():
         by = "run"
     return flashes.groupby(UNITS[by], sort=False, dropna=False).ngroup().to_numpy()
+
+
+def count_units(flashes: pd.DataFrame, by: str) -> int:
+    """Count the subjects, sessions, runs or characters of a flash table."""
+    return int(unit_of(flashes, by).max()) + 1
+
+
+def _blocks(flashes: pd.DataFrame) -> np.ndarray:
+    """Return the number of each flash's block, over all runs in the order of the table."""
+    run = flashes.groupby(UNITS["run"], sort=False, dropna=False).ngroup().to_numpy()
+    place = np.lexsort((flashes["onset"], flashes["segment"], run))
+    n = np.bincount(run)
+    within = np.empty(len(run), int)
+    within[place] = np.concatenate([np.arange(size) for size in n]) if len(n) else []
+    return run * N_BLOCKS + within * N_BLOCKS // n[run]
+
+
+def blocks_of_both_classes(is_target: np.ndarray) -> np.ndarray:
+    """Return the number of each flash's block, where nothing but the labels is known.
+
+    The flashes of each class are cut into :data:`N_BLOCKS` consecutive parts, or as many as the
+    rarer class has flashes. A block is one part of each class. In the order of a recording it is
+    a stretch of time; flashes that are sorted by their label have both labels in every block.
+
+    Parameters
+    ----------
+    is_target : ndarray of bool, shape (n_flashes,)
+        Labels.
+
+    Returns
+    -------
+    ndarray of int, shape (n_flashes,)
+
+    Examples
+    --------
+    >>> blocks_of_both_classes(np.array([False, True, False, False, True, False])).tolist()
+    [0, 0, 0, 1, 1, 1]
+    """
+    blocks = np.empty(len(is_target), int)
+    classes = [np.flatnonzero(is_target == label) for label in (False, True)]
+    n_blocks = max(1, min(N_BLOCKS, *map(len, classes)))
+    for rows in classes:
+        blocks[rows] = np.arange(len(rows)) * n_blocks // max(1, len(rows))
+    return blocks
 
 
 def member_rows(

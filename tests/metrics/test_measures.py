@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,3 +118,19 @@ def test_impossible_accuracies_and_counts_are_refused():
     for counts in ((3, 2), (-1, 2)):
         with pytest.raises(InputError, match="0 <= n_right <= n_all"):
             wilson_interval(*counts)
+
+
+@pytest.mark.parametrize("measure", [roc_auc, lambda y, s: detection_metrics(y, s, 0.5)["tp"]])
+def test_labels_that_have_one_reading_are_taken_and_others_refused(measure):
+    scores = [0.1, 0.9, 0.2, 0.8]
+    expected = measure([False, True, False, True], scores)
+    for labels in ([0, 1, 0, 1], [-1, 1, -1, 1], [0.0, 1.0, 0.0, 1.0]):
+        assert measure(labels, scores) == expected
+    for labels, words in (
+        ([1, 2, 1, 2], "values 1, 2; expected bool"),
+        ([0, 3, 0, 3], "values 0, 3; expected bool"),
+        ([0, 1, np.nan, 1], "1 of 4 flashes without a label"),
+        (pd.array([False, True, pd.NA, True], "boolean"), "1 of 4 flashes without a label"),
+    ):
+        with pytest.raises(InputError, match=words):
+            measure(labels, scores)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,14 @@ from p300.errors import InputError
 from p300.recording import Recording, flash_table
 from p300.simulation import simulate_data_set
 from p300.splits import Split, check_split, hold_out, leave_one_out, shares_samples
-from p300.splits.leaks import find_leaks, samples_read, shared_samples, shared_units
+from p300.splits.leaks import (
+    copied_epochs,
+    find_leaks,
+    samples_read,
+    shared_samples,
+    shared_units,
+    without_test,
+)
 
 WINDOW = (0.0, 0.65)
 
@@ -154,3 +163,40 @@ def test_validation_from_the_test_person_is_refused(speller):
 def test_a_split_of_another_table_is_refused(speller):
     with pytest.raises(InputError, match=r"got arrays of 3, 3, 3 rows; expected \d+, one row per"):
         check_split(speller, halves([True, False, False]), *WINDOW)
+
+
+def copied(*, pause=False):
+    """Ten flashes in one segment, and the same EEG and flashes again in a second one."""
+    onset = np.arange(10.0)
+    recording = recorded(np.r_[onset, onset], 1500, segment=np.repeat([0, 1], 10), run=1)
+    noise = np.random.default_rng(0).normal(size=(1, 1500)).astype(np.float32)
+    if pause:
+        noise[:] = 7.0
+    return dataclasses.replace(recording, segments=[noise, noise.copy()])
+
+
+def test_a_reader_that_copies_the_training_part_is_refused():
+    split = halves(np.repeat([False, True], 10))
+    assert copied_epochs(copied(), split, *WINDOW) == 10
+    with pytest.raises(InputError, match="10 epochs of one side copied on another"):
+        check_split(copied(), split, *WINDOW)
+    one = copied().segments[1].copy()
+    one[:, :900] += 1e-3  # nine are no exact copies any more
+    changed = dataclasses.replace(copied(), segments=[copied().segments[0], one])
+    assert copied_epochs(changed, split, *WINDOW) == 1
+    unused = halves(np.repeat([False, True], 10), np.repeat([True, False], 10))
+    assert copied_epochs(copied(), unused, *WINDOW) == 10
+
+
+def test_epochs_of_a_pause_that_never_change_are_no_copies():
+    assert copied_epochs(copied(pause=True), halves(np.repeat([False, True], 10)), *WINDOW) == 0
+
+
+def test_without_the_test_part_neither_its_flashes_nor_its_eeg_are_left():
+    recording = copied()
+    for test, changed in ((np.repeat([False, True], 10), True), (every_other(20), False)):
+        found, rest = without_test(recording, halves(test))
+        assert len(found.flashes) == 10 and np.array_equal(rest, ~test)
+        np.testing.assert_array_equal(found.segments[0], recording.segments[0])
+        assert (found.segments[1] != recording.segments[1]).all() == changed
+    assert len(recording.flashes) == 20  # the recording itself is as it was

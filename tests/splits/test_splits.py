@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -6,8 +7,8 @@ from hypothesis import strategies as st
 from p300.errors import InputError
 from p300.recording import CHARACTER_KEY, flash_table
 from p300.simulation import simulate_recording
-from p300.splits import Split, check_monitor, hold_out, leave_one_out, shares_samples
-from p300.splits.splits import count_units
+from p300.splits import Split, check_monitor, hold_out, k_fold, leave_one_out, shares_samples
+from p300.splits.units import count_units, unit_of
 
 WINDOW = (0.0, 0.65)
 
@@ -28,6 +29,8 @@ def every_split(flashes):
     for by in ("character", "run", "session", "subject"):
         yield hold_out(flashes, by=by, seed=1)
         yield leave_one_out(flashes, by=by, fold=0)
+    yield k_fold(flashes, by="character", fold=1, n_folds=3)
+    yield k_fold(flashes, by="run", fold=0, n_folds=2)
     yield hold_out(flashes, test={"session": ["b"]})
 
 
@@ -70,7 +73,7 @@ def test_flashes_of_another_segment_share_nothing():
     assert np.array_equal(shares_samples(flashes, rows, WINDOW), rows)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     flashes=st.lists(
         st.tuples(st.integers(0, 60), st.integers(0, 1), st.booleans()), min_size=1, max_size=12
@@ -229,7 +232,7 @@ def test_splits_that_cannot_be_made_are_refused(ask, words, flashes):
 def test_a_flash_on_two_sides_is_refused(sides):
     none, one = np.zeros(3, bool), np.array([True, False, False])
     parts = dict.fromkeys(("train", "validation", "test"), none) | dict.fromkeys(sides, one)
-    with pytest.raises(InputError, match="^split: 1 flashes are on two sides"):
+    with pytest.raises(InputError, match="^split: 1 flashes are in two parts"):
         Split(**parts)
 
 
@@ -240,3 +243,58 @@ def test_nothing_may_be_chosen_by_test_results():
         check_monitor("val_loss")
     for monitor in ("validation/auc", "validation/loss"):
         check_monitor(monitor)
+
+
+def oddball(n_flashes=200, n_runs=1):
+    return simulate_recording(None, speller=None, n_flashes=n_flashes, n_runs=n_runs).flashes
+
+
+@pytest.mark.parametrize("by", [None, "character", "block"])
+def test_an_oddball_of_one_run_is_divided_into_blocks_of_time(by):
+    flashes = oddball()
+    split = hold_out(flashes, by=by, test_fraction=0.3, validation_fraction=0.2, seed=1)
+    assert "of the blocks held out" in split.name
+    assert split.test.sum() == 60 and 20 <= split.validation.sum() <= 40
+    block = np.arange(200) // 20
+    for k in range(10):  # no block on two sides
+        sides = [rows[block == k].any() for rows in (split.train, split.validation, split.test)]
+        assert sum(sides) == 1
+    onset = flashes["onset"].to_numpy()
+    for rows in (split.train, split.validation):
+        apart = np.abs(onset[rows][:, None] - onset[split.test][None])
+        assert apart.min() >= 0.65 - 1e-9
+
+
+def test_blocks_are_parts_of_every_run_in_the_order_of_time():
+    flashes = oddball(n_flashes=95, n_runs=2)
+    shuffled = flashes.sample(frac=1, random_state=0)
+    order = shuffled.sort_values(["run", "onset"])
+    units = dict(zip(shuffled.index, unit_of(shuffled, "block"), strict=True))
+    in_time = np.array([units[k] for k in order.index])
+    assert len(np.unique(in_time)) == 20
+    for run in (in_time[:95], in_time[95:]):
+        assert (np.diff(run) >= 0).all()
+        assert set(np.bincount(run - run.min())) == {9, 10}
+
+
+def test_two_runs_leave_blocks_for_validation():
+    split = hold_out(oddball(n_runs=2), by="run")
+    assert split.test.sum() == 200 and split.validation.sum() >= 20
+    person = pd.concat([oddball().assign(subject=s) for s in "AB"], ignore_index=True)
+    person["segment"] = person["subject"].eq("B").astype(int)
+    one_out = leave_one_out(person, fold=0, by="subject")
+    assert one_out.test.sum() == 200 and one_out.validation.any()
+
+
+@pytest.mark.parametrize(
+    "test",
+    [{"run": 1}, {"run": np.int64(1)}, {"run": 1.0}, {"run": ["1"]}, {"run": np.array([1])}],
+)
+def test_a_single_value_names_the_test_part_as_a_list_of_one_does(test):
+    split = hold_out(oddball(n_runs=2), test=test)
+    assert split.name == "test run 1" and split.test.sum() == 200
+
+
+def test_a_test_part_of_one_class_is_refused():
+    with pytest.raises(InputError, match="got the labels"):
+        hold_out(oddball(n_runs=2), test={"is_target": [True]})
