@@ -1,4 +1,4 @@
-"""The integrity reports of the recordings, as one table."""
+"""The integrity reports of recordings: as one table, and the page of `p300 check`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from p300.integrity import RATE
-from p300.report.page import Listing, Table, Text
+from p300.errors import InputError
+from p300.integrity import RATE, IntegrityReport
+from p300.preprocessing import Epochs
+from p300.recording import Recording
+from p300.report.page import Listing, Section, Table, Text, write_page
+from p300.report.signals import recorded_epochs, signal_section
 
 #: A line of :class:`p300.integrity.IntegrityReport`.
 FINDING = re.compile(r"(refuse|warn\w*|note)\s{2,}(\S.*?)\s{2,}(\d+)\s{2,}(.+)")
@@ -69,3 +73,48 @@ def findings(text: str) -> list[tuple[str, ...]]:
     cells = [found.groups() for found in map(FINDING.fullmatch, lines) if found]
     recording = first.strip().removeprefix("<Recording ").removesuffix(">")
     return [(recording, *row) for row in cells] if len(cells) == len(lines) else []
+
+
+def write_check(
+    path: Path,
+    recording: Recording,
+    report: IntegrityReport,
+    about: str,
+    interval: tuple[float, float],
+) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    path : Path
+        The file; an existing one is replaced.
+    recording : Recording
+        As it was read.
+    report : IntegrityReport
+        Its checks.
+    about : str
+        What the file holds, several lines.
+    interval : tuple of float
+        Seconds from the flash that are drawn.
+    """
+    rows = [(f.level, f.check, str(f.count), f.text) for f in report.findings]
+    checks = Section(
+        "Checks", [Table("Checks of the recording", ("level", "check", "count", "finding"), rows)]
+    )
+    epochs: Epochs | None = None
+    why_not = "the recording cannot be used"
+    if not report.at("refuse"):
+        try:
+            epochs = recorded_epochs(recording, *interval)
+        except InputError as error:
+            why_not = str(error)
+    sections = [checks, signal_section(recording, epochs, interval, why_not)]
+    if about:
+        sections.insert(0, Section("The file", [Listing(about)]))
+    worst = {level: len(report.at(level)) for level in ("refuse", "warn")}
+    lead = (
+        f"{len(recording.flashes):,} flashes in {recording.duration_s:.0f} s of "
+        f"{recording.n_chans} channels at {recording.sfreq:g} Hz. Findings that make results "
+        f"meaningless: {worst['refuse']}; to be looked at: {worst['warn']}."
+    )
+    write_page(path, f"Check of {recording.name}", lead, sections)

@@ -14,7 +14,6 @@ from p300.figures import attribution, learned
 from p300.metrics import resampling_units
 from p300.report.page import Section, Text
 from p300.report.seeds import agreement, power_by_seed
-from p300.report.signals import take
 from p300.splits import PARTS
 
 if TYPE_CHECKING:
@@ -82,9 +81,9 @@ def _draw_with_epochs(section: Section, run: Run, epochs: Epochs, *, has_filters
     """Draw what needs the epochs: patterns of the training part, occlusion of a held-out part."""
     part = run.scores["part"].to_numpy()
     labelled = run.scores["is_target"].notna().to_numpy()
-    train = take(epochs, (part == "train") & labelled)
+    train = epochs[(part == "train") & labelled]
     shown = next((p for p in PARTS[:0:-1] if "detection" in run.results.get(p, {})), "test")
-    held_out = take(epochs, (part == shown) & labelled)
+    held_out = epochs[(part == shown) & labelled]
     if has_filters:
         section.draw(
             "Spatial filters and patterns",
@@ -165,7 +164,7 @@ def _attribution(run: Run, held_out: Epochs) -> Figure:
     is_target = held_out.flashes["is_target"].to_numpy(bool)
     kept = ~is_target
     kept[np.flatnonzero(is_target)[:MAX_ATTRIBUTED]] = True
-    some = take(held_out, kept)
+    some = held_out[kept]
     found = explain.attribute_targets(run.detector, some)
     return attribution.draw_attribution(found, some.ch_names, some.times)
 
@@ -176,4 +175,4 @@ def _some_characters(epochs: Epochs, n_flashes: int) -> Epochs:
         return epochs
     unit = resampling_units(epochs.flashes)
     fits = np.cumsum(np.bincount(unit)) <= n_flashes
-    return take(epochs, fits[unit]) if fits.sum() > 1 else epochs
+    return epochs[fits[unit]] if fits.sum() > 1 else epochs

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from p300.experiments.configuration import conf_dir
+from p300.experiments.finished import overrides_of
 from p300.experiments.identity import flatten
-from p300.experiments.overrides import overrides_of
 from p300.report.page import Listing, Section, Table, Text
 from p300.storage.privacy import LEFT_OUT, PRIVATE, public
 from p300.storage.untrusted import own_folders
@@ -74,7 +74,7 @@ def training_command(folder: Path, config: Mapping[str, Any]) -> str:
 
 
 def own_folder(choices: Mapping[str, str | None]) -> list[str]:
-    """Return the option that a command needs if a choice is a file of the user's own.
+    """Return the options that a command needs if a choice is a file of the user's own.
 
     Examples
     --------
@@ -84,7 +84,8 @@ def own_folder(choices: Mapping[str, str | None]) -> list[str]:
     files = (conf_dir() / group / f"{choice}.yaml" for group, choice in choices.items() if choice)
     if all(file.exists() for file in files):
         return []
-    return ["--config-dir", str(next(iter(own_folders()), "YOUR_FOLDER"))]
+    folders = [str(folder) for folder in own_folders()] or ["YOUR_FOLDER"]
+    return [word for folder in folders for word in ("--config-dir", folder)]
 
 
 def command(name: str, overrides: list[str]) -> str:

@@ -38,6 +38,8 @@ def results_section(run: Run, *, times_in_doubt: bool = False) -> Section:
         section.blocks.append(detected)
     else:
         section.note("The flashes are without labels, so detection was not measured.")
+    if run.folds:
+        section.blocks.append(folds_table(run))
     section.sections = [figures(run, shown, times_in_doubt=times_in_doubt)]
     return section
 
@@ -114,6 +116,25 @@ def detection_table(run: Run) -> Table:
     return Table(caption, (*head, "targets found", "false alarms"), rows)
 
 
+def folds_table(run: Run) -> Table:
+    """Build the table of the folds of a cross-validation."""
+    texts = any("text" in fold for fold in run.folds)
+    rows = []
+    for k, fold in enumerate(run.folds):
+        cells = [str(k), f"{fold['n_flashes']:,}", number(fold.get("auc"))]
+        if texts:
+            cells += [f"{fold['n_right']}/{fold['n_characters']}", fold["text"]]
+        rows.append(cells)
+    head = ("fold", "flashes", "AUC") + (("right", "text after all repetitions") if texts else ())
+    caption = (
+        "Each fold was tested by a detector trained on the others. The results above are of all "
+        "folds together: scores are divided by the standard deviation of the fold's scores of "
+        "nontargets outside its test part. Intervals are over the units of all folds, whose "
+        "detectors share most of their training part"
+    )
+    return Table(caption, head, rows)
+
+
 def auc_interval_of(run: Run, part: str, subject: str | None = None) -> Interval:
     """Compute the 95 % interval of the AUC of one subject, or of the mean over all subjects."""
     table = run.scores[run.scores["part"].eq(part) & run.scores["is_target"].notna()]
@@ -142,13 +163,14 @@ def figures(run: Run, part: str, *, times_in_doubt: bool = False) -> Section:
             lambda: draw_scores(scores, part=part),
             "Distributions of the scores of targets and of nontargets.",
         )
+    if "detection" in run.results[part] and not run.folds:
         section.draw(
             "Reliability",
             lambda: _reliability(run, part),
             "Fraction of targets over the predicted probability. On the diagonal, the "
             "probabilities are calibrated.",
         )
-    if (run.folder / "networks").is_dir():
+    if not run.folds and (run.folder / "networks").is_dir():
         monitor = run.config["protocol"]["monitor"]
         section.draw(
             "Training",
@@ -187,7 +209,7 @@ def _draw_text(section: Section, run: Run, part: str, speller: Speller) -> None:
 
 
 def _reliability(run: Run, part: str) -> Figure:
-    from p300.experiments.benchmark.probability import log_odds_of
+    from p300.experiments.fitting.probability import log_odds_of
     from p300.figures import draw_reliability
 
     fraction = float(run.scores.loc[run.scores["part"].eq("train"), "is_target"].mean())

@@ -49,15 +49,19 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
     data.sections.append(
         signal_section(recording, epochs, interval, why_not, times_in_doubt=is_doubtful)
     )
+    one = load_run(folder / run.folds[0]["folder"]) if run.folds else run
+    learned = learned_section(one, epochs, times_in_doubt=is_doubtful)
+    if run.folds:
+        learned.blocks.insert(0, Text("All of this section is of the first fold's detector."))
     config = Section(
         "Configuration", [finished_text([folder]), Text(_choices(run)), configuration(run.config)]
     )
     sections = [
         results_section(run, times_in_doubt=is_doubtful),
         data,
-        learned_section(run, epochs, times_in_doubt=is_doubtful),
+        learned,
         config,
-        versions_section(checkpoint_version(folder)),
+        versions_section(checkpoint_version(one.folder)),
         repeat_section(training_command(folder, run.config)),
     ]
     return f"{run.name} on {run.data}", lead(run), sections
@@ -74,6 +78,12 @@ def lead(run: Run) -> str:
         if run.shown != "test":
             chosen = "by which it may have been chosen"
             tested = f"evaluated on {n:,} flashes of its validation part, {chosen}"
+    if run.folds:
+        each = f"each time tested on another fold ({n:,} flashes in all)"
+        return (
+            f"The detector {run.name} ({n_parameters:,} parameters{members}) was trained on "
+            f"{run.data} {len(run.folds)} times (seed {run.results['seed']}), {each}."
+        )
     return (
         f"The detector {run.name} ({n_parameters:,} parameters{members}) was trained on "
         f"{run.data} with seed {run.results['seed']} in {run.results['fit_s']:.1f} s, "

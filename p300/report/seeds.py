@@ -10,7 +10,7 @@ from p300 import explain
 from p300.detector import Detector
 from p300.errors import InputError
 from p300.experiments.finished import Run
-from p300.experiments.overrides import flatten
+from p300.experiments.identity import flatten
 from p300.figures.style import count
 from p300.report.repeat import read_yaml
 

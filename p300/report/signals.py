@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from p300.preprocessing import Preprocessor
 from p300.report.doubt import marked
@@ -22,17 +19,6 @@ DRAWN_SFREQ = 120.0
 UNITS = {"uV": "in µV", "mV": "in µV", "V": "in µV", "AD": "in amplifier steps of unknown size"}
 
 
-def take(epochs: Epochs, rows: np.ndarray) -> Epochs:
-    """Return some of the flashes; ``rows`` is a mask or row numbers."""
-    rejected = epochs.is_rejected
-    return dataclasses.replace(
-        epochs,
-        data=epochs.data[rows],
-        flashes=epochs.flashes.iloc[np.arange(len(epochs.flashes))[rows]].reset_index(drop=True),
-        is_rejected=None if rejected is None else rejected[rows],
-    )
-
-
 def recorded_epochs(recording: Recording, tmin: float, tmax: float) -> Epochs:
     """Cut the EEG around every flash in the unit of the recording, filtered and not scaled.
 
@@ -47,6 +33,9 @@ def recorded_epochs(recording: Recording, tmin: float, tmax: float) -> Epochs:
     """
     sfreq = min(DRAWN_SFREQ, recording.sfreq)
     steps = Preprocessor(scaling="center", tmin=tmin, tmax=tmax, sfreq=sfreq)
+    is_inside = steps.fits(recording)
+    if not is_inside.all():  # the checks have said so
+        recording = recording.select(is_inside)
     return steps.fit(recording).epochs(recording)
 
 

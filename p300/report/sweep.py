@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.experiments.compare import MEASURES, REPETITIONS, collect_runs
+from p300.experiments.folds import FOLDS
 from p300.figures.style import count
 from p300.report.held_out import add_held_out, best_by_held_out, what_was_held_out
 from p300.report.integrity import integrity_tables
@@ -199,7 +200,9 @@ def unfinished_runs(folder: Path) -> list[str]:
     return [
         str(run.relative_to(folder))
         for run in found
-        if run.name != ".hydra" and not (run / "results.json").exists()
+        if run.name != ".hydra"
+        and run.parent.name != FOLDS
+        and not (run / "results.json").exists()
     ]
 
 

@@ -27,7 +27,7 @@ def doubtful():
 @pytest.fixture
 def read(tmp_path):
     data = OmegaConf.create({"read": {"_target_": f"{__name__}.doubtful"}})
-    recording = read_recording(data, tmp_path, 0.0, 0.65)
+    recording = read_recording(data, tmp_path, Preprocessor())
     return recording, (tmp_path / "integrity.txt").read_text("utf-8")
 
 

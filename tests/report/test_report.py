@@ -19,9 +19,10 @@ from omegaconf import OmegaConf, open_dict
 from p300.commands import parse
 from p300.errors import InputError
 from p300.experiments.configuration import conf_dir
-from p300.experiments.overrides import overrides_of
+from p300.experiments.finished import overrides_of
 from p300.experiments.results import read_scores
-from p300.experiments.run import Request, train_run
+from p300.experiments.run import Request
+from p300.experiments.train import train_one
 from p300.metrics import auc_interval
 from p300.report.page import Section, Text, without_paths, write_page
 from p300.report.repeat import public
@@ -37,7 +38,7 @@ def train(folder, *overrides):
     with open_dict(cfg):
         del cfg["hydra"]
     folder.mkdir(parents=True)
-    train_run(Request(cfg, folder, choices))
+    train_one(Request(cfg, folder, choices))
     return folder
 
 
