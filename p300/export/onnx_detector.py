@@ -19,6 +19,7 @@ import numpy as np
 
 from p300.description import DescribedDetector, check_format, read_description, reading
 from p300.errors import InputError
+from p300.integrity.levels import SignalLevels
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.speller import Speller
 from p300.spelling import ScoreLikelihood, rule_from_dict
@@ -57,6 +58,10 @@ class OnnxDetector(DescribedDetector):
         Stopping rules (:mod:`p300.spelling.rules`), chosen on training characters.
     info : dict
         Its origin: version, experiment, members, number of parameters.
+    levels : SignalLevels or None
+        Of the training part, in the order of ``preprocessor.ch_names_in_``.
+    trained_on : sequence of str
+        Of the segments that it was trained on: :func:`~p300.integrity.levels.segment_digests`.
 
     Examples
     --------
@@ -72,6 +77,8 @@ class OnnxDetector(DescribedDetector):
     likelihood: ScoreLikelihood | None = None
     stopping: dict[str, Any] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
+    levels: SignalLevels | None = None
+    trained_on: Sequence[str] = ()
 
     def __post_init__(self):
         self.epoch_shape = (len(self.preprocessor.ch_names_), self.preprocessor.n_times)
@@ -137,15 +144,29 @@ class OnnxDetector(DescribedDetector):
         session = open_graph(model, onnx_path)
         with reading(json_path, "the JSON file that `p300 export` wrote"):
             likelihood, stopping = content["likelihood"], content["stopping"] or {}
+            training = content.get("training") or {"signal": None, "segments": []}
+            signal = training["signal"]
             detector = cls(
                 session,
                 **read_description(content),
                 likelihood=None if likelihood is None else ScoreLikelihood.from_dict(likelihood),
                 stopping={name: rule_from_dict(rule) for name, rule in stopping.items()},
                 info=dict(content["info"]),
+                levels=None if signal is None else SignalLevels.from_dict(signal),
+                trained_on=tuple(map(str, training["segments"])),
             )
+            if detector.levels is not None:
+                detector._check_levels(detector.levels)
         detector._check_graph(onnx_path)
         return detector
+
+    def _check_levels(self, levels: SignalLevels) -> None:
+        names, unit = self.preprocessor.ch_names_in_, self.preprocessor.unit_
+        if (tuple(levels.ch_names), levels.unit) != (tuple(names), unit):
+            raise InputError(
+                f"signal levels of {list(levels.ch_names)} in {levels.unit}; expected "
+                f"{list(names)} in {unit}, as the preprocessing reads them"
+            )
 
     def _check_graph(self, where: Path) -> None:
         """Raise an error for a graph whose input or output the JSON file does not describe."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p300 import __version__
+from p300.description import reading
 from p300.errors import InputError
 from p300.export.graph import largest_difference, to_onnx
 from p300.export.onnx_detector import FORMAT
@@ -56,10 +57,13 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
     model = to_onnx(detector)
     difference = largest_difference(detector, model)
     evidence, notes = held_out_evidence(folder, detector.speller)
-    content = describe(detector) | evidence
+    training = read_training(folder)
+    unknown = "training.json is not in the run: the level of its signal is not exported"
+    content = describe(detector) | evidence | {"training": training}
     out.mkdir(parents=True, exist_ok=True)
     files = write_pair(out, model, content)
     sizes = [f"{file}: {file.stat().st_size / 1e3:.1f} kB" for file in files]
+    notes = [*([unknown] if training is None else []), *notes]
     return [*sizes, f"largest difference to the checkpoint's scores: {difference:.1e}", *notes]
 
 
@@ -95,7 +99,40 @@ def describe(detector: Detector) -> dict[str, Any]:
             "calibration": [float(number) for number in detector.calibration],
         },
         **detector.describe(),
+        "causal_filter": describe_filter(detector.preprocessor),
     }
+
+
+def describe_filter(preprocessor: Preprocessor) -> dict[str, Any] | None:
+    """Describe the causal filter by numbers, for programs that have to compute the same.
+
+    Returns
+    -------
+    dict or None
+        ``sfreq`` at which it runs; ``sos``, its second-order sections (b0, b1, b2, a0, a1, a2);
+        ``subtract``, what is subtracted from every sample of a segment before it; ``state``, that
+        of each section at the segment's first sample (two delays of the transposed direct form
+        II). None for a zero-phase filter, or without a filter.
+    """
+    if preprocessor.phase != "causal" or not preprocessor.is_filtering:
+        return None
+    chain = preprocessor.resolve(preprocessor.ch_names_in_)
+    return {
+        "sfreq": chain.rate,
+        "sos": chain.sos.tolist(),
+        "subtract": "first sample",
+        "state": [[0.0, 0.0] for _ in chain.sos],
+    }
+
+
+def read_training(folder: Path) -> dict[str, Any] | None:
+    """Read what `p300 train` wrote about the training part: its signal and its segments."""
+    path = folder / "training.json"
+    if not path.is_file():
+        return None
+    with reading(path, "what `p300 train` wrote"):
+        content = json.loads(path.read_text("utf-8"))
+        return {"signal": content["signal"], "segments": content["segments"]}
 
 
 def held_out_evidence(folder: Path, speller: Speller | None) -> tuple[dict[str, Any], list[str]]:

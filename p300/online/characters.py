@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from p300.errors import InputError
+from p300.online.events import Noted
 from p300.online.markers import Marker, parse_marker
 from p300.speller import Speller
 from p300.spelling import SymbolPosterior
@@ -34,12 +35,15 @@ class Character:
         What the person was told to spell.
     end : float
         Time of its end; infinite while it goes on.
+    is_broken : bool
+        Whether the session ended within it.
     """
 
     number: int
     begin: float
     target: str | None = None
     end: float = np.inf
+    is_broken: bool = False
     announced: Counter = field(default_factory=Counter)  # flashes by code
     done: Counter = field(default_factory=Counter)  # those of them that were scored or lost
     posterior: SymbolPosterior | None = None
@@ -84,6 +88,8 @@ class MarkerDesk:
     ----------
     speller : Speller
         The screen.
+    parse : callable
+        Translates a marker: text, time and speller to a :class:`Marker`, or an InputError.
 
     Attributes
     ----------
@@ -93,8 +99,11 @@ class MarkerDesk:
         Time of the marker that ends the session; infinite before it.
     """
 
-    def __init__(self, speller: Speller):
+    def __init__(
+        self, speller: Speller, parse: Callable[[str, float, Speller], Marker] = parse_marker
+    ):
         self.speller = speller
+        self._parse = parse
         self.open: deque[Character] = deque()
         self.stop = np.inf
         self._n_begun = self._n_flashes = 0
@@ -103,7 +112,7 @@ class MarkerDesk:
 
     def take(
         self, markers: Sequence[tuple[str, float]], now: float
-    ) -> tuple[list[Flash], list[tuple[float, str]]]:
+    ) -> tuple[list[Flash], list[Noted]]:
         """Process markers in order of time.
 
         Parameters
@@ -117,29 +126,30 @@ class MarkerDesk:
         -------
         flashes : list of Flash
             To be cut and scored.
-        doubts : list of (float, str)
-            Time and one sentence for each marker that does not fit.
+        doubts : list of Noted
+            One for each marker that does not fit.
         """
-        doubts, parsed = [], []
+        doubts: list[Noted] = []
+        parsed = []
         for text, time in markers:
             try:
-                parsed.append(parse_marker(text, time, self.speller))
+                parsed.append(self._parse(text, time, self.speller))
             except InputError as error:
-                doubts.append((time, str(error)))
+                doubts.append(Noted(time, str(error), "markers that are not understood"))
         flashes = []
         for marker in sorted(parsed, key=lambda marker: marker.time):
-            doubt = None
+            doubt, kind = marker.doubt, "markers out of place"
             if marker.kind == "flash":
-                flash, doubt = self._take_flash(marker, now)
+                flash, doubt, kind = self._take_flash(marker, now)
                 flashes += [flash] if flash else []
             elif marker.kind == "begin":
-                doubt = self._begin(marker)
-            elif not self._end(marker.time) and marker.kind == "end":
+                doubt = self._begin(marker) or doubt
+            elif not self._end(marker) and marker.kind == "end":
                 doubt = "marker 'end' came without an open character; expected 'begin' before it"
             if marker.kind == "stop":
                 self.stop = marker.time
             if doubt:
-                doubts.append((marker.time, doubt))
+                doubts.append(Noted(marker.time, doubt, kind))
         return flashes, doubts
 
     def pop(self, number: int) -> Flash:
@@ -156,32 +166,36 @@ class MarkerDesk:
         self.open.append(Character(self._n_begun, marker.time, marker.target))
         return None
 
-    def _end(self, time) -> bool:
+    def _end(self, marker: Marker) -> bool:
         if not self.open or self.open[-1].end < np.inf:
             return False
-        self.open[-1].end = max(time, self.open[-1].begin)
+        last = self.open[-1]
+        last.end = max(marker.time, last.begin)
+        last.is_broken = marker.kind == "stop"
         return True
 
-    def _take_flash(self, marker: Marker, now) -> tuple[Flash | None, str | None]:
+    def _take_flash(self, marker: Marker, now) -> tuple[Flash | None, str | None, str]:
         code, time = marker.code, marker.time
         assert code is not None
         character = self._at(time)
         repetition = None if character is None else character.announced[code]
         flash = Flash(self._n_flashes + 1, time, code, character, repetition)
         if any(code == c and abs(time - t) < TWICE_S for c, t in self._recent):
-            return None, f"{flash} came twice"
+            return None, f"{flash} came twice", "flashes sent twice"
         if np.isfinite(now) and time - now > AHEAD_S:
-            return None, (
+            text = (
                 f"{flash} is {time - now:.1f} s ahead of the signal; expected at most "
                 f"{AHEAD_S:g} s; check that both streams have one clock"
             )
+            return None, text, "flashes by another clock"
         self._recent.append((code, time))
         self._n_flashes = flash.number
         self._waiting[flash.number] = flash
         if character is None:
-            return flash, f"{flash} is in no open character; it is scored, but not used to spell"
+            text = f"{flash} is in no open character; it is scored, but not used to spell"
+            return flash, text, "flashes outside of a character"
         character.announced[code] += 1
-        return flash, None
+        return flash, None, ""
 
     def _at(self, time) -> Character | None:
         last = next((c for c in reversed(self.open) if c.begin <= time), None)

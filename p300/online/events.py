@@ -43,7 +43,11 @@ class Ended:
 
 @dataclass(frozen=True)
 class Noted:
-    """Something that should not happen, in one sentence."""
+    """Something that should not happen, in one sentence.
+
+    ``kind`` names the like of it, in the plural: the screen shows the first, then how many.
+    """
 
     time: float
     text: str
+    kind: str = "remarks"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,15 +30,15 @@ class StreamFormat:
         Of the stream.
     ch_names : sequence of str
         In its order.
-    units : sequence of str
-        One of :data:`p300.recording.UNITS` per channel.
+    units : sequence of str or None
+        One of :data:`p300.recording.UNITS` per channel; None where the stream names no known one.
     sfreq : float
         Nominal rate in Hz.
     """
 
     name: str
     ch_names: Sequence[str]
-    units: Sequence[str]
+    units: Sequence[str | None]
     sfreq: float
 
     def gain_to(self, preprocessor) -> np.ndarray:
@@ -50,7 +51,8 @@ class StreamFormat:
         Raises
         ------
         InputError
-            If the rate differs, or a unit cannot be converted.
+            If the rate differs, or the unit of a channel that the preprocessor reads is unknown
+            or cannot be converted.
         """
         if abs(self.sfreq - preprocessor.sfreq_in_) > 1e-6 * self.sfreq:
             raise InputError(
@@ -63,6 +65,11 @@ class StreamFormat:
         for k, (name, unit) in enumerate(zip(self.ch_names, self.units, strict=True)):
             if unit == wanted or name.strip(". ").lower() not in used:
                 continue
+            if unit is None:
+                raise InputError(
+                    f"stream {self.name!r} names no known unit for {name}; expected one such as "
+                    f"'microvolts', or eeg.unit=uV ({', '.join(UNITS)})"
+                )
             found, expected = UNITS[unit], UNITS[wanted]
             if found is None or expected is None:
                 raise InputError(
@@ -71,6 +78,60 @@ class StreamFormat:
                 )
             gain[k] = round(found / expected, 9)
         return gain
+
+    def check_same(self, other: StreamFormat) -> None:
+        """Check that a stream that came back is the one that went away.
+
+        Raises
+        ------
+        InputError
+            If name, rate, channels, their order or their units differ; the first difference.
+        """
+        changes = [("name", self.name, other.name), ("rate in Hz", self.sfreq, other.sfreq)]
+        changes.append(("number of channels", len(self.ch_names), len(other.ch_names)))
+        for what, ours, theirs in (
+            ("channel", self.ch_names, other.ch_names),
+            ("unit of channel", self.units, other.units),
+        ):
+            pairs = enumerate(zip(ours, theirs, strict=False), start=1)
+            changes += [(f"{what} {k}", before, now) for k, (before, now) in pairs]
+        for what, before, now in changes:
+            if before != now:
+                raise InputError(
+                    f"stream {self.name!r} came back as another one: got {what} {now!r}; expected "
+                    f"{before!r}, as when the session began; begin a new session"
+                )
+
+
+def describe_stream(info, ch_names: Sequence[str] | None, unit: str | None) -> StreamFormat:
+    """Read the format of an EEG stream from its description.
+
+    Parameters
+    ----------
+    info : mne_lsl.lsl.StreamInfo
+        The description, complete.
+    ch_names, unit
+        What is set by hand and counts instead; None for what the stream says.
+
+    Raises
+    ------
+    InputError
+        If it is no stream of numbers at a fixed rate, or does not name its channels.
+    """
+    if info.sfreq <= 0 or info.dtype == "string":
+        raise InputError(
+            f"stream {info.name!r} is no EEG: its rate is {info.sfreq:g} Hz; expected numbers at "
+            "a fixed rate"
+        )
+    names: Any = ch_names or info.get_channel_names() or []
+    if None in names or len(names) != info.n_channels:
+        raise InputError(
+            f"stream {info.name!r} names {len(names)} of its {info.n_channels} channels; "
+            "expected all, or eeg.ch_names=[…]"
+        )
+    said = info.get_channel_units() or [None] * len(names)
+    units = tuple(unit or unit_of(text) for text in said)
+    return StreamFormat(info.name, tuple(names), units, info.sfreq)
 
 
 def unit_of(text: str | None) -> str | None:
@@ -83,3 +144,23 @@ def unit_of(text: str | None) -> str | None:
     """
     plain = (text or "").strip().lower()
     return next((unit for unit, names in UNIT_NAMES.items() if plain in names), None)
+
+
+def check_detector(detector) -> None:
+    """Check that a detector can spell live.
+
+    Raises
+    ------
+    InputError
+        If it has no speller or no likelihood, or aligns its epochs.
+    """
+    for what in ("speller", "likelihood"):
+        if getattr(detector, what) is None:
+            raise InputError(
+                f"the detector has no {what}; expected one trained on a spelled recording"
+            )
+    if getattr(detector, "alignment", None) is not None:
+        raise InputError(
+            "the detector aligns its epochs, which is not done live; expected one trained "
+            "with alignment=none"
+        )

@@ -18,13 +18,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import struct
 import threading
-import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.online.events import Decided, Noted, Scored
+from p300.storage.append_only import AppendOnly
 from p300.storage.files import write_text
 
 #: Written into ``session.json``; a folder with another one is refused.
@@ -44,67 +42,13 @@ HEADER = struct.Struct("<4sII")
 #: Before a chunk: type of the samples, number of channels, number of samples.
 SHAPE = struct.Struct("<cII")
 
-CHUNK, MARKER, NOTE = b"EEG1", b"MRK1", b"NOT1"
+#: The last one holds how many records of all files could not be written so far.
+CHUNK, MARKER, NOTE, LOST = b"EEG1", b"MRK1", b"NOT1", b"LST1"
 
 #: Seconds between two calls of ``fsync``.
 SYNC_S = 1.0
 
-#: Seconds after which a full disk is tried again.
-RETRY_S = 1.0
-
 SCORE_COLUMNS = ("subject", "session", "run", *(f.name for f in fields(Scored)))
-
-
-class AppendOnly:
-    """A file that is only appended to, in complete records.
-
-    Parameters
-    ----------
-    path : path
-        A new file.
-
-    Attributes
-    ----------
-    n_lost : int
-        Records that could not be written.
-    failure : str or None
-        Why the newest one could not be written; None if it was.
-    """
-
-    def __init__(self, path: Path):
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        self._end = 0
-        self._retry_at = 0.0
-        self.n_lost = 0
-        self.failure: str | None = None
-
-    def append(self, record: bytes) -> None:
-        """Write one record; on failure, remove all of it and raise no error."""
-        now = time.monotonic()
-        if now < self._retry_at:
-            self.n_lost += 1
-            return
-        try:
-            written = 0
-            while written < len(record):
-                written += os.pwrite(self._file, record[written:], self._end + written)
-        except OSError as error:
-            self.n_lost += 1
-            self.failure = error.strerror or type(error).__name__
-            self._retry_at = now + RETRY_S
-            with suppress(OSError):  # the next record is written over it, or reading stops there
-                os.ftruncate(self._file, self._end)
-            return
-        self._end += len(record)
-        self.failure = None
-
-    def sync(self) -> None:
-        """Force what was written to disk."""
-        os.fsync(self._file)
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
 
 
 class Journal:
@@ -127,6 +71,7 @@ class Journal:
         content = {"format": FORMAT, **about}
         write_text(path, json.dumps(content, indent=1, ensure_ascii=False))
         self._sync_failure: str | None = None
+        self._n_lost_told = 0
         names = ("journal.bin", "scores.csv", "decisions.csv")
         self._files = [AppendOnly(self.folder / name) for name in names]
         self._signal, self._scores, self._decisions = self._files
@@ -148,6 +93,7 @@ class Journal:
 
     def chunk(self, samples: np.ndarray, timestamps: np.ndarray) -> None:
         """Write a chunk of float32 or float64, shape (n_chans, n_samples), as it came."""
+        self._tell_lost()
         shape = SHAPE.pack(samples.dtype.char.encode(), *samples.shape)
         times = np.asarray(timestamps, np.float64).tobytes()
         # sample after sample, as in the stream
@@ -167,6 +113,7 @@ class Journal:
 
     def close(self) -> None:
         """Force everything to disk and close the files."""
+        self._tell_lost()
         self._is_closing.set()
         self._syncing.join()
         for file in self._files:
@@ -177,6 +124,13 @@ class Journal:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+    def _tell_lost(self) -> None:
+        """Record how many records are missing, so that a replay knows it is not complete."""
+        if (n := self.n_lost) > self._n_lost_told:
+            self._signal.append(_record(LOST, _json([n])))
+            if not self._signal.failure:
+                self._n_lost_told = n
 
     def _sync(self) -> None:
         # in its own thread: fsync may take longer than a decision may wait
@@ -222,10 +176,10 @@ def read_records(path: str | Path) -> Iterator[tuple[bytes, Any]]:
     Yields
     ------
     kind : bytes
-        :data:`CHUNK`, :data:`MARKER` or :data:`NOTE`. If the end is incomplete, the last one is
-        ``b"TORN"`` with the number of bytes left out.
+        :data:`CHUNK`, :data:`MARKER`, :data:`NOTE` or :data:`LOST`. If the end is incomplete, the
+        last one is ``b"TORN"`` with the number of bytes left out.
     content
-        ``(samples, timestamps)``, ``[text, time, raw time]`` or ``[time, text]``.
+        ``(samples, timestamps)``, ``[text, time, raw time]``, ``[time, text]`` or ``[number]``.
 
     Raises
     ------
@@ -271,6 +225,12 @@ def read_inputs(folder: str | Path) -> Iterator[tuple[np.ndarray, np.ndarray, li
             markers = []
 
 
+def count_lost(folder: str | Path) -> int:
+    """Count the records that a session had and could not write, as far as it could tell."""
+    records = read_records(Path(folder) / "journal.bin")
+    return max((content[0] for kind, content in records if kind == LOST), default=0)
+
+
 def read_rows(path: str | Path) -> list[list[str]]:
     """Read the rows of a session's ``.csv``, without the header and an incomplete last line."""
     text = Path(path).read_text("utf-8")
@@ -313,7 +273,8 @@ def _chunk_of(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 def _values_of(kind: bytes, content: bytes) -> list:
     values, number = json.loads(content), int | float
-    kinds = {MARKER: [str, number, number], NOTE: [number, str]}.get(kind, [])
+    known: dict[bytes, list] = {MARKER: [str, number, number], NOTE: [number, str], LOST: [int]}
+    kinds = known.get(kind, [])
     if len(values) != len(kinds) or not all(map(isinstance, values, kinds)):
         raise TypeError(f"values {values}")
     return values

@@ -21,7 +21,8 @@ from p300.online.events import Decided, Noted
 from p300.online.format import StreamFormat
 from p300.online.journal import Journal
 from p300.online.session import OnlineSpeller
-from p300.online.telling import Telling
+from p300.online.supervisor import NO_LIMITS, SHIFTS, Limits
+from p300.online.telling import Tally, Telling
 from p300.spelling import CharacterModel
 from p300.storage.privacy import without_paths
 from p300.terminal import show
@@ -33,6 +34,9 @@ PULL_S = 0.05
 
 #: Seconds without EEG after which the stream counts as silent.
 STALL_S = 2.0
+
+#: Seconds of the stream in a second, beyond which it is caught up with, or is a fast replay.
+FAST = 1.5
 
 #: Least seconds between two remarks about the same problem.
 REMARK_S = 10.0
@@ -62,7 +66,8 @@ class Run:
     def __post_init__(self):
         # from the arrival of the last sample to the published decision
         self.latencies_s: deque[float] = deque(maxlen=10_000)
-        self._arrived = 0.0
+        self.tally = Tally()
+        self._pace: deque[tuple[float, float]] = deque(maxlen=100)  # our time, and the stream's
         self._remarked: dict[str, float] = {}
 
     def listen(self, listener, *, give_up_s: float) -> None:
@@ -75,12 +80,10 @@ class Run:
         """
         heard = time.monotonic()
         while not self.speller.is_over:
-            try:
-                samples, timestamps, markers = listener.pull(PULL_S)
-            except RuntimeError as error:
-                self.remark("lost", f"a stream is lost ({error}); looking for it again")
-                samples, timestamps, markers = np.empty((0, 0)), [], []
-                listener.reopen()
+            samples, timestamps, markers = listener.pull(PULL_S)
+            for what, text in listener.news:
+                self.remark(what, text)
+            listener.news.clear()
             now = time.monotonic()
             if len(timestamps):
                 if now - heard > STALL_S:
@@ -90,6 +93,7 @@ class Run:
                 if self.speller.is_stopping:
                     return
                 self.remark("silent", f"no EEG for {now - heard:.1f} s; waiting for it")
+                listener.look_again()
                 if now - heard > give_up_s:
                     raise InputError(
                         f"got no EEG for {now - heard:.0f} s; expected some within "
@@ -100,11 +104,12 @@ class Run:
 
     def push(self, samples, timestamps, markers) -> None:
         """Record new input, then process it, so that no decision is ahead of the record."""
-        self._arrived, journal = time.perf_counter(), self.journal
+        arrived, journal = time.perf_counter(), self.journal
+        self._pace.append((arrived, self.speller.now))
         for text, at, raw in markers:
             journal.marker(text, at, raw)
         journal.chunk(samples, timestamps)
-        self.take(self.speller.push(samples, timestamps, [m[:2] for m in markers]))
+        self.take(self.speller.push(samples, timestamps, [m[:2] for m in markers]), arrived)
         missing = f"{journal.n_lost} records are missing"
         if journal.failure:
             missing += f" from {journal.folder}"
@@ -112,15 +117,22 @@ class Run:
         elif self._remarked.pop("disk", None):
             self.remark("disk again", f"recording again; {missing}")
 
-    def take(self, events) -> None:
-        """Publish, record and show events."""
+    def take(self, events, arrived: float | None = None) -> None:
+        """Publish, record and show events of a chunk that came at ``arrived``, if of one."""
         for event in events:
             if isinstance(event, Decided):
                 self.publish("no symbol" if event.symbol is None else f"symbol {event.symbol}")
-                self.latencies_s.append(time.perf_counter() - self._arrived)
+                if arrived is not None:
+                    self.latencies_s.append(time.perf_counter() - arrived)
         for event in events:
+            if isinstance(event, Noted) and event.kind == SHIFTS and self._is_fast():
+                continue  # the delays of the two streams count that much more
             self.journal.event(event)
-            tell(self.telling, event)
+            tell(self.telling, self.tally, event)
+
+    def _is_fast(self) -> bool:
+        (ours, theirs), (ours_now, theirs_now) = self._pace[0], self._pace[-1]
+        return not theirs_now - theirs <= FAST * (ours_now - ours)  # at first, nothing is known
 
     def remark(self, what: str, text: str) -> None:
         """Log and record a problem of streams or disk, at most once per :data:`REMARK_S`."""
@@ -131,19 +143,21 @@ class Run:
             self.journal.event(Noted(self.speller.now, text))
 
     def report(self) -> None:
-        """Log how long decisions took."""
+        """Log how often what was noticed, and how long decisions took."""
+        if summary := self.tally.summary():
+            log.warning("%s", summary)
         if self.latencies_s:
             median, worst = np.percentile(self.latencies_s, [50, 99]) * 1e3
             log.info("from a chunk's arrival to its decision: %.1f ms, p99 %.1f ms", median, worst)
 
 
-def tell(telling: Telling, event) -> None:
+def tell(telling: Telling, tally: Tally, event) -> None:
     """Show what a session prints of an event, if anything."""
     if (line := telling.take(event)) is not None:
         show(line)
         sys.stdout.flush()
-    elif isinstance(event, Noted):
-        log.warning("%.3f s: %s", event.time, event.text)
+    elif isinstance(event, Noted) and (line := tally.take(event)) is not None:
+        log.warning("%s", line)
 
 
 def choose_rule(detector, name: str | None):
@@ -176,7 +190,7 @@ def make_speller(
     detector, stream: StreamFormat, settings: Mapping[str, Any], rule
 ) -> OnlineSpeller:
     """Build the session for a stream, as ``p300 online`` and ``p300 replay`` do."""
-    language = None
+    language, limits = None, settings.get("limits")
     if settings["language"] is not None:
         language = CharacterModel.read(settings["language"], detector.speller.symbols)
     return OnlineSpeller(
@@ -187,6 +201,7 @@ def make_speller(
         offset_s=settings["offset_s"],
         language=language,
         idle_prior=settings["idle_prior"],
+        limits=NO_LIMITS if limits is None else Limits(**limits),  # none in old sessions
     )
 
 
@@ -194,13 +209,16 @@ def describe(
     model: str | Path, stream: StreamFormat, settings: Mapping[str, Any], rule
 ) -> dict[str, Any]:
     """Build the content of a session's ``session.json``."""
+    kept = ("rule", "offset_s", "language", "idle_prior", "limits")
+    language = settings["language"]
     return {
         "p300_version": __version__,
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "model": without_paths(str(Path(model).resolve()), mark=""),
         "model_sha256": fingerprint(model),
         "stream": asdict(stream),
-        "settings": {k: settings[k] for k in ("rule", "offset_s", "language", "idle_prior")},
+        "settings": {k: settings[k] for k in kept if k in settings},
+        "language_sha256": None if language is None else sha256_of(language),
         "rule": None if rule is None else rule.to_dict(),
     }
 
@@ -208,5 +226,9 @@ def describe(
 def fingerprint(model: str | Path) -> str:
     """Compute the SHA-256 of a model's JSON file, which holds that of its network."""
     path = Path(model)
-    path = path / "detector.json" if path.is_dir() else path.with_suffix(".json")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path / "detector.json" if path.is_dir() else path.with_suffix(".json"))
+
+
+def sha256_of(path: str | Path) -> str:
+    """Compute the SHA-256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.recording import CHARACTER_KEY
+from p300.flashes import CHARACTER_KEY
 from p300.spelling import wanted_symbol
 
 if TYPE_CHECKING:
@@ -40,12 +40,15 @@ class Marker:
         Of a flash.
     target : str or None
         What a character was told to be.
+    doubt : str or None
+        One sentence about what was not understood, where the rest is used.
     """
 
     kind: str
     time: float
     code: int | None = None
     target: str | None = None
+    doubt: str | None = None
 
 
 def parse_marker(text: str, time: float, speller: Speller) -> Marker:
@@ -63,7 +66,8 @@ def parse_marker(text: str, time: float, speller: Speller) -> Marker:
     Raises
     ------
     InputError
-        If it is none of the five above, or its code or target is not on the screen.
+        If it is none of the five above, or its code is not on the screen. A target that is not
+        on the screen is left out, and the character is kept.
 
     Examples
     --------
@@ -84,7 +88,11 @@ def parse_marker(text: str, time: float, speller: Speller) -> Marker:
     elif kind == "begin":
         if not rest or rest in speller.symbols:
             return Marker(kind, time, target=rest or None)
-        doubt = f": {rest!r} is not on {screen}; expected one of {' '.join(speller.symbols)}"
+        doubt = (
+            f"marker {text!r} at {time:.3f} s: {rest!r} is not on {screen}; expected one of "
+            f"{' '.join(speller.symbols)}; the character is spelled without a target"
+        )
+        return Marker(kind, time, doubt=doubt)
     elif kind in ("end", "stop") and not rest:
         return Marker(kind, time)
     else:

@@ -15,13 +15,14 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.export.onnx_detector import OnnxDetector
+from p300.integrity.levels import segment_digests
 from p300.online.events import Decided, Scored
 from p300.online.format import StreamFormat
-from p300.online.journal import as_row, read_rows
-from p300.online.live import choose_rule, fingerprint, make_speller, tell
+from p300.online.journal import as_row, count_lost, read_rows
+from p300.online.live import choose_rule, fingerprint, make_speller, sha256_of, tell
 from p300.online.lsl import library, open_signal, open_texts
 from p300.online.markers import markers_of
-from p300.online.telling import Telling
+from p300.online.telling import Tally, Telling
 from p300.terminal import show
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def recording_inputs(recording: Recording, *, start=0.0, chunk_s=CHUNK_S) -> Ite
     """
     assert recording.speller is not None
     n = max(1, round(chunk_s * recording.sfreq))
-    for k, segment in enumerate(recording.segments):
+    for k, (segment, rate) in enumerate(zip(recording.segments, recording.rates, strict=True)):
         flashes = recording.flashes[recording.flashes["segment"] == k]
         waiting = deque(markers_of(flashes, recording.speller, start))
         n_samples = segment.shape[1]
@@ -85,14 +86,14 @@ def recording_inputs(recording: Recording, *, start=0.0, chunk_s=CHUNK_S) -> Ite
         for begin in range(0, n_samples, n):
             stop = min(begin + n, n_samples)
             # of the nominal clock, without the rounding error of a sum of steps
-            timestamps = start + np.arange(begin, stop) / recording.sfreq
+            timestamps = start + np.arange(begin, stop) / rate
             due = []
             while waiting and waiting[0][1] <= timestamps[-1]:
                 due.append(waiting.popleft())
             if is_last and stop == n_samples:
                 due += [*waiting, ("stop", float(timestamps[-1]))]
             yield segment[:, begin:stop], timestamps, due
-        start += n_samples / recording.sfreq + PAUSE_S
+        start += n_samples / rate + PAUSE_S
 
 
 def events_of(speller: OnlineSpeller, inputs: Iterable[Input]) -> Iterator:
@@ -113,8 +114,10 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
             f"got detector={cfg.detector}; expected the model of this session, {about['model']} "
             "(the SHA-256 differs)"
         )
+    if about is not None:
+        check_language(about)
     speller = make_speller(detector, stream, settings, choose_rule(detector, settings["rule"]))
-    telling = Telling(len(speller.speller.codes))
+    telling, tally = Telling(len(speller.speller.codes)), Tally()
     found: dict[type, list[list[str]]] = {Scored: [], Decided: []}
     started, n_samples = time.perf_counter(), 0
 
@@ -127,13 +130,49 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
     for event in events_of(speller, counted()):
         if type(event) in found and about is not None:
             found[type(event)].append(as_row(event))
-        tell(telling, event)
+        tell(telling, tally, event)
     took = time.perf_counter() - started
     show(telling.summary())
+    if noticed := tally.summary():
+        log.warning("%s", noticed)
     recorded_s = n_samples / stream.sfreq
     log.info("%.0f s of EEG in %.1f s: %.0f times as fast", recorded_s, took, recorded_s / took)
     if about is not None:
         show(compare(cfg.session, found[Scored], found[Decided]))
+
+
+def tell_trained_on(detector: str | Path, recording: Recording) -> None:
+    """Warn if a recording holds what a detector was trained on: it reads that too well."""
+    trained = set(OnnxDetector.load(detector).trained_on)
+    n_known = sum(digest in trained for digest in segment_digests(recording))
+    if n_known:
+        log.warning(
+            "the detector was trained on %d of the %d segments that are played: it reads them "
+            "better than it would read new ones",
+            *(n_known, len(recording.segments)),
+        )
+
+
+def check_language(about: dict[str, Any]) -> None:
+    """Check that the language file of a session is what it was then.
+
+    Raises
+    ------
+    InputError
+        If its SHA-256 differs.
+    """
+    path, then = about["settings"]["language"], about.get("language_sha256")
+    if path is None or then is None:
+        return  # without one, or of a version that did not keep it
+    try:
+        now = sha256_of(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read, {error.strerror}") from error
+    if now != then:
+        raise InputError(
+            f"{path} has changed since the session: its SHA-256 is {now[:12]}…; expected "
+            f"{then[:12]}…; put the text of then there, from which letters were predicted"
+        )
 
 
 def compare(folder: str | Path, scores: list[list[str]], decisions: list[list[str]]) -> str:
@@ -144,14 +183,23 @@ def compare(folder: str | Path, scores: list[list[str]], decisions: list[list[st
     Raises
     ------
     InputError
-        With the first difference.
+        With the first difference. If the session could not write all records, that is named as
+        the reason, since a session that is not complete cannot be compared.
     """
+    n_lost = count_lost(folder)
     for name, now in (("scores.csv", scores), ("decisions.csv", decisions)):
         then = read_rows(Path(folder) / name)
         for k, (a, b) in enumerate(itertools.zip_longest(then, now), start=1):
             if a is not None and a != b:
-                raise InputError(f"{folder}/{name}, row {k}: got {b} now; expected {a}, as then")
-    return f"identical: {len(scores)} scores, {len(decisions)} decisions"
+                found = f"{folder}/{name}, row {k}: got {b} now; expected {a}, as then"
+                if n_lost:
+                    found = (
+                        f"this session lost {n_lost} records that could not be written; what is "
+                        f"left of it gives other results, whatever the program: {found}"
+                    )
+                raise InputError(found)
+    missing = f"; {n_lost} records could not be written then" if n_lost else ""
+    return f"identical: {len(scores)} scores, {len(decisions)} decisions{missing}"
 
 
 def play(

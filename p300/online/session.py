@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from p300.electrodes import channel_order
 from p300.errors import InputError
 from p300.online.characters import AHEAD_S, Character, Flash, MarkerDesk
-from p300.online.clock import SampleClock
 from p300.online.events import Decided, Ended, Noted, Scored
+from p300.online.format import check_detector
+from p300.online.gaps import GapFiller
+from p300.online.markers import parse_marker
+from p300.online.supervisor import Limits, Supervisor
 from p300.preprocessing import StreamingPreprocessor
-from p300.recording import channel_order
+from p300.preprocessing._engine.clock import SampleClock
 from p300.spelling import SymbolPosterior
 
 #: A flash may be announced up to so many seconds after the end of its epoch.
 LATE_S = 5.0
 
-#: Seconds of signal after which the true rate is compared with the nominal one, once.
-RATE_CHECK_S = 10.0
+#: Deviation of a timestamp in seconds that is never jitter where no longer gap is filled.
+JITTER_S = 0.05
 
 
 class OnlineSpeller:
@@ -42,6 +46,10 @@ class OnlineSpeller:
         Has a method ``log_prior(text so far)`` over the symbols; None for a uniform prior.
     idle_prior : float
         Probability that no symbol is wanted (:class:`p300.spelling.SymbolPosterior`).
+    limits : Limits
+        What is tolerated before something is said, filled, or not typed.
+    parse : callable
+        Translates a marker: text, time and speller to a :class:`~p300.online.markers.Marker`.
 
     Attributes
     ----------
@@ -69,17 +77,10 @@ class OnlineSpeller:
         offset_s=0.0,
         language=None,
         idle_prior=0.0,
+        limits=Limits(),  # noqa: B008  (it is frozen)
+        parse=parse_marker,
     ):
-        for what in ("speller", "likelihood"):
-            if getattr(detector, what) is None:
-                raise InputError(
-                    f"the detector has no {what}; expected one trained on a spelled recording"
-                )
-        if getattr(detector, "alignment", None) is not None:
-            raise InputError(
-                "the detector aligns its epochs, which is not done live; expected one trained "
-                "with alignment=none"
-            )
+        check_detector(detector)
         self.detector = detector
         self.speller = detector.speller
         self.rule = rule
@@ -93,11 +94,14 @@ class OnlineSpeller:
         gain = np.broadcast_to(np.asarray(gain, np.float64), (len(ch_names),))[self._order]
         self._gain = None if (gain == 1).all() else gain[:, None].astype(np.float32)
         self._n_chans = len(ch_names)
-        self._stream = StreamingPreprocessor(steps, history_s=LATE_S)
+        self._stream = StreamingPreprocessor(steps, history_s=LATE_S, max_jitter_s=0.0)
         self._epoch_s = steps.tmin + steps.n_times / steps.sfreq
-        self._clock = SampleClock(steps.sfreq_in_)
-        self._is_rate_checked = False
-        self._markers = MarkerDesk(self.speller)
+        self._clock = SampleClock(steps.sfreq_in_, max(JITTER_S, limits.max_gap_s))
+        self._losses = GapFiller(steps.sfreq_in_, limits.max_gap_s, is_raw=True)
+        self._gaps = GapFiller(steps.sfreq_in_, limits.max_gap_s)
+        self._min_probability = limits.min_probability
+        self._supervisor = Supervisor(getattr(detector, "levels", None), steps.sfreq_in_, limits)
+        self._markers = MarkerDesk(self.speller, parse)
         self.now = -np.inf
         self._events: list = []
 
@@ -128,7 +132,7 @@ class OnlineSpeller:
         ------
         InputError
             If the chunk has another number of channels than the stream, or the stream's true
-            rate differs from the nominal one.
+            rate keeps to differ from the nominal one.
         """
         chunk = np.asarray(chunk)
         if chunk.ndim != 2 or chunk.shape != (self._n_chans, len(timestamps)):
@@ -137,11 +141,11 @@ class OnlineSpeller:
                 f"({self._n_chans} channels, n_samples) and as many timestamps"
             )
         self._events = []
-        times = self._take_times(timestamps)
+        signal, times = self._take_samples(chunk, np.asarray(timestamps, np.float64))
         flashes, doubts = self._markers.take(markers, self.now)
-        for time, text in doubts:
-            self._note(time, text)
-        signal, times = self._take_samples(chunk, times)
+        self._events += doubts
+        for flash in flashes if len(times) else ():
+            self._events += self._supervisor.check_flash(flash.time + self.offset_s, self.now)
         self._read(self._stream.push(signal, times, self._as_table(flashes)))
         self._close()
         return self._events
@@ -155,32 +159,28 @@ class OnlineSpeller:
 
     # -- what comes in -----------------------------------------------------------------------
 
-    def _take_times(self, timestamps) -> np.ndarray:
-        if not len(timestamps):
-            return np.empty(0)
-        times, breaks = self._clock.push(timestamps)
-        for k, missing in breaks:
-            what = "signal missing for" if missing > 0 else "clock set back by"
-            self._note(times[k], f"{what} {abs(missing):.3f} s: the filter restarts")
-        if not self._is_rate_checked and self._clock.elapsed_s > RATE_CHECK_S:
-            self._is_rate_checked = True
-            measured, nominal = self._clock.measured_sfreq, self._clock.sfreq
-            if abs(measured / nominal - 1) > 0.02:
-                raise InputError(
-                    f"the stream has {measured:.1f} samples per second by its own timestamps; "
-                    f"expected {nominal:g}, its nominal rate"
-                )
-        self.now = float(times[-1])
-        return times
-
     def _take_samples(self, chunk, times):
+        """Return the detector's channels in its unit, without gaps, and times without jitter."""
         signal = chunk[self._order]
+        signal = signal if self._gain is None else signal * self._gain
+        if not len(times):
+            return signal, times
+        self._events += self._supervisor.check_stamps(times)
+        signal, times, losses = self._losses.push(signal, times)
+        times, _ = self._clock.push(times)
+        self.now = float(times[-1])
         is_good = np.isfinite(signal).all(axis=0)
         if not is_good.all():
             n_bad = int((~is_good).sum())
-            self._note(times[~is_good][0], f"{n_bad} samples are not finite and are left out")
+            text = f"{n_bad} samples are not finite and are left out"
+            self._note(times[~is_good][0], text, "samples left out")
             signal, times = signal[:, is_good], times[is_good]
-        return signal if self._gain is None else signal * self._gain, times
+        signal, times, gaps = self._gaps.push(signal, times)
+        for gap in losses + gaps:
+            self._note(gap.time, gap, "gaps interpolated" if gap.is_filled else "gaps")
+        is_cut = not all(gap.is_filled for gap in gaps)
+        self._events += self._supervisor.check_signal(signal, self.now, is_cut=is_cut)
+        return signal, times
 
     def _as_table(self, flashes):
         if not flashes:
@@ -202,13 +202,15 @@ class OnlineSpeller:
             for number, score, ratio in scored:
                 flash = self._markers.pop(number)
                 self._events.append(self._scored(flash, score))
+                self._events += self._supervisor.check_score(self._events[-1], self.now)
                 self._close(before=flash.time)
                 if not np.isfinite(ratio):
-                    self._note(flash.time, f"{flash} has the score {score}: not counted")
+                    text = f"{flash} has the score {score}: not counted"
+                    self._note(flash.time, text, "scores that are not finite")
                 self._gather(flash, ratio)
         while self._stream.lost:
             flash = self._markers.pop(self._stream.lost.popleft()["number"])
-            self._note(flash.time, f"{flash} has no complete epoch: lost")
+            self._note(flash.time, f"{flash} has no complete epoch: lost", "flashes lost")
             self._gather(flash, np.nan)
 
     def _scored(self, flash: Flash, score: float) -> Scored:
@@ -246,6 +248,9 @@ class OnlineSpeller:
         self, character: Character, posterior: SymbolPosterior, symbol: str | None, *, is_early
     ) -> None:
         character.is_decided = True
+        probability = float(posterior.best[1])
+        if symbol is not None and probability <= self._min_probability:
+            symbol = None  # most likely wrong, whatever rule wanted it
         character.decided_after = character.n_repetitions(self.speller.codes)
         self.text += symbol or ""
         self._events.append(
@@ -253,7 +258,7 @@ class OnlineSpeller:
                 character=character.number,
                 symbol=symbol,
                 target=character.target,
-                probability=float(posterior.best[1]),
+                probability=probability,
                 n_repetitions=character.decided_after,
                 n_flashes=int(posterior.n_flashes),
                 time=self.now,
@@ -272,14 +277,19 @@ class OnlineSpeller:
                 if first.n_waiting or first.end >= before or not is_read:
                     break
             opened.popleft()
-            if first.posterior is not None and not first.is_decided:
+            if first.is_decided or first.posterior is None:
+                pass
+            elif first.is_broken or (is_last and first.end == np.inf):
+                text = f"the session ended within character {first.number}: nothing is typed"
+                self._note(self.now, text, "characters without an end")
+            else:
                 symbol, probability = first.posterior.best
                 is_idle = first.posterior.idle_probability > probability
                 self._decide(first, first.posterior, None if is_idle else symbol, is_early=False)
-            codes = self.speller.codes
-            self._events.append(Ended(first.number, first.decided_after, first.n_shown(codes)))
+            n_shown = first.n_shown(self.speller.codes)
+            self._events.append(Ended(first.number, first.decided_after, n_shown))
         half = 0.5 / self._clock.sfreq
         self.is_over |= not opened and self.now + half >= self._markers.stop
 
-    def _note(self, time, text) -> None:
-        self._events.append(Noted(float(time), text))
+    def _note(self, time, text, kind) -> None:
+        self._events.append(Noted(float(time), str(text), kind))

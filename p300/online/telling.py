@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 import numpy as np
 
-from p300.online.events import Decided, Ended, Scored
+from p300.online.events import Decided, Ended, Noted, Scored
 
 
 class Telling:
@@ -71,3 +71,35 @@ class Telling:
                 f"({saved / n_shown:.0%})"
             )
         return "\n".join(lines)
+
+
+class Tally:
+    """Counts what is noted: the first of a kind is shown, then the tenth, the hundredth, ….
+
+    Examples
+    --------
+    >>> tally = Tally()
+    >>> shown = [tally.take(Noted(k / 10, "flash lost", "flashes lost")) for k in range(12)]
+    >>> [line for line in shown if line]
+    ['0.000 s: flash lost', '0.900 s: flash lost (10 flashes lost so far)']
+    >>> tally.summary()
+    'noticed: 12 flashes lost'
+    """
+
+    def __init__(self):
+        self._counts: Counter[str] = Counter()
+
+    def take(self, note: Noted) -> str | None:
+        """Count a note; return the line to show, or None."""
+        self._counts[note.kind] += 1
+        n = self._counts[note.kind]
+        line = f"{note.time:.3f} s: {note.text}"
+        if n == 1:
+            return line
+        is_power = str(n).strip("0") == "1"
+        return f"{line} ({n} {note.kind} so far)" if is_power else None
+
+    def summary(self) -> str:
+        """Return what was noted more than once, in one line; an empty text if nothing was."""
+        counts = ", ".join(f"{n} {kind}" for kind, n in self._counts.items() if n > 1)
+        return f"noticed: {counts}" if counts else ""

@@ -268,7 +268,7 @@ def test_a_finished_run_is_exported_by_its_folder(p300, small, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "got no run; expected"),
+        ([], "got no folder; expected"),
         (["one", "two"], "got one two; expected"),
         (["one", "out="], "expected `p300 export RUN"),
         (["nowhere"], "no such run folder"),

@@ -23,25 +23,26 @@ SILENCE = np.empty((4, 0), np.float32), np.empty(0), []
 
 
 class Script:
-    """A listener that gives what is written down for it: inputs, "silence", or an error."""
+    """A listener that gives what is written down for it: inputs, "silence", or news."""
 
     def __init__(self, *script):
         self.script = list(script)
-        self.n_reopened = 0
+        self.news = []
+        self.n_looked = 0
 
     def pull(self, timeout_s):
         step = self.script.pop(0) if self.script else "silence"
         if step == "silence":
             time.sleep(0.02)
             return SILENCE
-        if isinstance(step, Exception):
-            raise step
+        if isinstance(step, str):
+            self.news.append(("news", step))
+            return SILENCE
         samples, timestamps, markers = step
         return samples, timestamps, [(text, at, at) for text, at in markers]
 
-    def reopen(self):
-        self.n_reopened += 1
-        return True
+    def look_again(self):
+        self.n_looked += 1
 
 
 @pytest.fixture
@@ -87,12 +88,24 @@ def test_silence_after_the_stop_marker_ends_the_session(run):
     assert not run.speller.is_over
 
 
-def test_a_lost_stream_is_looked_for_again(run, caplog):
-    script = Script(*INPUTS[:300], RuntimeError("gone"), RuntimeError("gone"), *INPUTS[300:])
+def test_what_happens_to_a_stream_is_told_once_and_kept(run, caplog):
+    script = Script(*INPUTS[:300], "gone", "gone", *["silence"] * 6, *INPUTS[300:])
     run.listen(script, give_up_s=5)
-    assert script.n_reopened == 2
-    assert caplog.text.count("a stream is lost (gone)") == 1
+    assert script.n_looked > 0
+    assert caplog.text.count("gone") == 1
+    notes = [c for kind, c in read_records(run.journal.folder / "journal.bin") if kind == NOTE]
+    assert "gone" in [text for _, text in notes]
     assert run.speller.text == "ABCD"
+
+
+def test_a_decision_at_the_end_has_no_latency(run):
+    for samples, timestamps, markers in INPUTS[:-20]:
+        run.push(samples, timestamps, [(text, at, at) for text, at in markers])
+    n_before = len(run.latencies_s)
+    time.sleep(0.1)
+    run.take(run.speller.finish())
+    assert len(run.latencies_s) == n_before
+    assert max(run.latencies_s) < 0.1
 
 
 def test_rules_are_chosen_by_name():
@@ -129,6 +142,36 @@ def test_another_rate_or_unit_is_refused():
     names = (*STREAM.ch_names, "trigger")
     other = StreamFormat("amplifier", names, (*STREAM.units, "AD"), 240.0)
     assert other.gain_to(DETECTOR.preprocessor).tolist() == [1e6, 1, 1e3, 1, 1]
+
+
+def test_the_unit_of_a_channel_that_is_read_must_be_known():
+    names = (*STREAM.ch_names, "trigger")
+    stream = StreamFormat("amplifier", names, (*["uV"] * 4, None), 240.0)
+    assert stream.gain_to(DETECTOR.preprocessor).tolist() == [1] * 5
+    with pytest.raises(InputError, match=r"names no known unit for Cz; expected .* eeg\.unit=uV"):
+        StreamFormat("amplifier", names, ("uV", None, *["uV"] * 3), 240.0).gain_to(
+            DETECTOR.preprocessor
+        )
+
+
+def test_a_fault_of_every_flash_does_not_flood_the_screen(run, caplog):
+    twice = [(s, t, [m for m in markers for _ in range(2)]) for s, t, markers in INPUTS]
+    run.listen(Script(*twice), give_up_s=5)
+    run.report()
+    told = [r.getMessage() for r in caplog.records if "came twice" in r.getMessage()]
+    assert len(told) == 3  # the first flash, the tenth, and the first begin
+    assert "noticed: 8 markers out of place, 96 flashes sent twice" in caplog.text
+    notes = [kind for kind, _ in read_records(run.journal.folder / "journal.bin") if kind == NOTE]
+    assert len(notes) == 104  # every begin and end came twice, too
+
+
+@pytest.mark.parametrize("speed", [1, 10])
+def test_a_shift_is_said_at_the_pace_of_a_live_stream_only(run, caplog, monkeypatch, speed):
+    clock = iter(np.arange(10**5) / 30 / speed)
+    monkeypatch.setattr(command.time, "perf_counter", lambda: next(clock))
+    for samples, timestamps, markers in INPUTS[:250]:
+        run.push(samples, timestamps, [(text, at + 0.5, at) for text, at in markers])
+    assert ("s ahead of the newest sample" in caplog.text) == (speed == 1)
 
 
 def test_the_session_says_what_it_was(tmp_path):

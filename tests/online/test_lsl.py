@@ -1,6 +1,5 @@
 """Over Lab Streaming Layer on this machine alone: what is sent is what is spelled."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,75 +12,8 @@ from simulated_session import DETECTOR, EXPECTED, RECORDING
 
 from p300.errors import InputError
 from p300.online.journal import read_rows
+from p300.online.listener import Listener
 from p300.online.playback import format_of, play, recording_inputs
-
-LOOPBACK = """
-[ports]
-IPv6 = disable
-[multicast]
-AddressesOverride = {127.0.0.1}
-[lab]
-KnownPeers = {127.0.0.1}
-[log]
-level = -2
-"""
-
-
-@pytest.fixture(scope="module")
-def lsl(tmp_path_factory):
-    """The library, told to stay on this machine."""
-    pytest.importorskip("mne_lsl", reason="mne-lsl is not installed (extra realtime)")
-    path = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
-    path.write_text(LOOPBACK, "utf-8")
-    os.environ["LSLAPICFG"] = str(path)
-    from p300.online import lsl
-
-    lsl.library()
-    yield lsl
-    del os.environ["LSLAPICFG"]
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The template of the other tests as files of `p300 export`."""
-    onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra export)")
-    import hashlib
-
-    from onnx import TensorProto, helper, numpy_helper
-
-    from p300.export.onnx_detector import FORMAT, INPUT, OUTPUT
-
-    n_chans, n_times = DETECTOR.template.shape
-    weights = DETECTOR.template.astype(np.float64).reshape(-1)
-    graph = helper.make_graph(
-        [
-            helper.make_node("Flatten", [INPUT], ["flat"]),
-            helper.make_node("Cast", ["flat"], ["wide"], to=TensorProto.DOUBLE),
-            helper.make_node("MatMul", ["wide", "weights"], [OUTPUT]),
-        ],
-        "template",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", n_chans, n_times])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["n"])],
-        [numpy_helper.from_array(weights, "weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    names = json.dumps(list(DETECTOR.preprocessor.ch_names_))
-    helper.set_model_props(model, {"ch_names": names})
-    folder = tmp_path_factory.mktemp("model")
-    onnx.save(model, folder / "detector.onnx")
-    content = {
-        "format": FORMAT,
-        "info": {},
-        "preprocessing": DETECTOR.preprocessor.get_state(),
-        "alignment": None,
-        "speller": DETECTOR.speller.to_dict(),
-        "likelihood": DETECTOR.likelihood.to_dict(),
-        "stopping": {name: rule.to_dict() for name, rule in DETECTOR.stopping.items()},
-        "sha256": hashlib.sha256((folder / "detector.onnx").read_bytes()).hexdigest(),
-    }
-    (folder / "detector.json").write_text(json.dumps(content), "utf-8")
-    return folder
 
 
 def names(test):
@@ -93,7 +25,7 @@ def test_samples_arrive_as_they_were_sent_with_names_units_and_times(lsl):
     eeg_name, marker_name = names("arrive")
     stream = lsl.StreamFormat(eeg_name, ("Fz", "Cz", "EOG"), ("uV", "V", "AD"), 250.0)
     eeg, texts = lsl.open_signal(stream), lsl.open_texts(marker_name)
-    listener = lsl.Listener({"name": eeg_name}, {"name": marker_name}, timeout_s=10)
+    listener = Listener({"name": eeg_name}, {"name": marker_name}, timeout_s=10)
     assert listener.format == stream
     sent = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     times = lsl.library().local_clock() + np.arange(40) / 250
@@ -114,63 +46,33 @@ def test_samples_arrive_as_they_were_sent_with_names_units_and_times(lsl):
 
 
 @pytest.mark.slow
-def test_a_marker_of_another_machine_is_shifted_to_the_clock_of_the_eeg(lsl, monkeypatch):
-    eeg_name, marker_name = names("machines")
-    stream = lsl.StreamFormat(eeg_name, ("Fz",), ("uV",), 250.0)
-    _eeg, texts = lsl.open_signal(stream), lsl.open_texts(marker_name)
-    listener = lsl.Listener({"name": eeg_name}, {"name": marker_name}, timeout_s=10)
-    listener._shift_until = 0.0
-
-    class Behind:
-        def __init__(self, inlet, correction_s):
-            self.inlet, self.correction_s = inlet, correction_s
-
-        def time_correction(self, timeout):
-            return self.correction_s
-
-        def __getattr__(self, name):
-            return getattr(self.inlet, name)
-
-    for kind, correction_s in (("EEG", 2.0), ("marker", 100.5)):
-        listener._inlets[kind] = Behind(listener._inlets[kind], correction_s)
-    time.sleep(0.5)
-    texts.push_sample(["end"], timestamp=50.0)
-    markers, deadline = [], time.monotonic() + 10
-    while not markers:
-        markers = listener.pull(0.05)[2]
-        assert time.monotonic() < deadline
-    # 50 s there are 150.5 s here, and 148.5 s by the amplifier's clock
-    assert markers == [("end", 148.5, 50.0)]
-    listener.close()
-
-
-@pytest.mark.slow
 def test_streams_that_cannot_be_used_are_refused_with_a_sentence(lsl, monkeypatch):
     eeg_name, marker_name = names("refused")
     with pytest.raises(InputError, match=f"got 0 EEG streams with name '{eeg_name}'; exp"):
-        lsl.Listener({"name": eeg_name}, {"name": marker_name}, timeout_s=0.5)
+        Listener({"name": eeg_name}, {"name": marker_name}, timeout_s=0.5)
     library = lsl.library()
     texts = lsl.open_texts(marker_name)
     mute = library.StreamOutlet(
         library.StreamInfo(eeg_name, "EEG", 2, 250.0, "float32", f"mute {eeg_name}")
     )
     with pytest.raises(InputError, match=r"names 0 of its 2 channels; expected all, or eeg\.ch"):
-        lsl.Listener({"name": eeg_name}, {"name": marker_name}, timeout_s=10)
+        Listener({"name": eeg_name}, {"name": marker_name}, timeout_s=10)
     named = {"name": eeg_name, "ch_names": ["Fz", "Cz"]}
-    with pytest.raises(InputError, match="gives Fz in the unit None; expected one such"):
-        lsl.Listener(named, {"name": marker_name}, timeout_s=10)
-    listener = lsl.Listener(named | {"unit": "V"}, {"name": marker_name}, timeout_s=10)
+    listener = Listener(named, {"name": marker_name}, timeout_s=10)
+    assert listener.format.units == (None, None)
+    listener.close()
+    listener = Listener(named | {"unit": "V"}, {"name": marker_name}, timeout_s=10)
     assert listener.format.units == ("V", "V")
     listener.close()
     with pytest.raises(InputError, match="expected text markers such as 'flash 7'"):
-        lsl.Listener(named | {"unit": "V"}, {"name": eeg_name}, timeout_s=10)
+        Listener(named | {"unit": "V"}, {"name": eeg_name}, timeout_s=10)
     second = library.StreamOutlet(
         library.StreamInfo(marker_name, "Markers", 1, 0.0, "string", "second")
     )
     assert len(library.resolve_streams(20, name=marker_name, minimum=2)) == 2
     monkeypatch.setattr(lsl, "ALONE_S", 8.0)  # a busy machine answers late
     with pytest.raises(InputError, match="got 2 marker streams with name"):
-        lsl.Listener(named | {"unit": "V"}, {"name": marker_name}, timeout_s=10)
+        Listener(named | {"unit": "V"}, {"name": marker_name}, timeout_s=10)
     del texts, mute, second
 
 

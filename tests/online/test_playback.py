@@ -75,7 +75,7 @@ def lda_of_iib(data_root, tmp_path_factory):
     pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
     import torch
 
-    from p300.experiments.run import train
+    from p300.experiments.train import train
     from p300.export.onnx_detector import OnnxDetector
     from p300.export.write import export
 
@@ -98,7 +98,7 @@ def lda_of_iib(data_root, tmp_path_factory):
 def test_the_competitions_test_runs_are_spelled_live_as_offline_flash_by_flash(
     data_root, lda_of_iib
 ):
-    from p300.readers.bci2_iib import read
+    from p300.readers.datasets.bci2_iib import read
 
     recording = read(data_root / "bci2_iib", ["AAS012R03", "AAS012R04"])
     rule = lda_of_iib.stopping["posterior"]
