@@ -9,7 +9,10 @@ import sys
 from p300 import __version__
 
 #: Files of ``p300/commands``, whose docstrings are the help.
-COMMANDS = "train evaluate reproduce compare benchmark report export online replay audit".split()
+COMMANDS = (
+    "check convert train evaluate reproduce compare benchmark report export online replay "
+    "audit new".split()
+)
 
 
 def main() -> None:
@@ -33,16 +36,23 @@ def main() -> None:
         near = difflib.get_close_matches(command, COMMANDS, n=1)
         meant = f"; did you mean {near[0]}?" if near else ""
         sys.exit(f"p300: no command {command!r}; expected one of {', '.join(COMMANDS)}{meant}")
-    elif {"-h", "--help"} & {*overrides}:
+    else:
+        _run(command, overrides)
+
+
+def _run(command: str, arguments: list[str]) -> None:
+    """Run a command, or print its help, with the user's own folders beside p300's."""
+    from p300.experiments.command_line import add_own_folders, run_with_hydra
+
+    arguments = add_own_folders(command, arguments)
+    if {"-h", "--help"} & {*arguments}:
         print(_help(command))
     else:
         module = importlib.import_module(f"p300.commands.{command}")
-        sys.argv = [str(module.__file__), *overrides]  # Lightning starts further processes by it
+        sys.argv = [str(module.__file__), *arguments]  # Lightning starts further processes by it
         if hasattr(module, "main"):
             module.main()
         else:
-            from p300.experiments.command_line import run_with_hydra
-
             run_with_hydra(command, getattr(module, command))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 
@@ -27,11 +28,14 @@ def complete(line: str, commands: Sequence[str]) -> list[str]:
     >>> [complete(line, ["train", "evaluate"]) for line in lines]
     [['train'], ['simulation'], ['stopping=']]
     """
+    from p300.experiments.command_line import add_own_folders
     from p300.experiments.configuration import groups_of, known_files
 
     _, *words = line.split(" ")
     if len(words) < 2:
         return [command for command in commands if command.startswith("".join(words))]
+    with contextlib.suppress(SystemExit):  # a folder that is not there has no choices
+        add_own_folders(words[0], words[1:-1])
     groups = groups_of(words[0])
     key, equals, value = words[-1].partition("=")
     if equals:

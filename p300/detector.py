@@ -224,6 +224,11 @@ def find_checkpoint(path: str | Path) -> Path:
         return path
     if not (path / "results.json").exists():
         raise InputError(f"{path}: not a finished run, results.json is missing")
+    if not (path / "checkpoint.pt").exists() and (path / "folds").is_dir():
+        raise InputError(
+            f"{path}: got a cross-validation, which has a detector per fold; expected one "
+            f"detector; choose {path / 'folds' / '0'}, or train one on all folds with split=own"
+        )
     return path / "checkpoint.pt"
 
 

@@ -87,6 +87,12 @@ def small():
 
 
 @pytest.fixture(scope="session")
+def always_small():
+    """The same, for runs that several tests share."""
+    return tuple(SMALL)
+
+
+@pytest.fixture(scope="session")
 def flashes():
     """Two subjects, two sessions each, two runs of three characters."""
     parts = []

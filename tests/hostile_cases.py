@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import published_files as published
 from scipy.io import savemat
 
 from p300.speller import WADSWORTH
@@ -99,23 +100,67 @@ def write_muse(root, content=None):
     return path
 
 
+def bnci_als():
+    """The struct of a person who spells two letters, with one repetition."""
+    return published.bnci_2014("HI", n_repetitions=1)
+
+
+def epfl():
+    """A run of 24 flashes."""
+    return published.epfl(n_repetitions=4)
+
+
+def brain_invaders():
+    """The file of a player: 24 flashes."""
+    return {"samples": published.brain_invaders(n_repetitions=2)}
+
+
+def bigp3bci():
+    """The channels of a file in which two letters are spelled with one repetition."""
+    return published.bigp3bci("HI", n_repetitions=1)
+
+
+def write_bigp3bci(root, content=None):
+    return published.write_bigp3bci(root, bigp3bci() if content is None else content)
+
+
+def write_bnci_als(root, content=None, **kwargs):
+    return published.write_bnci_als(
+        root, content=bnci_als() if content is None else content, **kwargs
+    )
+
+
+def write_epfl(root, content=None, **kwargs):
+    return published.write_epfl(root, epfl() if content is None else content, **kwargs)
+
+
+def write_brain_invaders(root, content=None, **kwargs):
+    content = brain_invaders() if content is None else content
+    savemat(root / "subject_01.mat", content, **kwargs)
+    return root / "subject_01.mat"
+
+
 WRITERS = {
     "bci3_ii": write_bci3_ii,
     "bci2_iib": write_bci2_iib,
+    "bigp3bci": write_bigp3bci,
     "bnci": write_bnci,
+    "bnci_als": write_bnci_als,
+    "brain_invaders": write_brain_invaders,
+    "epfl": write_epfl,
     "muse": write_muse,
 }
 
 
 def read(kind, root):
     """Read a folder of one format, and check what was read as a training run does."""
+    from p300 import readers
     from p300.integrity import check_recording
-    from p300.readers import bci2_iib, bci3_ii, bnci, muse
 
     if kind == "bci3_ii":
-        recording = bci3_ii.read(root, "A", parts=["train"], ch_names=CH_NAMES)
+        recording = readers.bci3_ii.read(root, "A", parts=["train"], ch_names=CH_NAMES)
     else:
-        recording = {"bci2_iib": bci2_iib, "bnci": bnci, "muse": muse}[kind].read(root)
+        recording = getattr(readers, "bnci_2014" if kind == "bnci_als" else kind).read(root)
     return recording, check_recording(recording, tmin=0.0, tmax=0.6)
 
 
@@ -140,6 +185,11 @@ def _matlab(kind):
         )
 
     return make
+
+
+def _bigp3bci(root):
+    path = write_bigp3bci(root)
+    return Target(path, [path.read_bytes()], lambda: read("bigp3bci", root))
 
 
 def _muse(root):
@@ -258,14 +308,116 @@ def _journal(root):
     )
 
 
+#: A run of 30 flashes of an oddball, of which every fifth is a target, at 250 Hz.
+N_SAMPLES, ONSETS = 2400, np.arange(30) * 74 + 60
+
+
+def _levels():
+    """Codes and classes that last for 5 samples."""
+    code, kind = np.zeros((2, N_SAMPLES), int)
+    for k, onset in enumerate(ONSETS):
+        code[onset : onset + 5], kind[onset : onset + 5] = k % 6 + 1, k % 5 == 0
+    return code, kind
+
+
+def _file(name, write, breaks="mutate"):
+    """A target that :func:`p300.readers.file.read` reads and lists, as `p300 check` does."""
+
+    def make(root):
+        from p300.integrity import check_recording
+        from p300.readers import file
+
+        write(root / name)
+
+        def check():
+            file.contents(root / name)
+            return check_recording(file.read(root / name), tmin=0.0, tmax=0.6)
+
+        return Target(root / name, [(root / name).read_bytes()], check, breaks)
+
+    return make
+
+
+def write_bci2000_file(path):
+    from bci2000_files import listed, one, screen, write_bci2000
+
+    code, kind = _levels()
+    states = {"StimulusCode": code, "StimulusType": kind, "PhaseInSequence": np.full(N_SAMPLES, 2)}
+    parameters = [
+        one("SamplingRate", "250Hz"),
+        listed("ChannelNames", CH_NAMES, "list"),
+        listed("SourceChOffset", ["0"] * 4),
+        listed("SourceChGain", ["0.1muV"] * 4),
+        one("TextToSpell", "A"),
+        *screen(["ABC", "DEF", "GHI"]),
+    ]
+    write_bci2000(path, 10 * noise(4, N_SAMPLES), states, parameters)
+
+
+def write_openvibe_file(path):
+    from openvibe_files import write_ov
+
+    pairs = [(n / 250, 0x8101 + k % 6) for k, n in enumerate(ONSETS.tolist())]
+    pairs += [(n / 250, 33286 - (k % 5 == 0)) for k, n in enumerate(ONSETS.tolist())]
+    write_ov(path, noise(4, N_SAMPLES), CH_NAMES, 250, sorted(pairs), n_block=50)
+
+
+def write_openvibe_table(path):
+    events = {
+        int(n): f"{0x8101 + k % 6}:{33286 - (k % 5 == 0)},{n / 250:.4f}:{n / 250:.4f},0:0"
+        for k, n in enumerate(ONSETS)
+    }
+    lines = [f"Time:250Hz,Epoch,{','.join(CH_NAMES)},Event Id,Event Date,Event Duration"]
+    for n, values in enumerate(noise(N_SAMPLES, 4)):
+        cells = ",".join(f"{v:.3f}" for v in values)
+        lines.append(f"{n / 250:.4f},{n // 50},{cells},{events.get(n, ',,')}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_table(path):
+    code, kind = _levels()
+    table = pd.DataFrame(noise(N_SAMPLES, 4), columns=CH_NAMES)
+    table.insert(0, "time", np.arange(N_SAMPLES) / 250)
+    table.assign(StimulusCode=code, StimulusType=kind).to_csv(path, index=False)
+
+
+def _arrays():
+    labels = np.arange(30) % 5 == 0
+    about = {"sfreq": 250.0, "ch_names": np.array(CH_NAMES, "S"), "labels": labels}
+    return about | {"signal": noise(4, N_SAMPLES), "onsets": ONSETS, "codes": ONSETS % 6 + 1}
+
+
+def write_npz(path):
+    np.savez(path, **_arrays())
+
+
+def write_hdf5(path):
+    import h5py
+
+    with h5py.File(path, "w") as archive:
+        for name, values in _arrays().items():
+            archive[name] = values
+
+
 KINDS = {
     "bci3_ii": _matlab("bci3_ii"),
     "bci2_iib": _matlab("bci2_iib"),
+    "bigp3bci": _bigp3bci,
     "bnci": _matlab("bnci"),
+    "bnci_als": _matlab("bnci_als"),
+    "brain_invaders": _matlab("brain_invaders"),
+    "epfl": _matlab("epfl"),
     "muse": _muse,
     "checkpoint": _checkpoint,
     "export_json": _export_json,
     "export_onnx": _export_onnx,
     "cache": _cache,
     "journal": _journal,
+    "bci2000": _file("a.dat", write_bci2000_file),
+    "openvibe": _file("a.ov", write_openvibe_file),
+    "openvibe_table": _file("a.csv", write_openvibe_table, "mutate_text"),
+    "table": _file("a.csv", write_table, "mutate_text"),
+    "npz": _file("a.npz", write_npz),
+    "npz_inside": _file("a.npz", write_npz, "mutate_zip"),
+    "hdf5": _file("a.h5", write_hdf5),
 }

@@ -82,6 +82,7 @@ def overrides(n_flashes, n_chans, folder=None, *more):
     """What is typed for a short training on it; with a folder, its epochs are kept there."""
     return [
         "data=large",
+        "allow_leaks=true",  # its segments are copies
         f"data.read.n_flashes={n_flashes}",
         f"data.read.n_chans={n_chans}",
         "split.validation_by=run",
@@ -126,7 +127,8 @@ def watched(folder, typed, *, limit=None, n_mapped=0):
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent,
-        env={**os.environ, "P300_CONF": str(conf)},
+        # of a heap per thread, the limit would count what no one uses
+        env={**os.environ, "P300_CONF": str(conf), "MALLOC_ARENA_MAX": "1"},
     ) as child:
         ready = child.stdout.readline().split()
         started, baseline, peak = time.perf_counter(), int(ready[1]) if ready else 0, 0

@@ -10,6 +10,15 @@ from p300.losses import CrossEntropy
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 
 
+class Doubtful(CrossEntropy):
+    """A loss whose log odds have a fault."""
+
+    @staticmethod
+    def log_odds(score):
+        """Fail."""
+        return score * (1 // 0)
+
+
 class Focal(nn.Module):
     """An own loss with a score that depends on its constructor."""
 

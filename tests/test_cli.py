@@ -137,12 +137,22 @@ def test_an_interrupted_command_says_how_to_go_on(small, tmp_path, options):
     folder = tmp_path / "mine"
     endless = ["protocol.max_epochs=100000", "protocol.patience=100000", f"{key}={folder}"]
     command = [sys.executable, "-m", "p300", "train", *options, *small, *endless]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        while not list(folder.rglob("networks/*/metrics.csv")):
-            assert process.poll() is None
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # where the tests run in the background, a shell lets all of their processes ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            while not list(folder.rglob("networks/*/metrics.csv")):
+                assert process.poll() is None
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()  # or a failure would be waited for without end
     assert process.returncode == 130
     assert f"p300 train: interrupted; the same command with {key}=mine goes on there" in errors
     assert "Traceback" not in errors

@@ -9,9 +9,10 @@ import pytest
 import p300
 
 NAMES = """
-Detector Epochs OnnxDetector Preprocessor Recording Speller StreamingPreprocessor WADSWORTH
-baselines check_recording explain figures flash_table hold_out metrics models readers
-recording_from_arrays simulate_recording spell train
+Detector Epochs OnnxDetector P300Classifier Preprocessor Recording Speller
+StreamingPreprocessor WADSWORTH baselines check_recording concatenate_recordings explain
+figures flash_table hold_out label_flashes metrics models readers recording_from_arrays
+simulate_recording spell train
 """.split()
 
 
@@ -36,7 +37,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_the_readers_are_found_as_attributes():
-    assert p300.readers.bci2_iib.read.__module__ == "p300.readers.bci2_iib"
+    assert p300.readers.bci2_iib.read.__module__ == "p300.readers.datasets.bci2_iib"
     with pytest.raises(AttributeError, match="no attribute 'edf'"):
         p300.readers.edf  # noqa: B018
 

@@ -1,4 +1,4 @@
-"""Every block of README, and of docs/own.md, does what it says: Python as a doctest, commands."""
+"""Every block of README, docs/own.md and docs/plugs.md does what it says: doctests, commands."""
 
 import doctest
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mne
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -17,6 +18,7 @@ def blocks(language, page="README.md"):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
+PLUGS = blocks("python", "docs/plugs.md") + blocks("python", "docs/own.md")
 PYTHON, SHELL, OWN = blocks("python"), blocks("sh"), blocks("sh", "docs/own.md")
 
 #: What a block needs that a test does not do again: installations, a browser, the tests.
@@ -34,6 +36,20 @@ def test_the_python_of_readme_prints_what_readme_says(code, tmp_path, monkeypatc
     statements = [example.source for example in found.examples]
     assert len(statements) <= 8
     assert doctest.DocTestRunner().run(found).failed == 0
+
+
+@pytest.mark.filterwarnings("ignore")  # of other tools, and what they import
+@pytest.mark.parametrize(
+    "code", PLUGS, ids=["scikit-learn", "MOABB", "skorch", "Lightning", "screens"]
+)
+def test_other_tools_and_screens_do_what_their_page_says(code, tmp_path, monkeypatch):
+    for tool in re.findall(r"^>>> from (moabb|skorch)\b", code, re.MULTILINE):
+        pytest.importorskip(tool)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("_MNE_FAKE_HOME_DIR", str(tmp_path))
+    found = doctest.DocTestParser().get_doctest(code, {}, "docs", "docs", 0)
+    with mne.use_log_level("error"):  # MNE prints what it cuts
+        assert doctest.DocTestRunner().run(found).failed == 0
 
 
 @pytest.mark.slow

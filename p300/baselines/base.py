@@ -28,14 +28,7 @@ class ClassicalDetector(ClassifierMixin, BaseEstimator):
 
     def _check(self, X, y):
         X, y = validate_data(self, X, y, allow_nd=True, dtype=[np.float64, np.float32])
-        check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        if len(self.classes_) != 2:
-            only = "Only binary classification is supported. " if len(self.classes_) > 2 else ""
-            raise InputError(
-                f"{only}{type(self).__name__}: {len(self.classes_)} class in y "
-                f"({self.classes_[:5].tolist()}); expected two, target and nontarget"
-            )
+        self.classes_ = two_classes(y, type(self).__name__)
         self.epoch_shape_ = tuple(X.shape[1:])
         return _with_channels(X), y == self.classes_[1]
 
@@ -117,6 +110,37 @@ class LinearOnBins(ClassicalDetector):
         lengths = np.diff(np.append(starts, n_times))
         weights = np.repeat(self.coef_.reshape(-1, len(starts)) / lengths, lengths, axis=1)
         return self._centred(weights)
+
+
+def two_classes(y, name):
+    """Return the two labels in ``y``, that of the nontargets first: the smaller one.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_flashes,)
+        Labels of any kind that can be sorted.
+    name : str
+        Name of the classifier, for the message.
+
+    Raises
+    ------
+    InputError
+        If there is another number of labels than two.
+
+    Examples
+    --------
+    >>> two_classes(np.array(["Target", "NonTarget"]), "LDA").tolist()
+    ['NonTarget', 'Target']
+    """
+    check_classification_targets(y)
+    classes = np.unique(y)
+    if len(classes) != 2:
+        only = "Only binary classification is supported. " if len(classes) > 2 else ""
+        raise InputError(
+            f"{only}{name}: {len(classes)} class in y ({classes[:5].tolist()}); expected two, "
+            "target and nontarget"
+        )
+    return classes
 
 
 def center(epochs):

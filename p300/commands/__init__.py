@@ -16,22 +16,23 @@ def run_on_folder(doing: str, usage: str, work: Callable[[Path, Path | None], st
     try:
         folder, out = parse(sys.argv[1:], usage)
         with Console(stderr=True).status(doing):
-            text = work(folder, out)
+            text = work(folder, Path(out) if out else None)
     except (InputError, OSError) as error:
         sys.exit(f"p300 {Path(sys.argv[0]).stem}: {error}")
     print(text)
 
 
-def parse(arguments: Sequence[str], usage: str) -> tuple[Path, Path | None]:
-    """Parse arguments into a folder and what ``out=`` names, if it is given.
+def parse(arguments: Sequence[str], usage: str, key: str = "out") -> tuple[Path, str | None]:
+    """Parse arguments into a folder and what ``out=``, or another key, names, if it is given.
 
     Raises
     ------
     InputError
-        Unless there is one folder and at most one ``out=``.
+        Unless there is one folder and at most one value, and no option.
     """
-    outs = [a.removeprefix("out=") for a in arguments if a.startswith("out=")]
-    folders = [a for a in arguments if not a.startswith("out=")]
-    if len(folders) != 1 or len(outs) > 1 or "" in outs:
-        raise InputError(f"got {' '.join(arguments) or 'no run'}; {usage}")
-    return Path(folders[0]), Path(outs[0]) if outs else None
+    values = [a.removeprefix(f"{key}=") for a in arguments if a.startswith(f"{key}=")]
+    folders = [a for a in arguments if not a.startswith(f"{key}=")]
+    is_option = any(folder.startswith("-") for folder in folders)
+    if len(folders) != 1 or is_option or len(values) > 1 or "" in [*values, *folders]:
+        raise InputError(f"got {' '.join(arguments) or 'no folder'}; {usage}")
+    return Path(folders[0]), values[0] if values else None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from p300.errors import InputError
 from p300.experiments.audit.run import n_trainings, run_checks
 from p300.experiments.audit.training import check_n_permutations
-from p300.experiments.build import build_split
+from p300.experiments.build import build, build_split
 from p300.experiments.configuration import check_subject
 from p300.experiments.prepare import check_labels, read_recording
 from p300.experiments.results import write_json
@@ -46,8 +46,7 @@ def audit(cfg: DictConfig) -> None:
     check_n_permutations(cfg.audit.n_permutations)
     check_subject(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
-    steps = cfg.preprocessing
-    recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
+    recording = read_recording(cfg.data, folder, build(cfg.preprocessing))
     split = build_split(cfg, recording.flashes)
     check_labels(recording, split)
     if not split.test.any():

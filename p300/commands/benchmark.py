@@ -6,6 +6,7 @@ command continues after an interruption, tries failed cells again, and runs chan
 
   p300 benchmark                                       LDA and CNN-1 on simulated people
   p300 benchmark tasks=real experiments=[lda,cnn1]     the recordings below P300_DATA_ROOT
+  p300 benchmark tasks=public only=[epfl]              published data sets that you have
   p300 benchmark "overrides=['logger=csv']"            overrides of every run
   p300 benchmark tasks=real only=[iib,muse] seeds=[0]  some of the tasks
   p300 benchmark hydra/launcher=joblib                 on all cores; submitit_slurm: on a cluster
@@ -19,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p300.experiments.benchmark.cells import plan_cells
+from p300.experiments.benchmark.cells import check_files, plan_cells
 from p300.experiments.benchmark.running import run_cells
 from p300.experiments.benchmark.summary import write_summary
 from p300.experiments.command_line import run_with_hydra
@@ -55,6 +56,7 @@ def run_many(cfg: DictConfig, runner: Runner, *_: Any) -> None:
     tasks: Any = OmegaConf.to_container(cfg.tasks, resolve=True)
     experiments = known_files("experiment") if cfg.experiments == "all" else cfg.experiments
     cells = plan_cells(tasks, experiments, cfg.seeds, cfg.overrides, folder, only=cfg.only)
+    check_files(tasks, cfg.only)
     finished, failures = run_cells(cells, runner)
     if finished:
         with step("tables and figures"):

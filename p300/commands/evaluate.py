@@ -69,7 +69,7 @@ def evaluate(cfg: DictConfig) -> None:
 
     steps = detector.preprocessor
     data = trained_on.data if own else cfg.data
-    recording = read_recording(data, folder, steps.tmin, steps.tmax)
+    recording = read_recording(data, folder, steps)
     flashes, speller = recording.flashes, recording.speller
     rows = np.ones(len(flashes), bool)
     if part != "all":

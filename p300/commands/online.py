@@ -13,13 +13,15 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p300.experiments.command_line import run_with_hydra
+from p300.experiments.command_line import divided, run_with_hydra, with_quoted_paths
 from p300.export.onnx_detector import OnnxDetector
 from p300.online.journal import Journal
+from p300.online.listener import Listener
 from p300.online.live import Run, choose_rule, describe, make_speller
-from p300.online.lsl import DECISIONS, Listener, open_texts
+from p300.online.lsl import DECISIONS, open_texts
 from p300.online.telling import Telling
 from p300.terminal import show
 
@@ -28,10 +30,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.online")
 
+#: Settings that are paths, which may hold "=" and brackets.
+PATHS = ("detector", "language", "hydra.run.dir")
+
 
 def main() -> None:
-    """Run the command with the arguments of the command line; one without "=" is the detector."""
-    sys.argv[1:] = [a if "=" in a or a.startswith("-") else f"detector={a}" for a in sys.argv[1:]]
+    """Run the command with the arguments of the command line; a path alone is the detector."""
+    options, arguments = divided(sys.argv[1:])
+    named = [a if "=" in a and not Path(a).exists() else f"detector={a}" for a in arguments]
+    sys.argv[1:] = [*options, *with_quoted_paths(named, PATHS)]
     run_with_hydra("online", online)
 
 
@@ -54,8 +61,14 @@ def online(cfg: DictConfig) -> None:
     detector = OnnxDetector.load(cfg.detector)
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     rule = choose_rule(detector, settings["rule"])
-    log.info("looking for an EEG stream and a marker stream")
-    listener = Listener(settings["eeg"], settings["markers"], timeout_s=cfg.wait_s)
+    if detector.levels is None:
+        log.warning("the detector holds no levels of its training: the signal is not compared")
+    try:
+        log.info("looking for an EEG stream and a marker stream")
+        listener = Listener(settings["eeg"], settings["markers"], timeout_s=cfg.wait_s)
+    except KeyboardInterrupt:
+        log.info("stopped by hand before both streams were found")
+        return
     speller = make_speller(detector, listener.format, settings, rule)
     about = describe(cfg.detector, listener.format, settings, rule)
     decisions = open_texts(DECISIONS)

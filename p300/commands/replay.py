@@ -11,18 +11,35 @@ to. With detector=… it spells at once, without streams, and compares a session
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING
 
+from p300.experiments.command_line import run_with_hydra, with_quoted_paths
 from p300.experiments.prepare import read_runs
 from p300.online.format import StreamFormat
 from p300.online.journal import read_about, read_inputs
-from p300.online.playback import format_of, play, recording_inputs, spell_at_once
+from p300.online.playback import (
+    format_of,
+    play,
+    recording_inputs,
+    spell_at_once,
+    tell_trained_on,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
 log = logging.getLogger("p300.online.playback")
+
+#: Settings that are paths, which may hold "=" and brackets.
+PATHS = ("session", "detector", "language", "hydra.run.dir")
+
+
+def main() -> None:
+    """Run the command with the arguments of the command line."""
+    sys.argv[1:] = with_quoted_paths(sys.argv[1:], PATHS)
+    run_with_hydra("replay", replay)
 
 
 def replay(cfg: DictConfig) -> None:
@@ -46,6 +63,8 @@ def replay(cfg: DictConfig) -> None:
         about = None
         recording = read_runs(cfg.data, cfg.runs)
         log.info("%r", recording)
+        if cfg.detector is not None:
+            tell_trained_on(cfg.detector, recording)
         stream = format_of(recording)
         inputs = recording_inputs(recording)
     if cfg.detector is not None:

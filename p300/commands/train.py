@@ -34,7 +34,8 @@ from p300.experiments.jobs.job import failures_of, table_of_outcomes
 from p300.experiments.jobs.sweep import expand_sweeps, sweep_jobs
 from p300.experiments.names import run_name
 from p300.experiments.processes import run_folder
-from p300.experiments.run import Request, train_run
+from p300.experiments.run import Request
+from p300.experiments.train import train_one
 from p300.terminal import show
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def train(cfg: DictConfig) -> float:
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     cfg.name = cfg.name or run_name(choices, hydra.overrides.task)
-    return value_of(train_run(Request(cfg, run_folder(Path(hydra.runtime.output_dir)), choices)))
+    return value_of(train_one(Request(cfg, run_folder(Path(hydra.runtime.output_dir)), choices)))
 
 
 def run_many(cfg: DictConfig, runner: Runner, arguments: Sequence[str], search: Any) -> float:

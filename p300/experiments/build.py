@@ -55,7 +55,8 @@ def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         return instantiate(config, *args, **kwargs, _convert_="all")
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
-            raise InputError(str(error.__cause__)) from error
+            cause = error.__cause__
+            raise InputError(str(cause), cause.proposals) from error
         check_arguments(config, *args, **kwargs)
         unknown = unknown_argument(error)
         if unknown in config or unknown in kwargs:  # passed on to another function
@@ -156,7 +157,7 @@ def naming(part: str, config: Mapping[str, Any]) -> Iterator[None]:
         log.debug("", exc_info=True)
         unknown = unknown_argument(error)
         hint = f"; leave it out by ~{part}.{unknown}" if unknown in config else ""
-        reason = reason.removeprefix(f"{target}: ")
+        reason = reason.removeprefix(f"{part}={target}: ").removeprefix(f"{target}: ")
         raise InputError(f"{part}={target}: {reason}{hint}") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import logging
 import os
@@ -19,6 +18,7 @@ from p300.experiments.configuration import (
     is_sweep,
     messages_of,
     near_misses,
+    quoted,
     search_path,
     without_null,
 )
@@ -37,6 +37,14 @@ PLUGINS = {
     "hydra/launcher=submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
     "search": ("optuna", "sweep"),
 }
+
+
+#: Hydra's options that are followed by a value.
+TAKES_VALUE = {
+    *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"),
+    *("--cfg", "-c", "--package", "-p", "--experimental-rerun"),
+}
+MAY_TAKE_VALUE = {"--info", "-i"}
 
 
 def run_with_hydra(command: str, task: Callable) -> None:
@@ -78,15 +86,15 @@ def run_with_hydra(command: str, task: Callable) -> None:
         raise CompactHydraException(f"p300 {command}: {reason}")
 
     add_resolvers()
-    sys.argv[1:] = without_null(sys.argv[1:])
-    check_plugins(command, sys.argv[1:])
-    check_folder(command, sys.argv[1:])
-    add_own_folders(command, sys.argv)
+    options, overrides = divided(without_null(sys.argv[1:]))
+    check_plugins(command, overrides)
+    check_folder(command, overrides)
+    added = [search_path()] if own_folders() else []
     if is_helper():
-        for option in options_of_helper(sys.argv):
-            add_override(sys.argv, option)
-    if "quiet=true" in sys.argv:
-        add_override(sys.argv, "hydra/hydra_logging=none")  # or it lists the jobs of a sweep
+        added += options_of_helper(overrides)
+    if "quiet=true" in [*added, *overrides]:
+        added.append("hydra/hydra_logging=none")  # or it lists the jobs of a sweep
+    sys.argv[1:] = [*options, *added, *overrides]
     logging.raiseExceptions = False  # no traceback if a log file cannot be written any more
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     try:
@@ -97,13 +105,62 @@ def run_with_hydra(command: str, task: Callable) -> None:
             lines = [re.sub(r"\n?To append to your config use \S+", "", line) for line in lines]
         sys.exit("\n".join([*lines, *near]))
     except (InputError, OSError) as error:  # of a plan of jobs, or of Hydra's own files
-        sys.exit(f"p300 {command}: {error}")
+        sys.exit(f"p300 {command}: {error_of_user(error)}")
     except KeyboardInterrupt:
         reason = failures[0] if failures else f"interrupted{how_to_go_on()}"
         print(f"p300 {command}: {reason}", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     if failures:
         sys.exit(f"p300 {command}: {failures[0]}")
+
+
+def with_quoted_paths(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Quote the values of some keys for Hydra, to which "=" and brackets mean something else.
+
+    Examples
+    --------
+    >>> with_quoted_paths(["detector=runs/lr=0.1[a]", "seed=1", "detector='a b'"], ["detector"])
+    ["detector='runs/lr=0.1[a]'", 'seed=1', "detector='a b'"]
+    """
+    named = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+        if key in keys and re.search(r"[=\[\]{}():'#]", value) and not is_quoted:
+            argument = f"{key}={quoted(value)}"
+        named.append(argument)
+    return named
+
+
+def with_path(arguments: Sequence[str], key: str) -> list[str]:
+    """Let the first argument that is no override name a file; options come first."""
+    options, arguments = divided(arguments)
+    for k, argument in enumerate(arguments):
+        if "=" not in argument or Path(argument).exists():
+            arguments[k] = f"{key}={quoted(Path(argument).expanduser().absolute())}"
+            break
+    return [*options, *arguments]
+
+
+def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Divide a command line into options and overrides: Hydra refuses an option between them.
+
+    Examples
+    --------
+    >>> divided(["seed=1", "--config-dir", "a=b", "quiet=true", "-m"])
+    (['--config-dir', 'a=b', '-m'], ['seed=1', 'quiet=true'])
+    >>> divided(["--info", "defaults", "seed=1"]), divided(["--info", "seed=1"])
+    ((['--info', 'defaults'], ['seed=1']), (['--info'], ['seed=1']))
+    """
+    options, overrides, last = [], [], ""
+    for argument in arguments:
+        is_value = last in TAKES_VALUE or (last in MAY_TAKE_VALUE and "=" not in argument)
+        if is_value or argument.startswith("-"):
+            options.append(argument)
+        else:
+            overrides.append(argument)
+        last = "" if is_value else argument
+    return options, overrides
 
 
 def check_folder(command: str, arguments: Sequence[str]) -> None:
@@ -143,7 +200,9 @@ def error_of_user(error: Exception) -> str | None:
         return f"{error.full_key} is missing; expected {error.full_key}=…"
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return error_of_user(error.__cause__)  # type: ignore[arg-type]
-    return str(error) if isinstance(error, InputError | OSError) else None
+    if isinstance(error, InputError):
+        return error.typed
+    return str(error) if isinstance(error, OSError) else None
 
 
 def add_resolvers() -> None:
@@ -173,8 +232,8 @@ def check_plugins(command: str, overrides: Sequence[str]) -> None:
             )
 
 
-def add_own_folders(command: str, arguments: list[str]) -> None:
-    """Add the user's own configuration files, and the modules beside them, to a command.
+def add_own_folders(command: str, arguments: Sequence[str]) -> list[str]:
+    """Add the user's own configuration files, and the modules beside them, to any command.
 
     Own folders are those that ``--config-dir DIR`` and the environment variable ``P300_CONF``
     name. A folder ``DIR/model`` adds choices to the group ``model``, and ``DIR/mine.py`` can be
@@ -184,19 +243,30 @@ def add_own_folders(command: str, arguments: list[str]) -> None:
     ----------
     command : str
         Name of the command, for messages.
-    arguments : list of str
-        Arguments of the command line; the search path of Hydra is added.
+    arguments : sequence of str
+        Of the command line.
+
+    Returns
+    -------
+    list of str
+        The other arguments; the folders are in ``P300_CONF``.
 
     Raises
     ------
     SystemExit
         If a folder does not exist, or a file has the name of one of p300's.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd")
-    given = parser.parse_known_args(arguments[1:])[0].config_dir
-    folders = [Path(given).resolve()] if given else []
-    folders += [folder.resolve() for folder in own_folders()]
+    given, others = [], []
+    remaining = iter(arguments)
+    for argument in remaining:
+        option, equals, value = argument.partition("=")
+        if option in ("--config-dir", "-cd"):
+            given.append(value if equals else next(remaining, ""))
+        else:
+            others.append(argument)
+    if "" in given:
+        sys.exit(f"p300 {command}: got --config-dir without a folder; expected --config-dir DIR")
+    folders = [folder.resolve() for folder in [*map(Path, given), *own_folders()]]
     for folder in folders:
         if not folder.is_dir():
             sys.exit(
@@ -206,24 +276,10 @@ def add_own_folders(command: str, arguments: list[str]) -> None:
         for path in folder.glob("*/*.yaml"):  # of two files Hydra would silently take p300's
             if (conf_dir() / path.relative_to(folder)).exists():
                 sys.exit(f"p300 {command}: {path} has the name of a file of p300; rename it")
-    if not folders:
-        return
-    for name in (OWN_FOLDERS, "PYTHONPATH"):
-        known = filter(None, os.environ.get(name, "").split(os.pathsep))
-        os.environ[name] = os.pathsep.join(dict.fromkeys([*map(str, folders), *known]))
-    add_own_modules()
-    add_override(arguments, search_path())
-
-
-def add_override(arguments: list[str], override: str) -> None:
-    """Add an override to a command line, beside its others: an option between them is refused.
-
-    Examples
-    --------
-    >>> line = ["p300 train", "-m", "seed=0,1", "--cfg", "job"]
-    >>> add_override(line, "quiet=true")
-    >>> line
-    ['p300 train', '-m', 'quiet=true', 'seed=0,1', '--cfg', 'job']
-    """
-    overrides = [k for k, a in enumerate(arguments) if "=" in a and not a.startswith("-")]
-    arguments.insert(overrides[0] if overrides else len(arguments), override)
+    if folders:
+        names = list(map(str, folders))
+        paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+        os.environ[OWN_FOLDERS] = os.pathsep.join(dict.fromkeys(names))
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*names, *paths]))
+        add_own_modules()
+    return others

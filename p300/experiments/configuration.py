@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,19 @@ MOST_NEAR = 4
 
 def search_path() -> str:
     """Return the override that adds the user's own folders to the search path of Hydra."""
-    return f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in own_folders())}]"
+    folders = (quoted(f"p300-own://{folder}") for folder in own_folders())
+    return f"hydra.searchpath=[{','.join(folders)}]"
+
+
+def quoted(path: str | Path) -> str:
+    """Quote a path for an override of Hydra.
+
+    Examples
+    --------
+    >>> print(quoted(Path("seed=1,lr=0.1")))
+    'seed=1,lr=0.1'
+    """
+    return "'" + str(path).replace("'", "\\'") + "'"
 
 
 def conf_dir() -> Path:
@@ -38,10 +51,26 @@ def conf_dir() -> Path:
 log = logging.getLogger("p300.experiments.run")
 
 
+@contextlib.contextmanager
+def shipped_configuration() -> Iterator[None]:
+    """Let Hydra know p300's configuration files; an application around this keeps its own."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    known = GlobalHydra.instance()
+    before = known.hydra
+    known.clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = before
+
+
 def compose_training(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     """Compose the configuration of a run, and find the file that each group uses.
 
-    Call it after ``initialize_config_dir``, from which Hydra knows the configuration files.
+    Call it inside of :func:`shipped_configuration`, or of a command.
 
     Raises
     ------
@@ -128,7 +157,7 @@ def divided(overrides: Sequence[str]) -> tuple[list[str], list[tuple[str, Any]]]
         overrides, OverridesParser.create().parse_overrides(list(overrides)), strict=True
     ):
         key = override.key_or_group
-        is_group = "/" in key or any((folder / key).is_dir() for folder in folders)
+        is_group = "/" in key or any(any((folder / key).glob("*.yaml")) for folder in folders)
         is_plain = not (is_group or override.is_add() or override.is_delete())
         is_plain = is_plain and not (override.is_force_add() or override.is_sweep_override())
         if is_plain and not key.startswith("hydra"):
@@ -193,7 +222,10 @@ def groups_of(command: str) -> list[str]:
     """List the configuration groups that a command takes."""
     path = conf_dir() / f"{command}.yaml"
     text = path.read_text("utf-8") if path.exists() else ""
-    return sorted(re.findall(r"^  - (\w+):", text, re.MULTILINE))
+    groups = re.findall(r"^  - (\w+):", text, re.MULTILINE)
+    for other in re.findall(r"^  - ([a-z]\w*)$", text, re.MULTILINE):  # audit is built on train
+        groups += groups_of(other)
+    return sorted(groups)
 
 
 def known_files(group: str) -> list[str]:
@@ -204,8 +236,7 @@ def known_files(group: str) -> list[str]:
 
 def near_misses(command: str, message: str) -> list[str]:
     """Return what may have been meant by a key or a choice that Hydra did not find."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
+    from hydra import compose
     from omegaconf import OmegaConf
 
     if found := re.search(r"Could not find '([\w/]+)/([\w.-]+)'", message):
@@ -215,8 +246,7 @@ def near_misses(command: str, message: str) -> list[str]:
     found = re.search(r"Could not override '([\w.]+)'", message)
     if found is None:
         return []
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with shipped_configuration():
         cfg: Any = OmegaConf.to_container(compose(command), resolve=False)
     before, _, last = found[1].rpartition(".")
     lasts: dict[str, list[str]] = {}

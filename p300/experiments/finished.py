@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from p300.errors import InputError
+from p300.experiments.configuration import shipped_configuration
+from p300.experiments.folder import read_results
+from p300.experiments.identity import flatten
 from p300.storage.untrusted import restricted
 
 if TYPE_CHECKING:
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
     from p300.detector import Detector
     from p300.recording import Recording
+
+#: Groups of the configuration that do not change the results.
+UNCHANGING = ("logger", "name", "progress", "trainer")
 
 
 def load_run(folder: Path) -> Run:
@@ -30,12 +37,14 @@ def load_run(folder: Path) -> Run:
     for name in ("config.yaml", "scores.csv"):
         if not (folder / name).exists():
             raise InputError(f"{folder}: {name} is missing; expected a folder of `p300 train`")
+    results = read_results(folder)
+    first = folder / results["folds"][0]["folder"] if "folds" in results else folder
     return Run(
         folder,
-        json.loads((folder / "results.json").read_text("utf-8")),
+        results,
         cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))),
         read_scores(folder),
-        Detector.load(folder),
+        Detector.load(first),
     )
 
 
@@ -52,7 +61,7 @@ class Run:
     scores : DataFrame
         The flash table with ``part`` and ``score``.
     detector : Detector
-        Read from ``checkpoint.pt``.
+        Read from ``checkpoint.pt``; of a cross-validation, that of its first fold.
     """
 
     folder: Path
@@ -70,6 +79,11 @@ class Run:
     def data(self) -> str:
         """Name of the recording."""
         return str(self.results["choices"]["data"])
+
+    @property
+    def folds(self) -> list[dict[str, Any]]:
+        """Results of each fold of a cross-validation; empty for a single run."""
+        return self.results.get("folds", [])
 
     @property
     def shown(self) -> str | None:
@@ -97,7 +111,7 @@ def read_again(run: Run) -> tuple[Recording, str]:
     data = OmegaConf.create(read)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            recording = read_recording(data, Path(folder), steps.tmin, steps.tmax)
+            recording = read_recording(data, Path(folder), steps)
             report = (Path(folder) / "integrity.txt").read_text("utf-8")
     except (InstantiationException, InputError, OSError) as error:
         reason = reason_of(error)
@@ -109,3 +123,52 @@ def read_again(run: Run) -> tuple[Recording, str]:
             "the run scored, at the same times: the recording was changed after the run"
         )
     return recording, report
+
+
+def overrides_of(config: Mapping[str, Any]) -> list[str]:
+    """Find the overrides that compose a run's configuration: its choices, then single values.
+
+    Values that follow from other values are left out.
+    """
+    from hydra import compose
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    chosen = {k: v for k, v in config["choices"].items() if v is not None}
+    overrides = [f"{group}={chosen[group]}" for group in ("data", "experiment") if group in chosen]
+    with shipped_configuration():
+        try:
+            plain = compose("train", overrides=overrides, return_hydra_config=True)
+            choices = plain.hydra.runtime.choices
+            overrides += [f"{k}={v}" for k, v in chosen.items() if choices.get(k) != v]
+            composed = compose("train", overrides=overrides)
+        except HydraException:  # a choice of another version, or of the user's own
+            return [f"{k}={v}" for k, v in chosen.items()] + [f"seed={config['seed']}"]
+    have = flatten(cast(dict[str, Any], OmegaConf.to_container(composed, resolve=False)))
+    want = flatten({k: v for k, v in config.items() if k != "choices"})
+    return overrides + _differences(have, want)
+
+
+def _differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> list[str]:
+    overrides = []
+    for key, value in want.items():
+        default = have.get(key, ...)
+        follows = default == value or "${" in str(default)
+        if not follows and key.split(".")[0] not in UNCHANGING:
+            overrides.append(f"{'' if default is not ... else '+'}{key}={_in_hydra(value)}")
+    return overrides + [
+        f"~{key}" for key in have if key not in want and "${" not in str(have[key])
+    ]
+
+
+def _in_hydra(value: Any) -> str:
+    """Format a value as Hydra reads it on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return f"[{','.join(map(_in_hydra, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{k}:{_in_hydra(v)}' for k, v in value.items())}}}"
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
+        return "'" + value.replace("'", "\\'") + "'"
+    return str(value)

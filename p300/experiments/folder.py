@@ -40,6 +40,7 @@ WRITTEN = {
     "networks",
     "pruned.txt",
     "scores.csv",
+    "training.json",
 }
 
 #: What a run writes and other programs write too. Nothing but this and the above is ever removed.
@@ -64,6 +65,11 @@ def run_key(run: Path) -> str:
 
     config: Any = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
     return fingerprint(config)
+
+
+def holds(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether a folder holds the finished run of a resolved configuration."""
+    return (folder / "results.json").exists() and run_key(folder) == fingerprint(config)
 
 
 def read_results(run: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ CODE = (
     "detector.py",
     "electrodes.py",
     "experiments/fitting",
+    "experiments/folds.py",
     "experiments/prepare.py",
     "experiments/results.py",
+    "flashes.py",
     "losses",
     "metrics",
     "models",
@@ -38,6 +41,9 @@ CODE = (
     "splits",
     "training",
 )
+
+#: Files of one's own folder that make no result.
+IS_TEST = re.compile(r"(test_.*|conftest)\.py")
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -108,7 +114,7 @@ def _digest_of_checkpoint(path: str) -> str:
 def _own_modules(config: Mapping[str, Any]) -> Iterator[Path]:
     """Yield the files of the user's own modules that a configuration may call."""
     for folder in own_folders():
-        yield from folder.glob("*.py")
+        yield from (path for path in folder.glob("*.py") if not IS_TEST.match(path.name))
     for key, value in flatten(config).items():
         if key.split(".")[-1] == "_target_" and not str(value).startswith("p300."):
             module = str(value).rpartition(".")[0]

@@ -9,8 +9,11 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.build import build, naming_own
@@ -18,7 +21,7 @@ from p300.experiments.fitting.electrodes import select_electrodes
 from p300.experiments.fitting.rehearsal import rehearse
 from p300.experiments.fitting.run import Run
 from p300.experiments.fitting.settings import check_counts
-from p300.integrity import Finding, check_recording
+from p300.integrity import RATE, Finding, IntegrityReport, check_recording
 from p300.preprocessing.state import check_usable, full_state
 from p300.splits import Split, member_rows
 from p300.storage.files import write_text
@@ -57,11 +60,12 @@ class Shared:
         from omegaconf import OmegaConf
 
         steps = cfg.preprocessing
-        parts = [OmegaConf.to_container(cfg.data, resolve=True), steps.tmin, steps.tmax]
+        geometry = [steps.get(name) for name in ("tmin", "tmax", "sfreq", "resample")]
+        parts = [OmegaConf.to_container(cfg.data, resolve=True), *geometry]
         key = json.dumps(parts, sort_keys=True, default=str)
         if key != self._key:
             self._key, self._recording, self._epochs = None, None, {}
-            self._recording = read_recording(cfg.data, folder, steps.tmin, steps.tmax)
+            self._recording = read_recording(cfg.data, folder, build(steps))
             self._key, self._report = key, (folder / "integrity.txt").read_text("utf-8")
         else:
             write_text(folder / "integrity.txt", self._report)
@@ -87,6 +91,12 @@ def prepare(run: Run, shared: Shared) -> None:
     shared : Shared
         What the runs of this process share.
     """
+    preprocess(run, shared)
+    plan(run)
+
+
+def preprocess(run: Run, shared: Shared) -> None:
+    """Fit the preprocessing of a run, cut and align its epochs."""
     started, cfg, train = time.perf_counter(), run.cfg, run.split.train
     check_counts(cfg)
     run.preprocessor, run.alignment = build(cfg.preprocessing), build(cfg.alignment.method)
@@ -105,9 +115,14 @@ def prepare(run: Run, shared: Shared) -> None:
         run.epochs = shared.epochs(run)
     run.preprocess_s = time.perf_counter() - started - run.select_s
     log.info("preprocessed to %s in %.1f s", run.epochs.data.shape, run.preprocess_s)
+
+
+def plan(run: Run) -> None:
+    """Plan the detectors to fit to the epochs of a run, and try what they need."""
+    cfg = run.cfg
     run.train_rows = member_rows(
         run.epochs.flashes,
-        train,
+        run.split.train,
         n_members=cfg.ensemble.n_members,
         share=cfg.ensemble.share,
         seed=cfg.seed,
@@ -183,42 +198,76 @@ def check_labels(recording: Recording, split: Split) -> None:
         )
 
 
-def read_recording(data: DictConfig, folder: Path, tmin: float, tmax: float) -> Recording:
+def read_recording(data: DictConfig, folder: Path, steps: Preprocessor) -> Recording:
     """Read the configured recording and write its integrity report into the run folder.
 
     What the reader warns of becomes a finding of the report, so that it outlives the terminal.
-    Paths are shortened to their last part.
+    Paths are shortened to their last part. Flashes whose epochs do not fit are left out.
 
     Parameters
     ----------
     data : DictConfig
-        The configuration group; its ``read`` names the reader and its arguments.
+        The configuration group; its ``read`` names the reader and its arguments, and ``accept``
+        the checks of the recording whose findings are known.
     folder : Path
         Where ``integrity.txt`` is written.
-    tmin, tmax : float
-        Interval of the epochs that will be cut, in seconds from the flash.
+    steps : Preprocessor
+        What will cut its epochs: its ``tmin``, ``tmax`` and, where it has one, ``fits``.
 
     Raises
     ------
     InputError
         If it cannot be read, or its integrity report has a finding of level "refuse".
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        with step("reading"):
-            recording = build(data.read)
-    doubts = []
-    for warning in caught:
-        log.warning("%s", warning.message)
-        if isinstance(warning.message, UserWarning | RuntimeWarning):
-            doubts.append(warning.message)
-    report = check_recording(recording, tmin=tmin, tmax=tmax, doubts=doubts)
+    with step("reading"):
+        recording, report = examine(data, steps)
     content = f"SHA-256 of samples, channels and flashes: {recording.checksum}."
     noted = Finding("note", "content", content, len(recording.segments))
     report = replace(report, findings=(*report.findings, noted))
     write_text(folder / "integrity.txt", without_paths(f"{recording!r}\n\n{report}\n"))
     report.raise_if_refused()
+    for finding in report.at("warn"):
+        if finding.check not in ("reader", RATE):  # those have been said
+            log.warning("%s: %s", finding.check, finding.text)
+    is_inside = _fits(steps, recording)
+    if not is_inside.all():
+        recording = recording.select(is_inside)
     return recording
+
+
+def examine(data: DictConfig, steps: Preprocessor) -> tuple[Recording, IntegrityReport]:
+    """Read the configured recording and check it; parameters as of :func:`read_recording`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        recording = build(data.read)
+    doubts = []
+    for warning in caught:
+        log.warning("%s", warning.message)
+        if isinstance(warning.message, UserWarning | RuntimeWarning):
+            doubts.append(warning.message)
+    tmin, tmax = (float(getattr(steps, name, 0.0)) for name in ("tmin", "tmax"))
+    report = check_recording(
+        recording,
+        tmin=tmin,
+        tmax=tmax,
+        fits=partial(_fits, steps),
+        doubts=doubts,
+        accept=data.get("accept") or (),
+    )
+    return recording, report
+
+
+def _fits(steps: Preprocessor, recording: Recording) -> np.ndarray:
+    """Return for each flash whether its epoch fits, by a preprocessing of any kind."""
+    if hasattr(steps, "fits"):
+        return steps.fits(recording)
+    return recording.fits(getattr(steps, "tmin", 0.0), getattr(steps, "tmax", 0.0))
 
 
 def read_runs(data: DictConfig, runs: Sequence | None) -> Recording:

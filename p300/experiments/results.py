@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from p300.metrics import MIN_UNITS, detection_metrics
-from p300.recording import FLASH_COLUMNS
+from p300.flashes import FLASH_COLUMNS
+from p300.metrics import MIN_UNITS, brier_score, calibration_error, detection_metrics
 from p300.spelling import accuracy_by_repetition, spell, text_after, timing
 from p300.spelling.early import ALL, HINDSIGHT
 from p300.splits import PARTS, Split
@@ -44,8 +44,9 @@ def summarize(scores, flashes: pd.DataFrame, speller: Speller | None) -> dict[st
     dict
         Plain numbers and text: ``n_flashes``; where labels are known ``detection`` (of
         :func:`p300.metrics.detection_metrics`, pooled per subject and averaged over subjects)
-        and ``by_subject``; where text can be read ``wanted`` and ``spelling``, a list with one
-        entry per number of repetitions.
+        and ``by_subject``; where text can be read ``wanted``, the ``repetition_s`` and
+        ``pause_s`` of :func:`p300.spelling.timing`, and ``spelling``, a list with one entry per
+        number of repetitions.
     """
     scores = np.asarray(scores, float)
     summary: dict[str, Any] = {"n_flashes": len(flashes)}
@@ -61,18 +62,27 @@ def summarize(scores, flashes: pd.DataFrame, speller: Speller | None) -> dict[st
         }
         summary["by_subject"] = by_subject
     if speller is not None and not flashes["character"].isna().any():
-        repetition_s, pause_s = timing(flashes, len(speller.codes))
+        seconds = timing(flashes, speller.n_per_repetition)._asdict()
         spelled = spell(scores, flashes, speller)
-        table = accuracy_by_repetition(
-            spelled, speller, repetition_s=repetition_s, pause_s=pause_s
-        )
+        table = accuracy_by_repetition(spelled, speller, **seconds)
+        summary |= seconds
         summary["wanted"] = text_after(spelled, int(spelled["n_repetitions"].max()), "wanted")
         summary["spelling"] = table.to_dict("records")
     return summary
 
 
-def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path) -> dict[str, Any]:
-    """Write one score per flash, show the table of the test part, return the summaries."""
+def report_parts(
+    scores: np.ndarray,
+    epochs: Epochs,
+    split: Split,
+    folder: Path,
+    log_odds: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Write one score per flash, show the table of the test part, return the summaries.
+
+    Where ``log_odds`` are known, a summary has the ``probability`` too: its calibration error and
+    Brier score, over all labelled flashes of the part.
+    """
     part = np.select([getattr(split, p) for p in PARTS], PARTS, "unused")
     table = epochs.flashes.assign(part=part, score=scores)
     write_text(folder / "scores.csv", table.to_csv(index=False))
@@ -81,6 +91,13 @@ def report_parts(scores: np.ndarray, epochs: Epochs, split: Split, folder: Path)
         rows = getattr(split, name)
         if rows.any():
             summaries[name] = summarize(scores[rows], epochs.flashes[rows], epochs.speller)
+            labelled = rows & epochs.flashes["is_target"].notna().to_numpy()
+            if log_odds is not None and labelled.any():
+                is_target = epochs.flashes["is_target"][labelled].to_numpy(bool)
+                summaries[name]["probability"] = {
+                    "calibration_error": calibration_error(is_target, log_odds[labelled]),
+                    "brier": brier_score(is_target, log_odds[labelled]),
+                }
     shown = "test" if "test" in summaries else "validation"
     if shown in summaries:
         show(results_table(summaries[shown], f"{epochs.name}, {shown} part"))

@@ -13,7 +13,7 @@ import io
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +113,8 @@ def names_of(cfg: DictConfig, config: Mapping[str, Any]) -> dict[str, Any]:
     subject = config.get("subject")
     parts = [choices["data"], subject if subject not in (None, "???") else None]
     parts += [config["name"], f"seed{cfg.seed}"]
+    if (fold := config.get("split", {}).get("fold")) is not None:
+        parts.append(f"fold{fold}")
     tags = [choices.get("experiment") or choices.get("model"), choices["protocol"]]
     return {
         "name": "-".join(str(part) for part in parts if part is not None),
@@ -198,18 +200,22 @@ def log_run(
         log.debug("", exc_info=True)
 
 
-def log_results(run: Run, results: dict[str, Any]) -> None:
+def log_results(
+    cfg: DictConfig,
+    config: dict[str, Any],
+    folder: Path,
+    results: dict[str, Any],
+    loggers: Sequence[Any] | None = None,
+) -> None:
     """Send configuration and headline of a finished run to Lightning's loggers, if there are any.
 
-    Those of the first network get them. A failure is logged as a warning.
+    Those of the first network get them, or new ones. A failure is logged as a warning.
     """
     try:
-        loggers = run.loggers.get(1) or build_loggers(run.cfg, run.folder, 1, 1)
-        for logger in loggers:
-            logger.log_hyperparams(
-                flatten(shareable(run.config, run.cfg.logger.get("share", "all")))
-            )
-            logger.log_metrics(headline(results))
+        for logger in loggers or build_loggers(cfg, folder, 1, 1):
+            logger.log_hyperparams(flatten(shareable(config, cfg.logger.get("share", "all"))))
+            # apart from the curves, whose names they share
+            logger.log_metrics({f"results/{k}": v for k, v in headline(results).items()})
             logger.finalize("success")
     except Exception as error:  # of any kind: the training may have taken hours
         log.warning("a logger lacks the results: %s: %s", type(error).__name__, error)

@@ -4,7 +4,7 @@ A loss is built from the labels of the training part, so that rare targets can h
 total weight as frequent nontargets. Its ``score`` turns the network's two outputs into one number
 per flash. A score of 0 means: the network finds target and nontarget equally likely. Its
 ``log_odds`` turns scores into the log odds of a target that the loss asks for, among flashes as
-frequent as in training; :mod:`p300.experiments.benchmark.probability` adds what class weights
+frequent as in training; :mod:`p300.experiments.fitting.probability` adds what class weights
 change.
 """
 

@@ -22,6 +22,10 @@ def cecotti_maps(network: CecottiCNN, x: Tensor) -> Tensor:
     The spatial kernels span all electrodes and the temporal ones do not overlap. So L1 is one
     product over electrodes, and L2 one product over samples for each spatial filter.
 
+    A scaled tanh is a logistic function between two linear ones, 1.7159 tanh(2x / 3) =
+    3.4318 / (1 + exp(-4x / 3)) - 1.7159, and a processor computes that six times as fast. The
+    linear ones are applied to the weights before and after it, which are fewer than the samples.
+
     Parameters
     ----------
     network : CecottiCNN
@@ -32,17 +36,16 @@ def cecotti_maps(network: CecottiCNN, x: Tensor) -> Tensor:
     Tensor, shape (batch, n_filters * n_maps * n_steps)
     """
     batch, step, n_steps = len(x), network.kernel_length, network.n_steps
+    inner, outer = 4 / 3, 2 * 1.7159
     x = x[..., : n_steps * step].mT.flatten(0, 1)  # (batch * n_times, n_chans)
-    x = torch.addmm(network.spatial_bias, network.spatial_weight, x.mT)  # (n_filters, batch * …)
-    x = _scaled_tanh(x).unflatten(1, (batch * n_steps, step))  # (n_filters, …, 13)
-    x = torch.baddbmm(network.temporal_bias, network.temporal_weight, x.mT)  # (…, n_maps, …)
-    x = _scaled_tanh(x).unflatten(2, (batch, n_steps))  # (n_filters, n_maps, batch, n_steps)
-    return x.permute(2, 0, 1, 3).flatten(1)
-
-
-def _scaled_tanh(x: Tensor) -> Tensor:
-    """Compute 1.7159 tanh(2x / 3) by the logistic function, six times as fast on a CPU."""
-    return 2 * 1.7159 * torch.sigmoid(4 / 3 * x) - 1.7159
+    bias, weight = inner * network.spatial_bias, inner * network.spatial_weight
+    x = (weight @ x.mT).add_(bias).sigmoid_()  # (n_filters, batch * n_times)
+    x = x.unflatten(1, (batch * n_steps, step))  # (n_filters, batch * n_steps, 13)
+    weight = inner * outer * network.temporal_weight  # (n_filters, n_maps, 13)
+    bias = inner * network.temporal_bias - weight.sum(2, keepdim=True) / 2
+    x = (weight @ x.mT).add_(bias).sigmoid_()  # (n_filters, n_maps, batch * n_steps)
+    x = outer * x - outer / 2
+    return x.unflatten(2, (batch, n_steps)).permute(2, 0, 1, 3).flatten(1)
 
 
 def time_and_space(temporal: nn.Conv2d, spatial: nn.Conv2d, x: Tensor) -> Tensor:

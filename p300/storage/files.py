@@ -46,6 +46,11 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     file
         To be written to.
 
+    Raises
+    ------
+    InputError
+        If the folder does not exist.
+
     Examples
     --------
     >>> import tempfile
@@ -58,6 +63,10 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     'WADSWORTH'
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(
+            f"got {path}, whose folder does not exist; expected one that does; make {path.parent}"
+        )
     partial = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:

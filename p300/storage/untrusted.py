@@ -28,7 +28,9 @@ TRUST_VARIABLE = "P300_TRUST"
 OWN_FOLDERS = "P300_CONF"
 
 #: What the configuration in a checkpoint or run folder may call: readers and splits.
-CALLED = re.compile(r"p300\.(readers\.[a-z]\w*\.read|simulation\.simulate_data_set|splits\.\w+)")
+CALLED = re.compile(
+    r"p300\.(readers\.([a-z]\w*\.)+read|simulation\.simulate_data_set|splits\.\w+)"
+)
 
 
 def trusted_packages() -> tuple[str, ...]:

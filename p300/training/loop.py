@@ -63,6 +63,8 @@ class NetworkFit:
             If a part has flashes of one class only.
         """
         for part, rows in (("train", self.data.train), ("validation", self.data.validation)):
+            if not len(rows):
+                raise InputError(f"the {part} part has no flash; expected a split that fills it")
             n_targets = int(self.data.is_target[rows].sum())
             if not 0 < n_targets < len(rows):
                 raise InputError(

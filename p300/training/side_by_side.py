@@ -20,7 +20,7 @@ from p300.errors import InputError
 from p300.models.protocols import Constrained
 from p300.training.batched import BatchedNetworks, Rows
 from p300.training.curves import log_to
-from p300.training.datamodule import set_seed, step_seed
+from p300.training.datamodule import is_time_first, set_seed, step_seed
 from p300.training.loop import NetworkFit, Record, Results, readable_ends
 from p300.training.module import is_sum
 from p300.training.resuming import SavedTraining
@@ -228,7 +228,8 @@ class SideBySideModule(pl.LightningModule):
             for k, own in rows.items():
                 batches.append(self._batch(k, own, step))
                 generators.append(self._generator(k, step, torch.default_generator.get_state()))
-            epochs, is_target = (torch.stack(part) for part in zip(*batches, strict=True))
+            parts, labels = zip(*batches, strict=True)
+            epochs, is_target = stacked(parts), torch.stack(labels)
         else:
             epochs, is_target = self.fits[0].data.gather(torch.cat(list(rows.values())))
             epochs, is_target = epochs.unflatten(0, (n, length)), is_target.view(n, length)
@@ -325,3 +326,10 @@ class SideBySideModule(pl.LightningModule):
             fit.curve.load_state_dict(curve)
         self.best_states, self.errors = saved["best_states"], saved["errors"]
         self.in_training = saved["in_training"]
+
+
+def stacked(batches: Sequence[Tensor]) -> Tensor:
+    """Stack the batches of several networks, in the order in memory that all of them have."""
+    if all(is_time_first(batch) for batch in batches):
+        return torch.stack([batch.mT for batch in batches]).mT
+    return torch.stack(list(batches))

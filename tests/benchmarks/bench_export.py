@@ -25,7 +25,7 @@ from p300.export.onnx_detector import OnnxDetector, find_pair
 from p300.export.write import export
 from p300.models import CecottiCNN
 from p300.preprocessing import Preprocessor
-from p300.readers.bci3_ii import CH_NAMES
+from p300.readers.datasets.bci3_ii import CH_NAMES
 from p300.simulation import simulate_recording
 
 N_FLASHES = 2000

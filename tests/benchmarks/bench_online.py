@@ -200,7 +200,7 @@ def start(folder) -> float:
 
 def train(folder: Path) -> Path:
     """Train an LDA on simulated EEG of 64 channels at 240 Hz and export it."""
-    from p300.experiments.run import train
+    from p300.experiments.train import train
     from p300.export.write import export
     from p300.spelling import ScoreLikelihood
 

@@ -27,7 +27,7 @@ from hydra import initialize_config_dir
 from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.prepare import Shared
 from p300.experiments.results import brackets, read_scores, summarize
-from p300.experiments.run import train_runs
+from p300.experiments.train import train_several
 from p300.figures.stopping import draw_stopping
 from p300.simulation import write_bci3_ii
 from p300.speller import WADSWORTH
@@ -64,7 +64,7 @@ DRAWN = ("simulated-6uv", "light")
 #: What thresholds are chosen for.
 GOALS, SURE = ["accuracy", "rate"], ["accuracy"]
 
-#: As conf/stopping/all.yaml has it.
+#: As conf/stopping/all.yaml has it, with the paper's pause everywhere.
 SETTINGS = {"goals": GOALS, "idle_prior": 0.0, "text": None, "repetition_s": None, "pause_s": 2.5}
 
 #: Seconds a repetition takes in BNCI if its flashes are 160 ms apart, as its paper says.
@@ -136,7 +136,7 @@ def train_missing(runs: Path, name: str, experiments: Sequence[str]) -> None:
             folder = runs / f"{name}-{experiment}"
             folder.mkdir(parents=True, exist_ok=True)
             requests.append((cfg, folder, choices))
-    for found in train_runs(requests, Shared()):
+    for found in train_several(requests, Shared()):
         if isinstance(found, Exception):
             raise found
 

@@ -46,7 +46,7 @@ def main():
     mean = sum(alone) / len(alone)
     print(f"one process a job, mean of {options.alone}:   {mean:8.2f} s a job")
     print(f"a sweep of {options.jobs} in one process: {together / options.jobs:8.2f} s a job")
-    print(f"ratio: {mean * options.jobs / together:.1f} x   (must: 10 x)")
+    print(f"ratio: {mean * options.jobs / together:.1f} x   (must: 8 x)")
     print(f"the same command again, all jobs finished: {again:.1f} s")
 
 

@@ -116,19 +116,10 @@ def raw_loop(make_network, epochs, is_target, n_epochs, device):
 def make_fit(make_network, epochs, is_target, rows, seed, folder):
     """Put a network into training as `p300 train` does: curves as CSV, little validation."""
     some = np.arange(len(epochs)) < 256
-    network = make_network()
-    is_time_first = isinstance(network, ReadsTimeFirst)
     adam = functools.partial(torch.optim.Adam, fused=True)
     return NetworkFit(
-        TrainingModule(network, CrossEntropy(is_target), adam),
-        EpochsDataModule(
-            time_first(epochs) if is_time_first else epochs,
-            is_target,
-            rows,
-            some,
-            batch_size=BATCH,
-            seed=seed,
-        ),
+        TrainingModule(make_network(), CrossEntropy(is_target), adam),
+        EpochsDataModule(epochs, is_target, rows, some, batch_size=BATCH, seed=seed),
         TrainingCurve(Path(folder) / str(seed) / "metrics.csv"),
     )
 
@@ -140,8 +131,9 @@ def our_way(
 
     With ``engine`` one network is trained by what trains several.
     """
-    n = len(epochs)
-    parts = parts or [np.ones(n, bool)]
+    parts = parts or [np.ones(len(epochs), bool)]
+    if isinstance(make_network(), ReadsTimeFirst):
+        epochs = time_first(epochs)  # once for all networks
     trainer = functools.partial(
         pl.Trainer,
         max_epochs=n_epochs,
@@ -160,8 +152,11 @@ def our_way(
         saved = SavedTraining(Path(folder) / "1.ckpt", "benchmark")
         if len(fits) > 1 or engine:
             compiled = torch.compile if more.get("is_compiled") else lambda function: function
-            patience = n_epochs + 1
-            train_side_by_side(fits, saved, trainer, patience=patience, compiled=compiled)
+            largest = int(STEP_MB / (BATCH * epochs[0].nbytes / 1e6))
+            for k, some in enumerate(np.array_split(fits, -(-len(fits) // largest))):
+                saved = SavedTraining(Path(folder) / f"group{k}.ckpt", "benchmark")
+                patience = n_epochs + 1
+                train_side_by_side(some, saved, trainer, patience=patience, compiled=compiled)
         else:
             callbacks = [
                 EarlyStopping("validation/auc", mode="max", patience=n_epochs + 1),

@@ -20,6 +20,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from p300.experiments.build import build
 from p300.experiments.configuration import conf_dir
 from p300.experiments.fitting.fit import fit_classical
 from p300.experiments.fitting.groups import fit_network
@@ -46,7 +47,7 @@ def left_out_scores(overrides, model_name, n_folds, folder) -> dict[str, np.ndar
     cfg = compose("train", overrides=fixed)
     model = compose("train", overrides=[*fixed, f"model={model_name}"])
     model = OmegaConf.to_container(model, resolve=True)["model"]
-    recording = read_recording(cfg.data, folder, cfg.preprocessing.tmin, cfg.preprocessing.tmax)
+    recording = read_recording(cfg.data, folder, build(cfg.preprocessing))
     split = instantiate(cfg.split, recording.flashes, _convert_="all").without_validation()
     preprocessor = instantiate(cfg.preprocessing, _convert_="all")
     epochs = preprocessor.fit(recording, rows=split.train).epochs(recording)

@@ -50,7 +50,7 @@ REFUSED = [
     ("online", ["nowhere"], "expected a folder, an .onnx or a .json file"),
     ("replay", ["session=nowhere"], "session.json is missing; expected the folder of a session"),
     ("compare", ["nowhere"], "nowhere"),
-    ("spell", [], "no command 'spell'; expected one of train"),
+    ("spell", [], "no command 'spell'; expected one of check, convert"),
 ]
 
 

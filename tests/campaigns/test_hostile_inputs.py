@@ -15,7 +15,7 @@ from hostile_cases import WRITERS, read
 
 from p300.errors import InputError
 from p300.readers import bci2_iib, bci3_ii, bnci, muse
-from p300.readers.bnci import RateWarning
+from p300.readers.datasets.bnci import RateWarning
 
 
 def put(name, value):
@@ -126,11 +126,6 @@ REFUSED = [
         lambda c: c["Signal"].__setitem__((..., 2), c["StimulusType"]),
         "are no EEG by their values; leave them out",
     ),
-    (
-        "bci3_ii",
-        lambda c: [c.update({k: v[:, :-80]}) for k, v in c.items() if k != "TargetChar"],
-        "epochs of 0 to 0.6 s reach past an end of their segment",
-    ),
     ("bci2_iib", put("signal", lambda s: s[:, :63]), "shape (2308, 63); expected (samples, 64)"),
     ("bci2_iib", put("signal", lambda s: s[:0]), "StimulusCode has 2308 values; expected 0"),
     ("bci2_iib", put("signal", "EEG"), "signal has shape (1,)"),
@@ -168,7 +163,7 @@ REFUSED = [
     ("bnci", row(-1, lambda target: 1 - target), "belong to no symbol|labels are swapped"),
     ("bnci", row(-1, np.nan), "train, target has 2308 values that are NaN"),
     ("bnci", row(3, np.nan), "2308 samples are NaN or infinite, in 1 channels (Pz|P3"),
-    ("muse", put("Marker", None), "expected timestamps, TP9, AF7, AF8, TP10 and Marker"),
+    ("muse", put("Marker", None), "expected timestamps, TP9, AF7, AF8, TP10 and one of markers"),
     ("muse", put("AF7", None), "has the columns timestamps, TP9, AF8"),
     ("muse", put("Marker", 3), "2400 of 2400 markers are not 0, 1"),
     ("muse", put("Marker", 0), "There is no flash"),
@@ -177,6 +172,42 @@ REFUSED = [
     ("muse", at("AF8", slice(700, 777), np.inf), "77 samples are NaN or infinite, in 1 channels"),
     ("muse", put("TP10", lambda _: np.arange(2400)), "are no EEG by their values"),
     ("muse", put("TP10", "9" * 400), "not numbers|NaN or infinite"),
+    ("bnci_als", put("X", lambda x: x[:, :7]), "X has shape (5376, 7) and channels are Fz"),
+    ("bnci_als", put("X", lambda x: x[:0]), "y has 5376 values; expected 0, as X"),
+    ("bnci_als", put("X", "EEG"), "X has shape (1,)"),
+    ("bnci_als", put("X", lambda x: x.astype(object)), "type object; expected numbers|arrays"),
+    ("bnci_als", at("X", (9, 3), np.nan), "1 samples are NaN or infinite, in 1 channels"),
+    ("bnci_als", put("y_stim", None), "it lacks y_stim"),
+    ("bnci_als", at("y_stim", 5, 0.5), "1 of 5376 samples are no flash codes"),
+    ("bnci_als", at("y_stim", 5, np.inf), "y_stim has 1 values that are NaN or infinite"),
+    ("bnci_als", at("y_stim", slice(9), 70), "codes up to 70; expected up to 12|neither 1 nor 2"),
+    ("bnci_als", put("y_stim", lambda c: 0 * c), "0 of 0 flashes have a y"),
+    ("bnci_als", put("y", lambda y: np.where(y, 3 - y, 0)), "the labels are swapped"),
+    ("bnci_als", put("trial", np.array([[1e9]])), "1 of them no sample of X"),
+    ("bnci_als", put("trial", np.zeros((0, 0))), "trial has 0 values"),
+    ("bnci_als", put("classes_stim", np.zeros((1, 2))), "codes up to 12; expected up to 2"),
+    ("bnci_als", put("channels", "Fz"), "channels are Fz; expected"),
+    ("epfl", put("data", lambda d: d[:3]), "data has shape (3, "),
+    ("epfl", put("data", lambda d: 0 * d), "all 24 flashes lie behind the 0 samples"),
+    ("epfl", put("data", "EEG"), "data has type <U"),
+    ("epfl", put("target", np.array([[0]])), "or the target [0], are no image"),
+    ("epfl", put("target", np.zeros((0, 0))), "or the target [], are no image"),
+    ("epfl", put("stimuli", lambda k: k[:, :0]), "0 of 0 stimuli"),
+    ("epfl", put("stimuli", lambda k: k + 0.5), "24 of 24 stimuli"),
+    ("epfl", at("events", (3, 1), 1e300), "a date that is none"),
+    ("epfl", at("events", (3, 5), np.nan), "events has 1 values that are NaN"),
+    ("epfl", at("events", 3, 1), "do not follow each other in time"),
+    ("brain_invaders", put("samples", lambda m: m[:, :17]), "expected (samples, 18 columns"),
+    ("brain_invaders", put("samples", lambda m: m[:0]), "samples has shape (0, 18)"),
+    ("brain_invaders", at("samples", (5, -1), 3), "24 flashes and 1 other marks (3)"),
+    ("brain_invaders", at("samples", (5, -1), np.inf), "column of marks has 1 values"),
+    ("brain_invaders", at("samples", (slice(None), -1), 0), "0 flashes and 0 other marks"),
+    ("brain_invaders", put("samples", None), "lacks the variables samples; it holds nothing"),
+    ("brain_invaders", put("samples", lambda m: m.astype(object)), "arrays|type object"),
+    ("bigp3bci", put("StimulusType", None), "got no channels StimulusType"),
+    ("bigp3bci", put("StimulusBegin", lambda b: 0 * b), "none of 0 flashes can be used"),
+    ("bigp3bci", put("StimulusCode", lambda c: c - 1), "are no state; expected whole numbers"),
+    ("bigp3bci", put("Dup_1_2", np.zeros(2304)), "two channels of one cell"),
 ]
 
 #: The same for what is doubtful and not wrong: words of a warning.
@@ -192,7 +223,12 @@ DOUBTED = [
     (
         "bci3_ii",
         both(put("TargetChar", None), at("StimulusCode", (0, LATER[1]), 0)),
-        "1 of 2 repetitions have 1 codes; expected 12",
+        "1 of 2 characters have 1 flashes or little more; expected at least 12",
+    ),
+    (
+        "bci3_ii",
+        lambda c: [c.update({k: v[:, :-80]}) for k, v in c.items() if k != "TargetChar"],
+        "epochs of 0 to 0.6 s reach past an end of their segment",
     ),
     ("bnci", part(lambda rows: np.vstack([rows[:1], 1e-6 * rows[1:9], rows[9:]])), None),
     ("bnci", part(lambda rows: np.vstack([rows[:1], 1e6 * rows[1:9], rows[9:]])), None),
@@ -203,7 +239,7 @@ DOUBTED = [
 def content_of(kind):
     if kind == "bnci":
         return {"train": cases.bnci(), "test": cases.bnci("OK")}
-    return {"bci3_ii": cases.bci3_ii, "bci2_iib": cases.bci2_iib, "muse": cases.muse}[kind]()
+    return getattr(cases, kind)()
 
 
 def listing(root):
@@ -225,7 +261,7 @@ def says(text, words):
     return any(word in text for word in words.split("|"))
 
 
-@pytest.mark.filterwarnings("ignore::p300.readers.bnci.RateWarning")
+@pytest.mark.filterwarnings("ignore::p300.readers.datasets.bnci.RateWarning")
 @pytest.mark.parametrize("kind", WRITERS)
 def test_the_files_that_the_cases_break_are_good(kind, tmp_path):
     WRITERS[kind](tmp_path)
@@ -234,7 +270,7 @@ def test_the_files_that_the_cases_break_are_good(kind, tmp_path):
     assert recording.flashes["is_target"].sum() > 0
 
 
-@pytest.mark.filterwarnings("ignore::p300.readers.bnci.RateWarning")
+@pytest.mark.filterwarnings("ignore::p300.readers.datasets.bnci.RateWarning")
 @pytest.mark.parametrize(
     ("kind", "change", "words"), REFUSED, ids=[f"{k}-{w[:40]}" for k, _, w in REFUSED]
 )
@@ -246,7 +282,7 @@ def test_a_recording_with_one_thing_wrong_is_refused_in_a_sentence(kind, change,
     assert says(text, words), text
 
 
-@pytest.mark.filterwarnings("ignore::p300.readers.bnci.RateWarning")
+@pytest.mark.filterwarnings("ignore::p300.readers.datasets.bnci.RateWarning")
 @pytest.mark.parametrize(("kind", "change", "words"), DOUBTED)
 def test_a_recording_that_is_doubtful_is_warned_of(kind, change, words, tmp_path):
     content = content_of(kind)
@@ -265,6 +301,11 @@ def overwritten(position, values, kind="<I"):
 
 #: What is done to the bytes of a file, in any format.
 BYTES = [
+    ("bigp3bci", lambda b: b"", "(0 bytes) cannot be read"),
+    ("bigp3bci", lambda b: b[:300], "(300 bytes) cannot be read"),
+    ("bigp3bci", lambda b: b[:256] + b"\xff" * 900 + b[1156:], "cannot be read"),
+    ("bigp3bci", lambda b: b[:192] + b"EDF+D" + b[197:], "discontinuous file (EDF+D)"),
+    ("bigp3bci", lambda b: b[:-9000], "8 s of signal; expected 9 s, as its header says"),
     ("bci3_ii", lambda b: b"", "no MATLAB file of version 5 to 7.2"),
     ("bci3_ii", lambda b: b[:100], "(100 bytes) is no MATLAB file"),
     ("bci3_ii", lambda b: b[:1000], "truncated or damaged, copy or download it again"),
@@ -288,7 +329,7 @@ BYTES = [
     ("muse", lambda b: b.replace(b"TP9", b"T\xff9"), "cannot be read as CSV|has the columns"),
     ("muse", lambda b: b[:-30], "markers are not 0, 1|not numbers|There is no"),
     ("muse", lambda b: bytes(len(b)), "has the columns|cannot be read as CSV"),
-    ("muse", lambda b: b.replace(b",", b";"), "expected timestamps, TP9"),
+    ("muse", lambda b: b.replace(b",", b"|"), "expected timestamps, TP9"),
     ("muse", lambda b: b.replace(b"\n", b'\n"', 1), "cannot be read as CSV"),
 ]
 

@@ -46,7 +46,7 @@ def split(recording):
     return hold_out(recording.flashes, test={"session": ["test"]})
 
 
-def lda(recording, split, *, trained_on="train", labels=None):
+def lda(recording, split, *, trained_on="train", labels=None, redrawn=0):
     """Train honestly, unless told other rows or labels."""
     preprocessor = Preprocessor(scaling="center").fit(recording, rows=split.train)
     epochs = preprocessor.transform(recording)
@@ -166,7 +166,7 @@ def test_training_on_test_signal_is_found(recording, split):
 def test_training_on_true_test_labels_scores_above_chance_when_training_labels_are_permuted(
     recording, split
 ):
-    def greedy(recording, split):
+    def greedy(recording, split, redrawn=0):
         return lda(recording, split, trained_on="all")
 
     assert check_chance(lda, recording, split, 5).passed
@@ -203,8 +203,18 @@ def test_an_interval_that_holds_nearly_everything_is_a_note_and_no_pass(recordin
     assert check.passed is None and "shows little" in check.detail
 
 
+def test_what_first_weights_score_before_they_learn_is_no_leak(recording, split):
+    is_target = recording.flashes["is_target"].to_numpy(float)
+
+    def unlearned(recording, split, redrawn=0):
+        noise = np.random.default_rng(redrawn).normal(size=len(is_target))
+        return noise + (-1) ** redrawn * is_target  # good weights and bad ones by turns
+
+    assert check_chance(unlearned, recording, split, 10).passed is not False
+
+
 def test_a_leaking_reader_fails_by_chance_with_the_fewest_permutations(recording, split):
-    def knows(recording, split):
+    def knows(recording, split, redrawn=0):
         return recording.flashes["is_target"].to_numpy(float)
 
     assert check_chance(knows, recording, split, 5).passed is False

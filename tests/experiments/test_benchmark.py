@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from p300.errors import InputError
-from p300.experiments.benchmark.cells import Cell, plan_cells, run_labels
+from p300.experiments.benchmark.cells import Cell, check_files, plan_cells, run_labels
 from p300.experiments.benchmark.findings import Finding, condition
 from p300.experiments.benchmark.running import job_of
 from p300.experiments.benchmark.summary import summarize
@@ -170,8 +170,34 @@ def test_a_sweep_is_expanded_as_hydra_would_and_a_deletion_stays_one():
     assert run_labels([["data=bci2_iib"]]) == [""]
 
 
-@pytest.mark.parametrize("tasks", ["simulation", "real"])
-def test_every_task_composes_and_their_protocols_are_all_there(tmp_path, tasks):
+def test_all_recordings_that_are_missing_are_named_with_their_source(tmp_path):
+    (tmp_path / "there").mkdir()
+    tasks = {
+        "old": {},
+        "there": {"files": f"{tmp_path}/there", "source": "https://a.example"},
+        "first": {"files": f"{tmp_path}/first", "source": "https://b.example"},
+        "second": {"files": f"{tmp_path}/second"},
+    }
+    check_files(tasks, ["old", "there"])
+    with pytest.raises(InputError) as refused:
+        check_files(tasks)
+    text = str(refused.value)
+    assert "of 2 of 4 tasks: first:" in text and "(from https://b.example)" in text
+    assert f"second: {tmp_path}/second" in text and "only=[old,there]" in text
+    with pytest.raises(InputError, match="1 of 1 tasks.*or get one of them"):
+        check_files(tasks, ["first"])
+
+
+def test_nothing_is_trained_while_a_published_data_set_is_missing(p300, tmp_path, monkeypatch):
+    monkeypatch.setenv("P300_DATA_ROOT", str(tmp_path / "eeg"))
+    (tmp_path / "eeg/epfl_p300").mkdir(parents=True)
+    status, _, errors = p300("benchmark", "tasks=public", "folder=out")
+    assert status != 0 and "no recordings of 4 of 5 tasks" in errors and "only=[epfl]" in errors
+    assert "Traceback" not in errors and not list(tmp_path.rglob("seed-*"))
+
+
+@pytest.mark.parametrize(("tasks", "n_protocols"), [("simulation", 4), ("real", 4), ("public", 2)])
+def test_every_task_composes_and_their_protocols_are_all_there(tmp_path, tasks, n_protocols):
     from hydra import initialize_config_dir
 
     tasks = yaml.safe_load((conf_dir() / "tasks" / f"{tasks}.yaml").read_text())
@@ -181,7 +207,7 @@ def test_every_task_composes_and_their_protocols_are_all_there(tmp_path, tasks):
             cfg, choices = composed(Composer(), job_of(cell, 0))
             assert choices["experiment"] == "lda" and "hydra" not in cfg
             assert cfg.logger.wandb.group == f"{tmp_path.name}/{cell.task}"
-    assert len({cell.protocol for cell in cells}) == 4
+    assert len({cell.protocol for cell in cells}) == n_protocols
     assert len({cell.folder for cell in cells}) == len(cells)
 
 

@@ -307,3 +307,10 @@ def test_recordings_whose_configuration_was_not_shared_are_not_pooled(monkeypatc
 def test_the_table_of_runs_names_the_people_of_the_test_part(tmp_path):
     write_run(tmp_path / "0", 0.6, people=["6", "7"])
     assert collect_runs([tmp_path])["subjects"].tolist() == ["6+7"]
+
+
+def test_a_subject_that_nobody_typed_makes_no_other_kind(tmp_path):
+    write_run(tmp_path / "0", 0.7, subject="???", data__subject="all")
+    write_run(tmp_path / "1", 0.8, seed=1, data__subject="all")
+    runs = collect_runs([tmp_path])
+    assert runs["kind"].nunique() == 1 and "subject" not in runs

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from p300.experiments.configuration import conf_dir
-from p300.experiments.run import train
+from p300.experiments.train import train
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 
@@ -89,7 +89,7 @@ def test_the_number_of_threads_changes_rounding_alone(experiment, tmp_path):
 @pytest.mark.parametrize("experiment", ["cnn3", "light"])
 def test_another_process_gives_the_same_bits(experiment, tmp_path):
     train(tmp_path / "here", f"experiment={experiment}", *TINY)
-    code = "import sys; from p300.experiments.run import train; train(*sys.argv[1:])"
+    code = "import sys; from p300.experiments.train import train; train(*sys.argv[1:])"
     subprocess.run(
         [sys.executable, "-c", code, tmp_path / "there", f"experiment={experiment}", *TINY],
         check=True,

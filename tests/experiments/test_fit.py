@@ -11,14 +11,13 @@ from hydra import initialize_config_dir
 from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.experiments import prepare as runs
-from p300.experiments import run as running
+from p300.experiments import train as training
 from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.fitting import groups
 from p300.experiments.fitting.trainer import needs_own_trainer
-from p300.experiments.jobs import together as together_runs
-from p300.experiments.jobs.together import train_runs
 from p300.experiments.prepare import Shared
-from p300.experiments.run import Request, train_run
+from p300.experiments.run import Request
+from p300.experiments.train import train_one, train_several
 from p300.metrics import roc_auc
 from p300.preprocessing import Preprocessor
 
@@ -30,7 +29,7 @@ pytestmark = [  # Lightning's own, as the commands ignore them
 
 @pytest.fixture
 def request_run(small, tmp_path):
-    """Compose a small run and make its folder: what `train_runs` takes."""
+    """Compose a small run and make its folder: what `train_several` takes."""
 
     def request(name, *overrides):
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -46,7 +45,7 @@ def request_run(small, tmp_path):
 def calls(monkeypatch):
     """Runs that come to be fitted, numbers of networks side by side, and recordings read."""
     found = {"runs": [], "groups": [], "read": 0}
-    fit_all, read = running.fit_all, runs.read_recording
+    fit_all, read = training.fit_all, runs.read_recording
     alone, together = groups.train_plan, groups.train_together
 
     def counted_read(*args, **kwargs):
@@ -66,8 +65,7 @@ def calls(monkeypatch):
         return together(plans, epochs)
 
     monkeypatch.setattr(runs, "read_recording", counted_read)
-    for module in (running, together_runs):
-        monkeypatch.setattr(module, "fit_all", seen_fit_all)
+    monkeypatch.setattr(training, "fit_all", seen_fit_all)
     monkeypatch.setattr(groups, "train_plan", seen_alone)
     monkeypatch.setattr(groups, "train_together", seen_together)
     return found
@@ -93,11 +91,11 @@ def test_seeds_trained_in_one_go_find_what_each_finds_alone(
     options = [f"experiment={experiment}", "protocol.max_epochs=4"]
     options.append("trainer.limit_train_batches=null")  # which trains networks one by one
     requests = [request_run(f"all{k}", *options, f"seed={k}") for k in range(3)]
-    results = train_runs(requests, Shared())
+    results = train_several(requests, Shared())
     assert calls["groups"] == [3 * n_networks]
     for k, folder in enumerate(request.folder for request in requests):
         alone = request_run(f"alone{k}", *options, f"seed={k}")
-        found = train_run(alone)
+        found = train_one(alone)
         assert found["split"] == results[k]["split"] and found["seed"] == k
         for name in ("test", "validation"):
             ours, theirs = results[k][name]["detection"], found[name]["detection"]
@@ -112,7 +110,7 @@ def test_seeds_trained_in_one_go_find_what_each_finds_alone(
 
 def test_runs_that_differ_in_their_seed_share_one_recording_and_its_epochs(request_run, calls):
     options = ["experiment=lda"]
-    train_runs([request_run(str(k), *options, f"seed={k}") for k in range(3)], Shared())
+    train_several([request_run(str(k), *options, f"seed={k}") for k in range(3)], Shared())
     assert calls["read"] == 1
     first, *others = calls["runs"]
     for run in others:
@@ -127,7 +125,7 @@ def test_runs_with_other_preprocessing_or_recordings_share_nothing(request_run, 
         request_run("b", "experiment=lda", "preprocessing.h_freq=15"),
         request_run("c", "experiment=lda", "data.read.test_text=XY"),
     ]
-    found = train_runs(requests, Shared())
+    found = train_several(requests, Shared())
     assert [r["test"]["wanted"] for r in found] == ["P3", "P3", "XY"]
     one, filtered, spelt = calls["runs"]
     assert one.recording is filtered.recording is not spelt.recording
@@ -167,7 +165,7 @@ FAILING = {
     "a detector that cannot be made": (["experiment=lda", "+model.colour=red"], "colour"),
     "no targets to validate": (
         ["experiment=cnn3", "split.validation_fraction=0"],
-        "0 targets among 0 flashes",
+        "the validation part has no flash",
     ),
 }
 
@@ -181,7 +179,7 @@ def test_one_failing_run_costs_only_itself(request_run, case):
         request_run("failing", *overrides),
         request_run("last", "experiment=lda"),
     ]
-    first, failed, last = train_runs(requests, Shared())
+    first, failed, last = train_several(requests, Shared())
     assert isinstance(failed, Exception) and words in str(failed)
     assert first["test"]["wanted"] == last["test"]["wanted"] == "P3"
     finished = [
@@ -189,7 +187,7 @@ def test_one_failing_run_costs_only_itself(request_run, case):
     ]
     assert finished == [True, False, True]
     with pytest.raises(type(failed)):
-        train_run(request_run("failing", *overrides))
+        train_one(request_run("failing", *overrides))
 
 
 # -- held-out flashes ----------------------------------------------------------------------------
@@ -203,7 +201,7 @@ def test_held_out_flashes_are_those_no_scoring_member_was_fitted_to(
     request_run, calls, experiment, part
 ):
     request = request_run("one", f"experiment={experiment}")
-    train_run(request)
+    train_one(request)
     table, split = held_out_of(request.folder), calls["runs"][0].split
     flashes = calls["runs"][0].epochs.flashes
     wanted = flashes[getattr(split, part)].reset_index(drop=True)
@@ -215,13 +213,13 @@ def test_held_out_flashes_are_those_no_scoring_member_was_fitted_to(
         zip(test["segment"], test["onset"].round(6), strict=True)
     )
     again = request_run("again", f"experiment={experiment}")
-    train_run(again)
+    train_one(again)
     assert held_out_of(again.folder).equals(table)
 
 
 def test_held_out_scores_of_a_network_are_its_own(request_run):
     request = request_run("one", "experiment=cnn3")
-    train_run(request)
+    train_one(request)
     scores = pd.read_csv(request.folder / "scores.csv")
     scores = scores.loc[scores["part"] == "validation", "score"]
     assert np.allclose(held_out_of(request.folder)["score"], scores, atol=1e-6)
@@ -243,7 +241,7 @@ def test_labels_without_information_are_not_found_in_held_out_flashes(
 
     monkeypatch.setattr(runs, "read_recording", shuffled)
     request = request_run("one", "experiment=lda", "data.read.n_repetitions=5")
-    train_run(request)
+    train_one(request)
     table = held_out_of(request.folder)
     run = calls["runs"][0]
     detector = Detector.load(request.folder)
@@ -256,7 +254,7 @@ def test_labels_without_information_are_not_found_in_held_out_flashes(
 
 def test_without_folds_a_classical_detector_has_no_held_out_flashes(request_run):
     request = request_run("one", "experiment=lda", "held_out_folds=0")
-    train_run(request)
+    train_one(request)
     assert not (request.folder / "held_out.csv").exists()
 
 
@@ -265,33 +263,33 @@ def test_without_folds_a_classical_detector_has_no_held_out_flashes(request_run)
 
 def test_a_finished_run_is_not_trained_over(request_run):
     request = request_run("one", "experiment=lda")
-    train_run(request)
+    train_one(request)
     before = (request.folder / "checkpoint.pt").read_bytes()
     with pytest.raises(InputError, match="holds a finished run; expected a new folder"):
-        train_run(request_run("one", "experiment=lda", "seed=1"))
+        train_one(request_run("one", "experiment=lda", "seed=1"))
     assert (request.folder / "checkpoint.pt").read_bytes() == before
 
 
 def test_the_beginning_of_another_run_is_not_gone_on_with(request_run):
     request = request_run("one", "experiment=lda")
-    train_run(request)
+    train_one(request)
     Path(request.folder, "results.json").unlink()
     (request.folder / "networks").mkdir()
     (request.folder / "networks" / "1.ckpt").touch()  # a training that could go on
     with pytest.raises(InputError, match="holds an unfinished run with another configuration"):
-        train_run(request_run("one", "experiment=lda", "seed=1"))
-    again = train_run(request_run("one", "experiment=lda", "quiet=true", "threads=2"))
+        train_one(request_run("one", "experiment=lda", "seed=1"))
+    again = train_one(request_run("one", "experiment=lda", "quiet=true", "threads=2"))
     assert again["seed"] == 0  # what changes no result may be another
 
 
 def test_a_run_that_failed_before_its_training_leaves_its_folder_to_another(request_run):
     with pytest.raises(InputError):
-        train_run(request_run("one", "experiment=lda", "preprocessing.channels=[Nz9]"))
-    assert train_run(request_run("one", "experiment=lda"))["test"]["wanted"] == "P3"
+        train_one(request_run("one", "experiment=lda", "preprocessing.channels=[Nz9]"))
+    assert train_one(request_run("one", "experiment=lda"))["test"]["wanted"] == "P3"
 
 
 def test_results_name_the_recording_and_the_code_that_made_them(request_run, calls):
-    results = train_run(request_run("one", "experiment=lda"))
+    results = train_one(request_run("one", "experiment=lda"))
     assert results["recording_sha256"] == calls["runs"][0].recording.checksum
     assert len(results["code_sha256"]) == 64 and results["name"].startswith("lda_")
 
@@ -304,7 +302,7 @@ def test_a_run_whose_checkpoint_is_not_what_was_trained_is_not_finished(request_
 
     monkeypatch.setattr(Member, "get_state", forget)
     with pytest.raises(InputError, match="checkpoint.pt: after it was saved.*scores differ by"):
-        train_run(request)
+        train_one(request)
     assert not (request.folder / "results.json").exists()
 
 
@@ -319,7 +317,7 @@ def test_a_run_whose_preprocessing_is_lost_is_not_finished(request_run, monkeypa
 
     monkeypatch.setattr(Preprocessor, "from_state", classmethod(forget))
     with pytest.raises(InputError, match="saved with another preprocessing than it was trained"):
-        train_run(request)
+        train_one(request)
 
 
 # -- layers that stay, and a preprocessing that looks at the test part ---------------------------
@@ -330,14 +328,14 @@ def test_frozen_weights_stay_as_they_are_and_a_wrong_name_is_refused(request_run
     for n_epochs in (1, 3):
         options = ["experiment=cnn3", "freeze=[spatial_*]", f"protocol.max_epochs={n_epochs}"]
         request = request_run(str(n_epochs), *options, "callbacks=none")
-        train_run(request)
+        train_one(request)
         states.append(torch.load(request.folder / "checkpoint.pt")["members"][0]["state"])
     same = {name for name in states[0] if torch.equal(states[0][name], states[1][name])}
     assert same == {"spatial_weight", "spatial_bias"}
     with pytest.raises(
         InputError, match="got freeze=nothing; expected names of weights of the Cec"
     ):
-        train_run(request_run("wrong", "experiment=cnn3", "freeze=[nothing]"))
+        train_one(request_run("wrong", "experiment=cnn3", "freeze=[nothing]"))
 
 
 LOOKING = """
@@ -360,7 +358,36 @@ def test_a_preprocessing_of_ones_own_that_learns_from_test_flashes_is_refused(
     monkeypatch.setenv("P300_CONF", str(tmp_path / "mine"))
     own = ["preprocessing._target_=looking_at_all.Looking", "preprocessing.scaling=standardize"]
     with pytest.raises(InputError, match=r"center.*differs without the 48 test flashes"):
-        train_run(request_run("one", "experiment=lda", *own))
+        train_one(request_run("one", "experiment=lda", *own))
+
+
+HEARING = """
+import numpy as np
+from p300.preprocessing import Preprocessor
+
+class Hearing(Preprocessor):
+    def fit(self, recording, rows=None):
+        self.loudness_ = float(np.mean([segment.std() for segment in recording.segments]))
+        return super().fit(recording, rows=rows)
+"""
+
+
+def test_a_preprocessing_of_ones_own_that_learns_from_test_eeg_is_refused(
+    request_run, tmp_path, monkeypatch
+):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "hearing_all.py").write_text(HEARING)
+    monkeypatch.setenv("P300_CONF", str(tmp_path / "mine"))
+    own = ["preprocessing._target_=hearing_all.Hearing"]
+    with pytest.raises(
+        InputError, match=r"loudness_.*differs without .*test flashes and their EEG"
+    ):
+        train_one(request_run("one", "experiment=lda", *own))
+
+
+def test_a_run_that_only_tries_a_few_batches_says_so(request_run, caplog):
+    train_one(request_run("one", "experiment=cnn3", "trainer.fast_dev_run=true"))
+    assert "the results are of an untrained network" in caplog.text
 
 
 @pytest.mark.parametrize("alignment, factor", [("none", 1), ("euclidean", 2)])
@@ -371,9 +398,9 @@ def test_epochs_that_do_not_fit_into_memory_are_refused_and_kept_on_disk_if_aske
     monkeypatch.setattr("p300.storage.memory.available_memory", lambda: factor * n_bytes - 1)
     typed = "experiment=cnn3", f"alignment={alignment}"
     with pytest.raises(InputError, match="for the epochs of 288 flashes; cache.folder=FOLDER"):
-        train_run(request_run("refused", *typed))
+        train_one(request_run("refused", *typed))
     assert not (tmp_path / "refused" / "results.json").exists()
-    train_run(request_run("kept", *typed, f"cache.folder={tmp_path / 'cache'}"))
+    train_one(request_run("kept", *typed, f"cache.folder={tmp_path / 'cache'}"))
     assert len(list((tmp_path / "cache").iterdir())) == factor
 
 
@@ -385,9 +412,9 @@ def test_a_classical_detector_says_how_much_memory_it_needs_before_it_reads_epoc
     typed = "experiment=lda", "held_out_folds=0", f"cache.folder={tmp_path / 'cache'}"
     for name in ("p300.storage.memory", "p300.experiments.fitting.fit"):
         monkeypatch.setattr(f"{name}.available_memory", lambda: 2 * n_bytes - 1)
-    train_run(request_run("said", *typed))
+    train_one(request_run("said", *typed))
     assert "ShrinkageLDA needs all its training epochs in memory at once, 0.00 GB" in caplog.text
     monkeypatch.setattr("p300.storage.memory.available_memory", lambda: n_bytes - 1)
     expected = "for the 240 training epochs of ShrinkageLDA, which needs all at once; use a net"
     with pytest.raises(InputError, match=expected):
-        train_run(request_run("refused", *typed))
+        train_one(request_run("refused", *typed))

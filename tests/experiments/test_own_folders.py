@@ -73,6 +73,15 @@ def test_options_may_stand_before_and_behind_overrides(p300, own, monkeypatch, t
     assert "own_nets.Linear" in printed
 
 
+@pytest.mark.parametrize("name", ["seed=1", "it's, mine [2]"])
+def test_a_folder_of_any_name_may_stand_between_overrides(p300, own, name):
+    renamed = own.rename(own.with_name(name))
+    typed = ["model=linear", "--config-dir", str(renamed), "seed=3", "--cfg", "job"]
+    status, printed, errors = p300("train", *typed)
+    assert status == 0, errors
+    assert "own_nets.Linear" in printed and "\nseed: 3\n" in printed
+
+
 def test_a_file_with_the_name_of_one_of_p300_is_refused(p300, own):
     (own / "model" / "mlp.yaml").write_text("_target_: own_nets.Linear\n")
     status, _, errors = p300("train", "model=mlp", "--config-dir", str(own))

@@ -8,7 +8,7 @@ from scipy.special import logit
 
 from p300 import losses
 from p300.errors import InputError
-from p300.experiments.benchmark.probability import log_odds_of
+from p300.experiments.fitting.probability import log_odds_of
 from p300.metrics import brier_score, calibration_error
 
 #: Fraction of targets in three kinds of flashes, and the number of flashes of each kind.

@@ -56,6 +56,14 @@ def check_one_run(folder):
 
 
 @pytest.mark.slow
+def test_two_processes_cross_validate_and_the_first_writes(tmp_path):
+    command = [*COMMAND, "split=k_fold", "split.n_folds=2", "hydra.run.dir=cv"]
+    printed = run(command, tmp_path)
+    assert printed.count("run folder:") == 1 and "No such file" not in printed
+    assert (tmp_path / "cv" / "results.json").exists()
+
+
+@pytest.mark.slow
 def test_two_processes_of_every_kind_write_one_run_and_learn_the_same(tmp_path):
     port = free_port()
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]

@@ -13,7 +13,7 @@ import torch
 from p300 import Detector, train
 from p300.errors import InputError
 from p300.experiments import prepare as preparing
-from p300.experiments import run as running
+from p300.experiments import train as running
 from p300.storage.signature import key_path
 
 pytestmark = [  # Lightning's own, as the commands ignore them
@@ -96,6 +96,16 @@ def test_what_is_ones_own_is_trained_saved_and_scores_the_same(case, small, tmp_
     recording = instantiate(detector.config["data"]["read"])
     np.testing.assert_allclose(detector.score(recording), scores, rtol=1e-4, atol=1e-5)
     assert np.ptp(scores) > 0
+
+
+def test_log_odds_that_fail_cost_the_measures_of_probability_alone(small, tmp_path):
+    named = train(tmp_path / "a", *small, NETWORK)
+    assert set(named["test"]["probability"]) == {"calibration_error", "brier"}
+    own = "protocol.loss._target_=own_things.Doubtful"
+    results = train(tmp_path / "b", *small, NETWORK, own)
+    assert "probability" not in results["test"] and results["test"]["detection"]["auc"] > 0
+    said = (tmp_path / "b" / "train.log").read_text()
+    assert "no calibration error and no Brier score: ZeroDivisionError" in said
 
 
 def test_what_is_left_out_and_chosen_is_said(small, tmp_path):
@@ -201,6 +211,7 @@ REFUSED = {
     ),
     "a negative seed": (["seed=-1"], "got seed=-1; expected a whole number, 0 or more"),
     "a word as seed": (["seed=lucky"], "got seed=lucky; expected a whole number"),
+    "no batches": (["trainer.limit_train_batches=0"], "which trains nothing"),
     "no passes": (["protocol.max_epochs=0"], "got protocol.max_epochs=0; expected a whole number"),
     "fewer than no passes": (["protocol.max_epochs=-1"], "got protocol.max_epochs=-1; expected"),
     "a half pass": (["protocol.max_epochs=1.5"], "got protocol.max_epochs=1.5; expected"),

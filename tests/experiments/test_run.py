@@ -14,7 +14,7 @@ import yaml
 
 from p300.detector import Detector
 from p300.errors import InputError
-from p300.experiments.run import train
+from p300.experiments.train import train
 from p300.metrics import roc_auc
 from p300.readers import bci2_iib
 from p300.simulation import simulate_data_set
@@ -287,7 +287,7 @@ BAD_INPUT = {
     "choosing by test results": (["protocol.monitor=test/auc"], "test result"),
     "an unknown channel": (["preprocessing.channels=[Cz,Nz9]"], "Nz9"),
     "a band above the rate": (["preprocessing.h_freq=130"], "130"),
-    "an epoch past the end": (["preprocessing.tmax=9"], "end"),
+    "epochs past the end": (["preprocessing.tmax=60"], "More than 50% do"),
     "a split of what is not there": (["data.test.session=[13]"], "is not in the recording"),
     "too many electrodes": (
         ["select_electrodes.n=9"],

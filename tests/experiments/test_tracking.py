@@ -19,8 +19,8 @@ from p300.experiments.benchmark.running import job_of
 from p300.experiments.configuration import Composer, conf_dir
 from p300.experiments.jobs.chunk import composed
 from p300.experiments.results import read_scores
-from p300.experiments.run import train
 from p300.experiments.tracking import headline, shareable
+from p300.experiments.train import train
 from p300.figures import draw_accuracy, draw_roc, draw_training, read_training
 from p300.storage.privacy import public
 
@@ -394,17 +394,25 @@ def test_other_loggers_of_lightning_get_the_same_values(tmp_path, monkeypatch, n
     if name == "tensorboard":
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-        (file,) = tmp_path.rglob("events.out.tfevents*")
-        found = EventAccumulator(str(file.parent))
+        (folder,) = {file.parent for file in tmp_path.rglob("events.out.tfevents*")}
+        found = EventAccumulator(str(folder))
         found.Reload()
-        logged = [event.value for event in found.Scalars("validation/auc")]
+        logged, (final,) = (
+            [event.value for event in found.Scalars(name)]
+            for name in ("validation/auc", "results/test/auc")
+        )
     else:
         from mlflow.tracking import MlflowClient
 
         client = MlflowClient("sqlite:///mlflow.db")
         (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
-        logged = [m.value for m in client.get_metric_history(run.info.run_id, "validation/auc")]
+        logged, (final,) = (
+            [m.value for m in client.get_metric_history(run.info.run_id, name)]
+            for name in ("validation/auc", "results/test/auc")
+        )
     assert logged == pytest.approx(aucs, abs=1e-6)
+    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+    assert final == pytest.approx(results["test"]["detection"]["auc"], abs=1e-6)
 
 
 def test_a_failing_record_costs_no_run_its_results(p300, small, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from p300.errors import InputError
-from p300.experiments.run import train
+from p300.experiments.train import train
 from p300.metrics import roc_auc
 
 pytestmark = [
@@ -76,7 +76,7 @@ def test_a_logger_of_lightning_gets_configuration_and_results(
     (path,) = (tmp_path / "run").rglob("hparams.yaml")
     assert "protocol.batch_size: " in path.read_text()
     (path,) = (path.parent).glob("metrics.csv")
-    logged = pd.read_csv(path)["test/auc"].dropna().tolist()
+    logged = pd.read_csv(path)["results/test/auc"].dropna().tolist()
     assert logged == pytest.approx([results["test"]["detection"]["auc"]])
 
 

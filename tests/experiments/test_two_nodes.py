@@ -180,7 +180,8 @@ def test_what_a_node_without_network_finishes_is_taken_and_not_done_again(
         status, printed, errors = running_sweep.result()
     assert status == 0, errors
     assert counts(printed) == {"finished": 2, "taken from before": 0, "failed": 0}
-    assert not cluster.ask("squeue", "--noheader")
+    # the jobs have written their results, and end a moment later
+    until(lambda: not cluster.ask("squeue", "--noheader"), 60, "the queue to be empty")
     before = written(tmp_path / "sweep")
     cluster.do("mend", "node2")
     status, printed, errors = sweep(*command)

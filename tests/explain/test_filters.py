@@ -34,7 +34,7 @@ from p300.models import (
     ShallowConvNet,
 )
 from p300.preprocessing import Preprocessor
-from p300.readers.bci3_ii import CH_NAMES
+from p300.readers.datasets.bci3_ii import CH_NAMES
 from p300.simulation import head_positions, scalp_map, simulate_recording
 
 #: Every second electrode of the Wadsworth recordings, Pz among them.

@@ -51,6 +51,7 @@ def written(tmp_path_factory):
             f"data.root={data}",
             "experiment=lda",
             "split=by_run",
+            "allow_leaks=true",  # its four runs are copies
         ]
         + ["hydra.run.dir=run"],
         ["evaluate", "run=run", "part=all", "hydra.run.dir=evaluated"],

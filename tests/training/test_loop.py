@@ -59,6 +59,13 @@ def test_training_on_one_class_only_is_refused(tmp_path, part):
         train_together(tmp_path, [make_fit(), fit])
 
 
+def test_a_part_without_flashes_is_refused(tmp_path):
+    fit = make_fit()
+    fit.data.validation = fit.data.validation[:0]
+    with pytest.raises(InputError, match="the validation part has no flash; expected a split"):
+        train_alone(tmp_path, fit)
+
+
 def test_a_network_that_diverges_says_so(tmp_path):
     fit = make_fit(optimizer=functools.partial(torch.optim.SGD, lr=float("inf")))
     words = "training diverged: the network's output is not finite after training epoch 1; lower"

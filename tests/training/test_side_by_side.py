@@ -21,6 +21,8 @@ from p300.losses import CrossEntropy, LogisticSquareError
 from p300.models import MLP, OCLNN, CecottiCNN
 from p300.training.augmentation import GaussianNoise, TimeShift
 from p300.training.batched import ViewsLost
+from p300.training.datamodule import is_time_first, time_first
+from p300.training.side_by_side import stacked
 
 pytestmark = LIGHTNING
 
@@ -171,3 +173,13 @@ def test_a_training_that_has_ended_is_not_run_again(tmp_path):
 
     wanted, passes, again = train_together(tmp_path, make()), Interrupt(), make()
     assert train_together(tmp_path, again, callbacks=[passes]) == wanted and passes.n == 0
+
+
+def test_stacked_batches_keep_their_order_in_memory():
+    batches = [torch.arange(24.0).reshape(2, 3, 4) + k for k in (0, 100)]
+    expected = torch.stack(batches)
+    for layout in (lambda x: x, time_first):
+        found = stacked([layout(x) for x in batches])
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        assert is_time_first(found[0]) == (layout is time_first)
+    assert not is_time_first(stacked([batches[0], time_first(batches[1])])[0])  # of both orders

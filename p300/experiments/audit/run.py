@@ -75,15 +75,20 @@ def n_trainings(cfg: DictConfig) -> int:
 
 
 def trainer(cfg: DictConfig, trainings: Step) -> training.Train:
-    """Return a function that trains as configured, for few epochs, and returns the scores."""
+    """Return a function that trains as configured, for few epochs, and returns the scores.
+
+    ``redrawn=k`` draws first weights and the order of flashes anew.
+    """
     import pandas as pd
     from omegaconf import OmegaConf
 
     cfg = cfg.copy()
     cfg.protocol.max_epochs = min(cfg.protocol.max_epochs, cfg.audit.max_epochs)
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    seed = cfg.seed
 
-    def train(recording, split):
+    def train(recording, split, redrawn=0):
+        cfg.seed = seed + redrawn
+        config: Any = OmegaConf.to_container(cfg, resolve=True)
         recording = dataclasses.replace(recording, speller=None)
         with tempfile.TemporaryDirectory() as name, quietly(Path(name) / "train.log"):
             run = Run(cfg, {**config, "choices": {}}, recording, split, Path(name))

@@ -9,20 +9,20 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import t
 
 from p300.errors import InputError
 from p300.experiments.audit.checks import Check
+from p300.experiments.fitting.own_preprocessing import Fit, learned_from_test
 from p300.metrics import roc_auc
-from p300.preprocessing.state import full_state
 from p300.splits import Split
 from p300.splits.leaks import parts, samples_read
 
 if TYPE_CHECKING:
-    from p300.preprocessing import Epochs, Preprocessor
+    from p300.preprocessing import Epochs
     from p300.recording import Recording
 
 #: Of 5 permuted trainings the 99 % interval is twice their deviation wide, either way; of 3 it is
@@ -32,34 +32,18 @@ FEWEST = 5
 #: A wider interval about an AUC of 0.5, either way, also holds detectors that know much.
 WIDEST = 0.2
 
-#: Trains again on a recording and its split; returns one score per flash.
-Train = Callable[["Recording", Split], np.ndarray]
-
-#: Fits the preprocessing on the training flashes of a recording, given as a mask.
-Fit = Callable[["Recording", np.ndarray], "Preprocessor"]
+#: Trains again on a recording and its split; returns one score per flash. With
+#: ``redrawn=k`` it begins with other first weights.
+Train = Callable[..., np.ndarray]
 
 
 def check_statistics(fit: Fit, recording: Recording, split: Split) -> Check:
-    """Check that the preprocessing is the same with and without test flashes in the table."""
-    rest = ~split.test
-    flashes = recording.flashes[rest].reset_index(drop=True)
-    state = _learned(fit(recording, split.train))
-    without = dataclasses.replace(recording, flashes=flashes)
-    other = _learned(fit(without, split.train[rest]))
-    differ = ", ".join(name for name in state if state[name] != other[name])
-    detail = f"its state is the same without the {split.test.sum()} test flashes"
+    """Check that the preprocessing is the same with and without test flashes and their EEG."""
+    differ = ", ".join(learned_from_test(fit(recording, split.train), fit, recording, split))
+    detail = f"its state is the same without the {split.test.sum()} test flashes and their EEG"
     if differ:
-        detail = f"fitted with and without the test flashes, its state differs in {differ}"
+        detail = f"without the test flashes and their EEG, its state differs in {differ}"
     return Check("preprocessing is fitted on training flashes", not differ, detail)
-
-
-def _learned(preprocessor: Preprocessor) -> dict[str, Any]:
-    """Return the state of a preprocessing; of an own class with all of its attributes."""
-    state = full_state(preprocessor)
-    if "_target_" not in state:
-        return state
-    parts = (state[name] for name in ("state", "attributes") if state[name] is not None)
-    return {key: value for part in parts for key, value in part["dict"].items()}
 
 
 def check_transient(
@@ -164,11 +148,12 @@ def check_chance(
         return Check(name, None, f"{n_permutations} permutations, {n_targets} test targets")
     rng = np.random.default_rng(seed)
     aucs = []
-    for _ in range(n_permutations):
+    for k in range(n_permutations):
         labels = truth.copy()
         for rows in (split.train, split.validation):
             labels[rows] = rng.permutation(truth[rows].to_numpy(bool))
-        scores = train(_relabelled(recording, labels), split)
+        # what weights score before they learn is no chance: it would be the same in all of them
+        scores = train(_relabelled(recording, labels), split, redrawn=k + 1)
         aucs.append(roc_auc(tested, scores[test]))
     guessing = math.sqrt((n_targets + n_nontargets + 1) / (12 * n_targets * n_nontargets))
     sd = max(float(np.std(aucs, ddof=1)), guessing)

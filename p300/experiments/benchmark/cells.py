@@ -104,6 +104,36 @@ def plan_cells(
     return cells
 
 
+def check_files(tasks: Mapping[str, Mapping[str, Any]], only: Sequence[str] | None = None) -> None:
+    """Check that the recordings of all tasks are there, before anything is trained.
+
+    Parameters
+    ----------
+    tasks : mapping
+        Name to what is known of it: ``files``, the folder of its recordings, and ``source``, where
+        to get them; tasks without ``files`` are not checked.
+    only : sequence of str or None
+        Names of the tasks to run; None runs all.
+
+    Raises
+    ------
+    InputError
+        If folders are missing; the message has all of them, and how to run the other tasks.
+    """
+    names = list(only or tasks)
+    folders = {name: tasks[name]["files"] for name in names if "files" in tasks[name]}
+    missing = [name for name, folder in folders.items() if not Path(folder).is_dir()]
+    if not missing:
+        return
+    places = "; ".join(f"{n}: {folders[n]} (from {tasks[n].get('source', '–')})" for n in missing)
+    others = [name for name in names if name not in missing]
+    way = f"run the others with only=[{','.join(others)}]" if others else "get one of them"
+    raise InputError(
+        f"got no recordings of {len(missing)} of {len(names)} tasks: {places}; expected these "
+        f"folders, named in data/README.md; set P300_DATA_ROOT, or {way}"
+    )
+
+
 def run_labels(runs: Sequence[Sequence[str]]) -> list[str]:
     """Name each run by the overrides that not all of them share.
 

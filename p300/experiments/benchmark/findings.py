@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import math
-import timeit
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from p300.errors import InputError
-from p300.experiments.benchmark.probability import log_odds_of
 from p300.experiments.folder import read_results
-from p300.experiments.results import read_scores, write_json
-from p300.metrics import brier_score, calibration_error
+from p300.experiments.results import read_scores
+from p300.speller import Speller
 from p300.spelling import accuracy_by_repetition, spell, timing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from p300.detector import Detector
     from p300.experiments.benchmark.cells import Cell
-
-log = logging.getLogger("p300.experiments.benchmark.running")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,73 +48,48 @@ def condition(cell: Cell) -> tuple[str, int | None]:
 
 
 def read_cell(cell: Cell) -> Finding:
-    """Read the results, the test scores and the text of a finished cell."""
-    from p300.detector import Detector
+    """Read the results, the test scores and the text of a finished cell.
 
+    Its checkpoint is not read, so that the summary of thousands of runs does not take long.
+    """
     results = read_results(cell.folder)
+    if "score_ms" not in results:
+        raise InputError(
+            f"{cell.folder}: got results of an earlier version, without score_ms; expected "
+            "those of this one; train it again, in another folder"
+        )
     scores = read_scores(cell.folder)
     test = scores[scores["part"].eq("test") & scores["is_target"].notna()].reset_index(drop=True)
     if not len(test):
         raise InputError(f"{cell.folder}: got no labelled test flash; expected some to summarise")
-    detector = Detector.load(cell.folder)
-    is_target, score = test["is_target"].to_numpy(bool), test["score"].to_numpy()
-    train = scores[scores["part"].eq("train")]
-    try:
-        log_odds = log_odds_of(detector, score, float(train["is_target"].mean()))
-        calibration, brier = (
-            calibration_error(is_target, log_odds),
-            brier_score(is_target, log_odds),
-        )
-    except InputError as error:  # an own loss that does not tell
-        log.warning("%s: no calibration error and no Brier score: %s", cell.folder, error)
-        calibration = brier = math.nan
     detection = results["test"]["detection"]
+    probability = results["test"].get("probability", {})  # an own loss may not tell
     record = {
         "task": cell.task,
         "protocol": cell.protocol,
         "experiment": cell.experiment,
         "cell": cell.label,
         "subjects": "+".join(test["subject"].unique()),
-        "fold": detector.config["split"].get("fold"),
+        "fold": results["fold"],
         "n_characters": condition(cell)[1],
         "seed": cell.seed,
-        "n_train_flashes": len(train),
+        "n_train_flashes": int(scores["part"].eq("train").sum()),
         "n_test_flashes": len(test),
         "auc": detection["auc"],
         "balanced_accuracy": detection["balanced_accuracy"],
-        "calibration_error": calibration,
-        "brier": brier,
+        "calibration_error": probability.get("calibration_error", math.nan),
+        "brier": probability.get("brier", math.nan),
         "fit_s": results["fit_s"],
-        "score_ms": score_time_ms(cell.folder, detector),
+        "score_ms": results["score_ms"],
         "n_parameters": results["n_parameters"],
     }
     spelled = None
-    if detector.speller is not None and not test["character"].isna().any():
-        spelled = spell(score, test, detector.speller)
-        repetition_s, pause_s = timing(test, len(detector.speller.codes))
-        rows = accuracy_by_repetition(
-            spelled, detector.speller, repetition_s=repetition_s, pause_s=pause_s
-        )
+    if results["speller"] is not None and not test["character"].isna().any():
+        speller = Speller.from_dict(results["speller"])
+        spelled = spell(test["score"].to_numpy(), test, speller)
+        seconds = timing(test, speller.n_per_repetition)._asdict()
+        rows = accuracy_by_repetition(spelled, speller, **seconds)
         for row in rows.to_dict("records"):
             for name in ("accuracy", "bits_per_minute"):
                 record[f"{name}_{row['n_repetitions']:02d}"] = row[name]
     return Finding(cell, record, test, spelled)
-
-
-def score_time_ms(folder: Path, detector: Detector) -> float:
-    """Measure how long a detector takes to score one preprocessed epoch, as in live spelling.
-
-    It is measured only once and kept in the run folder, so that a repeated summary is the same.
-
-    Returns
-    -------
-    float
-        Median of 30 calls in milliseconds.
-    """
-    path = folder / "score_time.json"
-    if not path.exists():
-        shape = (1, len(detector.preprocessor.ch_names_), detector.preprocessor.n_times)
-        epoch = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-        spent = timeit.repeat(lambda: detector.score_epochs(epoch), number=1, repeat=33)
-        write_json(path, {"score_ms": 1e3 * float(np.median(spent[3:]))})  # three warm up
-    return json.loads(path.read_text("utf-8"))["score_ms"]

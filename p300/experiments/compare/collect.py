@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from p300.errors import InputError
 from p300.experiments.compare.kinds import FinishedRun, table_of_runs
 from p300.experiments.folder import read_results
+from p300.experiments.folds import FOLDS
 from p300.experiments.results import read_scores
-from p300.splits.splits import UNITS, count_units
+from p300.splits.units import UNITS, count_units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,8 @@ def collect_runs(folders: Iterable[str | Path]) -> pd.DataFrame:
             raise InputError(f"{folder}: no such folder; expected run folders of `p300 train`")
         for path in sorted(folder.rglob("results.json")):
             run = path.parent
+            if FOLDS in run.relative_to(folder).parts:
+                continue  # a part of a cross-validation, which counts as one run
             if run.resolve() in runs:
                 continue  # below two of the folders
             results = read_results(run)

@@ -38,6 +38,9 @@ NO_KIND = ("logger", "trainer", "search")
 N_FOLDS = ("split.n_folds", "split.n_splits")
 
 
+#: A value that a configuration leaves to be typed, and nobody typed.
+UNSET = "???"
+
 #: Stands for a seed that is that of its run.
 AS_THE_RUN = "as the run"
 
@@ -75,7 +78,8 @@ class FinishedRun:
 
     def __post_init__(self) -> None:
         self.flat = flatten({k: v for k, v in self.config.items() if k != "choices"})
-        self.n_folds = next((self.flat[k] for k in N_FOLDS if k in self.flat), None)
+        stated = next((self.flat[k] for k in N_FOLDS if k in self.flat), None)
+        self.n_folds = None if self.fold is None else stated
 
     @property
     def fold(self) -> Any:
@@ -97,13 +101,13 @@ class FinishedRun:
         """
         if not self.config:
             return {k: v for k, v in self.choices.items() if k not in NO_KIND}
-        left_out = {"seed", "split.fold"}
+        left_out = {"seed", *([] if self.fold is None else ["split.fold"])}
         if self._has_one_person:
             left_out.update(PERSON)
         counted = {
             key: AS_THE_RUN if self._follows_seed(key, value) else value
             for key, value in self.flat.items()
-            if has_effect(key) and key not in left_out
+            if has_effect(key) and key not in left_out and value != UNSET
         }
         return {"data": self.choices.get("data"), **counted}  # W&B may hold no more of the data
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import timeit
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ import numpy as np
 
 from p300 import __version__
 from p300.errors import InputError
+from p300.experiments.build import reason_of
 from p300.experiments.fitting.fit import fit_classical
 from p300.experiments.fitting.networks import Fitted
+from p300.experiments.fitting.probability import log_odds_of
 from p300.experiments.fitting.run import Run
-from p300.experiments.results import report_parts
+from p300.experiments.results import report_parts, write_json
+from p300.integrity.levels import SignalLevels, segment_digests
 from p300.spelling import fit_platt
 from p300.storage.files import write_text
 from p300.training.checks import check_same
@@ -48,25 +52,14 @@ def finish(run: Run) -> dict[str, Any]:
         If something could not be fitted, the calibration is unknown, or the checkpoint is not
         what was trained.
     """
-    from p300.detector import Detector
-
-    if run.error is not None:
-        raise run.error
     cfg, epochs, split = run.cfg, run.epochs, run.split
-    fitted, offset, held_out = combined(run)
-    members, records = [member for member, _ in fitted], [record for _, record in fitted]
-    detector = Detector(
-        members, run.preprocessor, run.recording.speller, run.config, (1.0, offset), run.alignment
-    )
+    detector, records, held_out = combined_detector(run)
     scores = detector.score_epochs(epochs.data)
     if held_out is None and split.validation.any():
         held_out = np.where(split.validation, scores, np.nan)
     if held_out is None and cfg.held_out_folds:
         held_out = left_out_scores(run)
-    slope, shift = 1.0, 0.0
-    if cfg.calibration != "none":
-        slope, shift = calibrated(cfg.calibration, scores, epochs, split.validation)
-        detector.calibration = slope, slope * offset + shift
+    slope, shift = calibrate(run, detector, scores)
     scores = slope * scores + shift
     detector.save(run.folder / "checkpoint.pt")
     check_saved(run.folder / "checkpoint.pt", detector, epochs)
@@ -81,6 +74,7 @@ def finish(run: Run) -> dict[str, Any]:
         held_out = slope * held_out[known] + shift
         table = epochs.flashes[known].assign(score=held_out)
         write_text(run.folder / "held_out.csv", table.to_csv(index=False))
+    write_json(run.folder / "training.json", describe_training(run))
     results = {
         "version": __version__,
         "choices": run.config["choices"],
@@ -88,14 +82,49 @@ def finish(run: Run) -> dict[str, Any]:
         "seed": cfg.seed,
         **run.content,
         "split": str(split),
+        "fold": cfg.split.get("fold"),
         "ch_names": list(epochs.ch_names),
         "n_parameters": detector.n_parameters,
+        "speller": None if detector.speller is None else detector.speller.to_dict(),
         "preprocess_s": run.preprocess_s,
         **({"select_electrodes_s": run.select_s} if cfg.select_electrodes.n is not None else {}),
         "fit_s": run.fit_s,
+        "score_ms": score_time_ms(detector),
         "members": records,
     }
-    return results | report_parts(scores, epochs, split, run.folder)
+    log_odds = None
+    try:
+        target_rate = float(epochs.flashes["is_target"][split.train].mean())
+        log_odds = log_odds_of(detector, scores, target_rate)
+    except Exception as error:  # of any kind: an own loss may not tell, or fail
+        log.info("no calibration error and no Brier score: %s", reason_of(error))
+    return results | report_parts(scores, epochs, split, run.folder, log_odds)
+
+
+def describe_training(run: Run) -> dict[str, Any]:
+    """Describe the training part for live use: how loud its signal was, and its digests."""
+    used = run.split.train | run.split.validation
+    names = getattr(run.preprocessor, "ch_names_in_", run.epochs.ch_names)
+    try:
+        signal = SignalLevels.measure(run.recording, names, run.split.train).to_dict()
+    except InputError as error:  # a recording of epochs may have no whole second
+        log.info("no levels of the signal: %s", error)
+        signal = None
+    return {"signal": signal, "segments": segment_digests(run.recording, used)}
+
+
+def score_time_ms(detector: Detector) -> float:
+    """Measure how long a detector takes to score one preprocessed epoch, as in live spelling.
+
+    Returns
+    -------
+    float
+        Median of 30 calls in milliseconds.
+    """
+    shape = (1, len(detector.preprocessor.ch_names_), detector.preprocessor.n_times)
+    epoch = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    spent = timeit.repeat(lambda: detector.score_epochs(epoch), number=1, repeat=33)
+    return 1e3 * float(np.median(spent[3:]))  # three warm up
 
 
 def check_saved(path: Path, detector: Detector, epochs: Epochs) -> None:
@@ -117,6 +146,32 @@ def check_saved(path: Path, detector: Detector, epochs: Epochs) -> None:
         check_same(detector.score_epochs(part), loaded.score_epochs(part), "scores")
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def combined_detector(run: Run) -> tuple[Detector, list[dict[str, Any]], np.ndarray | None]:
+    """Build the detector of a fitted run, not calibrated yet.
+
+    Returns
+    -------
+    detector : Detector
+    records : list of dict
+        What ``results.json`` states about each member.
+    left_out_scores : ndarray, shape (n_flashes,), or None
+        As of :func:`combined`.
+
+    Raises
+    ------
+    InputError
+        If something could not be fitted.
+    """
+    from p300.detector import Detector
+
+    if run.error is not None:
+        raise run.error
+    fitted, offset, left_out = combined(run)
+    members, records = [member for member, _ in fitted], [record for _, record in fitted]
+    described = run.preprocessor, run.recording.speller, run.config
+    return Detector(members, *described, (1.0, offset), run.alignment), records, left_out
 
 
 def combined(run: Run) -> tuple[list[Fitted], float, np.ndarray | None]:
@@ -160,17 +215,26 @@ def left_out_scores(run: Run) -> np.ndarray:
     return scores
 
 
-def calibrated(
-    kind: str, scores: np.ndarray, epochs: Epochs, validation: np.ndarray
-) -> tuple[float, float]:
-    """Fit slope and offset of the scores on the validation part.
+def calibrate(run: Run, detector: Detector, scores: np.ndarray) -> tuple[float, float]:
+    """Calibrate a detector on the validation part of its run, if that is configured.
+
+    Returns
+    -------
+    slope, shift : float
+        What turns the given scores into those of the calibrated detector; 1 and 0 for none.
 
     Raises
     ------
     InputError
-        If there is no such kind.
+        If there is no such kind of calibration.
     """
+    kind, validation = run.cfg.calibration, run.split.validation
+    if kind == "none":
+        return 1.0, 0.0
     if kind not in ("platt", "temperature"):
         raise InputError(f"calibration={kind}; expected none, platt or temperature")
-    is_target = epochs.flashes["is_target"][validation].to_numpy(bool)
-    return fit_platt(scores[validation], is_target, temperature_only=kind == "temperature")
+    is_target = run.epochs.flashes["is_target"][validation].to_numpy(bool)
+    temperature_only = kind == "temperature"
+    slope, shift = fit_platt(scores[validation], is_target, temperature_only=temperature_only)
+    detector.calibration = slope, slope * detector.calibration[1] + shift
+    return slope, shift

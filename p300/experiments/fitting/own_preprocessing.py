@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.build import build, name_of, naming
 from p300.experiments.fitting.run import Run
-from p300.experiments.identity import flatten
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.preprocessing.state import from_full_state, full_state
+from p300.splits.leaks import without_test
 from p300.training.checks import check_same
 
+if TYPE_CHECKING:
+    from p300.recording import Recording
+    from p300.splits import Split
+
 log = logging.getLogger("p300.experiments.fit")
+
+#: Fits the preprocessing on the training flashes of a recording, given as a mask.
+Fit = Callable[["Recording", np.ndarray], Preprocessor]
 
 
 def check_preprocessing(run: Run) -> None:
@@ -69,18 +77,36 @@ def check_learned(run: Run) -> None:
     Raises
     ------
     InputError
-        If it learns something else where the test flashes are not in the table.
+        If it learns something else where the test flashes are not in the table, and other EEG is
+        where only they were.
     """
-    rest = ~run.split.test
-    if rest.all() or run.is_audited:
+    selected = run.cfg.select_electrodes.n is not None  # of which a fresh one knows nothing
+    if selected or not run.split.test.any() or run.is_audited:
         return
-    flashes = run.recording.flashes[rest].reset_index(drop=True)
-    without = dataclasses.replace(run.recording, flashes=flashes)
-    fresh = build(run.cfg.preprocessing).fit(without, rows=run.split.train[rest])
-    own, other = flatten(full_state(run.preprocessor)), flatten(full_state(fresh))
-    selected = run.cfg.select_electrodes.n is not None  # of which the fresh one knows nothing
-    if differ := [] if selected else [k for k in own if repr(own[k]) != repr(other.get(k))]:
+
+    def fit(recording: Recording, rows: np.ndarray) -> Preprocessor:
+        return build(run.cfg.preprocessing).fit(recording, rows=rows)
+
+    if differ := learned_from_test(run.preprocessor, fit, run.recording, run.split):
         raise InputError(
-            f"what it learned ({', '.join(differ)}) differs without the {(~rest).sum()} test "
-            f"flashes; expected a fit that reads the flashes of `rows` alone"
+            f"what it learned ({', '.join(differ)}) differs without the {run.split.test.sum()} "
+            f"test flashes and their EEG; expected a fit that reads the flashes of `rows` alone"
         )
+
+
+def learned_from_test(
+    fitted: Preprocessor, fit: Fit, recording: Recording, split: Split
+) -> list[str]:
+    """Name what a preprocessing learns otherwise without the test part (:func:`without_test`)."""
+    without, rest = without_test(recording, split)
+    own, other = _learned(fitted), _learned(fit(without, split.train[rest]))
+    return [name for name in own if repr(own[name]) != repr(other.get(name))]
+
+
+def _learned(preprocessor: Preprocessor) -> dict[str, Any]:
+    """Return the state of a preprocessing; of an own class with all of its attributes."""
+    state = full_state(preprocessor)
+    if "_target_" not in state:
+        return state
+    parts = (state[name] for name in ("state", "attributes") if state[name] is not None)
+    return {key: value for part in parts for key, value in part["dict"].items()}

@@ -274,7 +274,8 @@ def undisturbed() -> Iterator[None]:
 
     before, numpy_before = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng(devices=[]):
+        gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+        with torch.random.fork_rng(devices=gpus):
             yield
     finally:
         random.setstate(before)

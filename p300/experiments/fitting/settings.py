@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from p300.experiments.fitting.trainer import needs_own_trainer, quiet_lightning
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+log = logging.getLogger("p300.experiments.fit")
 
 #: Numbers that must be at least 1.
 COUNTS = (
@@ -36,6 +39,15 @@ def check_counts(cfg: DictConfig) -> None:
         found = OmegaConf.select(cfg, name)
         if not isinstance(found, int) or isinstance(found, bool) or found < 1:
             raise InputError(f"got {name}={found}; expected a whole number of at least 1")
+    for name in ("limit_train_batches", "max_steps", "max_epochs"):
+        if cfg.trainer.get(name) in (0, 0.0):
+            raise InputError(
+                f"got trainer.{name}={cfg.trainer[name]}, which trains nothing; expected more"
+            )
+    if cfg.trainer.get("fast_dev_run"):
+        log.warning(
+            "trainer.fast_dev_run tries a few batches: the results are of an untrained network"
+        )
 
 
 def check_trainer(cfg: DictConfig) -> None:

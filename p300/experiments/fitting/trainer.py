@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -77,6 +78,7 @@ class ConfiguredTrainer:
         from pytorch_lightning import profilers
 
         self.folder.mkdir(parents=True, exist_ok=True)
+        log.info("profile: %s", os.path.relpath(self.folder / "fit-profile.txt"))
         return getattr(profilers, PROFILERS[name])(dirpath=self.folder, filename="profile")
 
 

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from p300.experiments.build import reason_of
 from p300.experiments.configuration import Composer, as_config
-from p300.experiments.folder import run_key, value_of, write_failure
-from p300.experiments.identity import fingerprint
+from p300.experiments.folder import holds, value_of, write_failure
 from p300.experiments.jobs.job import Job, read_jobs
-from p300.experiments.jobs.together import train_runs
 from p300.experiments.prepare import Shared
 from p300.experiments.run import Request
+from p300.experiments.train import train_several
 from p300.storage.files import write_text
 from p300.terminal import console_handlers, quietly, step
 
@@ -85,7 +84,7 @@ def _run(jobs: Sequence[Job], composer: Composer, shared: Shared, device: int | 
     for k, job in enumerate(jobs):
         with _noted(job):
             cfg, choices = composed(composer, job)
-            if is_there(job, cfg):
+            if holds(job.folder, as_config(cfg, {})):  # a batch system started the job twice
                 continue
             job.folder.mkdir(parents=True, exist_ok=True)
             write_text(job.folder / "overrides.yaml", json.dumps(list(job.overrides)) + "\n")
@@ -99,7 +98,7 @@ def _run(jobs: Sequence[Job], composer: Composer, shared: Shared, device: int | 
         with quietly(job.folder / "train.log", append=True):
             return work()
 
-    found = train_runs(list(requests.values()), shared, call)
+    found = train_several(list(requests.values()), shared, call)
     spent = (time.perf_counter() - started) / max(1, len(requests))
     for k, results in zip(waiting, found, strict=True):
         job = jobs[k]
@@ -135,13 +134,6 @@ def composed(composer: Composer, job: Job) -> tuple[DictConfig, dict[str, str]]:
         with open_dict(cfg):
             cfg.logger.wandb = job.wandb | dict(cfg.logger.wandb)  # configured wins
     return cfg, choices
-
-
-def is_there(job: Job, cfg: DictConfig) -> bool:
-    """Return whether a batch system started a job twice, and the first start finished it."""
-    if not (job.folder / "results.json").exists():
-        return False
-    return run_key(job.folder) == fingerprint(as_config(cfg, {}))
 
 
 def on_device(cfg: DictConfig, device: int | None) -> None:

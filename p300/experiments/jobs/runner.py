@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
 from p300.experiments.build import reason_of
-from p300.experiments.configuration import as_config
+from p300.experiments.configuration import as_config, quoted
 from p300.experiments.folder import can_go_on, free_folder, run_key
 from p300.experiments.identity import fingerprint
 from p300.experiments.jobs.chunk import LARGEST, alike, composed
@@ -257,17 +257,6 @@ def copy_outcomes(jobs: Sequence[Job]) -> None:
 def is_submitit(launcher: Launcher) -> bool:
     """Return whether a launcher gives its jobs to a batch system, or tries that out."""
     return type(launcher).__module__.startswith("hydra_plugins.hydra_submitit_launcher.")
-
-
-def quoted(path: Path) -> str:
-    """Quote a path for an override of Hydra.
-
-    Examples
-    --------
-    >>> print(quoted(Path("seed=1,lr=0.1")))
-    'seed=1,lr=0.1'
-    """
-    return "'" + str(path).replace("'", "\\'") + "'"
 
 
 def killed(error: BaseException) -> str:

@@ -41,12 +41,23 @@ def log_odds_of(detector: Detector, scores: np.ndarray, target_rate: float) -> n
     InputError
         If the loss is one's own and has no ``log_odds``.
     """
-    scores = np.asarray(scores, float)
+    scores = counted_log_odds(detector, scores)
     if detector.config.get("calibration", "none") != "none":
         return scores
-    if not (detector.is_classical or _is_stack(detector)):
-        scores = _of_loss(detector, scores)
     return scores + added_log_odds(detector, target_rate)
+
+
+def counted_log_odds(detector: Detector, scores: np.ndarray) -> np.ndarray:
+    """Compute the log odds of a target among flashes as the training counted them.
+
+    They have the sign of the scores. Those of a calibrated detector hold among all flashes.
+    Parameters and errors as of :func:`log_odds_of`.
+    """
+    scores = np.asarray(scores, float)
+    is_calibrated = detector.config.get("calibration", "none") != "none"
+    if is_calibrated or detector.is_classical or _is_stack(detector):
+        return scores
+    return _of_loss(detector, scores)
 
 
 def added_log_odds(detector: Detector, target_rate: float) -> float:

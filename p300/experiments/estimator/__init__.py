@@ -1,0 +1,1 @@
+"""Any experiment as an estimator of scikit-learn."""

@@ -1,0 +1,158 @@
+"""Cross-validation of one recording: every flash is tested once, and the scores are pooled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300 import __version__
+from p300.errors import InputError
+from p300.experiments.folder import read_results
+from p300.experiments.results import read_scores, results_table, summarize
+from p300.splits import count_units
+from p300.storage.files import write_text
+from p300.terminal import show
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from omegaconf import DictConfig
+
+    from p300.experiments.run import Request
+    from p300.recording import Recording
+
+#: Folder of the runs of the folds, in that of the cross-validation.
+FOLDS = "folds"
+
+
+def is_cross_validation(cfg: DictConfig) -> bool:
+    """Return whether a configuration asks for all folds of its split: ``split.fold`` is null."""
+    return "fold" in cfg.split and cfg.split.fold is None
+
+
+def count_folds(split: Mapping[str, Any], flashes: pd.DataFrame) -> int:
+    """Count the folds of a split: as it states, or else the units of a recording.
+
+    Raises
+    ------
+    InputError
+        If the split does neither state them nor leave out one unit.
+    """
+    if split.get("n_folds"):
+        return int(split["n_folds"])
+    if split.get("by") is None:
+        raise InputError(
+            f"got split.fold=null of {split.get('_target_')}, which has neither n_folds nor by; "
+            "expected a number; set split.fold=0"
+        )
+    return count_units(flashes, split["by"])
+
+
+def of_fold(request: Request, fold: int) -> Request:
+    """Return the request of one fold, in the folder of its own."""
+    from omegaconf import open_dict
+
+    cfg = request.cfg.copy()
+    with open_dict(cfg):
+        cfg.split.fold = fold
+        if cfg.logger.get("wandb") is not None:
+            grouped = {"group": request.folder.name, "job_type": "fold"}
+            cfg.logger.wandb = grouped | dict(cfg.logger.wandb)  # configured wins
+    return replace(request, cfg=cfg, folder=request.folder / FOLDS / str(fold))
+
+
+def pool(
+    cfg: DictConfig,
+    config: Mapping[str, Any],
+    folder: Path,
+    recording: Recording,
+    folds: Sequence[Path],
+) -> dict[str, Any]:
+    """Pool the test scores of all folds; write ``scores.csv``, show and return the results.
+
+    Scores of different detectors have different scales. So those of each fold are divided by the
+    standard deviation of its scores of nontargets outside its test part; 0 stays 0.
+
+    Raises
+    ------
+    InputError
+        If a flash is tested by two folds, or by none.
+    """
+    found = [read_results(fold) for fold in folds]
+    flashes = recording.flashes
+    scores, tested = np.full(len(flashes), np.nan), np.full(len(flashes), -1)
+    for k, path in enumerate(folds):
+        table = read_scores(path)
+        rows = table["part"].eq("test").to_numpy()
+        if len(table) != len(flashes) or (tested[rows] >= 0).any():
+            raise InputError(f"fold {k}: a flash is tested twice; expected once by all folds")
+        tested[rows], scores[rows] = k, table["score"][rows] / nontarget_scale(path, table)
+    if n_left := int((tested < 0).sum()):
+        raise InputError(
+            f"{n_left} of {len(flashes)} flashes are tested by no fold; expected each by one"
+        )
+    table = flashes.assign(part="test", score=scores, fold=tested)
+    write_text(folder / "scores.csv", table.to_csv(index=False))
+    test = summarize(scores, flashes, recording.speller)
+    by = re.search(r"by \w+", found[0]["split"])  # as it was divided in fact
+    split = f"{len(folds)} folds{f' {by[0]}' if by else ''}, each tested once"
+    show(results_table(test, f"{recording.name}, {split}"))
+    first = found[0]
+    return {
+        "version": __version__,
+        "choices": config["choices"],
+        "name": cfg.name,
+        "seed": cfg.seed,
+        "split": split,
+        "fold": None,
+        **{key: first[key] for key in ("ch_names", "n_parameters", "speller", "score_ms")},
+        **{key: sum(one[key] for one in found) for key in ("preprocess_s", "fit_s")},
+        "members": first["members"],
+        **validation_of(found),
+        "test": test,
+        "folds": [of_results(one, f"{FOLDS}/{k}") for k, one in enumerate(found)],
+    }
+
+
+def nontarget_scale(folder: Path, table: pd.DataFrame) -> float:
+    """Return the standard deviation of a run's scores of nontargets outside its test part.
+
+    Of flashes that the detector was not fitted to, if there are any.
+    """
+    import pandas as pd
+
+    held_out = folder / "held_out.csv"
+    known = pd.read_csv(held_out) if held_out.exists() else table[table["part"].eq("train")]
+    is_nontarget = known["is_target"].astype("boolean").eq(False).fillna(False)
+    scale = float(known["score"][is_nontarget.to_numpy(bool)].std())
+    return scale if np.isfinite(scale) and scale > 0 else 1.0
+
+
+def validation_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the validation results, mean over folds, if every fold has some.
+
+    A measure that is undefined in a fold, such as the precision of no positive, is undefined.
+    """
+    parts = [one.get("validation", {}) for one in found]
+    if not all("detection" in part for part in parts):
+        return {}
+    measures = parts[0]["detection"]
+    values = {m: np.array([part["detection"][m] for part in parts], float) for m in measures}
+    mean = {m: float(found.mean()) for m, found in values.items()}
+    n_flashes = sum(part["n_flashes"] for part in parts)
+    return {"validation": {"n_flashes": n_flashes, "detection": mean}}
+
+
+def of_results(results: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Return what is kept of the results of a fold."""
+    test = results["test"]
+    kept = {"folder": folder, "split": results["split"], "n_flashes": test["n_flashes"]}
+    if "detection" in test:
+        kept["auc"] = test["detection"]["auc"]
+    if "spelling" in test:
+        kept |= {key: test["spelling"][-1][key] for key in ("n_right", "n_characters", "text")}
+    return kept
