@@ -97,7 +97,14 @@ def can_be_used(folder: Path) -> bool:
     if not folder.exists():
         return True
     names = {path.name for path in folder.iterdir()} - {LOCK, *HYDRAS}
-    return not names or (MARKER in names and "results.json" not in names)
+    if MARKER in names:
+        return "results.json" not in names
+    return all(_is_half_a_marker(name) for name in names)
+
+
+def _is_half_a_marker(name: str) -> bool:
+    """Return whether a file was left by a run that was killed while it marked its folder."""
+    return name.startswith(f"{MARKER}.") and name.endswith(PARTIAL)
 
 
 def free_folder(wanted: Path, taken: set[Path]) -> Path:
@@ -141,11 +148,19 @@ def begin_folder(folder: Path, config: Mapping[str, Any]) -> None:
     if (folder / MARKER).exists():
         clear(folder, keep_training=can_go_on(folder))
     elif can_be_used(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / MARKER, "a run of p300\n")
+        mark(folder)
     elif left := sorted(WRITTEN & {path.name for path in folder.iterdir()}):
         raise InputError(f"{folder} holds {', '.join(left)}, not of a run; expected a new folder")
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+
+
+def mark(folder: Path) -> None:
+    """Make a folder, and mark it as that of a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / MARKER, "a run of p300\n")
+    for path in folder.iterdir():
+        if _is_half_a_marker(path.name):
+            path.unlink()
 
 
 def clear(folder: Path, keep_training: bool) -> None:
@@ -160,6 +175,8 @@ def clear(folder: Path, keep_training: bool) -> None:
 def write_failure(folder: Path, reason: str) -> None:
     """Write why a run failed into its ``error.txt``."""
     with contextlib.suppress(OSError):  # a full disk, perhaps the reason itself
+        if can_be_used(folder) and not (folder / MARKER).exists():
+            mark(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "error.txt", reason + "\n")
 

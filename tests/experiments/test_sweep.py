@@ -8,7 +8,14 @@ from sweeping import FATE, counts, written
 
 from p300.errors import InputError
 from p300.experiments.configuration import Composer, conf_dir
-from p300.experiments.folder import MARKER, begin_folder, can_be_used, finished_runs, value_of
+from p300.experiments.folder import (
+    MARKER,
+    begin_folder,
+    can_be_used,
+    finished_runs,
+    value_of,
+    write_failure,
+)
 from p300.experiments.identity import fingerprint
 from p300.experiments.jobs.finished import Finished
 from p300.experiments.jobs.job import Job
@@ -140,6 +147,26 @@ def test_of_an_unfinished_run_only_what_runs_write_is_removed(tmp_path):
     begin_folder(tmp_path, {"seed": 1})
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {MARKER, "config.yaml", "thesis.txt", "train.log"}
+
+
+def test_a_run_killed_while_it_marked_its_folder_begins_anew_and_can_go_on(tmp_path):
+    (tmp_path / f"{MARKER}.12-ab.partial").touch()
+    assert can_be_used(tmp_path)
+    for _ in range(2):
+        begin_folder(tmp_path, {"seed": 0})
+        assert {path.name for path in tmp_path.iterdir()} == {MARKER, "config.yaml"}
+
+
+def test_a_run_that_failed_before_it_began_can_begin_in_the_same_folder(tmp_path):
+    write_failure(tmp_path, "no such subject")
+    begin_folder(tmp_path, {"seed": 0})
+    assert {path.name for path in tmp_path.iterdir()} == {MARKER, "config.yaml"}
+
+
+def test_a_failure_in_a_folder_of_somebody_else_marks_nothing(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    write_failure(tmp_path, "no such subject")
+    assert not (tmp_path / MARKER).exists()
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "scores.csv", "checkpoint.pt"])
