@@ -20,7 +20,8 @@ spaces, where the groups change from repetition to repetition and a code does no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -219,6 +220,12 @@ def _numbers(column: pd.Series) -> pd.Series:
     return numbers
 
 
+#: Words of a class, in lower case and without spaces, hyphens and underscores.
+CLASS_WORDS = {
+    **dict.fromkeys(("target", "oddball", "deviant", "rare"), True),
+    **dict.fromkeys(("nontarget", "notarget", "standard", "frequent"), False),
+}
+
 #: Pairs of values that can only mean (nontarget, target).
 LABEL_PAIRS = (
     (False, True),
@@ -229,11 +236,20 @@ LABEL_PAIRS = (
     ("false", "true"),
     ("no", "yes"),
     ("n", "y"),
-    ("nontarget", "target"),
-    ("non-target", "target"),
-    ("non_target", "target"),
-    ("standard", "target"),
 )
+
+
+def class_of(label: Hashable) -> bool | None:
+    """Return whether a word means a target; None for any other label.
+
+    Examples
+    --------
+    >>> class_of("Oddball"), class_of("Non-Target"), class_of("left")
+    (True, False, None)
+    """
+    if not isinstance(label, str):
+        return None
+    return CLASS_WORDS.get(re.sub(r"[\s_-]+", "", label.lower()))
 
 
 #: Texts for a label that is not known, in lower case.
@@ -271,6 +287,8 @@ def as_labels(values: Any, where: str = "flash table") -> pd.Series:
     plain = [v.strip().lower() if isinstance(v, str) else v for v in values]
     plain = [None if v in MISSING_LABELS else v for v in plain]
     found = {v for v in plain if v is not None}
+    if all(isinstance(v, str) and class_of(v) is not None for v in found):
+        return pd.Series([v and class_of(v) for v in plain], column.index, "boolean")
     for nontarget, target in LABEL_PAIRS:
         if found <= {nontarget, target}:
             labels = [None if v is None else v == target for v in plain]

@@ -112,6 +112,8 @@ def test_recordings_of_other_channels_rates_or_units_are_not_joined():
         ([-1, 1, -1], [False, True, False]),
         ([0.0, 1.0, np.nan], [False, True, None]),
         (["yes", "no", ""], [True, False, None]),
+        (["deviant", "Standard", "n/a"], [True, False, None]),
+        (["frequent", "rare", "Non-Target"], [False, True, False]),
         (["Target", "NonTarget", "n/a"], [True, False, None]),
         (np.array([[0], [1], [0]]), [False, True, False]),
         (pd.array([True, pd.NA, False], "boolean"), [True, None, False]),

@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from p300.errors import InputError
+from p300.flashes import class_of
 
 
 class ClassicalDetector(ClassifierMixin, BaseEstimator):
@@ -115,6 +116,8 @@ class LinearOnBins(ClassicalDetector):
 def two_classes(y, name):
     """Return the two labels in ``y``, that of the nontargets first: the smaller one.
 
+    scikit-learn sorts labels, and calls the second one positive.
+
     Parameters
     ----------
     y : ndarray, shape (n_flashes,)
@@ -125,7 +128,7 @@ def two_classes(y, name):
     Raises
     ------
     InputError
-        If there is another number of labels than two.
+        If there is another number of labels than two, or the words mean it the other way round.
 
     Examples
     --------
@@ -139,6 +142,12 @@ def two_classes(y, name):
         raise InputError(
             f"{only}{name}: {len(classes)} class in y ({classes[:5].tolist()}); expected two, "
             "target and nontarget"
+        )
+    means = [class_of(label) for label in classes.tolist()]
+    if means[0] is True or means[1] is False:
+        raise InputError(
+            f"{name}: got labels {classes[0]!r} and {classes[1]!r}; expected that of the targets "
+            f"to be the larger one, as scikit-learn sorts them; pass y == {classes[0].item()!r}"
         )
     return classes
 

@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import p300
 from p300 import P300Classifier
+from p300.baselines import ShrinkageLDA
 from p300.errors import InputError
 from p300.experiments.estimator import train
 
@@ -299,3 +300,14 @@ def test_an_experiment_of_ones_own_is_an_estimator_too(epochs, tmp_path, monkeyp
     assert type(member.detector).__name__ == "Linear"
     halved = (X - X.mean(axis=-1, keepdims=True)) / 2
     np.testing.assert_allclose(classifier.detector_.score_epochs(halved), scores, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("nontarget", "target"),
+    [("standard", "oddball"), ("frequent", "Rare"), ("non target", "deviant")],
+)
+@pytest.mark.parametrize("estimator", [P300Classifier("lda", sfreq=120), ShrinkageLDA()])
+def test_words_that_sort_the_other_way_round_are_refused(nontarget, target, estimator):
+    y = np.where(np.arange(60) % 6 == 0, target, nontarget)
+    with pytest.raises(InputError, match=f"pass y == '{target}'"):
+        estimator.fit(np.random.default_rng(0).normal(size=(60, 2, 78)), y)

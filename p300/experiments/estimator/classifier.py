@@ -56,7 +56,8 @@ class P300Classifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray, shape (2,)
-        The labels; the larger one is that of the targets ("Target" after "NonTarget", 1 after 0).
+        The labels; the larger one is that of the targets ("Target" after "NonTarget", 1 after 0),
+        and words that mean it the other way round ("oddball", "standard") are refused.
     n_features_in_ : int
         Electrodes, or features of a row.
     detector_ : Detector
@@ -102,7 +103,8 @@ class P300Classifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If the labels are not of two values, the epochs cannot be used, or the experiment or
+            If the labels are not of two values, or mean target and nontarget in the other order,
+            the epochs cannot be used, or the experiment or
             an override cannot be.
         """
         epochs = as_epochs(X)

@@ -6,13 +6,8 @@ import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from p300.flashes import class_of
 from p300.readers.events.marks import OPENVIBE_NAME, OPENVIBE_PREFIX
-
-#: Words of a class, without spaces, hyphens and underscores, in lower case.
-CLASSES = {
-    **dict.fromkeys(("target", "oddball", "deviant", "rare"), True),
-    **dict.fromkeys(("nontarget", "notarget", "standard", "frequent"), False),
-}
 
 #: Words that name a flash without its class.
 FLASH = {"flash", "stimulus", "stim", "event"}
@@ -96,8 +91,8 @@ def parse_label(label: Hashable) -> Meaning | None:
         if (number or of_openvibe) and code is None:
             code = int(number[1]) if number else int(of_openvibe[1], 16)  # type: ignore[index]
             is_named |= bool(number and word.startswith("flash"))
-        elif word in CLASSES and is_target is None:
-            is_target = CLASSES[word]
+        elif class_of(word) is not None and is_target is None:
+            is_target = class_of(word)
         elif word in FLASH:
             is_named |= word == "flash"
         else:
