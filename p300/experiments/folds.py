@@ -14,6 +14,7 @@ from p300 import __version__
 from p300.errors import InputError
 from p300.experiments.folder import read_results
 from p300.experiments.results import read_scores, results_table, summarize
+from p300.metrics import on_one_scale
 from p300.splits import count_units
 from p300.storage.files import write_text
 from p300.terminal import show
@@ -74,8 +75,8 @@ def pool(
 ) -> dict[str, Any]:
     """Pool the test scores of all folds; write ``scores.csv``, show and return the results.
 
-    Scores of different detectors have different scales. So those of each fold are divided by the
-    standard deviation of its scores of nontargets outside its test part; 0 stays 0.
+    Scores of different detectors have different scales, so :func:`p300.metrics.on_one_scale`
+    brings those of all folds to one.
 
     Raises
     ------
@@ -90,11 +91,12 @@ def pool(
         rows = table["part"].eq("test").to_numpy()
         if len(table) != len(flashes) or (tested[rows] >= 0).any():
             raise InputError(f"fold {k}: a flash is tested twice; expected once by all folds")
-        tested[rows], scores[rows] = k, table["score"][rows] / nontarget_scale(path, table)
+        tested[rows], scores[rows] = k, table["score"][rows]
     if n_left := int((tested < 0).sum()):
         raise InputError(
             f"{n_left} of {len(flashes)} flashes are tested by no fold; expected each by one"
         )
+    scores = on_one_scale(scores, tested)
     table = flashes.assign(part="test", score=scores, fold=tested)
     write_text(folder / "scores.csv", table.to_csv(index=False))
     test = summarize(scores, flashes, recording.speller)
@@ -116,20 +118,6 @@ def pool(
         "test": test,
         "folds": [of_results(one, f"{FOLDS}/{k}") for k, one in enumerate(found)],
     }
-
-
-def nontarget_scale(folder: Path, table: pd.DataFrame) -> float:
-    """Return the standard deviation of a run's scores of nontargets outside its test part.
-
-    Of flashes that the detector was not fitted to, if there are any.
-    """
-    import pandas as pd
-
-    held_out = folder / "held_out.csv"
-    known = pd.read_csv(held_out) if held_out.exists() else table[table["part"].eq("train")]
-    is_nontarget = known["is_target"].astype("boolean").eq(False).fillna(False)
-    scale = float(known["score"][is_nontarget.to_numpy(bool)].std())
-    return scale if np.isfinite(scale) and scale > 0 else 1.0
 
 
 def validation_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from p300.metrics.measures import (
     bits_per_minute,
     bits_per_selection,
     detection_metrics,
+    on_one_scale,
     roc_auc,
 )
 from p300.metrics.significance import (
@@ -46,6 +47,7 @@ __all__ = [
     "detection_metrics",
     "holm",
     "mean_auc",
+    "on_one_scale",
     "rate_interval",
     "resampling_units",
     "roc_auc",

@@ -101,6 +101,36 @@ def detection_metrics(
     }
 
 
+def on_one_scale(scores: ArrayLike, detector: ArrayLike) -> np.ndarray:
+    """Bring the scores of several detectors to one mean and standard deviation.
+
+    They become the averages of those of the detectors. So each detector ranks its flashes as
+    before, detectors whose scores have other levels can be pooled, and 0 stays near where they
+    have it. No label is read.
+
+    Parameters
+    ----------
+    scores : array-like of float, shape (n_flashes,)
+    detector : array-like, shape (n_flashes,)
+        Which detector scored each flash.
+
+    Returns
+    -------
+    ndarray, shape (n_flashes,)
+
+    Examples
+    --------
+    >>> on_one_scale([-1, 1, -1, 50, 70, 50], [0, 0, 0, 1, 1, 1]).round(1).tolist()
+    [24.5, 35.5, 24.5, 24.5, 35.5, 24.5]
+    """
+    scores = np.asarray(scores, float)
+    _, rows = np.unique(np.asarray(detector), return_inverse=True)
+    n = np.bincount(rows)
+    mean = np.bincount(rows, scores) / n
+    sd = np.sqrt(np.bincount(rows, (scores - mean[rows]) ** 2) / n)
+    return (scores - mean[rows]) / np.where(sd > 0, sd, 1)[rows] * sd.mean() + mean.mean()
+
+
 def bits_per_selection(accuracy: ArrayLike, n_symbols: int) -> np.ndarray:
     """Compute Wolpaw's bits per selection, eq. (19) of Cecotti & Graeser 2011 without its time.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from p300.experiments.compare import MEASURES
 from p300.experiments.finished import Run
 from p300.figures.style import count
@@ -125,12 +127,14 @@ def folds_table(run: Run) -> Table:
         if texts:
             cells += [f"{fold['n_right']}/{fold['n_characters']}", fold["text"]]
         rows.append(cells)
+    aucs = [fold["auc"] for fold in run.folds if fold.get("auc") is not None]
+    beside = f"; the mean of their AUC is {np.mean(aucs):.3f}" if aucs else ""
     head = ("fold", "flashes", "AUC") + (("right", "text after all repetitions") if texts else ())
     caption = (
         "Each fold was tested by a detector trained on the others. The results above are of all "
-        "folds together: scores are divided by the standard deviation of the fold's scores of "
-        "nontargets outside its test part. Intervals are over the units of all folds, whose "
-        "detectors share most of their training part"
+        f"folds together, whose scores are brought to one mean and standard deviation{beside}. "
+        "Intervals are over the units of all folds, whose detectors share most of their training "
+        "part"
     )
     return Table(caption, head, rows)
 

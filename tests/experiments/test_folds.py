@@ -10,7 +10,7 @@ import pytest
 from p300.detector import Detector
 from p300.errors import InputError
 from p300.experiments.compare import collect_runs
-from p300.experiments.folds import nontarget_scale, validation_of
+from p300.experiments.folds import validation_of
 from p300.experiments.train import train
 from p300.metrics import roc_auc
 from p300.report.write import write_report
@@ -33,12 +33,14 @@ def folder(always_small, tmp_path_factory):
 def test_every_flash_is_tested_once_by_a_detector_that_did_not_see_it(folder):
     pooled = pd.read_csv(folder / "scores.csv")
     assert pooled["score"].notna().all() and set(pooled["part"]) == {"test"}
+    spread = []
     for k in range(3):
         own = pd.read_csv(folder / "folds" / str(k) / "scores.csv")
         tested = own["part"].eq("test")
         assert (pooled["fold"].eq(k) == tested).all()
-        ratio = pooled["score"][tested] / own["score"][tested]
-        assert np.allclose(ratio, ratio.iloc[0])  # one scale per fold, and 0 stays 0
+        assert (pooled["score"][tested].rank() == own["score"][tested].rank()).all()
+        spread.append(pooled["score"][tested].agg(["mean", "std"]).to_numpy())
+    assert np.allclose(spread, spread[0], rtol=0.02)  # the folds differ in flashes by a few
     assert sorted(pooled["fold"].unique()) == [0, 1, 2]
 
 
@@ -116,15 +118,6 @@ def test_a_sweep_cross_validates_each_configuration(p300, small, tmp_path):
     status, _, errors = p300("train", "-m", *given, "hydra.sweep.dir=sweep")
     assert status == 0, errors
     assert len(collect_runs([tmp_path / "sweep"])) == 2
-
-
-def test_scores_are_scaled_by_nontargets_that_were_held_out(tmp_path):
-    held_out = pd.DataFrame({"is_target": [False, False, False, True], "score": [-2, 0, 2, 9.0]})
-    held_out.to_csv(tmp_path / "held_out.csv", index=False)
-    table = pd.DataFrame({"is_target": [False, False], "score": [0, 100.0], "part": "train"})
-    assert nontarget_scale(tmp_path, table) == pytest.approx(2.0)
-    (tmp_path / "held_out.csv").unlink()
-    assert nontarget_scale(tmp_path, table) == pytest.approx(np.std([0, 100], ddof=1))
 
 
 def test_a_measure_that_a_fold_leaves_undefined_is_undefined_in_the_mean():

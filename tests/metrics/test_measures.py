@@ -12,6 +12,7 @@ from p300.metrics import (
     bits_per_minute,
     bits_per_selection,
     detection_metrics,
+    on_one_scale,
     roc_auc,
     wilson_interval,
 )
@@ -134,3 +135,20 @@ def test_labels_that_have_one_reading_are_taken_and_others_refused(measure):
     ):
         with pytest.raises(InputError, match=words):
             measure(labels, scores)
+
+
+def test_detectors_of_other_levels_and_scales_pool_to_the_auc_of_each():
+    g = np.random.default_rng(0)
+    fold = np.repeat(np.arange(4), 3000)
+    is_target = np.arange(len(fold)) % 6 == 0
+    scores = g.normal(size=len(fold)) + is_target
+    level, scale = np.array([0.0, 5, -3, 1]), np.array([1.0, 0.1, 20, 3])
+    pooled = on_one_scale(scores * scale[fold] + level[fold], fold)
+    alone = [roc_auc(is_target[fold == k], scores[fold == k]) for k in range(4)]
+    assert roc_auc(is_target, scores * scale[fold] + level[fold]) < np.mean(alone) - 0.05
+    assert roc_auc(is_target, pooled) == pytest.approx(np.mean(alone), abs=0.003)
+    assert pooled.mean() == pytest.approx((scores * scale[fold] + level[fold]).mean())
+
+
+def test_a_detector_whose_scores_are_all_equal_lands_on_the_mean():
+    assert on_one_scale([3, 3, 0, 2], [0, 0, 1, 1]).tolist() == [2, 2, 1.5, 2.5]

@@ -199,15 +199,12 @@ def _prepare(seeds):
 
 
 def _pooled(cells: Sequence[Finding], expected: pd.DataFrame) -> pd.DataFrame:
-    """Concatenate the test flashes of all folds, with scores standardised per fold."""
+    """Concatenate the test flashes of all folds, with scores on one scale."""
     import pandas as pd
 
-    parts = []
-    for finding in cells:
-        score = finding.flashes["score"]
-        sd = score.std(ddof=0)
-        parts.append(finding.flashes.assign(score=(score - score.mean()) / (sd if sd > 0 else 1)))
-    table = pd.concat(parts, ignore_index=True)
+    table = pd.concat([finding.flashes for finding in cells], ignore_index=True)
+    detector = np.repeat(np.arange(len(cells)), [len(finding.flashes) for finding in cells])
+    table["score"] = metrics.on_one_scale(table["score"], detector)
     if not table[FLASH_KEY].equals(expected[FLASH_KEY]):
         cell = cells[0].cell
         raise InputError(
