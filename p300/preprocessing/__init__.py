@@ -17,15 +17,7 @@ from p300.preprocessing.channels import (
     pick_channels,
     rereference,
 )
-from p300.preprocessing.epochs import (
-    Epochs,
-    clip_amplitude,
-    concatenate_epochs,
-    cut_epochs,
-    epochs_from_mne,
-    find_rejected,
-    subtract_baseline,
-)
+from p300.preprocessing.epochs import Epochs, concatenate_epochs, epochs_from_mne
 from p300.preprocessing.filters import design_bandpass, filter_segment
 from p300.preprocessing.inputs import as_recording, recording_from_arrays
 from p300.preprocessing.preprocessor import Preprocessor
@@ -36,6 +28,12 @@ from p300.preprocessing.scaling import (
     rms_epochs,
     scale_channels,
     zscore_epochs,
+)
+from p300.preprocessing.steps import (
+    clip_amplitude,
+    cut_epochs,
+    find_rejected,
+    subtract_baseline,
 )
 from p300.preprocessing.streaming import StreamingPreprocessor
 

@@ -15,21 +15,21 @@ from p300.errors import InputError
 from p300.preprocessing._engine.chain import Chain, find_starts, misfits
 from p300.preprocessing._engine.cut import cut_recording
 from p300.preprocessing._engine.destinations import Destination, InMemory
+from p300.preprocessing._engine.sampling import epoch_length
 from p300.preprocessing.channels import find_bad_channels, spatial_matrix
-from p300.preprocessing.epochs import (
-    Epochs,
-    baseline_samples,
-    clip_amplitude,
-    epoch_length,
-    find_rejected,
-    subtract_baseline,
-)
+from p300.preprocessing.epochs import Epochs
 from p300.preprocessing.estimator import Estimator, check_fitted, check_parameters
 from p300.preprocessing.filters import design_bandpass
 from p300.preprocessing.inputs import as_recording
 from p300.preprocessing.resampling import MAX_DENOMINATOR, rational_ratio
 from p300.preprocessing.scaling import BY_EPOCH, RENAMED, scale_channels
 from p300.preprocessing.statistics import ChannelMoments, ChannelQuartiles
+from p300.preprocessing.steps import (
+    baseline_samples,
+    clip_amplitude,
+    find_rejected,
+    subtract_baseline,
+)
 from p300.recording import UNITS, Recording, is_same_rate
 
 if TYPE_CHECKING:

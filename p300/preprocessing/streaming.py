@@ -14,8 +14,8 @@ from p300.errors import InputError
 from p300.flashes import flash_table
 from p300.preprocessing._engine.clock import SampleClock
 from p300.preprocessing._engine.memory import Tape
+from p300.preprocessing._engine.sampling import ON_SAMPLE, take_epochs
 from p300.preprocessing._engine.stream_filter import StreamFilter
-from p300.preprocessing._sampling import ON_SAMPLE, take_epochs
 from p300.preprocessing.epochs import Epochs
 from p300.preprocessing.resampling import rational_ratio
 from p300.preprocessing.state import check_can_stream

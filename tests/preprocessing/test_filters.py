@@ -15,7 +15,7 @@ from p300.preprocessing import (
     recording_from_arrays,
     resample,
 )
-from p300.preprocessing._sampling import folds_into_band
+from p300.preprocessing._engine.sampling import folds_into_band
 from p300.preprocessing.filters import pad_length
 
 RATES = [120, 128, 160, 200, 240, 250, 256, 500, 512, 1000, 2048]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.preprocessing._engine.modal import GROUP
-from p300.preprocessing._sampling import small_products
+from p300.preprocessing._engine.sampling import small_products
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

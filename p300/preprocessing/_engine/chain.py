@@ -10,8 +10,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.preprocessing._engine.modal import ModalFilter
-from p300.preprocessing._sampling import ON_SAMPLE, Sampling, folds_into_band
-from p300.preprocessing.epochs import epoch_length
+from p300.preprocessing._engine.sampling import ON_SAMPLE, Sampling, epoch_length, folds_into_band
 from p300.preprocessing.filters import design_bandpass
 from p300.preprocessing.resampling import rational_ratio
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from p300.preprocessing._engine.blocks import PIECE, filter_pieces
 from p300.preprocessing._engine.memory import Scratch, Tape
+from p300.preprocessing._engine.sampling import take_epochs
 from p300.preprocessing._engine.source import Source
-from p300.preprocessing._sampling import take_epochs
 from p300.preprocessing.filters import filter_segment, pad_length
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from p300.errors import InputError
-from p300.preprocessing._sampling import small_products
+from p300.preprocessing._engine.sampling import small_products
 from p300.preprocessing.resampling import rational_ratio, resample
 
 if TYPE_CHECKING:

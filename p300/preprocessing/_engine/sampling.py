@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from p300.errors import InputError
 from p300.preprocessing.resampling import rational_ratio
 
 if TYPE_CHECKING:
@@ -27,6 +28,20 @@ ATTENUATION = 80.0
 
 #: Smallest attenuation of aliases with which the sinc need not remove them, in dB.
 ENOUGH = 40.0
+
+
+def epoch_length(sfreq: float, tmin: float, tmax: float) -> int:
+    """Count the time points ``tmin + k / sfreq`` in the half-open interval ``[tmin, tmax)``.
+
+    Examples
+    --------
+    >>> epoch_length(120, 0, 0.65), epoch_length(240, 0, 0.65), epoch_length(120, -0.1, 0.6)
+    (78, 156, 84)
+    """
+    n_times = int(np.ceil((tmax - tmin) * sfreq - 1e-6))
+    if n_times < 1:
+        raise InputError(f"epoch from {tmin} to {tmax} s holds no sample; expected tmin < tmax")
+    return n_times
 
 
 @dataclass(frozen=True)
