@@ -15,7 +15,7 @@ from p300.flashes import LIT, flash_table, label_flashes
 from p300.proposals import OPEN, Proposal
 from p300.readers.events.instants import join_simultaneous
 from p300.readers.events.keys import label_list
-from p300.readers.events.labels import Understood, understand
+from p300.readers.events.labels import Understood, in_order, understand
 from p300.readers.events.numbering import Division, number_characters, number_repetitions
 from p300.readers.events.words import plain_label
 from p300.speller import WADSWORTH
@@ -194,7 +194,7 @@ def no_flash(given: Given, found: str, labels: Collection[Hashable]) -> InputErr
         Of all events.
     """
     speller, name = given.speller, "targets" if given.speller is None else "codes"
-    mapping = Proposal(name, dict.fromkeys(list(dict.fromkeys(labels))[:24] or ["target"], OPEN))
+    mapping = Proposal(name, dict.fromkeys(in_order(labels) or ["target"], OPEN))
     of_screen = f" with codes of the screen {speller.name!r}" if speller is not None else ""
     return InputError(
         f"{given.name}: got no flash among the {found}; expected labels such as 'target/7', or "

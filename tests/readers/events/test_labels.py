@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from p300.errors import InputError
+from p300.readers.events.build import Given, no_flash
 from p300.readers.events.instants import join_simultaneous
 from p300.readers.events.labels import understand
 from p300.readers.events.words import parse_label
@@ -86,6 +87,17 @@ def test_labels_of_which_some_are_not_understood_are_refused_with_a_way_out(
     assert ignored.count(None) == [str(k) for k in labels].count(not_understood)
     mapped, _ = taken(labels, codes={not_understood: 3}, **arguments)
     assert [m for m in mapped if m] == [(3, None)]
+
+
+def test_labels_to_fill_in_are_proposed_in_the_order_of_their_numbers():
+    labels = ["S 10", "cue 12", "S  2", "cue 3", "S  9", "cue 12"]
+    with pytest.raises(InputError) as refused:
+        understand(labels)
+    text = str(refused.value)
+    assert "codes={'cue 3': ?, 'cue 12': ?, 'S  2': 2, 'S  9': 9, 'S 10': 10}" in text
+    assert "ignore=['cue 3', 'cue 12']" in text and "('cue 3' 1, 'cue 12' 2)" in text
+    error = no_flash(Given(), "events", ["zwölf", "k10", 20, "k9", 3, "k9"])
+    assert "targets={3: ?, 20: ?, 'k9': ?, 'k10': ?, 'zwölf': ?}" in str(error)
 
 
 @pytest.mark.parametrize("keys", [(33285, 33286), ("33285", "33286"), (33285.0, "33286.0")])
