@@ -9,6 +9,7 @@ import dataclasses
 import filecmp
 import glob
 import itertools
+import os
 import warnings
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -166,11 +167,12 @@ def find(path: str | Path | Sequence[str | Path]) -> list[Path]:
     if not isinstance(path, str | Path):
         return [file for one in path for file in find(one)]
     path = Path(path).expanduser()
-    if path.is_dir() and path.suffix.lower() not in (".mff", ".ds"):
+    # os.path: a name that is too long for a file is an error to Path, not absent
+    if os.path.isdir(path) and path.suffix.lower() not in (".mff", ".ds"):
         inside = sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=natural)
         found = [p for p in inside if p.suffix.lower() not in (*OTHER, *COMPANIONS) and p.suffix]
         found = found or [p for p in inside if p.suffix.lower() == ".csv"]
-    elif path.exists():
+    elif os.path.exists(path):
         found = [path.with_suffix(COMPANIONS.get(path.suffix.lower(), path.suffix))]
     else:
         found = sorted(map(Path, glob.glob(str(path), recursive=True)), key=natural)
