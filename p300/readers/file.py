@@ -38,9 +38,9 @@ def read(
     codes: Mapping[Any, int | None] | None = None,
     ignore: Collection[Hashable] = (),
     source: str | None = None,
-    markers: str | Sequence[str] | None = None,
-    stream: str | None = None,
-    keys: Mapping[str, str] | None = None,
+    markers: str | int | Sequence[str | int] | None = None,
+    stream: str | int | None = None,
+    keys: Mapping[str, Any] | None = None,
     sfreq: float | None = None,
     unit: str | None = None,
     ch_names: Sequence[str] | None = None,
@@ -79,7 +79,7 @@ def read(
     text : str, sequence of str, or None
         The wanted symbols of unlabelled flashes; one text per file.
     picks : sequence of str or None
-        Channels; None for all EEG channels.
+        Channels; None for all EEG channels. Of a table also numbers of columns, from 1.
     subject, session : str or None
         For the flash table, where ``pattern`` does not tell.
     name : str or None
