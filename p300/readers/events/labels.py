@@ -31,11 +31,21 @@ from p300.speller import Speller
 
 @dataclass(frozen=True)
 class Understood:
-    """Meaning of each event, None for no flash, and sentences that say what was taken and left."""
+    """Meaning of each event, None for no flash, and sentences that say what was taken and left.
+
+    ``others`` are about events that are no flashes, ``absent`` about keys of ``codes`` and
+    ``targets`` that no event has; both are what was left.
+    """
 
     meanings: list[Meaning | None]
     notes: tuple[str, ...]
-    left: tuple[str, ...]
+    others: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """What was left, to warn of where these are the events of the flashes."""
+        return (*self.others, *self.absent)
 
     @property
     def is_flash(self) -> np.ndarray:
@@ -100,7 +110,7 @@ def understand(
         )
     left |= dict.fromkeys(unknown, f"not understood{of_screen}")
     counts = Counter(plain)
-    notes, sentences = [], []
+    notes = []
     if known:
         taken = [f"{shown[k]!r} ({counts[k]}) as {known[k]}" for k in sorted(known, key=natural)]
         notes.append(f"{len(written(known))} events are flashes: {_first(taken, 16)}.")
@@ -108,12 +118,14 @@ def understand(
         notes.append(
             f"Labels that are no flashes as given by ignore or starts: {counted(by_name)}."
         )
-    if others := sorted(set(left) - ignored, key=natural):
-        reasons = [f"{shown[k]!r} ({counts[k]}, {left[k]})" for k in others]
-        sentences.append(f"{len(written(others))} events are no flashes: {_first(reasons, 16)}.")
-    if absent := list(dict.fromkeys([*no_codes, *no_targets])):
-        sentences.append(f"codes and targets name labels that no event has: {_first(absent, 12)}.")
-    return Understood([known.get(key) for key in plain], tuple(notes), tuple(sentences))
+    others, absent = [], []
+    if unused := sorted(set(left) - ignored, key=natural):
+        reasons = [f"{shown[k]!r} ({counts[k]}, {left[k]})" for k in unused]
+        others.append(f"{len(written(unused))} events are no flashes: {_first(reasons, 16)}.")
+    if keys := list(dict.fromkeys([*no_codes, *no_targets])):
+        absent.append(f"codes and targets name labels that no event has: {_first(keys, 12)}.")
+    meanings = [known.get(key) for key in plain]
+    return Understood(meanings, tuple(notes), tuple(others), tuple(absent))
 
 
 def _sort_out(

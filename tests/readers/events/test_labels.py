@@ -140,6 +140,8 @@ def test_a_key_that_is_a_whole_label_means_no_other():
 def test_keys_that_no_label_has_are_said_with_labels_written_alike():
     _, found = taken(["Zielreiz", "Standard"], targets={"Zielreitz": True, "Standard": False})
     assert "no event has: 'zielreitz' (written alike: 'Zielreiz')" in found.left[-1]
+    _, found = taken(["Stimulus/S 1", "Response/R  7"], codes={"S 1": 1, "R 7": 2})
+    assert "no event has: 'r 7' (written alike: 'Response/R  7')" in found.left[-1]
 
 
 @pytest.mark.parametrize(
