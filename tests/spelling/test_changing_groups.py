@@ -155,6 +155,15 @@ def test_a_group_that_is_lit_twice_in_a_repetition_counts_twice():
     assert set(spell(scores[once.index], once, recording.speller, one)["symbol"]) == {"C"}
 
 
+def test_a_posterior_counts_repetitions_of_such_a_screen_by_their_flashes():
+    posterior = SymbolPosterior(Speller("AB", {1: "A", 2: "B"}, n_per_repetition=4))
+    counts = []
+    for code in (1, 2, 1, 1, 2, 2, 1, 2):
+        posterior.update(code, 0.0)
+        counts.append(posterior.n_repetitions)
+    assert counts == [0, 0, 0, 1, 1, 1, 1, 2]
+
+
 @pytest.mark.parametrize(("n_per_repetition", "level"), [(4, "warn"), (2, "refuse")])
 def test_repetitions_with_more_flashes_than_the_screen_says_are_found(n_per_repetition, level):
     report = p300.check_recording(lit_twice(n_per_repetition))
