@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,9 @@ TYPEABLE = re.compile(r"[A-Za-z0-9_/.+%*@?|-]+( +[A-Za-z0-9_/.+%*@?|-]+)*")
 
 #: Words that Hydra reads as something else than a text.
 READ_OTHERWISE = {"true", "false", "null", "nan", "inf"}
+
+#: Most entries that are written; behind them stands how many are missing, which Hydra cannot read.
+MOST = 48
 
 
 class Open:
@@ -50,15 +54,15 @@ class Proposal:
     value: Mapping[Hashable, Any] | Sequence[Hashable] | str
 
     def __str__(self) -> str:
-        return f"{self.name}={self.value!r}"
+        return f"{self.name}={_written(self.value, repr, repr)}"
 
     @property
     def typed(self) -> str:
         """The argument on the command line; in a file, where Hydra takes no such labels."""
         labels = [self.value] if isinstance(self.value, str) else list(self.value)
         if all(map(_is_typeable, labels)):
-            return f'"data.{self.name}={_written(self.value, str)}"'
-        value = _written(self.value, repr)
+            return f'"data.{self.name}={_written(self.value, str, _in_yaml)}"'
+        value = _written(self.value, repr, _in_yaml)
         return (
             f"{self.name}: {value} in a file data/NAME.yaml with defaults: [file] (docs/check.md)"
         )
@@ -69,13 +73,17 @@ def _is_typeable(label: Hashable) -> bool:
     return bool(TYPEABLE.fullmatch(text)) and text.lower() not in READ_OTHERWISE
 
 
-def _written(value: Any, label: Any) -> str:
-    """Write a value as YAML and Hydra read it; labels by ``label``."""
+def _in_yaml(value: Any) -> str:
+    is_word = value is None or isinstance(value, bool)  # a code 1 equals True, and is none
+    return json.dumps(value) if is_word else str(value)
+
+
+def _written(value: Any, label: Callable[[Any], str], meaning: Callable[[Any], str]) -> str:
+    """Write labels by ``label``, and what a mapping says of them by ``meaning``."""
     if isinstance(value, str):
         return label(value)
-    if isinstance(value, Mapping):
-        pairs = (f"{label(key)}: {_written(v, label)}" for key, v in value.items())
-        return f"{{{', '.join(pairs)}}}"
-    if isinstance(value, Sequence):
-        return f"[{', '.join(map(label, value))}]"
-    return {True: "true", False: "false", None: "null"}.get(value, repr(value))
+    is_mapping = isinstance(value, Mapping)
+    entries = [f"{label(k)}: {meaning(value[k])}" if is_mapping else label(k) for k in value]
+    if len(entries) > MOST:
+        entries[MOST:] = [f"… and {len(entries) - MOST} more"]
+    return ", ".join(entries).join("{}" if is_mapping else "[]")

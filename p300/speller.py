@@ -33,7 +33,8 @@ class Speller:
         Name of the screen, for messages and reports.
     n_per_repetition : int
         Flashes in one repetition; 0 for one per code. With a number, groups may change from
-        repetition to repetition, so two symbols may have the same codes.
+        repetition to repetition, so two symbols may have the same codes, and a code may flash
+        twice in one.
 
     Raises
     ------
@@ -158,6 +159,11 @@ class Speller:
         """
         return cls(tuple(symbols), {}, name, n_per_repetition)
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether a repetition is so many flashes, whatever they light, and not one per code."""
+        return self.n_per_repetition != len(self.groups)
+
     @cached_property
     def codes(self) -> tuple[int, ...]:
         """Every flash code, ascending."""
@@ -235,7 +241,7 @@ class Speller:
             "groups": {code: list(lit) for code, lit in self.groups.items()},
             "name": self.name,
         }
-        if self.n_per_repetition != len(self.groups):
+        if self.is_changing:
             state["n_per_repetition"] = self.n_per_repetition
         return state
 

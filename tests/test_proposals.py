@@ -31,6 +31,26 @@ def test_a_proposal_is_read_by_hydra_as_it_is_meant(proposal, in_python, typed):
     assert list(read) == list(proposal.value)
 
 
+def test_codes_are_numbers_and_classes_are_words():
+    proposal = Proposal("codes", {"Stimulus/S  1": 1, "S  0": 0, "x": None, "y": OPEN, "z": True})
+    assert proposal.typed == '"data.codes={Stimulus/S  1: 1, S  0: 0, x: null, y: ?, z: true}"'
+    in_file = Proposal("codes", {"a=1": 1, "a=0": False}).typed
+    assert in_file.startswith("codes: {'a=1': 1, 'a=0': false} in a file")
+
+
+@pytest.mark.parametrize("value", [dict.fromkeys(range(1, 61), False), list(range(1, 61))])
+def test_a_proposal_that_is_cut_says_so_and_cannot_be_taken_for_the_whole(value):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    proposal = Proposal("targets", value)
+    for text in (str(proposal), proposal.typed[:-1]):
+        assert "48" in text and "49" not in text and text[:-1].endswith(", … and 12 more")
+    with pytest.raises(Exception, match="token recognition error"):
+        OverridesParser.create().parse_override(proposal.typed[1:-1])
+    whole = Proposal("targets", list(value)[:48])
+    assert "more" not in str(whole)
+
+
 @pytest.mark.parametrize("label", ["a: b", "a=b", "a#b", "Töne", "a,b", "true", "it's", "$HOME"])
 def test_labels_that_hydra_or_a_shell_changes_go_into_a_file(label):
     typed = Proposal("targets", {label: OPEN}).typed

@@ -65,7 +65,7 @@ def check(cfg: DictConfig) -> None:
     if refused := report.at("refuse"):
         sys.exit(f"p300 check: {recording.name} cannot be used: {refused[0].text}")
     if recording.flashes["is_target"].isna().all():
-        codes = sorted(recording.flashes["code"].dropna().unique().tolist())[:12]
+        codes = sorted(recording.flashes["code"].dropna().unique().tolist())
         targets = Proposal("targets", dict.fromkeys(codes or ["oddball", "standard"], OPEN)).typed
         show(
             f"No flash has a label. Say which are targets, {targets} with true or false for each "

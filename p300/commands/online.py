@@ -13,10 +13,14 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p300.experiments.command_line import divided, run_with_hydra, with_quoted_paths
+from p300.experiments.command_line import (
+    divided,
+    names_path,
+    run_with_hydra,
+    with_quoted_paths,
+)
 from p300.export.onnx_detector import OnnxDetector
 from p300.online.journal import Journal
 from p300.online.listener import Listener
@@ -37,7 +41,7 @@ PATHS = ("detector", "language", "hydra.run.dir")
 def main() -> None:
     """Run the command with the arguments of the command line; a path alone is the detector."""
     options, arguments = divided(sys.argv[1:])
-    named = [a if "=" in a and not Path(a).exists() else f"detector={a}" for a in arguments]
+    named = [f"detector={a}" if names_path(a) else a for a in arguments]
     sys.argv[1:] = [*options, *with_quoted_paths(named, PATHS)]
     run_with_hydra("online", online)
 

@@ -132,11 +132,22 @@ def with_quoted_paths(arguments: Sequence[str], keys: Sequence[str]) -> list[str
     return named
 
 
+def names_path(argument: str) -> bool:
+    """Return whether an argument is a path and no override, whatever its length.
+
+    Examples
+    --------
+    >>> names_path("a.csv"), names_path("seed=1"), names_path("data.codes={" + "S 1: 1, " * 99)
+    (True, False, False)
+    """
+    return "=" not in argument or os.path.exists(argument)
+
+
 def with_path(arguments: Sequence[str], key: str) -> list[str]:
     """Let the first argument that is no override name a file; options come first."""
     options, arguments = divided(arguments)
     for k, argument in enumerate(arguments):
-        if "=" not in argument or Path(argument).exists():
+        if names_path(argument):
             arguments[k] = f"{key}={quoted(Path(argument).expanduser().absolute())}"
             break
     return [*options, *arguments]
@@ -268,7 +279,7 @@ def add_own_folders(command: str, arguments: Sequence[str]) -> list[str]:
         sys.exit(f"p300 {command}: got --config-dir without a folder; expected --config-dir DIR")
     folders = [folder.resolve() for folder in [*map(Path, given), *own_folders()]]
     for folder in folders:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             sys.exit(
                 f"p300 {command}: got the folder {folder} from --config-dir or {OWN_FOLDERS}; "
                 f"expected a folder that exists"

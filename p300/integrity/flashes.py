@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+#: What is expected of a repetition where groups are fixed, and what to do if they are not.
+ONCE = (
+    "each code once in each; number repetitions so, or say what each flash lit (Speller.changing "
+    "and the column lit), if the screen lights a group twice in one"
+)
+
+
 def check_flashes(
     recording: Recording,
     tmin: float,
@@ -83,8 +90,8 @@ def _check_onsets(
 
 
 def _check_codes(flashes: pd.DataFrame, speller: Speller) -> Iterator[Finding]:
-    """Check that every code is on the screen and flashes once per repetition."""
-    n_per_repetition = speller.n_per_repetition
+    """Check that every code is on the screen, and that repetitions are what they should be."""
+    n_per_repetition, is_changing = speller.n_per_repetition, speller.is_changing
     flashes, speller = with_lit_codes(flashes, speller)
     is_unknown = ~flashes["code"].isin(speller.codes).to_numpy(bool)
     codes = sorted(flashes.loc[is_unknown, "code"].dropna().unique().tolist())
@@ -98,10 +105,15 @@ def _check_codes(flashes: pd.DataFrame, speller: Speller) -> Iterator[Finding]:
         )
         yield Finding("warn", "characters", text, n_without)
     key = [*CHARACTER_KEY, "repetition"]
-    is_twice = spelled.duplicated([*key, "code"]).to_numpy()
-    what = "flashes repeat a code within their repetition"
-    yield from _refuse("repetitions", spelled, is_twice, what, "each code once in each")
-    n_codes = spelled.groupby(key, dropna=False)["code"].nunique()
+    repetitions = spelled.groupby(key, dropna=False)["code"]
+    if is_changing:
+        counted, n_codes = "flashes", repetitions.size()
+        yield from _check_sizes(n_codes, n_per_repetition)
+    else:
+        counted, n_codes = "codes", repetitions.nunique()
+        is_twice = spelled.duplicated([*key, "code"]).to_numpy()
+        what = "flashes repeat a code within their repetition"
+        yield from _refuse("repetitions", spelled, is_twice, what, ONCE)
     of_character = n_codes.groupby(level=CHARACTER_KEY, dropna=False, sort=False)
     is_last = of_character.cumcount(ascending=False) == 0
     is_short = n_codes < n_per_repetition
@@ -119,9 +131,22 @@ def _check_codes(flashes: pd.DataFrame, speller: Speller) -> Iterator[Finding]:
     if len(short):
         text = (
             f"{len(short)} of {len(n_codes)} repetitions that another one follows have "
-            f"{_range(short)} codes; expected {n_per_repetition}."
+            f"{_range(short)} {counted}; expected {n_per_repetition}."
         )
         yield Finding("warn", "repetitions", text, len(short))
+
+
+def _check_sizes(n_flashes: pd.Series, expected: int) -> Iterator[Finding]:
+    """Find repetitions with more flashes than one has where groups change; several are refused."""
+    many = n_flashes[n_flashes > expected]
+    if len(many):
+        text = (
+            f"{len(many)} of {len(n_flashes)} repetitions have {_range(many)} flashes; expected "
+            f"{expected}, as the screen says; number each pass as a repetition of its own, or set "
+            "n_per_repetition of the screen."
+        )
+        level = "refuse" if many.max() >= 2 * expected else "warn"
+        yield Finding(level, "repetitions", text, len(many))
 
 
 def _check_labels(flashes: pd.DataFrame, speller: Speller | None) -> Iterator[Finding]:

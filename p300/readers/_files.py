@@ -40,14 +40,15 @@ def listed(names: Sequence[str], n_most: int = 12) -> str:
 
 
 def natural(name: str | Path) -> list[tuple[str, int]]:
-    """Return what names are sorted by, so that s2 comes before s10.
+    """Return what names and labels are sorted by: numbers first, and s2 before s10.
 
     Examples
     --------
-    >>> sorted(["s10", "s2"], key=natural)
-    ['s2', 's10']
+    >>> sorted(["s10", "s2", "11"], key=natural)
+    ['11', 's2', 's10']
     """
-    return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", str(name))]
+    parts = re.findall(r"(\D*)(\d{0,18})", str(name))  # Python reads no number of 5000 digits
+    return [(text, int(digits or -1)) for text, digits in parts]
 
 
 def require_numbers(path: Path, name: str, values: np.ndarray, *, finite: bool = False) -> None:

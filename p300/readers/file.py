@@ -9,6 +9,7 @@ import dataclasses
 import filecmp
 import glob
 import itertools
+import os
 import warnings
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -37,9 +38,9 @@ def read(
     codes: Mapping[Any, int | None] | None = None,
     ignore: Collection[Hashable] = (),
     source: str | None = None,
-    markers: str | Sequence[str] | None = None,
-    stream: str | None = None,
-    keys: Mapping[str, str] | None = None,
+    markers: str | int | Sequence[str | int] | None = None,
+    stream: str | int | None = None,
+    keys: Mapping[str, Any] | None = None,
     sfreq: float | None = None,
     unit: str | None = None,
     ch_names: Sequence[str] | None = None,
@@ -78,7 +79,7 @@ def read(
     text : str, sequence of str, or None
         The wanted symbols of unlabelled flashes; one text per file.
     picks : sequence of str or None
-        Channels; None for all EEG channels.
+        Channels; None for all EEG channels. Of a table also numbers of columns, from 1.
     subject, session : str or None
         For the flash table, where ``pattern`` does not tell.
     name : str or None
@@ -166,11 +167,12 @@ def find(path: str | Path | Sequence[str | Path]) -> list[Path]:
     if not isinstance(path, str | Path):
         return [file for one in path for file in find(one)]
     path = Path(path).expanduser()
-    if path.is_dir() and path.suffix.lower() not in (".mff", ".ds"):
+    # os.path: a name that is too long for a file is an error to Path, not absent
+    if os.path.isdir(path) and path.suffix.lower() not in (".mff", ".ds"):
         inside = sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=natural)
         found = [p for p in inside if p.suffix.lower() not in (*OTHER, *COMPANIONS) and p.suffix]
         found = found or [p for p in inside if p.suffix.lower() == ".csv"]
-    elif path.exists():
+    elif os.path.exists(path):
         found = [path.with_suffix(COMPANIONS.get(path.suffix.lower(), path.suffix))]
     else:
         found = sorted(map(Path, glob.glob(str(path), recursive=True)), key=natural)

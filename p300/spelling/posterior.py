@@ -253,7 +253,7 @@ class SymbolPosterior:
     @property
     def n_repetitions(self) -> int:
         """Number of times that every code has flashed at least; of changing groups, by number."""
-        if not self._n_by_code:
+        if self.speller.is_changing:
             return self.n_flashes // self.speller.n_per_repetition
         return min(self._n_by_code.values())
 

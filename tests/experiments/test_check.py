@@ -7,6 +7,8 @@ import mne
 import numpy as np
 import pytest
 
+from p300.errors import InputError
+from p300.readers.file import read
 from p300.readers.mne_raw import to_raw
 from p300.simulation import simulate_recording
 
@@ -23,6 +25,19 @@ def raw():
 
 
 TARGETS = "data.targets={rare tone: true, common tone: false}"
+
+
+def test_a_path_is_told_from_an_override_of_any_length(tmp_path):
+    from p300.experiments.command_line import with_path
+
+    file = tmp_path / "a=b.csv"
+    file.touch()
+    codes = f"data.codes={{{', '.join(f'S {k}: {k}' for k in range(99))}}}"
+    expected = [f"data.path='{file}'", codes, "seed=1"]
+    assert with_path([str(file), codes, "seed=1"], "data.path") == expected
+    assert with_path([codes, str(file)], "data.path") == [codes, f"data.path='{file}'"]
+    with pytest.raises(InputError, match="There is no recording 'xxx"):
+        read("x" * 300)
 
 
 def test_a_file_is_shown_then_read_and_trained_on(p300, tmp_path, raw):

@@ -142,6 +142,7 @@ def test_a_code_twice_in_a_repetition_is_refused(good):
     codes[0] = codes[1]
     finding = found(change_flashes(good, code=codes), "refuse")["repetitions"]
     assert finding.count == 1 and "repeat a code" in finding.text
+    assert "say what each flash lit (Speller.changing and the column lit)" in finding.text
 
 
 def test_a_repetition_that_was_broken_off_is_warned_of(good):

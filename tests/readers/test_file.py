@@ -140,6 +140,7 @@ def test_files_with_other_channels_propose_those_of_both(tmp_path, oddball):
         file.read(tmp_path)
     assert '"data.picks=[Cz,Pz]"'.replace(",", ", ") in refused.value.typed
     assert file.read(tmp_path, picks=["Cz", "Pz"]).ch_names == ("Cz", "Pz")
+    assert file.read(tmp_path / "a-raw.fif", picks="EEG pz").ch_names == ("Pz",)
 
 
 def test_a_text_of_digits_is_a_text(tmp_path):
@@ -170,7 +171,7 @@ def test_channels_of_other_types_can_be_named(tmp_path, oddball):
     raw.set_channel_types({"Cz": "misc"}, on_unit_change="ignore").save(tmp_path / "a-raw.fif")
     assert file.read(tmp_path / "a-raw.fif").ch_names == ("Fz", "Pz")
     assert file.read(tmp_path / "a-raw.fif", picks=["Cz", "Pz"]).ch_names == ("Cz", "Pz")
-    with pytest.raises(InputError, match=r"channels \['Oz'\] do not exist; expected some of"):
+    with pytest.raises(InputError, match=r"channels \['Oz'\] are not among the 3 recorded"):
         file.read(tmp_path / "a-raw.fif", picks=["Oz"])
 
 

@@ -352,6 +352,18 @@ def test_flashes_are_found_beside_annotations_that_are_none():
     assert mapped.flashes["is_target"].tolist() == [True, False, False]
 
 
+@pytest.mark.parametrize("marks", [[], ["blink"]])
+def test_labels_of_the_channel_are_not_missed_among_the_annotations(marks):
+    raw = make_raw([1.0] * len(marks), marks, stim=held([1, 0, 2, 0, 2]))
+    for keys in ({1: True, 2: False}, {"1": True, "S  2": False}):
+        recording = read_raw(raw, targets=keys)
+        assert recording.flashes["is_target"].tolist() == [True, False, False]
+        assert not any("no event has" in note for note in recording.notes)
+    with pytest.warns(UserWarning, match="labels that no event has: '3'"):
+        notes = read_raw(raw, targets={1: True, 2: False, 3: False}).notes
+    assert sum("no event has" in note for note in notes) == 1
+
+
 def test_two_sources_that_could_both_be_right_are_refused_unless_one_is_named():
     raw = make_raw([1.0, 2.0], ["1", "2"], stim=held([1, 0, 2, 0, 2]))
     with pytest.raises(InputError, match="2 annotations that may be flashes and 3 events in the"):

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import mne
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import p300
 from p300.errors import InputError
 from p300.flashes import flash_table, label_flashes, with_lit_codes
+from p300.readers.mne_raw import read_raw
 from p300.simulation import simulate_recording
 from p300.speller import Speller
 from p300.spelling import ScoreLikelihood, SymbolPosterior, spell
@@ -122,3 +124,66 @@ def test_lit_symbols_are_texts_or_lists_of_symbols_on_the_screen():
 def test_a_screen_has_groups_or_says_how_many_flashes_a_repetition_has():
     with pytest.raises(InputError, match="got 0 groups and n_per_repetition=0"):
         Speller("AB", {})
+
+
+def lit_twice(n_per_repetition=5, *, n_repetitions=3, text="AD"):
+    """A repetition of four groups of two of ABCD, of which the first is lit once more."""
+    groups, shown = ["A B", "C D", "A C", "B D", "A B"], []
+    for k, symbol in enumerate(text, start=1):
+        for repetition in range(n_repetitions):
+            shown += [(k, repetition, lit, symbol in lit) for lit in groups]
+    character, repetition, lit, is_target = zip(*shown, strict=True)
+    onset = 1.0 + 0.2 * np.arange(len(shown))
+    columns = {"character": character, "repetition": repetition, "is_target": is_target}
+    signal = np.random.default_rng(0).normal(size=(1, int(250 * (onset[-1] + 2))))
+    screen = Speller.changing("ABCD", n_per_repetition)
+    return p300.recording_from_arrays(signal, onset, sfreq=250, speller=screen, lit=lit, **columns)
+
+
+def test_a_group_that_is_lit_twice_in_a_repetition_counts_twice():
+    recording = lit_twice()
+    report = p300.check_recording(recording)
+    assert "2 characters of 3 repetitions" in str(report)
+    assert not any("repetition" in f.check for f in [*report.at("refuse"), *report.at("warn")])
+    flashes, one = recording.flashes, ScoreLikelihood(1.0, 0.0)
+    spelled = spell(flashes["is_target"] * 2 - 1.0, flashes, recording.speller, one)
+    assert spelled["is_right"].all() and len(spelled) == 6
+    # C has a higher sum than the first "A B" alone, and a lower one than both
+    scores = flashes["lit"].map({"A B": 0.6, "A C": 0.0, "C D": 1.0, "B D": 0.0})
+    assert set(spell(scores, flashes, recording.speller, one)["symbol"]) == {"A"}
+    once = flashes.drop_duplicates(["character", "repetition", "lit"])
+    assert set(spell(scores[once.index], once, recording.speller, one)["symbol"]) == {"C"}
+
+
+def test_a_posterior_counts_repetitions_of_such_a_screen_by_their_flashes():
+    posterior = SymbolPosterior(Speller("AB", {1: "A", 2: "B"}, n_per_repetition=4))
+    counts = []
+    for code in (1, 2, 1, 1, 2, 2, 1, 2):
+        posterior.update(code, 0.0)
+        counts.append(posterior.n_repetitions)
+    assert counts == [0, 0, 0, 1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("n_per_repetition", "level"), [(4, "warn"), (2, "refuse")])
+def test_repetitions_with_more_flashes_than_the_screen_says_are_found(n_per_repetition, level):
+    report = p300.check_recording(lit_twice(n_per_repetition))
+    (text,) = [f.text for f in report.at(level) if f.check == "repetitions"]
+    assert f"6 of 6 repetitions have 5 flashes; expected {n_per_repetition}" in text
+    assert "set n_per_repetition" in text
+
+
+def test_repetitions_of_changing_groups_are_counted_by_their_number_of_flashes():
+    recording = lit_twice(text="A")
+    rows = recording.flashes[["onset", "lit", "is_target"]].to_dict("records")
+    marks = mne.Annotations(
+        [row["onset"] for row in rows],
+        0.0,
+        ["target" if row["is_target"] else "nontarget" for row in rows],
+        extras=[{"lit": row["lit"]} for row in rows],
+    )
+    raw = mne.io.RawArray(
+        1e-6 * recording.segments[0], mne.create_info(["Pz"], 250, "eeg"), verbose="error"
+    )
+    found = read_raw(raw.set_annotations(marks), speller=recording.speller).flashes
+    assert found["repetition"].tolist() == recording.flashes["repetition"].tolist()
+    assert (found["character"] == 1).all()

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from p300.errors import InputError
-from p300.flashes import LIT, flash_table, label_flashes
+from p300.flashes import LIT, flash_table, label_flashes, with_lit_codes
 from p300.proposals import OPEN, Proposal
 from p300.readers.events.instants import join_simultaneous
 from p300.readers.events.keys import label_list
-from p300.readers.events.labels import Understood, understand
+from p300.readers.events.labels import Understood, in_order, understand
 from p300.readers.events.numbering import Division, number_characters, number_repetitions
 from p300.readers.events.words import plain_label
 from p300.speller import WADSWORTH
@@ -167,17 +167,20 @@ def _complete(columns: dict[str, Any], given: Given, known: Division) -> list[st
             f"{speller.name!r} (the first: {unknown[0]}); expected one of {list(speller.codes)}; "
             "set codes."
         )
-    notes = []
+    table = flash_table(onset=columns["onset"], code=code, lit=columns.get(LIT))
+    table, screen = with_lit_codes(table, speller)
+    codes, notes = table["code"].to_numpy(int), []
     if "character" not in columns:
         if given.text is not None and known.characters is None:
             known = dataclasses.replace(known, characters=len(given.text))
         columns["character"], sentence = number_characters(
-            columns["onset"], code, speller, is_target=is_target, known=known, where=given.name
+            columns["onset"], codes, screen, is_target=is_target, known=known, where=given.name
         )
         notes.append(sentence)
     if "repetition" not in columns:
         character = np.asarray(columns["character"])
-        columns["repetition"] = number_repetitions(np.asarray(code), character)
+        size = speller.n_per_repetition if speller.is_changing else None
+        columns["repetition"] = number_repetitions(codes, character, size)
     return notes
 
 
@@ -194,7 +197,7 @@ def no_flash(given: Given, found: str, labels: Collection[Hashable]) -> InputErr
         Of all events.
     """
     speller, name = given.speller, "targets" if given.speller is None else "codes"
-    mapping = Proposal(name, dict.fromkeys(list(dict.fromkeys(labels))[:24] or ["target"], OPEN))
+    mapping = Proposal(name, dict.fromkeys(in_order(labels) or ["target"], OPEN))
     of_screen = f" with codes of the screen {speller.name!r}" if speller is not None else ""
     return InputError(
         f"{given.name}: got no flash among the {found}; expected labels such as 'target/7', or "

@@ -8,7 +8,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.proposals import Proposal
-from p300.readers.events.labels import counted
+from p300.readers.events.labels import counted, in_order
 from p300.readers.events.words import Meaning
 
 #: Largest distance of a code and its class that are recorded one after the other.
@@ -113,7 +113,7 @@ def join_simultaneous(
             f"{len(some)} have {words[kind]} ({counted(some)})" for kind, some in by_kind.items()
         )
         fewest = min(by_kind.values(), key=lambda some: len(some))
-        ignoring = Proposal("ignore", list(dict.fromkeys(fewest)))
+        ignoring = Proposal("ignore", in_order(fewest))
         raise InputError(
             f"{where}: of {len(flashes)} flashes {found}; expected the same of all, or code and "
             "class at one instant; set codes and targets for the labels of flashes, or "

@@ -93,5 +93,6 @@ def _parts(key: str) -> set[str]:
 def _with_near(key: str, labels: Mapping[str, Hashable], given: Collection[str]) -> str:
     """Return a key, and the labels written alike that no other key means."""
     others = [label for label in labels if label not in given]
-    near = [repr(labels[k]) for k in difflib.get_close_matches(key, others, 3, 0.7)]
+    marks = [label for label in others if _parts(key) <= _parts(label)]
+    near = [repr(labels[k]) for k in marks[:3] or difflib.get_close_matches(key, others, 3, 0.7)]
     return repr(key) + (f" (written alike: {', '.join(near)})" if near else "")

@@ -15,6 +15,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.proposals import OPEN, Proposal
+from p300.readers._files import natural
 from p300.readers.events.keys import find_labels, label_list
 from p300.readers.events.marks import (
     GDF_MARKS,
@@ -30,11 +31,21 @@ from p300.speller import Speller
 
 @dataclass(frozen=True)
 class Understood:
-    """Meaning of each event, None for no flash, and sentences that say what was taken and left."""
+    """Meaning of each event, None for no flash, and sentences that say what was taken and left.
+
+    ``others`` are about events that are no flashes, ``absent`` about keys of ``codes`` and
+    ``targets`` that no event has; both are what was left.
+    """
 
     meanings: list[Meaning | None]
     notes: tuple[str, ...]
-    left: tuple[str, ...]
+    others: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """What was left, to warn of where these are the events of the flashes."""
+        return (*self.others, *self.absent)
 
     @property
     def is_flash(self) -> np.ndarray:
@@ -89,7 +100,7 @@ def understand(
     of_screen = f" (the screen {speller.name!r} has no code {off[:6]})" if off and speller else ""
     if known and unknown:
         mapping = _mapping(known, unknown, shown)
-        ignoring = Proposal("ignore", [shown[k] for k in unknown])
+        ignoring = Proposal("ignore", in_order(shown[k] for k in unknown))
         raise InputError(
             f"{where}: {len(written(known))} events are flashes ({counted(written(known))}), "
             f"and {len(written(unknown))} are not understood ({counted(written(unknown))})"
@@ -99,23 +110,22 @@ def understand(
         )
     left |= dict.fromkeys(unknown, f"not understood{of_screen}")
     counts = Counter(plain)
-    notes, sentences = [], []
+    notes = []
     if known:
-        taken = [f"{shown[k]!r} ({counts[k]}) as {known[k]}" for k in sorted(known, key=_in_order)]
-        more = f" and {len(known) - 16} more labels" if len(known) > 16 else ""
-        listed = f"{', '.join(taken[:16])}{more}"
-        notes.append(f"{len(written(known))} events are flashes: {listed}.")
+        taken = [f"{shown[k]!r} ({counts[k]}) as {known[k]}" for k in sorted(known, key=natural)]
+        notes.append(f"{len(written(known))} events are flashes: {_first(taken, 16)}.")
     if by_name := written(ignored & set(left)):
         notes.append(
             f"Labels that are no flashes as given by ignore or starts: {counted(by_name)}."
         )
-    if others := sorted(set(left) - ignored, key=_in_order):
-        reasons = ", ".join(f"{shown[k]!r} ({counts[k]}, {left[k]})" for k in others[:16])
-        sentences.append(f"{len(written(others))} events are no flashes: {reasons}.")
-    if absent := list(dict.fromkeys([*no_codes, *no_targets])):
-        listed = ", ".join(absent[:12])
-        sentences.append(f"codes and targets name labels that no event has: {listed}.")
-    return Understood([known.get(key) for key in plain], tuple(notes), tuple(sentences))
+    others, absent = [], []
+    if unused := sorted(set(left) - ignored, key=natural):
+        reasons = [f"{shown[k]!r} ({counts[k]}, {left[k]})" for k in unused]
+        others.append(f"{len(written(unused))} events are no flashes: {_first(reasons, 16)}.")
+    if keys := list(dict.fromkeys([*no_codes, *no_targets])):
+        absent.append(f"codes and targets name labels that no event has: {_first(keys, 12)}.")
+    meanings = [known.get(key) for key in plain]
+    return Understood(meanings, tuple(notes), tuple(others), tuple(absent))
 
 
 def _sort_out(
@@ -208,8 +218,15 @@ def _is_off(code: int | None, speller: Speller | None) -> bool:
     return code not in speller.groups
 
 
-def _in_order(key: str) -> tuple:
-    return (0, int(key), "") if NUMBER.fullmatch(key) else (1, 0, key)
+def in_order(labels: Iterable[Hashable]) -> list[Hashable]:
+    """Return each label once, in the order in which a reader looks for it.
+
+    Examples
+    --------
+    >>> in_order(["S 10", "S  2", 7, "S  2"])
+    [7, 'S  2', 'S 10']
+    """
+    return sorted(dict.fromkeys(labels), key=lambda label: natural(plain_label(label)))
 
 
 def counted(labels: Iterable[Hashable], most: int = 12) -> str:
@@ -221,9 +238,13 @@ def counted(labels: Iterable[Hashable], most: int = 12) -> str:
     ("'a' 1, 'b' 2", 'none')
     """
     counts = Counter(labels)
-    names = sorted(counts, key=lambda label: _in_order(plain_label(label)))
-    text = ", ".join(f"{name!r} {counts[name]}" for name in names[:most]) or "none"
-    return text + (f" and {len(names) - most} more labels" if len(names) > most else "")
+    return _first([f"{name!r} {counts[name]}" for name in in_order(counts)], most) or "none"
+
+
+def _first(entries: Sequence[str], most: int) -> str:
+    """List entries about a label each; of many the first, and how many are left out."""
+    more = f" and {len(entries) - most} more labels" if len(entries) > most else ""
+    return ", ".join(entries[:most]) + more
 
 
 def _mapping(
@@ -232,5 +253,6 @@ def _mapping(
     """Return a mapping to copy: what is understood, and open places for the rest."""
     is_class = all(meaning.is_target is not None for meaning in known.values())
     name, field = ("targets", "is_target") if is_class else ("codes", "code")
-    of_known = {shown[key]: getattr(known[key], field) for key in sorted(known, key=_in_order)}
-    return Proposal(name, of_known | {shown[key]: OPEN for key in unknown})
+    meant = {shown[key]: getattr(known[key], field) for key in known}
+    meant |= {shown[key]: OPEN for key in unknown}
+    return Proposal(name, {label: meant[label] for label in in_order(meant)})

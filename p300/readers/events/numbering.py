@@ -174,7 +174,9 @@ def _guess(
 SAY = "Set characters, n_repetitions, pause_s or starts if they follow each other otherwise."
 
 
-def number_repetitions(codes: np.ndarray, characters: np.ndarray) -> np.ndarray:
+def number_repetitions(
+    codes: np.ndarray, characters: np.ndarray, n_flashes: int | None = None
+) -> np.ndarray:
     """Count the repetitions of each character by time, from 0.
 
     A repetition ends where a code would flash a second time. In a sequence that is not made of
@@ -184,6 +186,8 @@ def number_repetitions(codes: np.ndarray, characters: np.ndarray) -> np.ndarray:
     ----------
     codes, characters : ndarray, shape (n_flashes,)
         In order of time.
+    n_flashes : int or None
+        Flashes in one repetition, where the groups change and a code does not tell its end.
 
     Returns
     -------
@@ -198,9 +202,9 @@ def number_repetitions(codes: np.ndarray, characters: np.ndarray) -> np.ndarray:
     """
     codes, characters = np.asarray(codes), np.asarray(characters)
     repetitions = np.zeros(len(codes), int)
-    n_codes = len(np.unique(codes))
-    whole = []
-    for rows in rows_by(characters):
+    n_codes = n_flashes or len(np.unique(codes))
+    whole: list[int] = []
+    for rows in [] if n_flashes else rows_by(characters):
         seen: set = set()
         number = 0
         for row, code in zip(rows.tolist(), codes[rows].tolist(), strict=True):
@@ -209,7 +213,7 @@ def number_repetitions(codes: np.ndarray, characters: np.ndarray) -> np.ndarray:
                 seen, number = set(), number + 1
             seen.add(code)
             repetitions[row] = number
-    if whole and np.median(whole) < 0.7 * n_codes:  # drawn at random
+    if n_flashes or (whole and np.median(whole) < 0.7 * n_codes):  # drawn at random
         for rows in rows_by(characters):
             repetitions[rows] = np.arange(len(rows)) // n_codes
     return repetitions

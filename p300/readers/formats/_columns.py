@@ -7,13 +7,15 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from p300.electrodes import clean_names
 from p300.errors import InputError
+from p300.readers._files import listed
 from p300.readers.events.code_channels import find_onsets
-from p300.readers.formats._segments import PIECE, check_size
+from p300.readers.formats._segments import PIECE, check_size, picked, wanted_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +103,36 @@ def find_layout(path: Path) -> Layout:
         "," if is_comma else ".",
         comments,
     )
+
+
+def find_columns(layout: Layout, wanted: Any) -> list[str]:
+    """Find columns by name, or by number from 1 where none has such a name.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the file.
+    wanted : str, int, or sequence of them
+        Names, as laboratories write them, or numbers.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
+    names = layout.names
+    known = {*names, *clean_names(names)}
+    numbers = {str(k): name for k, name in enumerate(names, start=1) if str(k) not in known}
+    given = wanted_names(wanted)
+    try:
+        rows = picked(names, [numbers.get(one, one) for one in given], layout.path.name)
+    except InputError:
+        raise InputError(
+            f"{layout.path.name}: got the columns {', '.join(given)}, of which some do not exist "
+            f"or are several; expected some of {listed(names, 40)}, or numbers from 1 to "
+            f"{len(names)}"
+        ) from None
+    return [names[k] for k in rows]
 
 
 def pieces(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,10 +117,40 @@ def make_recording(
 
 
 def picked(names: Sequence[str], picks: Any, where: str) -> list[int]:
-    """Return the rows of the picked channels, by names as laboratories write them; None: all."""
+    """Return the rows of the picked channels, by their names or as laboratories write them.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of all channels.
+    picks : str, int, sequence of them, or None
+        The wanted ones, in order; None for all.
+    where : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        If one is missing.
+    """
     if picks is None:
         return list(range(len(names)))
-    return channel_order(names, [picks] if isinstance(picks, str) else list(picks), where)
+    wanted = wanted_names(picks)
+    if set(wanted) <= set(names):
+        return [names.index(name) for name in wanted]
+    return channel_order(names, wanted, where)
+
+
+def wanted_names(given: Any) -> list[str]:
+    """Return one name, or several, as a list of texts.
+
+    Examples
+    --------
+    >>> wanted_names(10), wanted_names(["Fz", 2])
+    (['10'], ['Fz', '2'])
+    """
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    return [str(one) for one in (given if several else [given])]
 
 
 def check_unit(unit: str, where: str) -> str:
@@ -150,7 +180,7 @@ def unit_of(given: str | None, who: str, where: str) -> tuple[str, list[str]]:
     return "uV", [f"{who} no unit: taken as µV; set unit if it is another."]
 
 
-def named(found: Sequence[str], given: Sequence[str] | None, where: str) -> list[str]:
+def named(found: Sequence[str], given: Any, where: str) -> list[str]:
     """Return the names of all channels: those that are given, else those of the file.
 
     Raises
@@ -160,12 +190,13 @@ def named(found: Sequence[str], given: Sequence[str] | None, where: str) -> list
     """
     if given is None:
         return list(found)
-    if len(given) != len(found):
+    names = wanted_names(given)
+    if len(names) != len(found):
         raise InputError(
-            f"{where}: got {len(given)} ch_names; expected {len(found)}, one per channel of the "
+            f"{where}: got {len(names)} ch_names; expected {len(found)}, one per channel of the "
             f"file ({', '.join(found[:8])}{', …' if len(found) > 8 else ''})"
         )
-    return [str(name) for name in given]
+    return names
 
 
 def continuous_from(times: np.ndarray, max_gap_s: float = MAX_GAP_S) -> np.ndarray:

@@ -29,6 +29,13 @@ MAX_STEP_S = 0.05
 MAX_OFF = 0.05
 
 
+def rate_of_comments(layout: Layout) -> float | None:
+    """Return the rate in Hz that the comments of a file tell; None if not one."""
+    text = " ".join(layout.comments)
+    said = re.findall(r"(?i)sampl\w+ ?rate\D{0,4}(\d{1,6}(?:\.\d{1,6})?)", text)
+    return float(said[0]) or None if len(said) == 1 else None
+
+
 def cut(
     signal: np.ndarray,
     stamps: np.ndarray | None,
@@ -55,20 +62,21 @@ def cut(
     if given is not None and not 0 < given < 1e6:
         raise InputError(f"{where}: got sfreq={given}; expected a rate in Hz")
     if stamps is None or name is None:
-        said = re.findall(r"(?i)sampl\w+ ?rate\D{0,4}([\d.]{1,12})", " ".join(layout.comments))
-        if given is None and len(said) != 1:
+        rate = given or rate_of_comments(layout)
+        if rate is None:
             raise InputError(
                 f"{where}: got no column of time among {listed(layout.names, 40)}; expected one "
-                "(time, timestamps), or the rate; set sfreq"
+                "(time, timestamps), or the rate; set sfreq, or keys={time: …} to a name or number"
             )
-        rate = float(said[0]) if given is None else given
-        notes = [] if given is not None else [f"The rate is {rate:g} Hz by a comment of the file."]
+        notes = [] if given else [f"The rate is {rate:g} Hz by a comment of the file."]
         return Stretches([signal], np.zeros(1), np.array([rate])), rate, notes
+    shown = repr(name) if layout.has_names else f"column {name}"
+    other = "; set keys={time: …} to another column, or to null" if name in layout.names else ""
     if not np.isfinite(stamps).all():
         n_wrong = int((~np.isfinite(stamps)).sum())
         raise InputError(
-            f"{where}: got {n_wrong} of {len(stamps)} values of {name!r} that are no finite "
-            "numbers; expected a time per row"
+            f"{where}: got {n_wrong} of {len(stamps)} values of {shown} that are no finite "
+            f"numbers; expected a time per row{other}"
         )
     step = float(np.median(np.diff(stamps)))
     step = step if step > 0 else float(stamps[-1] - stamps[0]) / (len(stamps) - 1)  # in bursts
@@ -77,7 +85,8 @@ def cut(
     likely = [s for s in (1.0, 1e-3, 1e-6, 1e-9) if 0 < step * s <= MAX_STEP_S]
     if step <= 0 or not (written or likely):
         raise InputError(
-            f"{where}: got {name!r} in steps of {step:g}; expected time that rises from row to row"
+            f"{where}: got {shown} in steps of {step:g}; expected time that rises from row to row"
+            f"{other}"
         )
     scale = written or likely[0]
     seconds = (stamps - stamps[0]) * scale
@@ -86,14 +95,15 @@ def cut(
     lengths, spans = stops - starts, seconds[stops - 1] - seconds[starts]
     rate = float((lengths - 1).sum() / spans.sum()) if spans.sum() > 0 else 0.0
     if not 1.0 < rate < 1e6:
-        raise InputError(f"{where}: got {name!r} with {rate:g} samples a second; expected a rate")
+        raise InputError(f"{where}: got {shown} with {rate:g} samples a second; expected a rate")
     if given is not None and abs(rate - given) > MAX_OFF * given:
         raise InputError(
-            f"{where}: got sfreq={given:g}; expected {rate:.4g} Hz, by {name!r}; leave out sfreq"
+            f"{where}: got sfreq={given:g}; expected {rate:.4g} Hz, by {shown}; leave out sfreq"
+            f"{other.replace(';', ', or')}"
         )
     found, nominal = rate, given or (round(rate) if is_same_rate(rate, round(rate)) else rate)
     unit = next(u for u, s in TIME_UNITS.items() if s == scale)
-    notes = [f"The rate is {nominal:g} Hz by {name!r}, taken as {unit} ({found:.3f} Hz)."]
+    notes = [f"The rate is {nominal:g} Hz by {shown}, taken as {unit} ({found:.3f} Hz)."]
     segments = np.split(signal, starts[1:], axis=1)
     # the clock of the samples: stamps that jitter or drift move no sample out of its segment
     gaps = seconds[starts[1:]] - seconds[stops[:-1] - 1] - 1 / nominal

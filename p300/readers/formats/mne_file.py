@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from p300.errors import InputError
-from p300.readers._files import listed
 from p300.readers.events.edf_gaps import read_discontinuous
+from p300.readers.formats._segments import picked
 from p300.recording import Recording
 
 TAKES = ("source", "with_date")
@@ -50,16 +50,10 @@ def read(
     # MNE warns of truncated files and of marks behind the end; those of EDF+D are read later
     raw = _open(path, verbose="warning" if read_discontinuous(path) is None else "error")
     if picks is not None:
-        names = [picks] if isinstance(picks, str) else list(picks)
-        if missing := [c for c in names if c not in raw.ch_names]:
-            raise InputError(
-                f"{path.name}: channels {missing} do not exist; expected some of "
-                f"{listed(raw.ch_names)}"
-            )
+        picks = [raw.ch_names[k] for k in picked(raw.ch_names, picks, path.name)]
         raw.set_channel_types(
-            dict.fromkeys(names, "eeg"), on_unit_change="ignore", verbose="error"
+            dict.fromkeys(picks, "eeg"), on_unit_change="ignore", verbose="error"
         )
-        picks = names
     try:
         return read_raw(raw, picks=picks, source=source, with_date=with_date, **meaning)
     except InputError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +17,7 @@ from p300.readers.formats._columns import (
     Layout,
     Steps,
     as_numbers,
+    find_columns,
     find_layout,
     pieces,
     read_signal,
@@ -25,16 +26,15 @@ from p300.readers.formats._segments import (
     Stretches,
     make_recording,
     named,
-    picked,
     unit_of,
 )
-from p300.readers.formats._time_column import TIME, cut
+from p300.readers.formats._time_column import TIME, cut, rate_of_comments
 from p300.recording import Recording
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TAKES = ("markers", "sfreq", "unit", "ch_names")
+TAKES = ("markers", "keys", "sfreq", "unit", "ch_names")
 
 #: Names of columns, in lower case: markers, classes beside them, and what is no EEG.
 MARKER = re.compile(
@@ -62,8 +62,9 @@ class Roles(NamedTuple):
 def read(
     path: str | Path,
     *,
-    picks: Sequence[str] | None = None,
-    markers: str | Sequence[str] | None = None,
+    picks: Sequence[str | int] | None = None,
+    markers: str | int | Sequence[str | int] | None = None,
+    keys: Mapping[str, Any] | None = None,
     sfreq: float | None = None,
     unit: str | None = None,
     ch_names: Sequence[str] | None = None,
@@ -74,14 +75,19 @@ def read(
     An event begins where a marker column changes to something else than 0 or nothing. Onsets are
     counted in samples, because time stamps jitter; gaps in time cut the recording.
 
+    A column is named by its name, or by its number from 1 where none has such a name.
+
     Parameters
     ----------
     path : path
         The file.
-    picks : sequence of str or None
+    picks : sequence of str or int, or None
         Columns of EEG; None for all of numbers whose names are of nothing else.
-    markers : str, sequence of str, or None
+    markers : str, int, sequence of them, or None
         Columns of markers; None for the only one with such a name and events.
+    keys : {"time": str, int or None} or None
+        The column of time; without it, the first with such a name. None as a value: there is
+        none.
     sfreq : float or None
         Sampling rate in Hz; None for that of the time column.
     unit : {"uV", "mV", "V", "AD"} or None
@@ -104,7 +110,7 @@ def read(
     path = Path(path)
     given = Given(**{"name": path.stem, **meaning})
     layout = find_layout(path)
-    roles = _roles(layout, picks, markers)
+    roles = _roles(layout, picks, markers, keys)
     times: list[np.ndarray] = []
     steps = {name: Steps() for name in roles.markers}
     classes: list[Any] = []
@@ -143,10 +149,15 @@ def contents(path: Path) -> str:
     """Describe a file: its columns, what they are taken for, and what is marked."""
     layout = find_layout(path)
     first = _first(layout)
-    roles = _roles(layout, None, None, is_sure=False)
-    lines = [f"table of {len(layout.names)} columns: {listed(layout.names, 40)}"]
-    lines.append(f"channels: {listed(roles.channels, 40)}")
-    lines.append(f"time: {roles.time}; left out: {listed(roles.left, 40)}")
+    roles = _roles(layout, is_sure=False)
+    unnamed = "" if layout.has_names else " without names, which are numbered"
+    lines = [f"table of {len(layout.names)} columns{unnamed}: {listed(layout.names, 40)}"]
+    but = "" if roles.time and roles.markers else ", but for those of time and markers"
+    lines.append(f"channels: {listed(roles.channels, 40)}{but}")
+    lines.append(f"time: {roles.time or _instead_of_time(layout, first)}")
+    lines.append(f"left out: {listed(roles.left, 40)}")
+    if not roles.markers:
+        lines.append("markers: no column has such a name; set markers to a name or number")
     for name in [*roles.markers, *([roles.label] if roles.label else [])]:
         steps = Steps()
         for k, piece in enumerate(pieces(layout, [name])):
@@ -160,6 +171,15 @@ def contents(path: Path) -> str:
     return "\n  ".join(lines)
 
 
+def _instead_of_time(layout: Layout, first: pd.DataFrame) -> str:
+    """Say what tells the rate where no column has the name of one of time."""
+    if rate := rate_of_comments(layout):
+        return f"no column has such a name; the rate is {rate:g} Hz by a comment"
+    rising = [name for name in layout.names if (np.diff(as_numbers(first[name])) > 0).all()]
+    may_be = f" (rising from row to row: {listed(rising)})" if rising else ""
+    return f"no column has such a name; set sfreq, or keys={{time: …}} to a name or number{may_be}"
+
+
 def _first(layout: Layout) -> pd.DataFrame:
     """Return the first rows."""
     first = next(pieces(layout, rows=1000), None)
@@ -169,39 +189,53 @@ def _first(layout: Layout) -> pd.DataFrame:
 
 
 def _roles(
-    layout: Layout, picks: Any, markers: str | Sequence[str] | None, *, is_sure: bool = True
+    layout: Layout,
+    picks: Any = None,
+    markers: Any = None,
+    keys: Mapping[str, Any] | None = None,
+    *,
+    is_sure: bool = True,
 ) -> Roles:
-    """Decide by their names what the columns are."""
+    """Decide by what is given, and by their names, what the columns are."""
     where, names, first = layout.path.name, layout.names, _first(layout)
     is_number = {name: first[name].dtype.kind in "fiub" for name in names}
     lower = {name: name.lower().strip() for name in names}
-    wanted = [markers] if isinstance(markers, str) else [str(m) for m in markers or ()]
-    if missing := [name for name in wanted if name not in names]:
-        raise InputError(
-            f"{where}: got no columns {missing}; expected some of {listed(names, 40)}"
-        )
+    wanted = [] if markers is None else find_columns(layout, markers)
     kinds = {name: MARKER.fullmatch(lower[name]) for name in names}
     found = wanted or [name for name in names if kinds[name]]
     labels = [name for name in names if CLASS.fullmatch(lower[name])]
     beside = [name for name in labels if not wanted or name in wanted]
     found = [name for name in found if name not in beside] or beside[:1]
     label = next((name for name in beside if name not in found and len(found) == 1), None)
-    time = next((n for n in names if TIME.fullmatch(lower[n]) and is_number[n]), None)
+    times = [name for name in names if TIME.fullmatch(lower[name]) and is_number[name]]
+    time = times[0] if times else None
+    if keys is not None:
+        time = _given_time(layout, keys)
     if not found and is_sure:
         raise InputError(
             f"{where}: got no column of markers among {listed(names, 40)}; expected one; set "
-            "markers to its name"
+            "markers to its name or number"
         )
-    taken = {time, *found, *labels}
+    taken = {time, *times, *found, *labels}
     free = [name for name in names if name not in taken]
     channels = [n for n in free if is_number[n] and not OTHER.fullmatch(lower[n])]
     channels = [n for n in channels if not kinds[n]]
     if picks is not None:
-        channels = [names[k] for k in picked(names, picks, where)]
+        channels = find_columns(layout, picks)
     if not channels and is_sure:
         raise InputError(f"{where}: got no column of EEG among {listed(names, 40)}; set picks")
     left = [name for name in names if name not in {*channels, time, *found, label}]
     return Roles(channels, time, found, label, left)
+
+
+def _given_time(layout: Layout, keys: Mapping[str, Any]) -> str | None:
+    """Return the column of time that is given; None if there is none."""
+    if set(keys) != {"time"}:
+        raise InputError(
+            f"{layout.path.name}: got keys of {listed(list(keys))}; expected {{time: …}}, the "
+            "column of time; markers and picks name others"
+        )
+    return None if keys["time"] is None else find_columns(layout, keys["time"])[0]
 
 
 def _said(layout: Layout, roles: Roles, ch_names: Sequence[str] | None) -> str:
@@ -210,7 +244,7 @@ def _said(layout: Layout, roles: Roles, ch_names: Sequence[str] | None) -> str:
     kinds += [f"classes {roles.label!r}"] if roles.label else []
     kinds += [f"left out {listed(roles.left, 12)}"] if roles.left else []
     unnamed = (
-        "" if layout.has_names or ch_names else " The file names no columns: they are counted."
+        "" if layout.has_names or ch_names else " The file names no columns: they are numbered."
     )
     return f"Columns are taken as {', '.join(kinds)}.{unnamed}"
 
@@ -233,7 +267,7 @@ def _events(
     if len(having) > 1 and not is_named:
         raise InputError(
             f"{given.name}: got flashes in the columns {', '.join(having)}; expected one; set "
-            "markers to its name, or to all of them"
+            "markers to its name or number, or to all of them"
         )
     used = steps if is_named else {having[0]: steps[having[0]]}
     labels = [label for step in used.values() for label in step.labels]

@@ -19,13 +19,15 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.readers._files import listed
-from p300.readers.events.build import Events, Given, no_flash
+from p300.readers.events.build import Events, Given
 from p300.readers.events.labels import counted
+from p300.readers.formats._marker_streams import MarkerStream, find_markers
 from p300.readers.formats._segments import (
     MAX_GAP_S,
     WRITTEN_UNITS,
     Stretches,
     make_recording,
+    picked,
     unit_of,
 )
 from p300.recording import Recording, is_same_rate
@@ -97,7 +99,10 @@ def read(
     bounds = [(a, b) for a, b in bounds if b - a > 1]
     begins = np.array([times[a] for a, _ in bounds])
     rates = [(b - 1 - a) / (times[b - 1] - times[a]) for a, b in bounds]
-    events, understood, said_of_markers = _markers(others, markers, said, begins[0])
+    marked = [
+        MarkerStream(_name(s), _events(s, begins[0]), (s["info"]["type"][0],)) for s in others
+    ]
+    events, understood, said_of_markers = find_markers(marked, markers, said)
     nominal = float(eeg["info"]["nominal_srate"][0])
     is_near = all(is_same_rate(rate, nominal) for rate in rates)
     if not is_near:
@@ -147,11 +152,7 @@ def _channels(
         about = [{} for _ in range(n_chans)]
     names = [a.get("label") or a.get("name") or f"E{k + 1}" for k, a in enumerate(about)]
     if picks is not None:
-        if missing := [c for c in picks if c not in names]:
-            raise InputError(
-                f"{where}: channels {missing} do not exist; expected {listed(names)}."
-            )
-        rows = [names.index(c) for c in picks]
+        rows = picked(names, picks, where)
     else:
         typed = [k for k, a in enumerate(about) if a.get("type", "").lower() == "eeg"]
         rows = typed or list(range(n_chans))
@@ -159,54 +160,11 @@ def _channels(
     return [names[k] for k in rows], rows, units.pop() if len(units) == 1 else None
 
 
-def _markers(
-    streams: Sequence[dict], wanted: str | Sequence[str] | None, given: Given, start: float
-) -> tuple[Events, Any, list[str]]:
-    """Find the marker stream that has flashes, or join those that are named."""
-    names = [wanted] if isinstance(wanted, str) else wanted
-    if names is not None:
-        known = [s for s in streams if {_name(s), s["info"]["type"][0]} & set(names)]
-        joined = _events(known, start)
-        understood = given.understand(joined.labels)
-        if understood.is_flash.any():
-            return joined, understood, []
-        streams = known
-    else:
-        tried = []
-        for stream in streams:
-            events = _events([stream], start)
-            understood = given.understand(events.labels)
-            if understood.is_flash.any():
-                tried.append((stream, events, understood))
-        if len(tried) == 1:
-            ((stream, events, understood),) = tried
-            others = [
-                f"{_name(s)!r} ({len(s['time_stamps'])})" for s in streams if s is not stream
-            ]
-            notes = [f"Flashes come from the stream {_name(stream)!r}."]
-            if others:
-                notes.append(f"Markers of other streams are not used: {', '.join(others)}.")
-            return events, understood, notes
-        if tried:
-            raise InputError(
-                f"{given.name}: got flashes in {len(tried)} streams: "
-                f"{listed([_name(stream) for stream, *_ in tried])}; expected one; set markers."
-            )
-    labels = {_name(s): _events([s], start).labels for s in streams}
-    found = "; ".join(f"{name}: {counted(some)}" for name, some in labels.items())
-    every = [label for some in labels.values() for label in some]
-    raise no_flash(given, f"markers ({found or 'no marker stream'})", every)
-
-
-def _events(streams: Sequence[dict], start: float) -> Events:
-    """Return the markers of some streams, in seconds from the first EEG sample."""
-    times, labels = [], []
-    for stream in streams:
-        for time, sample in zip(stream["time_stamps"], stream["time_series"], strict=True):
-            value = sample[0]
-            times.append(float(time) - start)
-            labels.append(value if isinstance(value, str) else np.asarray(value).item())
-    return Events.in_time(times, labels)
+def _events(stream: dict, start: float = 0.0) -> Events:
+    """Return the markers of a stream, in seconds from the first EEG sample."""
+    values = [sample[0] for sample in stream["time_series"]]
+    labels = [v if isinstance(v, str) else np.asarray(v).item() for v in values]
+    return Events.in_time(np.asarray(stream["time_stamps"], float) - start, labels)
 
 
 #: The file that was described last, until it is read: `p300 check` does both.
@@ -260,5 +218,5 @@ def contents(path: Path) -> str:
             true = float(about.get("effective_srate") or 0)
             lines.append(f"{head}{n} samples at {rate:g} Hz (true rate {true:.4f} Hz), {shown}")
         else:
-            lines.append(f"{head}{n} markers: {counted(_events([stream], 0.0).labels, 24)}")
+            lines.append(f"{head}{n} markers: {counted(_events(stream).labels, 24)}")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from p300.errors import InputError
+from p300.readers.events.build import Given, no_flash
 from p300.readers.events.instants import join_simultaneous
 from p300.readers.events.labels import understand
 from p300.readers.events.words import parse_label
@@ -88,6 +89,17 @@ def test_labels_of_which_some_are_not_understood_are_refused_with_a_way_out(
     assert [m for m in mapped if m] == [(3, None)]
 
 
+def test_labels_to_fill_in_are_proposed_in_the_order_of_their_numbers():
+    labels = ["S 10", "cue 12", "S  2", "cue 3", "S  9", "cue 12"]
+    with pytest.raises(InputError) as refused:
+        understand(labels)
+    text = str(refused.value)
+    assert "codes={'cue 3': ?, 'cue 12': ?, 'S  2': 2, 'S  9': 9, 'S 10': 10}" in text
+    assert "ignore=['cue 3', 'cue 12']" in text and "('cue 3' 1, 'cue 12' 2)" in text
+    error = no_flash(Given(), "events", ["zwölf", "k10", 20, "k9", 3, "k9"])
+    assert "targets={3: ?, 20: ?, 'k9': ?, 'k10': ?, 'zwölf': ?}" in str(error)
+
+
 @pytest.mark.parametrize("keys", [(33285, 33286), ("33285", "33286"), (33285.0, "33286.0")])
 @pytest.mark.parametrize("as_text", [str, int])
 def test_keys_are_compared_as_text_or_number(keys, as_text):
@@ -128,6 +140,8 @@ def test_a_key_that_is_a_whole_label_means_no_other():
 def test_keys_that_no_label_has_are_said_with_labels_written_alike():
     _, found = taken(["Zielreiz", "Standard"], targets={"Zielreitz": True, "Standard": False})
     assert "no event has: 'zielreitz' (written alike: 'Zielreiz')" in found.left[-1]
+    _, found = taken(["Stimulus/S 1", "Response/R  7"], codes={"S 1": 1, "R 7": 2})
+    assert "no event has: 'r 7' (written alike: 'Response/R  7')" in found.left[-1]
 
 
 @pytest.mark.parametrize(

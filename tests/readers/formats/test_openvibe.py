@@ -86,9 +86,11 @@ def test_a_late_start_moves_no_flash_and_a_gap_cuts(tmp_path, spelled):
 def test_streams_are_chosen_by_number(tmp_path, spelled):
     pairs = pairs_of(spelled)
     path = write(spelled, tmp_path / "a.ov", more=[pairs])
-    with pytest.raises(InputError, match="got flashes in the streams 3, 4; expected one"):
+    with pytest.raises(InputError, match="got flashes in 2 streams: 3, 4; expected one"):
         file.read(path)
     assert len(file.read(path, markers=[4]).flashes) == 48
+    with pytest.raises(InputError, match="no stream of markers 2; expected some of 3, 4"):
+        file.read(path, markers=[2, 3])
     with pytest.raises(InputError, match="got 0 signals among stream 1"):
         file.read(path, stream=3)
     codes, classes = [p for p in pairs if p[1] < 0x8200], [p for p in pairs if p[1] > 0x8200]

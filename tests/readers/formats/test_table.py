@@ -117,14 +117,64 @@ def test_without_time_the_rate_must_be_given(tmp_path, oddball):
         file.read(path, targets=KNOWN, sfreq=-1)
 
 
-def test_a_table_without_names_counts_its_columns(tmp_path, oddball):
+def test_a_table_without_names_has_numbers_for_them(tmp_path, oddball):
     path = write(table_of(oddball), tmp_path / "a.csv", header=False)
-    with pytest.raises(InputError, match="got no column of markers among 1, 2, 3"):
+    with pytest.raises(InputError, match="no column of markers among 1, 2, 3.*name or number"):
         file.read(path)
-    recording = file.read(
-        path, markers="6", picks=["2", "3", "4", "5"], ch_names=NAMES, sfreq=250, targets=KNOWN
-    )
+    of_eeg, numbers = {"picks": [2, 3, 4, 5], "ch_names": NAMES}, {"markers": 6, "targets": KNOWN}
+    check(file.read(path, **numbers, **of_eeg, sfreq=250), oddball)
+    check(file.read(path, **numbers, **of_eeg | {"picks": list("2345")}, sfreq=250), oddball)
+    with pytest.raises(InputError, match=r"got no column of time .* or keys=\{time: …\}"):
+        file.read(path, **numbers, **of_eeg)
+    recording = file.read(path, **numbers, ch_names=NAMES, keys={"time": 1})
     check(recording, oddball)
+    assert any("250 Hz by column 1, taken as s" in note for note in recording.notes)
+    assert file.read(path, **numbers, picks=4, sfreq=250).ch_names == ("4",)
+
+
+def test_what_is_in_a_table_without_names_is_said_without_guessing(tmp_path, oddball):
+    path = write(table_of(oddball), tmp_path / "a.csv", header=False)
+    said = file.contents(path)
+    assert "6 columns without names, which are numbered: 1, 2, 3, 4, 5, 6" in said
+    assert "channels: 1, 2, 3, 4, 5, 6, but for those of time and markers" in said
+    assert "set sfreq, or keys={time: …} to a name or number (rising from row to row: 1)" in said
+    assert "markers: no column has such a name" in said and "None" not in said
+    path.write_text("%Sample Rate = 250 Hz\n" + path.read_text())
+    assert "time: no column has such a name; the rate is 250 Hz by a comment" in file.contents(
+        path
+    )
+
+
+def test_columns_with_names_have_numbers_too_where_no_name_is_one(tmp_path, oddball):
+    table = table_of(oddball)
+    path = write(table, tmp_path / "a.csv")
+    recording = file.read(path, markers="6", picks=["2", "cz", 4, 5], targets=KNOWN)
+    check(recording, oddball)
+    names = ["timestamps", "3", "EEG 2", "Pz", "Oz", "Marker"]
+    path = write(table.set_axis(names, axis=1), tmp_path / "b.csv")
+    assert file.read(path, picks=[3, 2, 4], targets=KNOWN).ch_names == ("3", "EEG 2", "Pz")
+    for wrong in (0, 7, "x", "-1", 2.5):
+        with pytest.raises(InputError, match=r"got the columns .*, or numbers from 1 to 6"):
+            file.read(path, picks=[4, wrong], targets=KNOWN)
+        with pytest.raises(InputError, match=r"got the columns .*, or numbers from 1 to 6"):
+            file.read(path, markers=wrong, targets=KNOWN)
+
+
+def test_the_column_of_time_may_have_any_name_and_another_be_none(tmp_path, oddball):
+    table = table_of(oddball).rename(columns={"timestamps": "clock"})
+    path = write(table.assign(time=7.0), tmp_path / "a.csv")
+    with pytest.raises(InputError, match=r"got 'time' in steps of 0; .*set keys=\{time: …\}"):
+        file.read(path, targets=KNOWN)
+    recording = file.read(path, keys={"time": "clock"}, targets=KNOWN)
+    check(recording, oddball)
+    assert any("250 Hz by 'clock'" in note for note in recording.notes)
+    assert any("left out time" in note for note in recording.notes)
+    recording = file.read(path, keys={"time": None}, sfreq=250, picks=NAMES, targets=KNOWN)
+    check(recording, oddball)
+    with pytest.raises(InputError, match="got keys of signal; expected {time: …}"):
+        file.read(path, keys={"signal": "clock"}, targets=KNOWN)
+    with pytest.raises(InputError, match="got the columns uhr, of which some do not exist"):
+        file.read(path, keys={"time": "uhr"}, targets=KNOWN)
 
 
 def test_codes_and_classes_may_stand_in_two_columns(tmp_path, oddball):

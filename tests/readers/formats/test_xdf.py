@@ -80,8 +80,28 @@ def test_whole_numbers_are_codes_and_streams_are_chosen_by_name(tmp_path, rng):
     joined = xdf.read(both, markers=["codes", "labels"]).flashes
     assert joined["code"].tolist() == [3, 9, 3]
     assert joined["is_target"].tolist() == [True, False, True]
+    for wrong in ("lables", ["codes", "lables"], 2):
+        with pytest.raises(InputError, match="no stream of markers .*some of codes, labels"):
+            xdf.read(both, markers=wrong)
     with pytest.raises(InputError, match="no flash among the markers .mouse: 'click' 2"):
         xdf.read(write_xdf(tmp_path / "c.xdf", [eeg, mouse]))
+
+
+def test_channels_are_picked_as_laboratories_write_them(tmp_path, rng):
+    channels = [(name, "uV", "EEG") for name in ("EEG Cz", "Cz", "Pz")]
+    eeg, signal = eeg_stream(10 + np.arange(500) / 250, rng, channels=channels)
+    path = write_xdf(tmp_path / "a.xdf", [eeg, marker_stream([11], ["target"])])
+    recording = xdf.read(path, picks=["Pz", "Cz"])  # exact, though another is alike
+    assert recording.ch_names == ("Pz", "Cz")
+    assert np.array_equal(recording.segments[0], signal[:, [2, 1]].T)
+    with pytest.raises(InputError, match="duplicate channel names"):
+        xdf.read(path, picks=["pz", "cz"])
+    channels = [(name, "uV", "EEG") for name in ("EEG Cz", "Fz", "Pz")]
+    eeg, _ = eeg_stream(10 + np.arange(500) / 250, rng, channels=channels)
+    path = write_xdf(tmp_path / "b.xdf", [eeg, marker_stream([11], ["target"])])
+    assert xdf.read(path, picks="cz").ch_names == ("EEG Cz",)
+    with pytest.raises(InputError, match=r"channels \['Oz', '3'\] are not among the 3 recorded"):
+        xdf.read(path, picks=["Oz", 3])
 
 
 def test_units_are_taken_as_said_and_a_missing_one_is_noted(tmp_path, rng):

@@ -15,8 +15,8 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.readers._files import listed
-from p300.readers.events.build import Events, Given, no_flash
-from p300.readers.events.labels import Understood, counted
+from p300.readers.events.build import Events, Given
+from p300.readers.formats._marker_streams import MarkerStream, find_markers
 from p300.readers.formats._segments import (
     Stretches,
     check_size,
@@ -94,7 +94,10 @@ def read(
         notes.append("OpenViBE's P300 scenarios number rows before columns; see speller.")
     if file.n_lost:
         notes.append(f"The file ends within a block, which is left out: {file.n_lost} bytes lack.")
-    events, understood, said = _markers(streams, markers, given, start)
+    marked = [
+        MarkerStream(str(s.number), _events(s, start)) for s in streams if s.kind == STIMULATIONS
+    ]
+    events, understood, said = find_markers(marked, markers, given)
     chosen, sfreq = [names[k] for k in rows], float(eeg.sfreq)
     return make_recording(signal, chosen, sfreq, unit, events, understood, given, [*notes, *said])
 
@@ -145,37 +148,6 @@ def _signal(
     return Stretches(segments, ticks[starts] - ticks[0], rates), float(ticks[0])
 
 
-def _markers(
-    streams: Sequence[Stream],
-    wanted: str | int | Sequence[str | int] | None,
-    given: Given,
-    start: float,
-) -> tuple[Events, Understood, list[str]]:
-    """Find the stimulation stream that has flashes, or join those that are named."""
-    known = [s for s in streams if s.kind == STIMULATIONS]
-    if wanted is not None:
-        names = {str(w) for w in ([wanted] if isinstance(wanted, str | int) else wanted)}
-        events = _events([s for s in known if str(s.number) in names], start)
-        understood = given.understand(events.labels)
-        if understood.is_flash.any():
-            return events, understood, []
-    else:
-        tried = [(s, _events([s], start), given.understand(s.labels)) for s in known]
-        tried = [one for one in tried if one[2].is_flash.any()]
-        if len(tried) > 1:
-            raise InputError(
-                f"{given.name}: got flashes in the streams "
-                f"{', '.join(str(s.number) for s, *_ in tried)}; expected one; set markers"
-            )
-        if tried:
-            ((stream, events, understood),) = tried
-            return events, understood, [f"Flashes come from the stream {stream.number}."]
-    labels = [label for s in known for label in s.labels]
-    raise no_flash(given, f"stimulations ({counted(labels)})", labels)
-
-
-def _events(streams: Sequence[Stream], start: float) -> Events:
-    """Return the stimulations of some streams, in seconds from the first sample."""
-    seconds = np.array([second for s in streams for second in s.seconds], float) - start
-    labels = [label for s in streams for label in s.labels]
-    return Events.in_time(seconds, labels)
+def _events(stream: Stream, start: float) -> Events:
+    """Return the stimulations of a stream, in seconds from the first sample."""
+    return Events.in_time(np.array(stream.seconds, float) - start, stream.labels)
