@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from p300.errors import InputError
-from p300.flashes import LIT, flash_table, label_flashes
+from p300.flashes import LIT, flash_table, label_flashes, with_lit_codes
 from p300.proposals import OPEN, Proposal
 from p300.readers.events.instants import join_simultaneous
 from p300.readers.events.keys import label_list
@@ -195,6 +195,10 @@ def _complete(columns: dict[str, Any], given: Given, known: Division) -> list[st
             f"{speller.name!r} (the first: {unknown[0]}); expected one of {list(speller.codes)}; "
             "set codes."
         )
+    if any(is_known):  # what was lit tells characters and repetitions apart, codes or not
+        table = flash_table(onset=columns["onset"], code=code, lit=columns[LIT])
+        table, speller = with_lit_codes(table, speller)
+        code = table["code"].tolist()
     notes = []
     if "character" not in columns:
         if given.text is not None and known.characters is None:
@@ -204,7 +208,7 @@ def _complete(columns: dict[str, Any], given: Given, known: Division) -> list[st
         )
         notes.append(sentence)
     elif known.is_known:
-        _check_division(columns, known, speller, where=given.name)
+        _check_division(columns | {"code": code}, known, speller, where=given.name)
     if "repetition" not in columns:
         character = np.asarray(columns["character"])
         columns["repetition"] = number_repetitions(np.asarray(code), character)
