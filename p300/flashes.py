@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
+from p300.proposals import OPEN, Proposal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -256,7 +257,7 @@ def class_of(label: Hashable) -> bool | None:
 MISSING_LABELS = ("", "nan", "na", "n/a", "<na>", "none")
 
 
-def as_labels(values: Any, where: str = "flash table") -> pd.Series:
+def as_labels(values: Any, where: str = "flash table", *, by_targets: bool = False) -> pd.Series:
     """Read labels: bool, 0 and 1, -1 and 1, or words with one meaning; <NA> where not known.
 
     Parameters
@@ -265,6 +266,8 @@ def as_labels(values: Any, where: str = "flash table") -> pd.Series:
         Labels.
     where : str
         For messages.
+    by_targets : bool
+        Whether ``targets`` of the reader that calls this can say what others mean.
 
     Returns
     -------
@@ -293,11 +296,17 @@ def as_labels(values: Any, where: str = "flash table") -> pd.Series:
         if found <= {nontarget, target}:
             labels = [None if v is None else v == target for v in plain]
             return pd.Series(labels, column.index, "boolean")
-    shown = sorted(map(repr, found))[:6]
+    written = dict(zip(plain, column.tolist(), strict=True))
+    shown = [written[value] for value in sorted(found, key=repr)]
+    targets = Proposal("targets", dict.fromkeys(shown[:24], OPEN))
+    advice = "compare them first, such as is_target=labels == 2"
+    if by_targets:
+        advice = f"say which are targets: {targets}, with true or false for each ?"
     raise InputError(
-        f"{where}: is_target has the values {', '.join(shown)}; expected bool, 0 and 1, or -1 "
-        "and 1 (nontarget, target), because others have several readings; compare them first, "
-        "such as is_target=labels == 2"
+        f"{where}: is_target has the values {', '.join(map(repr, shown[:6]))}; expected bool, 0 "
+        "and 1, or -1 and 1 (nontarget, target), because others have several readings; "
+        f"{advice}",
+        [targets] if by_targets else [],
     )
 
 

@@ -35,8 +35,8 @@ class Proposal:
     Parameters
     ----------
     name : str
-        Of the argument, such as "targets".
-    value : mapping, sequence or str
+        Of the argument, such as "targets", or of one of its values, such as "columns.label".
+    value : mapping, sequence, str or Open
         Its value; :data:`OPEN` for what the reader of the message knows.
 
     Examples
@@ -47,24 +47,36 @@ class Proposal:
     >>> print(proposal.typed)
     "data.targets={S 11: ?, S 12: false}"
     >>> print(Proposal("ignore", ["Ende: 1"]).typed)
-    ignore: ['Ende: 1'] in a file data/NAME.yaml with defaults: [file] (docs/check.md)
+    ignore: ['Ende: 1'] in a file data/NAME.yaml with defaults: [file] or [bids] (docs/check.md)
+    >>> label = Proposal("columns.label", OPEN)
+    >>> print(label, label.typed)
+    columns={'label': ?} "data.columns.label=?"
     """
 
     name: str
-    value: Mapping[Hashable, Any] | Sequence[Hashable] | str
+    value: Mapping[Hashable, Any] | Sequence[Hashable] | str | Open
 
     def __str__(self) -> str:
-        return f"{self.name}={_written(self.value, repr, repr)}"
+        name, value = self._whole
+        return f"{name}={_written(value, repr, repr)}"
+
+    @property
+    def _whole(self) -> tuple[str, Any]:
+        """The argument and its value, of which only one key may be proposed."""
+        name, _, key = self.name.partition(".")
+        return name, {key: self.value} if key else self.value
 
     @property
     def typed(self) -> str:
         """The argument on the command line; in a file, where Hydra takes no such labels."""
-        labels = [self.value] if isinstance(self.value, str) else list(self.value)
+        labels = [self.value] if isinstance(self.value, str | Open) else list(self.value)
         if all(map(_is_typeable, labels)):
             return f'"data.{self.name}={_written(self.value, str, _in_yaml)}"'
-        value = _written(self.value, repr, _in_yaml)
+        name, value = self._whole
+        written = _written(value, repr, lambda v: repr(v) if isinstance(v, str) else _in_yaml(v))
         return (
-            f"{self.name}: {value} in a file data/NAME.yaml with defaults: [file] (docs/check.md)"
+            f"{name}: {written} in a file data/NAME.yaml with defaults: [file] or [bids] "
+            "(docs/check.md)"
         )
 
 
@@ -80,7 +92,7 @@ def _in_yaml(value: Any) -> str:
 
 def _written(value: Any, label: Callable[[Any], str], meaning: Callable[[Any], str]) -> str:
     """Write labels by ``label``, and what a mapping says of them by ``meaning``."""
-    if isinstance(value, str):
+    if isinstance(value, str | Open):
         return label(value)
     is_mapping = isinstance(value, Mapping)
     entries = [f"{label(k)}: {meaning(value[k])}" if is_mapping else label(k) for k in value]

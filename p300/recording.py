@@ -38,6 +38,7 @@ ABOUT = {
     "lowpass_hz": "The device passed frequencies to {} Hz.",
     "reference": "Reference: {}.",
     "measured": "Measured at {}.",
+    "cite": "Cite for the recording: {}.",
 }
 
 #: Largest relative difference of two rates that are one nominal rate by two clocks.

@@ -97,10 +97,15 @@ def test_only_training_a_network_waits_for_lightning(small, tmp_path):
         ("trainer.acelerator=cpu", "trainer.accelerator=…"),
         ("model=eegnt", "model=eegnet"),
         ("experiment=riemannn", "experiment=riemann"),
+        ("data=file data.txt=HI", "data.text=…?"),
+        ("data=bids data.columns.charcter=letter", "data.columns.character=…?"),
+        ("data=bids data.columns={lbl:what}", "data.columns.label=…?"),
+        ("data.patern=x", "data.pattern=… with data=file?"),
+        ("-m data=file,bids data.txt=HI", "data.text=… with data=bids or data=file?"),
     ],
 )
 def test_what_may_have_been_meant_is_named(p300, typed, meant):
-    status, _, errors = p300("train", typed)
+    status, _, errors = p300("train", *typed.split())
     assert status == 1 and f"did you mean {meant}" in errors
     assert "To append" not in errors
 

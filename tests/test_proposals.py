@@ -17,6 +17,7 @@ from p300.proposals import OPEN, Proposal
         (Proposal("codes", {7: 1, "b": None}), "codes={7: 1, 'b': None}", None),
         (Proposal("ignore", ["novel", "x/y"]), "ignore=['novel', 'x/y']", None),
         (Proposal("source", "STI 014"), "source='STI 014'", '"data.source=STI 014"'),
+        (Proposal("columns.code", "stim"), "columns={'code': 'stim'}", '"data.columns.code=stim"'),
     ],
 )
 def test_a_proposal_is_read_by_hydra_as_it_is_meant(proposal, in_python, typed):
@@ -49,6 +50,16 @@ def test_a_proposal_that_is_cut_says_so_and_cannot_be_taken_for_the_whole(value)
         OverridesParser.create().parse_override(proposal.typed[1:-1])
     whole = Proposal("targets", list(value)[:48])
     assert "more" not in str(whole)
+
+
+def test_a_key_that_hydra_does_not_take_is_nested_in_the_file():
+    typed = Proposal("columns.label", "a: b").typed
+    assert typed.startswith("columns: {'label': 'a: b'} in a file data/NAME.yaml")
+
+
+def test_an_open_value_is_a_question_mark_in_both_forms():
+    proposal = Proposal("columns.label", OPEN)
+    assert (str(proposal), proposal.typed) == ("columns={'label': ?}", '"data.columns.label=?"')
 
 
 @pytest.mark.parametrize("label", ["a: b", "a=b", "a#b", "Töne", "a,b", "true", "it's", "$HOME"])

@@ -23,11 +23,14 @@ from p300.preprocessing import Preprocessor
 from p300.proposals import OPEN, Proposal
 from p300.readers.file import contents
 from p300.report.integrity import write_check
+from p300.report.page import Listing, Text
 from p300.report.repeat import command, own_folder
 from p300.terminal import show, step
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from p300.recording import Recording
 
 
 def main() -> None:
@@ -59,29 +62,41 @@ def check(cfg: DictConfig) -> None:
         recording, report = examine(cfg.data, steps)
     show(f"\n{recording!r}\n{report}")
     page = Path(cfg.out) if cfg.out else folder / "check.html"
+    refused = report.at("refuse")
+    missing = what_is_missing(recording)
+    after = Text(missing) if missing else Listing(training_command(), is_command=True)
     with step("drawing"):
-        write_check(page, recording, report, about, (cfg.tmin, cfg.tmax))
+        write_check(page, recording, report, about, (cfg.tmin, cfg.tmax), after)
     show(f"\npage: {page}")
-    if refused := report.at("refuse"):
+    if refused:
         sys.exit(f"p300 check: {recording.name} cannot be used: {refused[0].text}")
-    if recording.flashes["is_target"].isna().all():
+    show(missing or f"to train on it: {after.text}")
+
+
+def what_is_missing(recording: Recording) -> str:
+    """Say what a recording lacks to be trained on; nothing if it lacks nothing."""
+    labels = recording.flashes["is_target"].dropna()
+    if not len(labels):
         codes = sorted(recording.flashes["code"].dropna().unique().tolist())
         targets = Proposal("targets", dict.fromkeys(codes or ["oddball", "standard"], OPEN)).typed
-        show(
+        return (
             f"No flash has a label. Say which are targets, {targets} with true or false for each "
             "?, or what was spelled, data.speller=wadsworth data.text=HELLO, to train on it."
         )
-        return
-    labels = recording.flashes["is_target"].dropna()
     if labels.nunique() == 1:
-        show(
+        return (
             f"All labelled flashes are {'targets' if labels.iloc[0] else 'nontargets'}. Name the "
             'labels of both classes, such as "data.targets={oddball: true, standard: false}", to '
             "train on it."
         )
-        return
+    return ""
+
+
+def training_command() -> str:
+    """Return the command that trains on what was checked."""
+    from hydra.core.hydra_config import HydraConfig
+
     data = HydraConfig.get().runtime.choices["data"]
     typed = HydraConfig.get().overrides.task
     given = [o for o in typed if o.lstrip("+~").startswith("data.")]
-    arguments = [*own_folder({"data": data}), f"data={data}", *given]
-    show(f"to train on it: {command('train', arguments)}")
+    return command("train", [*own_folder({"data": data}), f"data={data}", *given])

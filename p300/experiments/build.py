@@ -45,6 +45,7 @@ def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
     from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import MissingMandatoryValue
 
     add_own_modules()
     plain = OmegaConf.to_container(config) if isinstance(config, DictConfig) else config
@@ -53,6 +54,9 @@ def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         config = OmegaConf.create(renamed)
     try:
         return instantiate(config, *args, **kwargs, _convert_="all")
+    except MissingMandatoryValue:
+        OmegaConf.to_container(cast(Any, config), resolve=True, throw_on_missing=True)
+        raise  # where the value that is missing is not another that this one stands for
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
             cause = error.__cause__

@@ -101,7 +101,8 @@ def run_with_hydra(command: str, task: Callable) -> None:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
     except CompactHydraException as error:
         lines = [str(e) for e in (error, error.__cause__) if e is not None]
-        if near := near_misses(command, str(error)):  # Hydra's advice is to add the key as it is
+        near = near_misses(command, " ".join(lines), overrides)
+        if near:  # Hydra's advice is to add the key as it is
             lines = [re.sub(r"\n?To append to your config use \S+", "", line) for line in lines]
         sys.exit("\n".join([*lines, *near]))
     except (InputError, OSError) as error:  # of a plan of jobs, or of Hydra's own files
@@ -205,10 +206,12 @@ def how_to_go_on() -> str:
 def error_of_user(error: Exception) -> str | None:
     """Return the sentence that a command ends with; None for a bug, which keeps its traceback."""
     from hydra.errors import InstantiationException
-    from omegaconf.errors import MissingMandatoryValue
+    from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue
 
-    if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key} is missing; expected {error.full_key}=…"
+    if isinstance(error, MissingMandatoryValue | InterpolationToMissingValueError):
+        other = re.search(r"Missing mandatory value: ([\w.]+)", str(error))  # that it stands for
+        key = other[1] if other else error.full_key
+        return f"{key} is missing; expected {key}=…"
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return error_of_user(error.__cause__)  # type: ignore[arg-type]
     if isinstance(error, InputError):

@@ -83,7 +83,8 @@ def compose_training(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, st
         return Composer().compose(overrides)
     except HydraException as error:
         reason = str(error).partition("\n")[0]
-        raise InputError("; ".join([reason, *near_misses("train", str(error))])) from error
+        near = near_misses("train", str(error), overrides)
+        raise InputError("; ".join([reason, *near])) from error
 
 
 class Composer:
@@ -234,11 +235,18 @@ def known_files(group: str) -> list[str]:
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
-def near_misses(command: str, message: str) -> list[str]:
-    """Return what may have been meant by a key or a choice that Hydra did not find."""
-    from hydra import compose
-    from omegaconf import OmegaConf
+def near_misses(command: str, message: str, overrides: Sequence[str] = ()) -> list[str]:
+    """Return what may have been meant by a key or a choice that Hydra did not find.
 
+    Parameters
+    ----------
+    command : str
+        Name of the command.
+    message : str
+        Hydra's.
+    overrides : sequence of str
+        As typed: the chosen files say which keys there are.
+    """
     if found := re.search(r"Could not find '([\w/]+)/([\w.-]+)'", message):
         group, typed = found.groups()
         near = difflib.get_close_matches(typed, known_files(group), n=3, cutoff=0.5)
@@ -246,18 +254,52 @@ def near_misses(command: str, message: str) -> list[str]:
     found = re.search(r"Could not override '([\w.]+)'", message)
     if found is None:
         return []
-    with shipped_configuration():
-        cfg: Any = OmegaConf.to_container(compose(command), resolve=False)
-    before, _, last = found[1].rpartition(".")
+    inner = re.search(rf"full_key: ({re.escape(found[1])}[.\w]*)", message)
+    before, _, last = (inner or found)[1].rpartition(".")
+    keys = [*_keys_of(command, overrides), *groups_of(command)]
+    beside = [key for key in keys if key.rpartition(".")[0] == before]
+    near = [f"{key}=…" for key in _alike(last, beside)] or _in_other_files(before, last)
+    near = near or [f"{key}=…" for key in _alike(last, keys)]
+    return [f"did you mean {' or '.join(near)}?"] if 0 < len(near) <= MOST_NEAR else []
+
+
+def _in_other_files(before: str, last: str) -> list[str]:
+    """Find keys that are written alike in the files of a group, with the files to choose."""
+    from omegaconf import OmegaConf
+
+    group, known = before.partition(".")[0], dict[str, list[str]]()
+    for path in sorted((conf_dir() / group).glob("*.yaml")) if group else ():
+        for key in flatten(OmegaConf.to_container(OmegaConf.load(path))):  # type: ignore[arg-type]
+            known.setdefault(f"{group}.{key}", []).append(f"{group}={path.stem}")
+    beside = [key for key in known if key.rpartition(".")[0] == before]
+    return [f"{k}=… with {' or '.join(known[k][:MOST_NEAR])}" for k in _alike(last, beside)]
+
+
+def _alike(last: str, keys: Sequence[str]) -> list[str]:
+    """Find the keys whose last part is a name, or else is written alike."""
     lasts: dict[str, list[str]] = {}
-    for key in [*flatten(cfg), *groups_of(command)]:
+    for key in keys:
         lasts.setdefault(key.rpartition(".")[2], []).append(key)
     close = [last] if last in lasts else difflib.get_close_matches(last, lasts, n=2, cutoff=0.7)
-    near = [key for name in close for key in lasts[name]]
-    near = [key for key in near if key.rpartition(".")[0] == before] or near
-    if not near or len(near) > MOST_NEAR:
-        return []
-    return [f"did you mean {' or '.join(f'{key}=…' for key in near)}?"]
+    return [key for name in close for key in lasts[name]]
+
+
+def _keys_of(command: str, overrides: Sequence[str]) -> list[str]:
+    """List the keys of a command with the files that are chosen, or else with its own."""
+    from hydra import compose
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    chosen = [
+        text for text in overrides if text.partition("=")[0].lstrip("+~") in groups_of(command)
+    ]
+    own = [search_path()] if own_folders() else []
+    with shipped_configuration():
+        try:
+            cfg = compose(command, overrides=[*own, *chosen])
+        except HydraException:  # several choices of a sweep, or one that does not exist
+            cfg = compose(command)
+        return [*flatten(OmegaConf.to_container(cfg, resolve=False))]  # type: ignore[arg-type]
 
 
 def messages_of(cfg: DictConfig) -> AbstractContextManager[None]:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Groups of the configuration that do not change the results.
 UNCHANGING = ("logger", "name", "progress", "trainer")
 
+#: Choices of ``data`` that say by what a recording is read, and not which one.
+READERS = ("file", "bids", "moabb")
+
 
 def load_run(folder: Path) -> Run:
     """Read a finished run."""
@@ -78,7 +81,7 @@ class Run:
     @property
     def data(self) -> str:
         """Name of the recording."""
-        return str(self.results["choices"]["data"])
+        return recording_of(self.results)
 
     @property
     def folds(self) -> list[dict[str, Any]]:
@@ -89,6 +92,20 @@ class Run:
     def shown(self) -> str | None:
         """The part whose results are shown: test, else validation, else None."""
         return next((p for p in ("test", "validation") if p in self.results), None)
+
+
+def recording_of(results: Mapping[str, Any]) -> str:
+    """Return the name of a run's recording: the choice of ``data``, or its own.
+
+    Examples
+    --------
+    >>> recording_of({"choices": {"data": "file"}, "recording": "oddball"})
+    'oddball'
+    >>> recording_of({"choices": {"data": "bnci"}, "recording": "bnci_003_2015"})
+    'bnci'
+    """
+    choice = results["choices"]["data"]
+    return str(results.get("recording", choice) if choice in READERS else choice)
 
 
 def read_again(run: Run) -> tuple[Recording, str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from p300.preprocessing import Epochs
+    from p300.recording import Recording
     from p300.speller import Speller
 
 log = logging.getLogger("p300.experiments.results")
@@ -102,6 +103,11 @@ def report_parts(
     if shown in summaries:
         show(results_table(summaries[shown], f"{epochs.name}, {shown} part"))
     return summaries
+
+
+def told_by(recording: Recording) -> dict[str, Any]:
+    """Return the name of a recording and what it asks to cite, None if nothing."""
+    return {"recording": recording.name, "cite": recording.about.get("cite")}
 
 
 def write_json(path: str | Path, content: Any) -> None:

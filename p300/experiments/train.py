@@ -20,7 +20,7 @@ from p300.experiments.folds import count_folds, is_cross_validation, of_fold, po
 from p300.experiments.identity import code_digest
 from p300.experiments.prepare import Shared
 from p300.experiments.processes import is_helper
-from p300.experiments.results import write_json
+from p300.experiments.results import told_by, write_json
 from p300.experiments.run import Request, begin, check_start, conclude
 from p300.experiments.tracking import log_results, log_run, start_tracking
 from p300.storage.files import folder_lock
@@ -173,7 +173,7 @@ def cross_validate(request: Request, shared: Shared) -> dict[str, Any]:
         content = {"recording_sha256": recording.checksum, "code_sha256": code_digest(config)}
         try:
             results = pool(cfg, config, folder, recording, [fold.folder for fold in folds])
-            results = {**results, **content}
+            results = {**results, **content, **told_by(recording)}
             if tracker is not None:
                 log_run(tracker, cfg, results, recording.speller, folder)
             log_results(cfg, config, folder, results)

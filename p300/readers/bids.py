@@ -9,23 +9,30 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from p300.errors import InputError
-from p300.flashes import LIT, as_labels
+from p300.proposals import OPEN, Proposal
 from p300.readers._files import listed, natural
+from p300.readers.events.build import agreed_screen
+from p300.readers.events.tsv import Marked, read_events
+from p300.readers.file import as_speller, texts_of
 from p300.readers.mne_raw import read_raw
 from p300.recording import Recording, concatenate_recordings
 from p300.speller import Speller
 
-if TYPE_CHECKING:
-    import mne
-
 #: Where the screen stands: a key of the column ``code`` in ``events.json``.
 SCREEN = "Screen"
+
+#: Arguments that say what labels mean.
+OF_LABELS = {"targets", "codes", "ignore"}
+
+#: What a description states where nobody wrote one.
+UNSPECIFIED = re.compile(r"\W*(n/?a|none|unspecified\d*|todo\b.*)?\W*", re.IGNORECASE)
 
 
 def read(
@@ -35,9 +42,12 @@ def read(
     subject: str | Sequence[str] | None = None,
     session: str | Sequence[str] | None = None,
     run: str | Sequence[str] | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    targets: Mapping[Any, bool | None] | None = None,
+    codes: Mapping[Any, int | None] | None = None,
     picks: Any = None,
-    speller: Speller | None = None,
+    speller: Any = None,
+    text: str | Sequence[str | None] | None = None,
     **meaning: Any,
 ) -> Recording:
     """Read the EEG of a BIDS data set with the flashes of its ``events.tsv`` files.
@@ -53,13 +63,23 @@ def read(
     columns : mapping of str to str, or None
         Columns of ``events.tsv`` with other names: ``label`` (instead of ``trial_type``
         or ``value``), ``code``, ``is_target``, ``character``, ``repetition`` or ``lit``, each
-        with its name there. ``is_target`` holds words or numbers with one meaning.
+        with its name there.
+    targets, codes : mapping or None
+        What labels mean, as for :func:`p300.readers.mne_raw.read_raw`; or what the values of the
+        columns ``is_target`` and ``code`` mean, where they are no numbers, or words with several
+        readings.
     picks : sequence of str or None
         Channels; None for all EEG channels.
-    speller : Speller or None
-        The screen; None for that of ``events.json``, if p300 wrote it.
+    speller : str, Speller, mapping, sequence of str, or None
+        The screen, as for :func:`p300.readers.file.read`; None for that of ``events.json``, if
+        p300 wrote it.
+    text : str, sequence of str or None, or None
+        The wanted symbols of unlabelled flashes; one text per file, in the order of their names,
+        None for a file whose flashes have labels.
     **meaning
-        What the events mean, as for :func:`p300.readers.mne_raw.read_raw`.
+        What the events mean: ``ignore``, ``characters``, ``n_repetitions``, ``pause_s``,
+        ``starts``, ``offset_s`` and ``with_date``, as for
+        :func:`p300.readers.mne_raw.read_raw`.
 
     Returns
     -------
@@ -69,36 +89,75 @@ def read(
     Raises
     ------
     InputError
-        If mne-bids is not installed, no file fits, or the events are not understood.
+        If mne-bids is not installed, no file fits, the events are not understood, or they state
+        another screen, other labels or other characters than are given.
     """
     bids = mne_bids()
     root = Path(root).expanduser()
     paths = _find(bids, root, task, subject, session, run)
+    texts = texts_of(text, [path.basename for path in paths])
+    screen, cite = as_speller(speller), _citation(root)
+    given = {role: name for role, name in (columns or {}).items() if name is not None}
     recordings = []
-    for k, path in enumerate(paths):
+    for k, (path, wanted) in enumerate(zip(paths, texts, strict=True)):
         with quietly():
             try:
                 raw = bids.read_raw_bids(path, verbose="error")
             except Exception as error:  # of any kind: the file is somebody else's
                 reason = " ".join(str(error).split())[:300]
                 raise InputError(f"{path.basename} cannot be read: {reason} (mne-bids)") from error
-        screen = speller or _screen_of(path)
-        source = _set_events(raw, path, columns or {})
-        one = read_raw(
-            raw,
-            picks=picks,
-            speller=screen,
-            subject=path.subject,
-            session=path.session or "1",
-            run=path.run or k + 1,
-            name=path.basename,
-            **meaning,
-        )
-        first = f"Labels are those of the column {source!r} of events.tsv."
-        notes = [f"{path.basename}: {note}" for note in (first, *one.notes)]
-        about = {**_about(path), **one.about}
+        events = path.copy().update(suffix="events", extension=".tsv").fpath
+        marked = Marked(raw.annotations, targets, codes, "There is no events.tsv.", "")
+        if events.exists() or given:
+            marked = read_events(events, given, targets, codes)
+        raw.set_annotations(marked.annotations)
+        with _naming_columns(marked):
+            one = read_raw(
+                raw,
+                targets=marked.targets,
+                codes=marked.codes,
+                picks=picks,
+                speller=agreed_screen(screen, _screen_of(path), path.basename),
+                text=wanted,
+                subject=path.subject,
+                session=path.session or "1",
+                run=path.run or k + 1,
+                name=path.basename,
+                **meaning,
+            )
+        notes = [f"{path.basename}: {note}" for note in (marked.said, *one.notes)]
+        about = {**cite, **_about(path), **one.about}
         recordings.append(dataclasses.replace(one, notes=notes, about=about))
     return concatenate_recordings(recordings, name=root.resolve().name)
+
+
+@contextlib.contextmanager
+def _naming_columns(marked: Marked) -> Iterator[None]:
+    """Say in an error about labels which columns have them, and which others there are."""
+    try:
+        yield
+    except InputError as error:
+        if not marked.others or not OF_LABELS & {one.name for one in error.proposals}:
+            raise
+        label = Proposal("columns.label", OPEN)
+        raise InputError(
+            f"{str(error).rstrip('.')}. {marked.said} Others are {marked.others}; choose one by "
+            f"{label}.",
+            [*error.proposals, label],
+        ) from error
+
+
+def _citation(root: Path) -> dict[str, str]:
+    """Return what the description of a data set asks to cite, if it does."""
+    try:
+        content = json.loads((root / "dataset_description.json").read_text("utf-8-sig"))
+        said = [content.get(key) for key in ("HowToAcknowledge", "Name", "DatasetDOI")]
+    except (OSError, ValueError, AttributeError):
+        return {}
+    texts = [" ".join(one.split()).rstrip(".") for one in said if isinstance(one, str)]
+    known = [one for one in texts if not UNSPECIFIED.fullmatch(one)]
+    known = [one for k, one in enumerate(known) if not any(one in first for first in known[:k])]
+    return {"cite": "; ".join(known)} if known else {}
 
 
 def _about(path: Any) -> dict[str, str]:
@@ -125,13 +184,18 @@ def _find(bids: Any, root: Path, task: Any, subject: Any, session: Any, run: Any
         every = bids.find_matching_paths(root, **how)
         paths = bids.find_matching_paths(root, **how, **asked) if asked else every
     if not paths:
-        known = {k: sorted({str(getattr(p, k[:-1])) for p in every}) for k in wanted}
-        have = "; ".join(f"{k}: {listed(v)}" for k, v in known.items())
+        known = {k: sorted({getattr(p, k[:-1]) for p in every} - {None}) for k in wanted}
+        have = "; ".join(f"{k}: {listed(v)}" for k, v in known.items() if v)
+        chosen = ", ".join(f"{k[:-1]} {' or '.join(v)}" for k, v in asked.items())
         raise InputError(
-            f"{root}: got no EEG of {asked or 'any subject'}; expected some of {have}"
+            f"{root}: got no EEG of {chosen or 'any subject'}; expected some of "
+            f"{have or ', '.join(extensions)}"
         )
     if len(tasks := sorted({path.task for path in paths})) > 1:
-        raise InputError(f"{root}: got the tasks {listed(tasks)}; expected one; set task")
+        one = Proposal("task", tasks[0])
+        raise InputError(
+            f"{root}: got the tasks {listed(tasks)}; expected one; set it, such as {one}", [one]
+        )
     return sorted(paths, key=lambda path: natural(path.basename))
 
 
@@ -141,61 +205,6 @@ def _labels(value: Any) -> list[str]:
 
 def _as_list(value: Any) -> list:
     return list(value) if isinstance(value, Sequence) else [value]
-
-
-def _set_events(raw: mne.io.BaseRaw, path: Any, columns: Mapping[str, str]) -> str:
-    """Set the annotations of a Raw from the columns of ``events.tsv``; say which has the labels.
-
-    Raises
-    ------
-    InputError
-        If a column does not exist, or holds no numbers where it should.
-    """
-    import mne
-    import pandas as pd
-
-    where = path.basename
-    known = ("label", "code", "is_target", "character", "repetition", LIT)
-    columns = {name: column for name, column in columns.items() if column is not None}
-    if unknown := sorted(set(columns) - set(known)):
-        raise InputError(f"{where}: got columns {unknown}; expected some of {list(known)}")
-    file = path.copy().update(suffix="events", extension=".tsv").fpath
-    if not file.exists():
-        return "none: there is no events.tsv; those of the file itself"
-    try:
-        table = pd.read_csv(
-            file, sep="\t", dtype=str, keep_default_na=False, na_values=["n/a", ""]
-        )
-        table["onset"] = table["onset"].astype(float)
-    except (ValueError, KeyError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{file.name} cannot be read: {reason}") from error
-    if missing := sorted(set(columns.values()) - set(table)):
-        raise InputError(
-            f"{where}: got columns {missing}, which events.tsv does not have; expected some of "
-            f"{listed(sorted(table))}"
-        )
-    table = table[table["onset"].notna()].reset_index(drop=True)
-    usual = next((name for name in ("trial_type", "value") if name in table), None)
-    source = columns.get("label", usual)
-    labels = table[source] if source else pd.Series("event", table.index)
-    if "is_target" in columns:
-        source = columns["is_target"]
-        found = as_labels(table[source], f"{where}: {source}")
-        labels = found.map({True: "target", False: "nontarget"}).astype(object).fillna(labels)
-    labels = labels.fillna("n/a").astype(str)
-    if "code" in columns:
-        codes = table[columns["code"]].str.replace(r"\.0+$", "", regex=True)
-        joined = labels.str.split("/").str[0] + "/" + codes.fillna("")
-        labels = joined.where(codes.notna(), labels)
-    kept = {name: columns.get(name, name) for name in ("character", "repetition", LIT)}
-    kept = {name: column for name, column in kept.items() if column in table}
-    extras = table[list(kept.values())].astype(object).where(table.notna(), None)
-    rows = extras.set_axis(list(kept), axis=1).to_dict("records")
-    duration = pd.to_numeric(table.get("duration", 0.0), errors="coerce")
-    duration = pd.Series(duration, table.index).fillna(0.0)
-    raw.set_annotations(mne.Annotations(table["onset"], duration, list(labels), extras=rows))
-    return str(source)
 
 
 def _screen_of(path: Any) -> Speller | None:

@@ -46,7 +46,7 @@ def read(
     ch_names: Sequence[str] | None = None,
     with_date: bool | None = None,
     speller: Any = None,
-    text: str | Sequence[str] | None = None,
+    text: str | Sequence[str | None] | None = None,
     characters: int | None = None,
     n_repetitions: int | None = None,
     pause_s: float | None = None,
@@ -76,7 +76,7 @@ def read(
         The screen: "wadsworth", the rows of a matrix (["ABC", "DEF"]; columns have the codes
         1…n, rows those after; the other way round as {"rows_first": ["ABC", "DEF"]}), a mapping
         of code to symbols, or None for an oddball.
-    text : str, sequence of str, or None
+    text : str, sequence of str or None, or None
         The wanted symbols of unlabelled flashes; one text per file.
     picks : sequence of str or None
         Channels; None for all EEG channels. Of a table also numbers of columns, from 1.
@@ -97,7 +97,7 @@ def read(
     """
     paths = find(path)
     _check_copies(paths)
-    texts = _texts(text, len(paths))
+    texts = texts_of(text, [file.name for file in paths])
     screen = as_speller(speller)
     of_format: dict[str, Any] = {
         "source": source,
@@ -234,13 +234,28 @@ def _plain(mapping: Mapping | None) -> dict | None:
     return None if mapping is None else dict(mapping)
 
 
-def _texts(text: str | Sequence[str] | None, n_files: int) -> list[Any]:
+def texts_of(text: str | Sequence[str | None] | None, names: Sequence[str]) -> list[str | None]:
+    """Return the text of each file, by their names; None for one whose text is not given.
+
+    Raises
+    ------
+    InputError
+        If there are more texts than files, or fewer.
+
+    Examples
+    --------
+    >>> texts_of(None, ["a.edf"]), texts_of(["HI", None], ["a.edf", "b.edf"])
+    ([None], ['HI', None])
+    """
     if text is None:
-        return [None] * n_files
-    texts = [str(text)] if isinstance(text, str | int | float) else [str(one) for one in text]
-    if len(texts) != n_files:
-        raise InputError(f"got {len(texts)} texts for {n_files} files; expected one text per file")
-    return texts
+        return [None] * len(names)
+    texts = [text] if isinstance(text, str | int | float) else list(text)
+    if len(texts) != len(names):
+        raise InputError(
+            f"got {len(texts)} texts for {len(names)} files; expected one text per file, "
+            f"in the order {', '.join(names[:12])}{' …' if len(names) > 12 else ''}"
+        )
+    return [None if one is None else str(one) for one in texts]
 
 
 def _check_copies(paths: Sequence[Path]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.electrodes import find_positions, make_info
-from p300.readers.events.build import EXTRAS, Given, build_flashes
+from p300.readers.events.build import EXTRAS, Given, agreed_screen, build_flashes
 from p300.readers.events.sources import BAD, Clock, find_clock, find_flashes, intervals_of
 from p300.readers.mne_epochs import eeg_picks, kinds, plain, volts_per
 from p300.recording import Recording
@@ -88,8 +88,9 @@ def read_raw(
         Those that are marked bad are ``Recording.bad_channels``; where too few positions are
         known to interpolate them, they are left out.
     speller : Speller or None
-        The screen; None for that of a file that ``p300 convert`` wrote, else a plain oddball,
-        whose codes are then 1 (nontarget) and 2 (target) where the labels have none.
+        The screen; None for that of a file that ``p300 convert`` wrote, which another would
+        contradict, else a plain oddball, whose codes are then 1 (nontarget) and 2 (target) where
+        the labels have none.
     text : sequence of str or None
         The wanted symbols, for flashes without labels.
     characters, n_repetitions, pause_s : int, int, float, or None
@@ -129,8 +130,10 @@ def read_raw(
     if any(not projector["active"] for projector in raw.info["projs"]):
         raw = raw.copy().apply_proj(verbose="error")  # on what is read, not in memory
     (picked, left_out), clock = _picked(raw, picks, name), find_clock(raw, name)
-    if speller is None and (speller := _screen_of(raw)) is not None:
-        left_out = [*left_out, f"The screen is that of the file: {speller.name!r}."]
+    stated = _screen_of(raw)
+    if speller is None and stated is not None:
+        left_out = [*left_out, f"The screen is that of the file: {stated.name!r}."]
+    speller = agreed_screen(speller, stated, name)
     given = Given(
         targets=targets,
         codes=codes,

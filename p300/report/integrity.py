@@ -12,6 +12,7 @@ from p300.preprocessing import Epochs
 from p300.recording import Recording
 from p300.report.page import Listing, Section, Table, Text, write_page
 from p300.report.signals import recorded_epochs, signal_section
+from p300.storage.privacy import without_paths
 
 #: A line of :class:`p300.integrity.IntegrityReport`.
 FINDING = re.compile(r"(refuse|warn\w*|note)\s{2,}(\S.*?)\s{2,}(\d+)\s{2,}(.+)")
@@ -81,6 +82,7 @@ def write_check(
     report: IntegrityReport,
     about: str,
     interval: tuple[float, float],
+    after: Listing | Text,
 ) -> None:
     """Write the page.
 
@@ -96,6 +98,8 @@ def write_check(
         What the file holds, several lines.
     interval : tuple of float
         Seconds from the flash that are drawn.
+    after : Listing or Text
+        The command that trains on it, or what is missing for that; shown if it can be used.
     """
     rows = [(f.level, f.check, str(f.count), f.text) for f in report.findings]
     checks = Section(
@@ -111,6 +115,11 @@ def write_check(
     sections = [checks, signal_section(recording, epochs, interval, why_not)]
     if about:
         sections.insert(0, Section("The file", [Listing(about)]))
+    if not report.at("refuse"):
+        training = Section("To train on it", [after])
+        if "…/" in without_paths(after.text):
+            training.note("… stands for folders outside of the one in which this was written.")
+        sections.append(training)
     worst = {level: len(report.at(level)) for level in ("refuse", "warn")}
     lead = (
         f"{len(recording.flashes):,} flashes in {recording.duration_s:.0f} s of "

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import p300
+from p300.experiments.folder import read_results
 from p300.report.page import Section, Table, Text
 from p300.report.repeat import read_yaml
 
@@ -44,14 +45,22 @@ def finished_text(folders: Iterable[str | Path]) -> Text:
 
 
 def citations(folders: Iterable[str | Path]) -> list[Text]:
-    """List what to cite for the recordings of some runs: ``cite`` of their data configuration."""
+    """List what to cite for the recordings of some runs.
+
+    It is ``cite`` of their data configuration, or else what the recording itself asks for. With
+    ``cite: null`` and a recording that asks for nothing, there is nothing to cite.
+    """
     found: dict[str, None] = {}
-    for folder in folders:
-        path = Path(folder) / "config.yaml"
+    is_asked = True
+    for folder in map(Path, folders):
+        path = folder / "config.yaml"
         data = read_yaml(path).get("data", {}) if path.exists() else {}
-        found[str(data.get("cite") or "")] = None
-    named = [Text(f"Cite for the recording: {cite}.") for cite in found if cite]
-    if "" in found:
+        results = read_results(folder) if (folder / "results.json").exists() else {}
+        if cite := data.get("cite") or results.get("cite"):
+            found[str(cite).rstrip(".")] = None
+        is_asked &= bool(cite) or "cite" in data
+    named = [Text(f"Cite for the recording: {cite}.") for cite in found]
+    if not is_asked:
         text = "The configuration names no citation for a recording; `data.cite` would."
         named.append(Text(text, is_note=True))
     return named

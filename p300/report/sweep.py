@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p300.experiments.compare import MEASURES, REPETITIONS, collect_runs
+from p300.experiments.finished import recording_of
+from p300.experiments.folder import read_results
 from p300.experiments.folds import FOLDS
 from p300.figures.style import count
 from p300.report.held_out import add_held_out, best_by_held_out, what_was_held_out
@@ -70,7 +72,9 @@ def collect_sweep(folder: Path) -> pd.DataFrame:
         :func:`p300.report.held_out.add_held_out` and ``configuration``, the choices that differ
         between runs, without seed and fold.
     """
-    runs = add_held_out(collect_runs([folder]))
+    runs = collect_runs([folder])
+    runs["data"] = [recording_of(read_results(Path(run))) for run in runs["folder"]]
+    runs = add_held_out(runs)
     groups = [
         c for c in ("experiment", "protocol", "split") if runs.get(c, runs["data"]).nunique() > 1
     ]

@@ -1,5 +1,6 @@
 """``p300 check``, and training on files by their names."""
 
+import html
 import json
 import re
 
@@ -55,7 +56,10 @@ def test_a_file_is_shown_then_read_and_trained_on(p300, tmp_path, raw):
     )
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "Check of tones-raw" in page and page.count("<img") >= 3
-    (command,) = re.findall(r"to train on it: p300 train (.+)", printed)
+    (command,) = re.findall(r"to train on it: (p300 train .+)", printed)
+    (on_page,) = re.findall(r'<pre class="command">(.+)</pre>', page)
+    on_page = html.unescape(on_page)
+    assert on_page == command.replace(f"{tmp_path}/", "") and "'" in on_page
     assert "data=file" in command and "rare tone: true" in command
     path = f"data.path={tmp_path / 'tones-raw.fif'}"
     status, _, errors = p300(
@@ -83,6 +87,8 @@ def test_a_forgotten_class_is_said_instead_of_how_to_train(p300, tmp_path, raw):
     assert status == 0, errors
     assert "All labelled flashes are targets. Name the labels of both classes" in printed
     assert "to train on it: p300" not in printed
+    page = next(tmp_path.rglob("check.html")).read_text("utf-8")
+    assert "All labelled flashes are targets." in page and "p300 train" not in page
 
 
 def test_labels_that_hydra_does_not_take_are_proposed_for_a_file(p300, tmp_path, raw):
@@ -122,7 +128,15 @@ def test_a_recording_that_cannot_be_used_ends_with_status_1(p300, tmp_path, raw)
     raw.save(tmp_path / "a-raw.fif", verbose="error")
     status, printed, errors = p300("check", "a-raw.fif", TARGETS)
     assert status == 1 and "samples are NaN" in printed and "cannot be used" in errors
-    assert "The signal is not shown" in next(tmp_path.rglob("check.html")).read_text("utf-8")
+    page = next(tmp_path.rglob("check.html")).read_text("utf-8")
+    assert "The signal is not shown" in page and "To train on it" not in page
+
+
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_a_data_set_without_its_folder_is_asked_for_by_the_key_to_type(p300, command):
+    status, _, errors = p300(command, "data=bids")
+    assert status == 1
+    assert errors.startswith(f"p300 {command}: data.root is missing; expected data.root=…")
 
 
 def test_what_is_not_there_is_said_in_a_sentence(p300):

@@ -64,6 +64,16 @@ def test_a_speller_with_its_screen_reads_back_equal(spelled, kind, tmp_path):
     assert_equal(found, spelled)
 
 
+def test_another_screen_than_a_file_states_is_refused(spelled, tmp_path):
+    one = spelled.select(
+        spelled.flashes["session"].eq("test") & spelled.flashes["subject"].eq("1")
+    )
+    write_fif(one, tmp_path / "a-raw.fif")
+    with pytest.raises(InputError, match="got the screen 'matrix', .* leave out speller"):
+        file.read(tmp_path / "a-raw.fif", speller=["ABCDEF", "GHIJKL"])
+    assert file.read(tmp_path / "a-raw.fif", speller="wadsworth").speller == one.speller
+
+
 @pytest.mark.parametrize("kind", ["bids", "fif"])
 def test_an_oddball_without_labels_reads_back_equal(kind, tmp_path):
     oddball = simulate_recording(speller=None, n_flashes=20, ch_names=["Pz", "Oz"])
@@ -150,10 +160,10 @@ def test_labels_may_stand_in_another_column(tmp_path):
     [
         (
             {"columns": {"code": "nowhere"}},
-            r"columns \['nowhere'\], which events.tsv does not",
+            r"_events.tsv: got columns \['nowhere'\], which it does not have",
         ),
         ({"columns": {"color": "code"}}, r"got columns \['color'\]; expected some of"),
-        ({"subject": "7"}, "got no EEG of .*'7'.*; expected some of subjects: 1, 2"),
+        ({"subject": "7"}, "got no EEG of subject 7; expected some of subjects: 1, 2; sess"),
         ({"task": "rest"}, "expected some of .*tasks: p300"),
     ],
 )

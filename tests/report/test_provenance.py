@@ -32,12 +32,16 @@ def test_the_checksum_is_that_of_the_content_and_of_nothing_else():
 @pytest.mark.parametrize(
     "path", sorted((conf_dir() / "data").glob("*.yaml")), ids=lambda p: p.stem
 )
-def test_every_data_set_knows_what_to_cite(path, tmp_path):
+def test_every_published_data_set_knows_what_to_cite(path, tmp_path):
     data = yaml.safe_load(path.read_text("utf-8"))
-    assert len(data["cite"]) > 15
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data": data}))
-    (text,) = provenance.citations([tmp_path, tmp_path])
-    assert data["cite"] in text.text and not text.is_note
+    texts = provenance.citations([tmp_path, tmp_path])
+    if path.stem in ("file", "bids", "simulation"):
+        assert data["cite"] is None and not texts
+    else:
+        assert len(data["cite"]) > 15
+        (text,) = texts
+        assert data["cite"] in text.text and not text.is_note
 
 
 def test_an_own_data_set_without_a_citation_is_told_where_to_write_it(tmp_path):

@@ -18,7 +18,7 @@ from p300.experiments.fitting.fit import fit_classical
 from p300.experiments.fitting.networks import Fitted
 from p300.experiments.fitting.probability import log_odds_of
 from p300.experiments.fitting.run import Run
-from p300.experiments.results import report_parts, write_json
+from p300.experiments.results import report_parts, told_by, write_json
 from p300.integrity.levels import SignalLevels, segment_digests
 from p300.spelling import fit_platt
 from p300.storage.files import write_text
@@ -78,6 +78,7 @@ def finish(run: Run) -> dict[str, Any]:
     results = {
         "version": __version__,
         "choices": run.config["choices"],
+        **told_by(run.recording),
         "name": cfg.name,
         "seed": cfg.seed,
         **run.content,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Said of an oddball with the codes of the usual matrix.
 OF_MATRIX = (
     "The codes 1 to 12 may be those of a 6 x 6 matrix; no letter is read without a screen: set "
-    "speller (speller='wadsworth' for columns 1 to 6, rows 7 to 12)."
+    "speller (to wadsworth for columns 1 to 6, rows 7 to 12)."
 )
 
 #: Columns of the flash table that an event may have in its ``extras``.
@@ -125,9 +125,37 @@ def build_flashes(
     flashes = flash_table(**columns)
     notes = [*understood.notes, *joined, *numbered]
     if given.text is not None and given.speller is not None:
-        flashes = label_flashes(flashes, given.text, given.speller, where)
+        spelled = label_flashes(flashes, given.text, given.speller, where)
+        both = flashes["is_target"].notna() & spelled["is_target"].notna()
+        differ = both & flashes["is_target"].ne(spelled["is_target"]).fillna(False)
+        if differ.any():
+            raise InputError(
+                f"{where}: got the text {''.join(given.text)!r}, by which {differ.sum()} of "
+                f"{both.sum()} flashes have another label than in the recording; expected the "
+                "text that was spelled; leave out text for the recorded labels"
+            )
+        flashes = spelled
         notes.append(f"The labels are those of the text {''.join(given.text)!r}.")
     return flashes, notes
+
+
+def agreed_screen(given: Speller | None, stated: Speller | None, where: str) -> Speller | None:
+    """Return the screen that is given or that the data state, the latter if both are the same.
+
+    Raises
+    ------
+    InputError
+        If they differ in symbols or groups.
+    """
+    if given is None or stated is None:
+        return given or stated
+    parts = ("symbols", "groups", "n_per_repetition")
+    if any(getattr(given, part) != getattr(stated, part) for part in parts):
+        raise InputError(
+            f"{where}: got the screen {given.name!r}, whose symbols or groups are not those of "
+            f"{stated.name!r}, which the data state; expected the same; leave out speller"
+        )
+    return stated
 
 
 def _division(found: Events, given: Given) -> Division:
@@ -177,11 +205,31 @@ def _complete(columns: dict[str, Any], given: Given, known: Division) -> list[st
             columns["onset"], codes, screen, is_target=is_target, known=known, where=given.name
         )
         notes.append(sentence)
+    elif known.is_known:
+        _check_division(columns | {"code": codes}, known, screen, where=given.name)
     if "repetition" not in columns:
         character = np.asarray(columns["character"])
         size = speller.n_per_repetition if speller.is_changing else None
         columns["repetition"] = number_repetitions(codes, character, size)
     return notes
+
+
+def _check_division(
+    columns: Mapping[str, Any], known: Division, speller: Speller, where: str
+) -> None:
+    """Refuse what is said of characters where the events state others."""
+    stated = np.unique(np.array(columns["character"], float), return_inverse=True)[1]
+    try:
+        found, _ = number_characters(
+            columns["onset"], columns["code"], speller, known=known, where=where
+        )
+    except InputError:
+        found = None
+    if found is None or (found != stated + 1).any():
+        raise InputError(
+            f"{where}: the events state {stated.max() + 1} characters, and characters, "
+            "n_repetitions, pause_s or starts say otherwise; expected the same; leave them out"
+        )
 
 
 def no_flash(given: Given, found: str, labels: Collection[Hashable]) -> InputError:

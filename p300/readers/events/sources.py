@@ -149,7 +149,7 @@ def _other_source(
         )
     return [
         f"Flashes come from annotations; the {n_other} events of the stimulus channel "
-        f"{channel!r} are not used (set source='stim' to use them)."
+        f"{channel!r} are not used (set source to stim to use them)."
     ]
 
 

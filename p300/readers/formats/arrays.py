@@ -11,10 +11,12 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.flashes import as_labels
+from p300.proposals import OPEN, Proposal
 from p300.readers._files import listed
 from p300.readers.events.build import Events, Given, no_flash
 from p300.readers.events.code_channels import find_onsets
 from p300.readers.events.labels import counted, plain_label
+from p300.readers.events.values import WORDS
 from p300.readers.formats._segments import (
     Stretches,
     make_recording,
@@ -159,16 +161,19 @@ def _keys(archive: Archive, given: Mapping[str, str] | None, where: str) -> dict
     for role, usual in KEYS.items():
         names = [n for n in archive.arrays if n.split("/")[-1].lower() in usual]
         if role not in found and len(names) > 1:
+            one = Proposal("keys", {role: names[0]})
             raise InputError(
-                f"{where}: got {listed(names)}, which all may be {role}; expected one; set keys="
-                f"{{{role}: {names[0]}}}"
+                f"{where}: got {listed(names)}, which all may be {role}; expected one; set it, "
+                f"such as {one}",
+                [one],
             )
         if role not in found and names:
             found[role] = names[0]
     if "signal" not in found or not {"onsets", "codes"} & set(found):
+        keys = Proposal("keys", {"signal": OPEN, "codes": OPEN})
         raise InputError(
-            f"{where}: got the arrays {there}; expected a signal, and codes or onsets; set "
-            "keys={signal: …, codes: …}"
+            f"{where}: got the arrays {there}; expected a signal, and codes or onsets; set {keys}",
+            [keys],
         )
     if unreadable := [
         n
@@ -233,7 +238,8 @@ def _flashes(
         onsets = flat["onsets"]
         lengths = {role: len(array) for role, array in flat.items()}
         if len(set(lengths.values())) > 1 or onsets.dtype.kind not in "fiu":
-            raise InputError(f"{where}: got {lengths}; expected numbers, one of each per flash")
+            found = ", ".join(f"{n} {role}" for role, n in lengths.items())
+            raise InputError(f"{where}: got {found}; expected numbers, one of each per flash")
         in_samples = onsets.dtype.kind in "iu"
         seconds = onsets / rate if in_samples else onsets.astype(float)
         said = f"Onsets are taken as {'samples' if in_samples else 'seconds'}, by their type."
@@ -292,7 +298,7 @@ def _labels(codes: Any, marked: Any, given: Given, n_flashes: int) -> list:
         return numbers or ["flash"] * n_flashes
     if given.targets is not None or given.codes is not None:
         return numbers or _listed(marked)
-    kinds = as_labels(_listed(marked), given.name).map({True: "target", False: "nontarget"})
+    kinds = as_labels(_listed(marked), given.name, by_targets=True).map(WORDS)
     words = kinds.astype(object).where(kinds.notna(), "flash").tolist()
     return [f"{w}/{c}" for w, c in zip(words, numbers, strict=True)] if numbers else words
 

@@ -6,6 +6,7 @@ continuous signal that they were cut from; else each is a segment of its own.
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,10 @@ import numpy as np
 
 from p300.electrodes import channel_order
 from p300.errors import InputError
-from p300.flashes import FLASH_COLUMNS, as_labels
+from p300.flashes import FLASH_COLUMNS
 from p300.readers.events.build import EXTRAS, Events, Given, build_flashes, no_flash
 from p300.readers.events.labels import counted
+from p300.readers.events.values import WORDS, classes_by_targets, classes_of
 from p300.readers.formats._segments import check_size
 from p300.readers.mne_epochs import eeg_picks, plain
 from p300.recording import Recording
@@ -63,7 +65,7 @@ def read(path: str | Path, *, picks: Any = None, **meaning: Any) -> Recording:
         names = [picks] if isinstance(picks, str) else list(picks)
         picks = [epochs.ch_names[k] for k in channel_order(epochs.ch_names, names, path.name)]
     rows = eeg_picks(epochs, picks, path.name)
-    labels, extras, notes = _labels(epochs, given)
+    labels, extras, given, notes = _labels(epochs, given)
     understood = given.understand(labels)
     if not understood.is_flash.any():
         raise no_flash(given, f"events of the epochs: {counted(labels)}", labels)
@@ -129,8 +131,11 @@ def _names(epochs: mne.BaseEpochs) -> list[str]:
     return [names[number] for number in epochs.events[:, 2]]
 
 
-def _labels(epochs: mne.BaseEpochs, given: Given) -> tuple[list, list[dict], list[str]]:
-    """Return label and further columns of each epoch, and what was taken from the metadata."""
+def _labels(epochs: mne.BaseEpochs, given: Given) -> tuple[list, list[dict], Given, list[str]]:
+    """Return label and further columns of each epoch, what is left of what was given, and notes.
+
+    Metadata tell labels if nothing is said of them, or if ``targets`` are about their classes.
+    """
     labels: list = _names(epochs)
     extras: list[dict] = [{} for _ in labels]
     table = epochs.metadata
@@ -140,11 +145,16 @@ def _labels(epochs: mne.BaseEpochs, given: Given) -> tuple[list, list[dict], lis
         for extra, value in zip(extras, plain(table[column]), strict=True):
             extra[column] = value
     tells = [c for c in ("code", "is_target") if c in known and table[c].notna().any()]
-    if tells and given.targets is None and given.codes is None:
+    meant = None
+    if "is_target" in tells and given.codes is None:
+        meant = classes_by_targets(table["is_target"], given.targets, given.name)
+    if meant or (tells and given.targets is None and given.codes is None):
         words: list = ["flash"] * len(labels)
+        if meant:
+            given = dataclasses.replace(given, targets=meant[1])
         if "is_target" in tells:
-            names = {True: "target", False: "nontarget", None: "flash"}
-            words = [names[v] for v in plain(as_labels(table["is_target"], given.name))]
+            classes = meant[0] if meant else classes_of(table["is_target"], given.name)
+            words = [WORDS.get(c, "flash") for c in classes]
         if "code" in tells:
             codes = plain(table["code"])
             words = [w if c is None else f"{w}/{c:g}" for w, c in zip(words, codes, strict=True)]
@@ -152,6 +162,7 @@ def _labels(epochs: mne.BaseEpochs, given: Given) -> tuple[list, list[dict], lis
     return (
         labels,
         extras,
+        given,
         [f"Columns of the metadata are used: {', '.join(used)}."] if used else [],
     )
 

@@ -74,6 +74,19 @@ def test_metadata_tell_codes_and_characters(tmp_path, spelled):
     assert bare.flashes["is_target"].isna().all()
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of MNE, when it saves
+def test_classes_of_the_metadata_with_several_readings_are_said_by_targets(tmp_path, spelled):
+    table = spelled.flashes[["code", "character", "repetition"]].copy()
+    table["is_target"] = np.where(spelled.flashes["is_target"].to_numpy(bool), 4, 3)
+    path = save(epochs_of(spelled, metadata=table), tmp_path / "a-epo.fif")
+    with pytest.raises(InputError, match="say which are targets: targets=") as error:
+        file.read(path, speller="wadsworth")
+    assert '"data.targets={3: ?, 4: ?}"' in error.value.typed
+    found = file.read(path, speller="wadsworth", targets={3: False, 4: True})
+    for column in ("code", "is_target", "character"):
+        assert found.flashes[column].tolist() == spelled.flashes[column].tolist(), column
+
+
 def test_names_of_events_are_mapped_and_shown(tmp_path, spelled):
     path = save(epochs_of(spelled, ids={"tone A": 1, "tone B": 2}), tmp_path / "a-epo.fif")
     said = file.contents(path)
