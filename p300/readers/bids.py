@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from p300.errors import InputError
 from p300.flashes import LIT, as_labels
 from p300.readers._files import listed, natural
+from p300.readers.events.absent import warn_once
 from p300.readers.mne_raw import read_raw
 from p300.recording import Recording, concatenate_recordings
 from p300.speller import Speller
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SCREEN = "Screen"
 
 
+@warn_once
 def read(
     root: str | Path,
     *,

@@ -86,6 +86,18 @@ def test_flashes_near_the_end_are_named_once_and_without_a_place_in_the_code(p30
     assert "UserWarning" not in printed + errors and ".py:" not in printed + errors
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
+@pytest.mark.parametrize("command", ["check", "convert"])
+def test_a_warning_of_a_reader_is_a_line_of_its_own(p300, tmp_path, raw, command):
+    raw.save(tmp_path / "a-raw.fif", verbose="error")
+    given = "data.targets={rare tone: true, common tone: false, rate tone: true}"
+    status, printed, errors = p300(command, "a-raw.fif", given, "out=b-raw.fif")
+    assert status == 0, errors
+    said = "a-raw: codes and targets name labels that no event has: 'rate tone'."
+    assert said in (printed + errors).splitlines()
+    assert "UserWarning" not in printed + errors and ".py:" not in printed + errors
+
+
 def test_labels_in_a_file_of_ones_own_are_read_and_its_folder_is_in_the_command(
     p300, tmp_path, raw
 ):

@@ -6,15 +6,17 @@ silence: :func:`understand` refuses it, and says how to map it or leave it out.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from p300.errors import InputError
 from p300.proposals import OPEN, Proposal
+from p300.readers.events.absent import Absent, warn_of_absent
 from p300.readers.events.keys import find_labels, label_list
 from p300.readers.events.marks import (
     GDF_MARKS,
@@ -30,16 +32,27 @@ from p300.speller import Speller
 
 @dataclass(frozen=True)
 class Understood:
-    """Meaning of each event, None for no flash, and sentences that say what was taken and left."""
+    """Meaning of each event, None for no flash, and sentences that say what was taken and left.
+
+    ``absent`` has the labels that the user names and no event has.
+    """
 
     meanings: list[Meaning | None]
     notes: tuple[str, ...]
     left: tuple[str, ...]
+    absent: Absent = field(default_factory=dict)
 
     @property
     def is_flash(self) -> np.ndarray:
         """Whether each event is a flash."""
         return np.array([meaning is not None for meaning in self.meanings], bool)
+
+    def warn(self, where: str, lost: str = "") -> list[str]:
+        """Warn of what is left out, such as ``lost``, and absent; return the sentences."""
+        sentences = [*self.left, lost] if lost else [*self.left]
+        for sentence in sentences:
+            warnings.warn(f"{where}: {sentence}", UserWarning, stacklevel=3)
+        return sentences + warn_of_absent(self.absent, where)
 
 
 def understand(
@@ -112,10 +125,8 @@ def understand(
     if others := sorted(set(left) - ignored, key=_in_order):
         reasons = ", ".join(f"{shown[k]!r} ({counts[k]}, {left[k]})" for k in others[:16])
         sentences.append(f"{len(written(others))} events are no flashes: {reasons}.")
-    if absent := list(dict.fromkeys([*no_codes, *no_targets])):
-        listed = ", ".join(absent[:12])
-        sentences.append(f"codes and targets name labels that no event has: {listed}.")
-    return Understood([known.get(key) for key in plain], tuple(notes), tuple(sentences))
+    meanings = [known.get(key) for key in plain]
+    return Understood(meanings, tuple(notes), tuple(sentences), no_codes | no_targets)
 
 
 def _sort_out(
