@@ -75,7 +75,7 @@ def test_labels_that_hydra_does_not_take_are_proposed_for_a_file(p300, tmp_path,
     raw.annotations.rename({"rare tone": "Töne: selten", "common tone": "Töne: häufig"})
     raw.save(tmp_path / "a-raw.fif", verbose="error")
     status, _, errors = p300("check", "a-raw.fif")
-    assert status == 1 and "targets: {'Töne: häufig': ?, 'Töne: selten': ?} in a file" in errors
+    assert status == 1 and 'targets: {"Töne: häufig": ?, "Töne: selten": ?} in a file' in errors
 
 
 def test_flashes_near_the_end_are_named_once_and_without_a_place_in_the_code(p300, tmp_path, raw):
