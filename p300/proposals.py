@@ -90,7 +90,7 @@ class Proposal:
         text = f"{key}={in_hydra(self.value)}"
         if SPECIAL.search(text):  # the shell's quotes will be single ones
             text = f"{key}={in_hydra(self.value, mark=DOUBLE)}"
-        return in_shell(text) if isinstance(self.value, str | Mapping | Sequence) else text
+        return in_shell(text)
 
 
 def in_hydra(value: Any, mark: str = "'") -> str:
@@ -127,13 +127,15 @@ def quoted(text: str, mark: str = "'") -> str:
 
 
 def in_shell(word: str) -> str:
-    """Put a word in quotes for a shell.
+    """Put a word in quotes for a shell, where it needs some.
 
     Examples
     --------
-    >>> print(in_shell("a b"), in_shell("$a"))
-    "a b" '$a'
+    >>> print(in_shell("by=run"), in_shell("a b"), in_shell("$a"))
+    by=run "a b" '$a'
     """
+    if re.fullmatch(r"[\w@%+=:,./~-]+", word):
+        return word
     return shlex.quote(word) if SPECIAL.search(word) else f'"{word}"'
 
 
