@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 UNCHANGING = ("logger", "name", "progress", "trainer")
 
 
-def load_run(folder: Path) -> Run:
-    """Read a finished run."""
+def load_run(folder: Path, detector: Detector | None = None) -> Run:
+    """Read a finished run, with its detector unless that is read already."""
     from omegaconf import OmegaConf
 
     from p300.detector import Detector
@@ -44,7 +44,7 @@ def load_run(folder: Path) -> Run:
         results,
         cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))),
         read_scores(folder),
-        Detector.load(first),
+        detector or Detector.load(first),
     )
 
 
