@@ -21,7 +21,7 @@ spaces, where the groups change from repetition to repetition and a code does no
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -375,3 +375,34 @@ def label_flashes(
     pairs = zip(number, flashes["code"], strict=True)
     is_target = pd.Series([pair in wanted for pair in pairs], flashes.index, "boolean")
     return given.assign(is_target=is_target.mask(outside))
+
+
+def fitting_symbols(
+    flashes: pd.DataFrame, speller: Speller
+) -> Iterator[tuple[np.ndarray, tuple[str, ...] | None]]:
+    """Yield the flashes of each character, and the symbols that fit its labels.
+
+    Parameters
+    ----------
+    flashes : DataFrame
+        A flash table, of :func:`with_lit_codes`.
+    speller : Speller
+        The screen.
+
+    Yields
+    ------
+    rows : ndarray of int
+        Of the flashes, ascending; characters in the order of the table.
+    symbols : tuple of str, or None
+        Several, where not every code has flashed; none, where the labels contradict the screen;
+        None without labels.
+    """
+    number = flashes.groupby(CHARACTER_KEY, sort=False, dropna=False).ngroup().to_numpy()
+    codes, labels = flashes["code"].to_numpy(), flashes["is_target"]
+    is_known = labels.notna().to_numpy()
+    is_target = labels.fillna(False).to_numpy(bool)
+    for rows in rows_by(number):
+        known = rows[is_known[rows]]
+        targets = codes[known[is_target[known]]].tolist()
+        fitting = speller.symbols_of(targets, codes[known].tolist()) if len(known) else None
+        yield rows, fitting

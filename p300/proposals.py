@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Labels that Hydra takes without quotes, and a shell within double ones.
-TYPEABLE = re.compile(r"[A-Za-z0-9_/.+%*@?|-]+( +[A-Za-z0-9_/.+%*@?|-]+)*")
+#: Texts that Hydra takes without quotes.
+BARE = re.compile(r"[\w/.+%*@?|-]+( +[\w/.+%*@?|-]+)*", re.ASCII)
 
-#: Words that Hydra reads as something else than a text.
-READ_OTHERWISE = {"true", "false", "null", "nan", "inf"}
+#: Texts that Hydra takes as a key, which cannot have quotes, and what needs a backslash in them.
+KEY = re.compile(r"[\w/.+%*@?|$()[\]{}:=,\\-]+( +[\w/.+%*@?|$()[\]{}:=,\\-]+)*", re.ASCII)
+ESCAPED = re.compile(r"[()[\]{}:=,\\]")
+
+#: Texts that Hydra reads as something else: words, and numbers unless they are whole.
+READ_OTHERWISE = re.compile(
+    r"true|false|null|[+-]?(nan|inf)|(?!\d+(\.0*)?$|-[1-9]\d*$)[+-]?[\d._]*\d[\d._]*(e[+-]?[\d_]+)?",
+    re.IGNORECASE,
+)
+
+#: The other quotation mark of Hydra.
+DOUBLE = '"'
+
+#: What a shell changes within double quotes.
+SPECIAL = re.compile(r'["$`!]|\\([\\$`"\n]|$)')
+
 
 #: Most entries that are written; behind them stands how many are missing, which Hydra cannot read.
 MOST = 48
@@ -30,14 +45,16 @@ OPEN = Open()
 
 @dataclass(frozen=True)
 class Proposal:
-    """An argument of a reader that a message proposes.
+    """An argument that a message proposes.
 
     Parameters
     ----------
     name : str
         Of the argument, such as "targets", or of one of its values, such as "columns.label".
-    value : mapping, sequence, str or Open
+    value : mapping, sequence, str, number, Open or None
         Its value; :data:`OPEN` for what the reader of the message knows.
+    key : str
+        Its key in the configuration; empty for an argument of a reader.
 
     Examples
     --------
@@ -46,56 +63,133 @@ class Proposal:
     targets={'S 11': ?, 'S 12': False}
     >>> print(proposal.typed)
     "data.targets={S 11: ?, S 12: false}"
-    >>> print(Proposal("ignore", ["Ende: 1"]).typed)
-    ignore: ['Ende: 1'] in a file data/NAME.yaml with defaults: [file] or [bids] (docs/check.md)
+    >>> print(Proposal("ignore", ["Töne: Ende"]).typed)
+    "data.ignore=['Töne: Ende']"
+    >>> print(Proposal("codes", {"Ö": 1}).typed)
+    codes: {"Ö": 1} in a file data/NAME.yaml with defaults: [file] or [bids] (docs/check.md)
     >>> label = Proposal("columns.label", OPEN)
     >>> print(label, label.typed)
     columns={'label': ?} "data.columns.label=?"
+    >>> print(Proposal("n_folds", 3, "split.n_folds").typed)
+    split.n_folds=3
     """
 
     name: str
-    value: Mapping[Hashable, Any] | Sequence[Hashable] | str | Open
+    value: Any
+    key: str = ""
 
     def __str__(self) -> str:
-        name, value = self._whole
-        return f"{name}={_written(value, repr, repr)}"
-
-    @property
-    def _whole(self) -> tuple[str, Any]:
-        """The argument and its value, of which only one key may be proposed."""
         name, _, key = self.name.partition(".")
-        return name, {key: self.value} if key else self.value
+        return f"{name}={_listed({key: self.value} if key else self.value, repr, repr)}"
 
     @property
     def typed(self) -> str:
-        """The argument on the command line; in a file, where Hydra takes no such labels."""
-        labels = [self.value] if isinstance(self.value, str | Open) else list(self.value)
-        if all(map(_is_typeable, labels)):
-            return f'"data.{self.name}={_written(self.value, str, _in_yaml)}"'
-        name, value = self._whole
-        written = _written(value, repr, lambda v: repr(v) if isinstance(v, str) else _in_yaml(v))
-        return (
-            f"{name}: {written} in a file data/NAME.yaml with defaults: [file] or [bids] "
-            "(docs/check.md)"
-        )
+        """The argument on the command line; in a file, where Hydra takes no such keys."""
+        if isinstance(self.value, Mapping) and not all(map(_is_key, self.value)):
+            pairs = _listed(self.value, lambda key: json.dumps(key, ensure_ascii=False), in_hydra)
+            return (
+                f"{self.name}: {pairs} in a file data/NAME.yaml with defaults: [file] or [bids] "
+                "(docs/check.md)"
+            )
+        key = self.key or f"data.{self.name}"
+        text = f"{key}={in_hydra(self.value)}"
+        if SPECIAL.search(text):  # the shell's quotes will be single ones
+            text = f"{key}={in_hydra(self.value, mark=DOUBLE)}"
+        return in_shell(text)
 
 
-def _is_typeable(label: Hashable) -> bool:
-    text = str(label)
-    return bool(TYPEABLE.fullmatch(text)) and text.lower() not in READ_OTHERWISE
+def in_hydra(value: Any, mark: str = "'") -> str:
+    r"""Write a value as Hydra reads it, texts in quotes where they need some.
+
+    Examples
+    --------
+    >>> print(in_hydra({"S 11": True, "a:b": ["c", "it's", "true", 1e-3, None]}))
+    {S 11: true, a\:b: [c, 'it\'s', 'true', 0.001, null]}
+    """
+    if isinstance(value, str):
+        is_bare = BARE.fullmatch(value) and not READ_OTHERWISE.fullmatch(value)
+        return value if is_bare else quoted(value.replace("${", "\\${"), mark)
+    if isinstance(value, Mapping):
+        escaped = {ESCAPED.sub(r"\\\g<0>", str(key)): one for key, one in value.items()}
+        return _listed(escaped, str, lambda one: in_hydra(one, mark))
+    if isinstance(value, Sequence):
+        return _listed(value, lambda one: in_hydra(one, mark), str)
+    return json.dumps(value) if isinstance(value, bool | None) else repr(value)
 
 
-def _in_yaml(value: Any) -> str:
-    is_word = value is None or isinstance(value, bool)  # a code 1 equals True, and is none
-    return json.dumps(value) if is_word else str(value)
-
-
-def _written(value: Any, label: Callable[[Any], str], meaning: Callable[[Any], str]) -> str:
+def _listed(value: Any, label: Callable[[Any], str], meaning: Callable[[Any], str]) -> str:
     """Write labels by ``label``, and what a mapping says of them by ``meaning``."""
-    if isinstance(value, str | Open):
+    if isinstance(value, str) or not isinstance(value, Mapping | Sequence):
         return label(value)
     is_mapping = isinstance(value, Mapping)
     entries = [f"{label(k)}: {meaning(value[k])}" if is_mapping else label(k) for k in value]
     if len(entries) > MOST:
         entries[MOST:] = [f"… and {len(entries) - MOST} more"]
     return ", ".join(entries).join("{}" if is_mapping else "[]")
+
+
+def quoted(text: str, mark: str = "'") -> str:
+    r"""Put a text in quotes for Hydra.
+
+    Examples
+    --------
+    >>> print(quoted("seed=1,lr=0.1"), quoted("it's"))
+    'seed=1,lr=0.1' 'it\'s'
+    """
+    # before a quotation mark, Hydra reads two backslashes as one
+    inside = re.sub(rf"(\\*)({mark}|$)", lambda m: 2 * m[1] + (m[2] and f"\\{m[2]}"), text)
+    return f"{mark}{inside}{mark}"
+
+
+def in_shell(word: str) -> str:
+    """Put a word in quotes for a shell, where it needs some.
+
+    Examples
+    --------
+    >>> print(in_shell("by=run"), in_shell("a b"), in_shell("$a"))
+    by=run "a b" '$a'
+    """
+    if re.fullmatch(r"[\w@%+=:,./~-]+", word):
+        return word
+    return shlex.quote(word) if SPECIAL.search(word) else f'"{word}"'
+
+
+def as_meant(override: str) -> Proposal | None:
+    """Read an override whose texts need quotes; None where that could mean several things.
+
+    Examples
+    --------
+    >>> print(as_meant("data.ignore=[Übung, Ende!]").typed)
+    'data.ignore=["Übung", "Ende!"]'
+    >>> print(as_meant("data.text=WEIß?").typed)
+    "data.text='WEIß?'"
+    """
+    key, equals, text = override.partition("=")
+    inside = text[1:-1] if text[:1] + text[-1:] in ("[]", "{}") else text
+    parts = inside.split(",")
+    is_sweep = inside == text and len(parts) > 1
+    if not equals or is_sweep or re.search(r"['\"[\]{}\\]", inside):
+        return None
+    value: Any = text
+    if text.startswith("["):
+        value = list(map(_scalar, parts))
+    elif text.startswith("{"):
+        pairs = [part.rpartition(":") for part in parts]
+        value = {_scalar(label): _scalar(one) for label, _, one in pairs}
+    return Proposal(key.rpartition(".")[2], value, key)
+
+
+def _scalar(text: str) -> Any:
+    """Read a text without quotes as Hydra does."""
+    text = text.strip()
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "null": None}.get(text.lower(), text)
+
+
+def _is_key(label: Any) -> bool:
+    text = str(label)
+    return bool(KEY.fullmatch(text)) and not READ_OTHERWISE.fullmatch(text)

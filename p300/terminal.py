@@ -14,6 +14,7 @@ import contextlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -145,10 +146,10 @@ def messages(*, progress: bool = True, quiet: bool = False) -> Iterator[None]:
         if quiet:
             handler.setLevel(logging.WARNING)
     _screen.is_on = progress and not quiet
-    logging.captureWarnings(True)
     _screen.n_commands += 1
     try:
-        yield
+        with warnings_in_one_line():
+            yield
     except Exception as error:
         cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
         is_bug = not isinstance(cause, InputError | OSError)
@@ -157,8 +158,25 @@ def messages(*, progress: bool = True, quiet: bool = False) -> Iterator[None]:
     finally:
         _screen.n_commands -= 1
         if not _screen.n_commands:
-            logging.captureWarnings(False)
             _screen.is_on = False
+
+
+@contextlib.contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Log warnings as :func:`log_warning` does, instead of printing a line of source code."""
+    before, warnings.showwarning = warnings.showwarning, log_warning
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+def log_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    """Log a warning as one line; with its place in the code unless it is meant for the user."""
+    text = " ".join(str(message).split())
+    if not issubclass(category, UserWarning):
+        text += f" ({category.__name__}, {filename}:{lineno})"
+    log.warning("%s", text)
 
 
 @contextlib.contextmanager

@@ -267,6 +267,16 @@ def test_a_bug_leaves_its_traceback_in_the_log(tmp_path):
     assert "the electrodes are dry" in log and "Traceback" in log and "ZeroDivisionError" in log
 
 
+def test_a_warning_is_one_line_and_has_its_place_unless_it_is_meant_for_the_user(caplog):
+    with messages(), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("the electrodes\nare dry", UserWarning, stacklevel=1)
+        warnings.warn("overflow", RuntimeWarning, stacklevel=1)
+    dry, overflow = (record.getMessage() for record in caplog.records)
+    assert dry == "the electrodes are dry"
+    assert re.fullmatch(r"overflow \(RuntimeWarning, \S+test_terminal\.py:\d+\)", overflow)
+
+
 def test_a_result_is_printed_once_and_as_it_is(capsys):
     show("| 100 % [bold] |")
     assert capsys.readouterr().out == "| 100 % [bold] |\n"

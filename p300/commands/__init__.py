@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from p300.errors import InputError
+from p300.terminal import warnings_in_one_line
 
 
 def run_on_folder(doing: str, usage: str, work: Callable[[Path, Path | None], str]) -> None:
@@ -15,7 +16,7 @@ def run_on_folder(doing: str, usage: str, work: Callable[[Path, Path | None], st
 
     try:
         folder, out = parse(sys.argv[1:], usage)
-        with Console(stderr=True).status(doing):
+        with Console(stderr=True).status(doing), warnings_in_one_line():
             text = work(folder, Path(out) if out else None)
     except (InputError, OSError) as error:
         sys.exit(f"p300 {Path(sys.argv[0]).stem}: {error}")

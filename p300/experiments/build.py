@@ -120,8 +120,9 @@ def reason_of(error: BaseException) -> str:
 
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         error = error.__cause__
-    text = " ".join(str(error).split())
-    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, InputError):
+        return " ".join(error.typed.split())
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def is_tested(config: Any) -> bool:

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 from p300.errors import InputError
 from p300.experiments.configuration import (
     conf_dir,
+    how_to_type,
     is_sweep,
     messages_of,
     near_misses,
-    quoted,
     search_path,
     without_null,
 )
 from p300.experiments.names import run_name
 from p300.experiments.processes import is_helper, options_of_helper
+from p300.proposals import quoted
 from p300.storage.untrusted import OWN_FOLDERS, add_own_modules, own_folders
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run_with_hydra(command: str, task: Callable) -> None:
         Called with the composed configuration.
     """
     import hydra
-    from hydra.errors import CompactHydraException
+    from hydra.errors import CompactHydraException, OverrideParseException
 
     failures = []
 
@@ -99,6 +100,8 @@ def run_with_hydra(command: str, task: Callable) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(guarded)()
+    except OverrideParseException as error:
+        sys.exit(f"p300 {command}: {how_to_type(error.override)}")
     except CompactHydraException as error:
         lines = [str(e) for e in (error, error.__cause__) if e is not None]
         near = near_misses(command, " ".join(lines), overrides)
@@ -116,18 +119,18 @@ def run_with_hydra(command: str, task: Callable) -> None:
 
 
 def with_quoted_paths(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """Quote the values of some keys for Hydra, to which "=" and brackets mean something else.
+    """Quote the values of some keys for Hydra, which takes few characters as they are.
 
     Examples
     --------
-    >>> with_quoted_paths(["detector=runs/lr=0.1[a]", "seed=1", "detector='a b'"], ["detector"])
-    ["detector='runs/lr=0.1[a]'", 'seed=1', "detector='a b'"]
+    >>> with_quoted_paths(["run=lr=0.1[a]", "seed=1", "run='a b'", "run=März"], ["run"])
+    ["run='lr=0.1[a]'", 'seed=1', "run='a b'", "run='März'"]
     """
     named = []
     for argument in arguments:
         key, _, value = argument.partition("=")
         is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-        if key in keys and re.search(r"[=\[\]{}():'#]", value) and not is_quoted:
+        if key in keys and re.search(r"[^\w/.+%*@?|$\\, -]", value, re.ASCII) and not is_quoted:
             argument = f"{key}={quoted(value)}"
         named.append(argument)
     return named
@@ -149,7 +152,7 @@ def with_path(arguments: Sequence[str], key: str) -> list[str]:
     options, arguments = divided(arguments)
     for k, argument in enumerate(arguments):
         if names_path(argument):
-            arguments[k] = f"{key}={quoted(Path(argument).expanduser().absolute())}"
+            arguments[k] = f"{key}={quoted(str(Path(argument).expanduser().absolute()))}"
             break
     return [*options, *arguments]
 

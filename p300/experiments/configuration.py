@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import logging
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,6 +16,7 @@ import p300
 from p300.errors import InputError
 from p300.experiments.identity import flatten
 from p300.experiments.names import run_name
+from p300.proposals import as_meant, quoted
 from p300.storage.untrusted import own_folders
 from p300.terminal import messages
 
@@ -29,17 +31,6 @@ def search_path() -> str:
     """Return the override that adds the user's own folders to the search path of Hydra."""
     folders = (quoted(f"p300-own://{folder}") for folder in own_folders())
     return f"hydra.searchpath=[{','.join(folders)}]"
-
-
-def quoted(path: str | Path) -> str:
-    """Quote a path for an override of Hydra.
-
-    Examples
-    --------
-    >>> print(quoted(Path("seed=1,lr=0.1")))
-    'seed=1,lr=0.1'
-    """
-    return "'" + str(path).replace("'", "\\'") + "'"
 
 
 def conf_dir() -> Path:
@@ -77,10 +68,12 @@ def compose_training(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, st
     InputError
         If there is no such key or choice.
     """
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
 
     try:
         return Composer().compose(overrides)
+    except OverrideParseException as error:
+        raise InputError(how_to_type(error.override)) from error
     except HydraException as error:
         reason = str(error).partition("\n")[0]
         near = near_misses("train", str(error), overrides)
@@ -233,6 +226,33 @@ def known_files(group: str) -> list[str]:
     """List the choices of a configuration group: p300's and the user's own."""
     folders = [conf_dir(), *own_folders()]
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
+def how_to_type(override: str) -> str:
+    """Say how an override that Hydra cannot read is typed.
+
+    Examples
+    --------
+    >>> print(how_to_type("data.ignore=[Beginn der Übung]"))
+    got data.ignore=[Beginn der Übung]; ... type "data.ignore=['Beginn der Übung']"
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    meant = as_meant(override)
+    typed = "" if meant is None else meant.typed
+    how = f"type {typed}"
+    if typed.endswith("(docs/check.md)"):
+        how = f"write {typed}"
+    else:
+        try:
+            OverridesParser.create().parse_override(shlex.split(typed)[0])
+        except (HydraException, IndexError):
+            how = "type \"KEY='VALUE'\" or \"KEY=['VALUE', 'VALUE']\""
+    return (
+        f"got {override}; expected KEY=VALUE, with quotes around texts of more than English "
+        f"letters, digits, spaces and _-/.+; {how}"
+    )
 
 
 def near_misses(command: str, message: str, overrides: Sequence[str] = ()) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from p300.errors import InputError
 from p300.experiments.configuration import shipped_configuration
 from p300.experiments.folder import read_results
 from p300.experiments.identity import flatten
+from p300.proposals import in_hydra
 from p300.storage.untrusted import restricted
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ UNCHANGING = ("logger", "name", "progress", "trainer")
 READERS = ("file", "bids", "moabb")
 
 
-def load_run(folder: Path) -> Run:
-    """Read a finished run."""
+def load_run(folder: Path, detector: Detector | None = None) -> Run:
+    """Read a finished run, with its detector unless that is read already."""
     from omegaconf import OmegaConf
 
     from p300.detector import Detector
@@ -47,7 +47,7 @@ def load_run(folder: Path) -> Run:
         results,
         cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))),
         read_scores(folder),
-        Detector.load(first),
+        detector or Detector.load(first),
     )
 
 
@@ -172,20 +172,7 @@ def _differences(have: Mapping[str, Any], want: Mapping[str, Any]) -> list[str]:
         default = have.get(key, ...)
         follows = default == value or "${" in str(default)
         if not follows and key.split(".")[0] not in UNCHANGING:
-            overrides.append(f"{'' if default is not ... else '+'}{key}={_in_hydra(value)}")
+            overrides.append(f"{'' if default is not ... else '+'}{key}={in_hydra(value)}")
     return overrides + [
         f"~{key}" for key in have if key not in want and "${" not in str(have[key])
     ]
-
-
-def _in_hydra(value: Any) -> str:
-    """Format a value as Hydra reads it on the command line."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, list):
-        return f"[{','.join(map(_in_hydra, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{k}:{_in_hydra(v)}' for k, v in value.items())}}}"
-    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
-        return "'" + value.replace("'", "\\'") + "'"
-    return str(value)

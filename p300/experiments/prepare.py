@@ -27,7 +27,7 @@ from p300.splits import Split, member_rows
 from p300.storage.files import write_text
 from p300.storage.memory import check_memory
 from p300.storage.privacy import without_paths
-from p300.terminal import step
+from p300.terminal import log_warning, step
 from p300.training.stacking import PlannedFit
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def examine(data: DictConfig, steps: Preprocessor) -> tuple[Recording, Integrity
         recording = build(data.read)
     doubts = []
     for warning in caught:
-        log.warning("%s", warning.message)
+        log_warning(warning.message, warning.category, warning.filename, warning.lineno)
         if isinstance(warning.message, UserWarning | RuntimeWarning):
             doubts.append(warning.message)
     tmin, tmax = (float(getattr(steps, name, 0.0)) for name in ("tmin", "tmax"))

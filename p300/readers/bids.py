@@ -18,6 +18,7 @@ from typing import Any
 from p300.errors import InputError
 from p300.proposals import OPEN, Proposal
 from p300.readers._files import listed, natural
+from p300.readers.events.absent import warn_once
 from p300.readers.events.build import agreed_screen
 from p300.readers.events.tsv import Marked, read_events
 from p300.readers.file import as_speller, texts_of
@@ -35,6 +36,7 @@ OF_LABELS = {"targets", "codes", "ignore"}
 UNSPECIFIED = re.compile(r"\W*(n/?a|none|unspecified\d*|todo\b.*)?\W*", re.IGNORECASE)
 
 
+@warn_once
 def read(
     root: str | Path,
     *,

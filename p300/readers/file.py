@@ -18,6 +18,7 @@ from typing import Any
 from p300.errors import InputError
 from p300.readers._files import natural
 from p300.readers._names import likely_pattern, name_of, parts_of
+from p300.readers.events.absent import warn_once
 from p300.readers.events.keys import label_list
 from p300.readers.formats import format_of
 from p300.recording import Recording, concatenate_recordings
@@ -30,6 +31,7 @@ COMPANIONS = {".eeg": ".vhdr", ".vmrk": ".vhdr", ".fdt": ".set"}
 OTHER = (".txt", ".md", ".json", ".tsv", ".csv", ".pdf", ".png", ".html", ".log", ".xml", ".yaml")
 
 
+@warn_once
 def read(
     path: str | Path | Sequence[str | Path],
     *,

@@ -15,6 +15,7 @@ import numpy as np
 from p300.electrodes import make_info
 from p300.errors import InputError
 from p300.flashes import FLASH_COLUMNS, LIT, flash_table
+from p300.readers.events.absent import warn_of_absent
 from p300.readers.events.labels import understand
 from p300.recording import UNITS
 
@@ -87,6 +88,7 @@ def read_epochs(
                 UserWarning,
                 stacklevel=2,
             )
+        warn_of_absent(found.absent, where)
     return {
         "data": (epochs.get_data(picks=picked, verbose="error") * 1e6).astype(np.float32),
         "flashes": flash_table(**columns),

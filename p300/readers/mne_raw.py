@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import warnings
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -157,9 +156,7 @@ def read_raw(
     segment, is_usable, lost = _usable(raw, seconds, clock, interval)
     starts_s = np.array([start for start, _ in clock.spans]) / raw.info["sfreq"]
     flashes = flashes.assign(segment=segment, onset=seconds - starts_s[segment])
-    for sentence in filter(None, (*understood.left, lost)):
-        notes.append(sentence)
-        warnings.warn(f"{name}: {sentence}", UserWarning, stacklevel=2)
+    notes += understood.warn(name, lost)
     if len(starts_s) > 1:
         places = ", ".join(f"{start:.3f}" for start in starts_s[1:9])
         notes.append(f"{len(starts_s)} segments: time is not continuous at {places} s.")

@@ -19,6 +19,7 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.readers._files import chosen
+from p300.readers.events.absent import warn_once
 from p300.readers.events.words import parse_label, plain_label
 from p300.readers.mne_raw import read_raw
 from p300.readers.moabb_dataset import TOLD, table_of_run
@@ -27,6 +28,7 @@ from p300.readers.moabb_dataset import spelling_paradigm as spelling_paradigm
 from p300.recording import Recording, concatenate_recordings
 
 
+@warn_once
 def read(
     dataset: str | Any,
     subject: int | str | Sequence[int] = 1,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.flashes import CHARACTER_KEY, LIT, with_lit_codes
+from p300.flashes import CHARACTER_KEY, LIT, fitting_symbols, with_lit_codes
 from p300.readers._files import listed
 from p300.readers.bids import SCREEN, mne_bids, quietly
 from p300.readers.mne_epochs import plain
@@ -178,14 +178,10 @@ def wanted_symbols(recording: Recording) -> Any:
     if recording.speller is None:
         return found
     flashes, speller = with_lit_codes(recording.flashes, recording.speller)
-    labelled = flashes.assign(row=np.arange(len(flashes))).dropna(
-        subset=["is_target", "character"]
-    )
-    for _, one in labelled.groupby(CHARACTER_KEY, sort=False):
-        targets = one.loc[one["is_target"].astype(bool), "code"]
-        fitting = speller.symbols_of(targets, one["code"])
-        if len(fitting) == 1:
-            found[one["row"].to_numpy()] = fitting[0]
+    is_spelled = flashes["character"].notna().to_numpy()
+    for rows, fitting in fitting_symbols(flashes, speller):
+        if fitting is not None and len(fitting) == 1 and is_spelled[rows[0]]:
+            found[rows] = fitting[0]
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +10,7 @@ from typing import Any, cast
 from p300.experiments.configuration import conf_dir
 from p300.experiments.finished import overrides_of
 from p300.experiments.identity import flatten
+from p300.proposals import in_shell
 from p300.report.page import Listing, Section, Table, Text
 from p300.storage.privacy import LEFT_OUT, PRIVATE, public
 from p300.storage.untrusted import own_folders
@@ -120,6 +120,4 @@ def _listed(values: Iterable[Any], n_most: int = 6) -> str:
 
 
 def _quoted(word: str) -> str:
-    if re.fullmatch(r"[\w@%+=:,./~\[\]-]+", word):
-        return word
-    return f'"{word}"' if not re.search(r'["$`\\!]', word) else shlex.quote(word)
+    return word if re.fullmatch(r"[\w@%+=:,./~\[\]-]+", word) else in_shell(word)

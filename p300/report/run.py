@@ -49,7 +49,7 @@ def describe(folder: Path) -> tuple[str, str, list[Section]]:
     data.sections.append(
         signal_section(recording, epochs, interval, why_not, times_in_doubt=is_doubtful)
     )
-    one = load_run(folder / run.folds[0]["folder"]) if run.folds else run
+    one = load_run(folder / run.folds[0]["folder"], run.detector) if run.folds else run
     learned = learned_section(one, epochs, times_in_doubt=is_doubtful)
     if run.folds:
         learned.blocks.insert(0, Text("All of this section is of the first fold's detector."))

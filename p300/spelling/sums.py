@@ -10,14 +10,14 @@ the symbol is the paper's, since the log ratio is a straight line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from p300.errors import InputError
-from p300.flashes import CHARACTER_KEY, rows_by, with_lit_codes
+from p300.flashes import CHARACTER_KEY, fitting_symbols, with_lit_codes
 from p300.metrics import bits_per_minute, wilson_interval
 from p300.spelling.posterior import ScoreLikelihood
 from p300.spelling.unlabelled import fit_unlabelled
@@ -167,14 +167,12 @@ def split_characters(
     column = {code: k for k, code in enumerate(speller.codes)}
     code = flashes["code"].map(column).to_numpy(int)
     repetition = flashes["repetition"].to_numpy(int)
-    is_known = flashes["is_target"].notna().to_numpy()
-    is_target = is_known & flashes["is_target"].fillna(False).to_numpy(bool)
-    codes = flashes["code"].to_numpy(int)
-    number = flashes.groupby(CHARACTER_KEY, sort=False, dropna=False).ngroup().to_numpy()
-    characters = rows_by(number)
-    keys = flashes[CHARACTER_KEY].iloc[[rows[0] for rows in characters]]
-    for key, rows in zip(keys.itertuples(index=False, name=None), characters, strict=True):
-        wanted = _wanted(codes[rows], is_known[rows], is_target[rows], key, speller)
+    characters = list(fitting_symbols(flashes, speller))
+    keys = flashes[CHARACTER_KEY].iloc[[rows[0] for rows, _ in characters]]
+    for key, (rows, fitting) in zip(
+        keys.itertuples(index=False, name=None), characters, strict=True
+    ):
+        wanted = _only(fitting, flashes, rows, speller)
         yield key, code[rows], repetition[rows], scores[rows], wanted
 
 
@@ -187,31 +185,25 @@ def wanted_symbol(character: pd.DataFrame, speller: Speller) -> str | None:
         If no symbol fits the labelled flashes.
     """
     character, speller = with_lit_codes(character, speller)
-    is_known = character["is_target"].notna().to_numpy()
-    is_target = is_known & character["is_target"].fillna(False).to_numpy(bool)
-    key = [character[name].iloc[0] for name in CHARACTER_KEY]
-    return _wanted(character["code"].to_numpy(int), is_known, is_target, key, speller)
+    ((rows, fitting),) = fitting_symbols(character, speller)
+    return _only(fitting, character, rows, speller)
 
 
-def _wanted(
-    codes: np.ndarray,
-    is_known: np.ndarray,
-    is_target: np.ndarray,
-    key: Sequence[Any],
-    speller: Speller,
+def _only(
+    fitting: tuple[str, ...] | None, flashes: pd.DataFrame, rows: np.ndarray, speller: Speller
 ) -> str | None:
-    """Find the one symbol that fits the labelled flashes of a character."""
-    if not is_known.any():
+    """Return the one symbol that fits a character; None if several do, or it has no labels."""
+    if fitting is None or len(fitting) > 1:
         return None
-    targets = set(codes[is_target].tolist())
-    fitting = speller.symbols_of(targets, codes[is_known].tolist())
     if not fitting:
-        where = ", ".join(f"{name} {part}" for name, part in zip(CHARACTER_KEY, key, strict=True))
+        character = flashes.iloc[rows]
+        where = ", ".join(f"{name} {character[name].iloc[0]}" for name in CHARACTER_KEY)
+        targets = set(character.loc[character["is_target"].fillna(False), "code"].tolist())
         raise InputError(
             f"{where}: the target flashes have the codes {sorted(targets)}; expected the codes of "
             f"one symbol of {speller.name!r}"
         )
-    return fitting[0] if len(fitting) == 1 else None
+    return fitting[0]
 
 
 def text_after(spelled: pd.DataFrame, n_repetitions: int, column: str = "symbol") -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.splits.units import unit_of
+from p300.proposals import Proposal
+from p300.splits.units import finer_units, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,8 +116,8 @@ def hold_out(
         raise InputError(
             f"got test={dict(test)}, which names the test part, and "
             f"{f'by={by}' if by else f'test_fraction={test_fraction}'}, which draws it; expected "
-            f"one of them; use split=by_character, by_run, by_block, by_session or by_subject to "
-            "draw it"
+            "one of them; leave out test to draw it (split=by_character, by_run, by_block, "
+            "by_session or by_subject)"
         )
     if test is None:
         by, test_fraction = by or "character", 0.25 if test_fraction is None else test_fraction
@@ -166,7 +167,7 @@ def first_characters(flashes: pd.DataFrame, rows: np.ndarray, n: int) -> np.ndar
         units = np.unique(unit[own])  # numbered in the order of the table
         if not 1 <= n <= len(units):
             raise InputError(
-                f"the first {n} training characters of subject {name}: there are {len(units)}; "
+                f"got n_characters={n} and {len(units)} training characters of subject {name}; "
                 f"expected 1 to {len(units)}"
             )
         kept |= own & np.isin(unit, units[:n])
@@ -248,17 +249,19 @@ def _drawn(
     what: str,
 ) -> np.ndarray:
     if not 0 <= fraction < 1:
-        raise InputError(
-            f"{what}: fraction {fraction:g} of the {by}s; expected at least 0 and less than 1"
-        )
+        raise InputError(f"got {what}_fraction={fraction:g}; expected at least 0 and less than 1")
     if fraction == 0:
         return np.zeros_like(among)
     unit = unit_of(flashes, by)
     units = np.unique(unit[among])
     if len(units) < 2:
+        name, group = ("by", "split") if what == "test" else ("validation_by", "protocol")
+        ways = finer_units(flashes[among], by, 2, name)
+        ways.append(Proposal(f"{what}_fraction", 0, f"{group}.{what}_fraction"))
         raise InputError(
             f"{what}: {len(units)} {by} to draw from, which cannot be divided; expected at least "
-            "two; split by a smaller unit (block: parts of a run), or set its fraction to 0"
+            f"two; set {' or '.join(map(str, ways))}",
+            ways,
         )
     n_drawn = min(max(1, round(fraction * len(units))), len(units) - 1)
     return among & np.isin(unit, rng.choice(units, n_drawn, replace=False))

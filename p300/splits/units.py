@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.flashes import CHARACTER_KEY
+from p300.flashes import CHARACTER_KEY, rows_by
+from p300.proposals import Proposal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,14 +60,57 @@ def count_units(flashes: pd.DataFrame, by: str) -> int:
     return int(unit_of(flashes, by).max()) + 1
 
 
+def people(flashes: pd.DataFrame) -> list[np.ndarray]:
+    """Return the rows of each subject."""
+    return rows_by(flashes["subject"].to_numpy(str))
+
+
+def fewest_units(flashes: pd.DataFrame, by: str) -> int:
+    """Return the smallest number of units that a subject has."""
+    unit = unit_of(flashes, by)
+    return min(len(np.unique(unit[rows])) for rows in people(flashes))
+
+
+def finer_units(flashes: pd.DataFrame, by: str, n: int, name: str = "by") -> list[Proposal]:
+    """Propose, for the argument ``name``, a smaller unit of which each subject has ``n``, or none.
+
+    Examples
+    --------
+    >>> from p300.recording import flash_table
+    >>> flashes = flash_table(onset=[0.0, 1.0, 2.0, 3.0], run=[1, 1, 2, 2])
+    >>> [str(one) for one in finer_units(flashes, "session", 2)]
+    ["by='run'"]
+    """
+    spells = flashes["character"].notna().any()
+    known = ["subject", "session", "run", "character" if spells else "block"]
+    finer = known[known.index(by) + 1 :] if by in known else []
+    found = [Proposal(name, u, f"split.{name}") for u in finer if fewest_units(flashes, u) >= n]
+    return found[:1]
+
+
 def _blocks(flashes: pd.DataFrame) -> np.ndarray:
-    """Return the number of each flash's block, over all runs in the order of the table."""
+    """Return the number of each flash's block, over all runs in the order of the table.
+
+    Raises
+    ------
+    InputError
+        If a character would lie in two blocks.
+    """
     run = flashes.groupby(UNITS["run"], sort=False, dropna=False).ngroup().to_numpy()
     place = np.lexsort((flashes["onset"], flashes["segment"], run))
     n = np.bincount(run)
     within = np.empty(len(run), int)
     within[place] = np.concatenate([np.arange(size) for size in n]) if len(n) else []
-    return run * N_BLOCKS + within * N_BLOCKS // n[run]
+    block = run * N_BLOCKS + within * N_BLOCKS // n[run]
+    spelled = flashes[CHARACTER_KEY].assign(block=block)[flashes["character"].notna()]
+    n_blocks = spelled.groupby(CHARACTER_KEY, sort=False, dropna=False)["block"].nunique()
+    if n_divided := int((n_blocks > 1).sum()):
+        raise InputError(
+            f"split by block: {n_divided} of {len(n_blocks)} characters lie in several blocks; "
+            "expected whole characters on each side; divide by character (split.by=character "
+            "split.validation_by=character)"
+        )
+    return block
 
 
 def blocks_of_both_classes(is_target: np.ndarray) -> np.ndarray:
@@ -145,12 +189,16 @@ def member_rows(
         shared, unit = np.zeros_like(train), unit_of(flashes, "character")
         kept = np.unique(unit[train])
         if len(kept) < n_members:
+            fewer = Proposal("n_members", len(kept), "ensemble.n_members")
             raise InputError(
                 f"{len(kept)} training characters for {n_members} members; expected at least one "
-                f"per member"
+                f"per member; set {fewer}",
+                [fewer],
             )
     else:
-        raise InputError(f"share {share!r}; expected 'all', 'nontarget_fifths' or 'consecutive'")
+        raise InputError(
+            f"got share={share!r}; expected 'all', 'nontarget_fifths' or 'consecutive'"
+        )
     return [shared | (train & np.isin(unit, part)) for part in np.array_split(kept, n_members)]
 
 

@@ -96,7 +96,7 @@ def test_labels_that_hydra_does_not_take_are_proposed_for_a_file(p300, tmp_path,
     raw.annotations.rename({"rare tone": "Töne: selten", "common tone": "Töne: häufig"})
     raw.save(tmp_path / "a-raw.fif", verbose="error")
     status, _, errors = p300("check", "a-raw.fif")
-    assert status == 1 and "targets: {'Töne: häufig': ?, 'Töne: selten': ?} in a file" in errors
+    assert status == 1 and 'targets: {"Töne: häufig": ?, "Töne: selten": ?} in a file' in errors
 
 
 def test_flashes_near_the_end_are_named_once_and_without_a_place_in_the_code(p300, tmp_path, raw):
@@ -104,6 +104,18 @@ def test_flashes_near_the_end_are_named_once_and_without_a_place_in_the_code(p30
     cut.save(tmp_path / "a-raw.fif", verbose="error")
     status, printed, errors = p300("check", "a-raw.fif", TARGETS)
     assert status == 0 and "epochs of 0 to 0.65 s reach past an end" in printed
+    assert "UserWarning" not in printed + errors and ".py:" not in printed + errors
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+@pytest.mark.parametrize("command", ["check", "convert"])
+def test_a_warning_of_a_reader_is_a_line_of_its_own(p300, tmp_path, raw, command):
+    raw.save(tmp_path / "a-raw.fif", verbose="error")
+    given = "data.targets={rare tone: true, common tone: false, rate tone: true}"
+    status, printed, errors = p300(command, "a-raw.fif", given, "out=b-raw.fif")
+    assert status == 0, errors
+    said = "a-raw: codes and targets name labels that no event has: 'rate tone'."
+    assert said in (printed + errors).splitlines()
     assert "UserWarning" not in printed + errors and ".py:" not in printed + errors
 
 

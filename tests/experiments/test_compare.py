@@ -96,6 +96,25 @@ def test_what_differs_is_never_pooled_and_is_a_column(tmp_path, key, values, col
     assert shown == [str(v).replace("'", "") for v in reversed(values)]
 
 
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("fold 0 of 5, by run: train 400, validation 0, test 200 flashes", "run"),
+        ("0.25 of the blocks held out, seed 0: train 4, validation 0, test 2 flashes", "block"),
+        ("test subject 1 session 1 run 2: train 500, validation 0, test 100 flashes", "run"),
+        ("test block 3, which LEAKS (1 run on two sides): train 5, test 1 flashes", "block"),
+        ("my split: train 3, validation 0, test 3 flashes", "character"),
+    ],
+)
+@pytest.mark.parametrize("is_pooled", [False, True])
+def test_a_split_is_compared_by_the_unit_that_was_divided_in_fact(tmp_path, name, unit, is_pooled):
+    found = {"folds": [{"split": name}], "split": "9 folds"} if is_pooled else {"split": name}
+    results = write_run(tmp_path / "0", 0.6, split__by="character")
+    (tmp_path / "0" / "results.json").write_text(json.dumps(results | found))
+    write_run(tmp_path / "1", 0.5, split__by="session")
+    assert compared(tmp_path)["by"].tolist() == [unit, "session"]
+
+
 def test_networks_typed_without_an_experiment_of_their_own_are_rows_of_their_own(tmp_path):
     for network in ("cecotti", "mlp", "lda"):
         target = {"model": {"_target_": network}}

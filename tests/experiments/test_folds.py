@@ -84,11 +84,14 @@ def test_it_counts_as_one_run_of_a_kind_of_its_own(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_its_page_shows_the_folds(folder, tmp_path):
+def test_its_page_shows_the_folds(folder, tmp_path, monkeypatch):
+    read, load = [], Detector.load
+    monkeypatch.setattr(Detector, "load", lambda path: read.append(path) or load(path))
     page = write_report(folder, tmp_path / "page.html").read_text("utf-8")
     assert "was trained on simulation 3 times (seed 0)" in page
     assert "Each fold was tested by a detector trained on the others" in page
     assert "All of this section is of the first fold" in page
+    assert read == [folder / "folds" / "0"]
 
 
 def test_no_detector_is_taken_from_it_in_silence(folder):

@@ -225,3 +225,20 @@ def test_a_truncated_file_is_warned_of_or_refused(tmp_path, oddball, name):
 def test_no_file_is_refused():
     with pytest.raises(InputError, match="got no file; expected one; set data.path=FILE"):
         file.read(None)
+
+
+def test_labels_that_only_some_files_have_are_no_reason_to_warn(tmp_path, oddball):
+    for name, rare in (("a", "Ton"), ("b", "Wort")):
+        raw = with_labels(oddball, {True: rare, False: "Stille"})
+        raw.save(tmp_path / f"{name}-raw.fif", verbose="error")
+    targets = {"Ton": True, "Wort": True, "Stille": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        both = file.read(tmp_path, targets=targets)
+    assert both.flashes["is_target"].sum() == 2 * oddball.flashes["is_target"].sum()
+    with pytest.warns(UserWarning, match="no event has: 'stile' .written alike: 'Stille'") as said:
+        targets = {"Ton": True, "Wort": True, "Stile": False}
+        both = file.read(tmp_path, targets=targets, ignore="Stille")
+    assert len(said) == 1 and "no event has" in both.notes[-1]
+    with pytest.warns(UserWarning, match="no event has: 'wort'"):  # of one file, as before
+        file.read(tmp_path / "a-raw.fif", targets={"Ton": True, "Wort": True, "Stille": False})

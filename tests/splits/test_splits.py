@@ -8,7 +8,7 @@ from p300.errors import InputError
 from p300.recording import CHARACTER_KEY, flash_table
 from p300.simulation import simulate_recording
 from p300.splits import Split, check_monitor, hold_out, k_fold, leave_one_out, shares_samples
-from p300.splits.units import count_units, unit_of
+from p300.splits.units import count_units, member_rows, unit_of
 
 WINDOW = (0.0, 0.65)
 
@@ -208,22 +208,54 @@ def test_a_short_calibration_of_the_other_subjects_keeps_theirs(flashes):
         ),
         (lambda f: hold_out(f, test={"session": ["b"]}, by="run"), "and by=run, which draws it"),
         (lambda f: leave_one_out(f, by="run", fold=8), "8 runs"),
-        (lambda f: leave_one_out(f, by="run", fold=-1), "fold -1: the recording has 8 runs"),
-        (lambda f: leave_one_out(f[:10], by="run", fold=0), "the recording has 1 runs"),
-        (lambda f: hold_out(f, test_fraction=25), "test: fraction 25 of the characters"),
-        (lambda f: hold_out(f, test_fraction=1), "test: fraction 1 of the characters"),
-        (lambda f: hold_out(f, validation_fraction=-0.1), "validation: fraction -0.1"),
+        (
+            lambda f: leave_one_out(f, by="run", fold=-1),
+            "got fold=-1 of 8 runs; expected one of 0 to 7",
+        ),
+        (lambda f: leave_one_out(f[:48], by="run", fold=0), "got 1 run; .* set by='character'"),
+        (lambda f: leave_one_out(f, by="run", fold=None), "got fold=None of 8 runs"),
+        (lambda f: hold_out(f, test_fraction=25), "got test_fraction=25; expected"),
+        (lambda f: hold_out(f, test_fraction=1), "got test_fraction=1; expected"),
+        (lambda f: hold_out(f, validation_fraction=-0.1), "got validation_fraction=-0.1"),
         (lambda f: hold_out(f, test={"session": ["b"]}, n_characters=0), "expected 1 to 6"),
-        (lambda f: hold_out(f, test={"session": ["b"]}, n_characters=7), "there are 6"),
+        (
+            lambda f: hold_out(f, test={"session": ["b"]}, n_characters=7),
+            "got n_characters=7 and 6 training",
+        ),
         (
             lambda f: hold_out(f[f["subject"] == "1"], by="subject"),
-            "test: 1 subject to .* divided",
+            "test: 1 subject to .* divided; .* set by='session' or test_fraction=0",
         ),
+        (
+            lambda f: hold_out(f[f["subject"] == "1"], validation_by="subject"),
+            "validation: .* set validation_by='session' or validation_fraction=0",
+        ),
+        (lambda f: hold_out(f, by="block"), "24 of 24 characters .* divide by character"),
     ],
 )
 def test_splits_that_cannot_be_made_are_refused(ask, words, flashes):
     with pytest.raises(InputError, match=words):
         ask(flashes)
+
+
+def test_on_the_command_line_advice_is_an_override(flashes):
+    one = flashes[(flashes["subject"] == "1") & (flashes["session"] == "a")]
+    for ask, typed in (
+        (lambda: hold_out(one, by="session"), "split.by=run or split.test_fraction=0"),
+        (
+            lambda: hold_out(one, validation_by="session"),
+            "split.validation_by=run or protocol.validation_fraction=0",
+        ),
+        (lambda: k_fold(one, fold=0, by="run"), "split.n_folds=2 or split.by=character"),
+        (lambda: leave_one_out(one, fold=0, by="subject"), "split.by=run"),
+        (
+            lambda: member_rows(one, np.ones(len(one), bool), n_members=99, share="consecutive"),
+            "ensemble.n_members=6",
+        ),
+    ):
+        with pytest.raises(InputError) as refused:
+            ask()
+        assert refused.value.typed.endswith(f"set {typed}")
 
 
 @pytest.mark.parametrize(
@@ -275,6 +307,17 @@ def test_blocks_are_parts_of_every_run_in_the_order_of_time():
     for run in (in_time[:95], in_time[95:]):
         assert (np.diff(run) >= 0).all()
         assert set(np.bincount(run - run.min())) == {9, 10}
+
+
+def test_blocks_of_whole_characters_are_no_reason_to_refuse():
+    flashes = simulate_recording("ABCDEFGHIJ", ch_names=["Cz"], n_repetitions=1).flashes
+    split = hold_out(flashes, by="block")
+    assert flashes[split.test].groupby("character").size().eq(12).all()
+
+
+def test_leaving_out_characters_of_an_oddball_leaves_out_runs():
+    split = leave_one_out(oddball(n_runs=3), fold=1, by="character")
+    assert split.name == "test subject 1 session 1 run 2" and split.test.sum() == 200
 
 
 def test_two_runs_leave_blocks_for_validation():

@@ -17,6 +17,10 @@ from p300.splits.units import UNITS, count_units
 if TYPE_CHECKING:
     import pandas as pd
 
+#: How the name of a split says which unit was on one side as a whole.
+UNIT = f"({'|'.join((*UNITS, 'block'))})"
+DIVIDED = re.compile(rf"by {UNIT}\b|of the {UNIT}s held out|^test .*?{UNIT} [^ ,:]+(?:[,:]|$)")
+
 #: Measures of single flashes that a table of runs holds.
 MEASURES = ("auc", "balanced_accuracy", "recall", "precision")
 
@@ -106,12 +110,16 @@ def _of_folder(folder: Path, results: Mapping[str, Any]) -> FinishedRun:
     if len(by_subject) > 1:
         numbers |= {f"auc_subject_{s}": found["auc"] for s, found in by_subject.items()}
     config = _yaml(folder / "config.yaml") or {}
+    split = config.get("split", {})
+    name = str(results.get("folds", [results])[0].get("split"))
+    if split.get("by") and (divided := DIVIDED.search(name)):
+        split["by"] = divided[divided.lastindex or 0]  # in an oddball not as configured
     typed = _yaml(folder / ".hydra" / "overrides.yaml") or []
     run = FinishedRun(
         str(folder), results["choices"], config, results.get("seed"), numbers, [*by_subject], typed
     )
     if run.fold is not None and run.n_folds is None:
-        run.n_folds = _count_folds(folder, config["split"])
+        run.n_folds = _count_folds(folder, split)
     return run
 
 
@@ -123,7 +131,7 @@ def _yaml(path: Path) -> Any:
 
 def _count_folds(folder: Path, split: Mapping[str, Any]) -> int | None:
     """Count the units of a recording, each of which is a fold; None if they are not known."""
-    if split.get("by") not in UNITS or not (folder / "scores.csv").exists():
+    if split.get("by") not in (*UNITS, "block") or not (folder / "scores.csv").exists():
         return None
     return count_units(read_scores(folder), split["by"])
 

@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
 from p300.experiments.build import reason_of
-from p300.experiments.configuration import as_config, quoted
+from p300.experiments.configuration import as_config
 from p300.experiments.folder import can_go_on, free_folder, run_key
 from p300.experiments.identity import fingerprint
 from p300.experiments.jobs.chunk import LARGEST, alike, composed
 from p300.experiments.jobs.finished import Finished
 from p300.experiments.jobs.job import Job, write_jobs
 from p300.experiments.jobs.slurm import launch_and_wait, wait_for_earlier
+from p300.proposals import quoted
 from p300.storage.files import LOCK, folder_lock
 
 if TYPE_CHECKING:
@@ -196,9 +197,9 @@ class Runner:
         overrides = [
             [
                 f"+jobs={list(chunk)}".replace(" ", ""),
-                f"+plan={quoted(self._plan)}",
+                f"+plan={quoted(str(self._plan))}",
                 f"+device={self._n_launched + k}",
-                f"hydra.sweep.dir={quoted(self.folder.resolve())}",
+                f"hydra.sweep.dir={quoted(str(self.folder.resolve()))}",
                 "hydra/job_logging=none",
                 "hydra.job.chdir=false",
                 "hydra.output_subdir=null",

@@ -15,7 +15,7 @@ from p300.readers.events.words import code_of, plain_label
 
 def find_labels(
     mapping: Mapping[Any, Any] | None, labels: Mapping[str, Hashable], what: str, where: str
-) -> tuple[dict[str, Any] | None, list[str]]:
+) -> tuple[dict[str, Any] | None, dict[str, list[Hashable]]]:
     """Find the labels that the keys of a mapping mean.
 
     A key means the label that is equal as text or number. If there is none, it means the labels
@@ -35,8 +35,8 @@ def find_labels(
     -------
     found : dict of str to value, or None
         Value of each label that a key means.
-    absent : list of str
-        Keys that mean no label, with labels that are written alike.
+    absent : dict of str to list of label
+        Keys that mean no label, and labels that are written alike.
 
     Raises
     ------
@@ -44,11 +44,11 @@ def find_labels(
         If a value is of another kind, or two keys with different values mean one label.
     """
     if mapping is None:
-        return None, []
+        return None, {}
     values = {plain_label(key): _value(key, v, what, where) for key, v in mapping.items()}
     found: dict[str, Any] = {key: value for key, value in values.items() if key in labels}
     by_parts: dict[str, Any] = {}
-    absent = []
+    absent = {}
     for key, value in values.items():
         if key in labels:
             continue
@@ -61,7 +61,7 @@ def find_labels(
                     f"{labels[label]!r}; expected one; write the whole label as a key."
                 )
         if not meant and value is not None:
-            absent.append(_with_near(key, labels, values))
+            absent[key] = _written_alike(key, labels, values)
     return found | by_parts, absent
 
 
@@ -90,9 +90,10 @@ def _parts(key: str) -> set[str]:
     return {code_of(part) or part for part in key.split("/")}
 
 
-def _with_near(key: str, labels: Mapping[str, Hashable], given: Collection[str]) -> str:
-    """Return a key, and the labels written alike that no other key means."""
+def _written_alike(
+    key: str, labels: Mapping[str, Hashable], given: Collection[str]
+) -> list[Hashable]:
+    """Return the labels written like a key that no other key means."""
     others = [label for label in labels if label not in given]
     marks = [label for label in others if _parts(key) <= _parts(label)]
-    near = [repr(labels[k]) for k in marks[:3] or difflib.get_close_matches(key, others, 3, 0.7)]
-    return repr(key) + (f" (written alike: {', '.join(near)})" if near else "")
+    return [labels[k] for k in marks[:3] or difflib.get_close_matches(key, others, 3, 0.7)]

@@ -6,9 +6,10 @@ silence: :func:`understand` refuses it, and says how to map it or leave it out.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.proposals import OPEN, Proposal
 from p300.readers._files import natural
+from p300.readers.events.absent import Absent, warn_of_absent
 from p300.readers.events.keys import find_labels, label_list
 from p300.readers.events.marks import (
     GDF_MARKS,
@@ -33,24 +35,26 @@ from p300.speller import Speller
 class Understood:
     """Meaning of each event, None for no flash, and sentences that say what was taken and left.
 
-    ``others`` are about events that are no flashes, ``absent`` about keys of ``codes`` and
-    ``targets`` that no event has; both are what was left.
+    ``left`` are about events that are no flashes; ``absent`` has the labels that the user names
+    and no event has.
     """
 
     meanings: list[Meaning | None]
     notes: tuple[str, ...]
-    others: tuple[str, ...]
-    absent: tuple[str, ...] = ()
-
-    @property
-    def left(self) -> tuple[str, ...]:
-        """What was left, to warn of where these are the events of the flashes."""
-        return (*self.others, *self.absent)
+    left: tuple[str, ...]
+    absent: Absent = field(default_factory=dict)
 
     @property
     def is_flash(self) -> np.ndarray:
         """Whether each event is a flash."""
         return np.array([meaning is not None for meaning in self.meanings], bool)
+
+    def warn(self, where: str, lost: str = "") -> list[str]:
+        """Warn of what is left out, such as ``lost``, and absent; return the sentences."""
+        sentences = [*self.left, lost] if lost else [*self.left]
+        for sentence in sentences:
+            warnings.warn(f"{where}: {sentence}", UserWarning, stacklevel=3)
+        return sentences + warn_of_absent(self.absent, where)
 
 
 def understand(
@@ -110,7 +114,7 @@ def understand(
         )
     left |= dict.fromkeys(unknown, f"not understood{of_screen}")
     counts = Counter(plain)
-    notes = []
+    notes, sentences = [], []
     if known:
         taken = [f"{shown[k]!r} ({counts[k]}) as {known[k]}" for k in sorted(known, key=natural)]
         notes.append(f"{len(written(known))} events are flashes: {_first(taken, 16)}.")
@@ -118,14 +122,11 @@ def understand(
         notes.append(
             f"Labels that are no flashes as given by ignore or starts: {counted(by_name)}."
         )
-    others, absent = [], []
     if unused := sorted(set(left) - ignored, key=natural):
         reasons = [f"{shown[k]!r} ({counts[k]}, {left[k]})" for k in unused]
-        others.append(f"{len(written(unused))} events are no flashes: {_first(reasons, 16)}.")
-    if keys := list(dict.fromkeys([*no_codes, *no_targets])):
-        absent.append(f"codes and targets name labels that no event has: {_first(keys, 12)}.")
+        sentences.append(f"{len(written(unused))} events are no flashes: {_first(reasons, 16)}.")
     meanings = [known.get(key) for key in plain]
-    return Understood(meanings, tuple(notes), tuple(others), tuple(absent))
+    return Understood(meanings, tuple(notes), tuple(sentences), no_codes | no_targets)
 
 
 def _sort_out(

@@ -107,7 +107,7 @@ def find_flashes(
             if source is None:
                 notes += _other_source(raw, found, understood, given)
             return found, understood, notes
-        notes += understood.others  # the channel may have the labels that these lack
+        notes += understood.left  # the channel may have the labels that these lack
     if source != "annotations":
         channel, found, doubts = _channel_events(
             raw, None if source in (None, "stim") else source, where
@@ -119,7 +119,7 @@ def find_flashes(
                 taken = f"Flashes come from the stimulus channel {channel!r}."
                 lost = [doubt for doubt in doubts if "may be missing" in doubt]
                 notes += [taken, *(doubt for doubt in doubts if doubt not in lost)]
-                return found, replace(understood, others=(*understood.others, *lost)), notes
+                return found, replace(understood, left=(*understood.left, *lost)), notes
     raise _no_flash(given, tried)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +88,9 @@ def make_recording(
     segment = np.maximum(np.searchsorted(begins, seconds + 1e-9, side="right") - 1, 0)
     ends = begins + lengths / signal.rates
     is_inside = (seconds >= begins[segment] - 1e-9) & (seconds < ends[segment] - 1e-9)
-    left = [*understood.left]
+    lost = ""
     if n_out := int((~is_inside).sum()):
-        left.append(
+        lost = (
             f"{n_out} of {len(seconds)} flashes are left out: they lie outside the EEG (the "
             f"first {seconds[~is_inside][0]:.3f} s after its start)."
         )
@@ -99,9 +98,7 @@ def make_recording(
         places = ", ".join(f"{begin:.3f}" for begin in begins[1:9])
         more = ", …" if len(begins) > 9 else ""
         notes.append(f"{len(begins)} segments: samples are missing before {places}{more} s.")
-    for sentence in left:
-        notes.append(sentence)
-        warnings.warn(f"{given.name}: {sentence}", UserWarning, stacklevel=3)
+    notes += understood.warn(given.name, lost)
     table = flashes.assign(segment=segment, onset=np.maximum(seconds - begins[segment], 0.0))
     return Recording(
         signal.segments,

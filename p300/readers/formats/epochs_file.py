@@ -80,9 +80,7 @@ def read(path: str | Path, *, picks: Any = None, **meaning: Any) -> Recording:
     where = dict(zip((samples / sfreq).tolist(), range(len(samples)), strict=True))
     found = [where[second - given.offset_s] for second in flashes["onset"]] if where else []
     flashes = flashes.assign(segment=segment[found], onset=onset[found] / sfreq + given.offset_s)
-    for sentence in understood.left:
-        notes.append(sentence)
-        warnings.warn(f"{given.name}: {sentence}", UserWarning, stacklevel=2)
+    notes += understood.warn(given.name)
     return Recording(
         segments,
         flashes,
