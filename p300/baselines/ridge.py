@@ -8,33 +8,48 @@ kernel: neighbouring samples get similar weights. C. E. Rasmussen, C. K. I. Will
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import solve
 from sklearn.utils.validation import check_is_fitted
 
 from p300.baselines.base import ClassicalDetector
+from p300.baselines.sums import EpochSums
 from p300.metrics import roc_auc
 
-#: Penalties tried, relative to the mean eigenvalue of the features' covariance.
+#: Penalties tried, relative to the mean eigenvalue of the covariance.
 PENALTIES = np.logspace(-3, 3, 13)
+
+#: The penalty of one electrode where too few groups are known to choose one: more electrodes have
+#: more in common, so that their mean eigenvalue says less about what is noise.
+PENALTY_PER_CHANNEL = 1 / 160
+
+#: Standard errors by which a penalty may be worse than the best, and closer to the usual one.
+NEAR = 0.5
+
+#: Most electrodes with the finer of two bases.
+MANY = 24
 
 
 class GaussianProcessRidge(ClassicalDetector):
-    """Ridge regression of the class on smooth time courses of every electrode.
+    """Linear discriminant of smooth time courses of every electrode, with a ridge penalty.
 
-    Each electrode is divided by its standard deviation in training, so that electrodes with a
-    large amplitude do not get more weight. Both classes have the same weight. A score of 0 is
-    midway between their means.
+    Half of the covariance is that of noise which is stationary during an epoch
+    (:meth:`EpochSums.covariance`). Loud flashes count less: by one over their squared amplitude,
+    where this is above the median. Each electrode is divided by its standard deviation in
+    training, so that electrodes with a large amplitude do not get more weight. A score of 0 is
+    midway between the means of the classes.
 
     Parameters
     ----------
-    length_scale_s : float
-        Seconds over which a weight changes, the kernel's length scale.
+    length_scale_s : float or None
+        Seconds over which a weight changes, the kernel's length scale. None: 0.03 s, or 0.05 s for
+        more than :data:`MANY` electrodes.
     sfreq : float
         Sampling rate of the epochs in Hz.
     penalty : float or None
-        Ridge penalty relative to the mean eigenvalue of the features' covariance. None chooses
-        among :data:`PENALTIES` by the AUC of left-out groups, or uses 1 if there are fewer than
-        three groups.
+        Ridge penalty relative to the mean eigenvalue of the covariance. None chooses among
+        :data:`PENALTIES` by the AUC of left-out groups; with fewer than three groups it is
+        :data:`PENALTY_PER_CHANNEL` times the number of electrodes.
+    toeplitz : float
+        Fraction of the covariance that is averaged over the time of an epoch.
     remove_mean : bool
         Whether the mean of each epoch and channel is subtracted first.
 
@@ -52,10 +67,13 @@ class GaussianProcessRidge(ClassicalDetector):
     (8, 78)
     """
 
-    def __init__(self, length_scale_s=0.03, sfreq=120.0, penalty=None, remove_mean=True):
+    def __init__(
+        self, length_scale_s=None, sfreq=120.0, penalty=None, toeplitz=0.5, remove_mean=True
+    ):
         self.length_scale_s = length_scale_s
         self.sfreq = sfreq
         self.penalty = penalty
+        self.toeplitz = toeplitz
         self.remove_mean = remove_mean
 
     def fit(self, X, y, groups=None):
@@ -71,22 +89,53 @@ class GaussianProcessRidge(ClassicalDetector):
             flashes.
         """
         epochs, is_target = self._check(X, y)
-        n_flashes, n_chans, n_times = epochs.shape
-        groups = np.arange(n_flashes) if groups is None else np.asarray(groups)
         epochs = self._centred(epochs)
-        std = epochs.std(axis=(0, 2), dtype=np.float64)
-        std = np.where(std > 0, std, 1.0)[:, np.newaxis]
-        basis = smooth_basis(n_times, self.length_scale_s * self.sfreq)
-        features = ((epochs / std) @ basis).reshape(n_flashes, -1)
-        desired = np.where(is_target, 0.5 / is_target.mean(), -0.5 / (~is_target).mean())
-        ridge = Ridge(features, desired)
-        self.penalty_ = self.penalty or choose_penalty(ridge, is_target, groups)
-        weights = ridge.weights([self.penalty_])[:, 0]
-        middle = (features[is_target].mean(axis=0) + features[~is_target].mean(axis=0)) / 2
-        self.intercept_ = -float(middle @ weights)
-        # centring the weights once replaces centring every epoch
-        self.weights_ = self._centred(weights.reshape(n_chans, -1) @ basis.T / std)
+        groups = np.arange(len(epochs)) if groups is None else np.asarray(groups)
+        blocks = blocks_of(groups) if self.penalty is None else np.zeros(len(epochs), int)
+        weight, basis = quiet_weights(epochs), self._basis(*epochs.shape[1:])
+        rows = [np.flatnonzero(blocks == k) for k in range(blocks.max() + 1)]
+        sums = [EpochSums.of(epochs[k], is_target[k], weight[k], basis) for k in rows]
+        whole = sums[0]
+        for one in sums[1:]:
+            whole += one
+        self.penalty_ = self.penalty or PENALTY_PER_CHANNEL * epochs.shape[1]
+        found = [
+            self._left_out_aucs(whole - one, epochs[k], is_target[k])
+            for one, k in zip(sums, rows, strict=True)
+            if min(*one.n, *(whole - one).n) > 0
+        ]
+        if self.penalty is None and len(found) > 2:
+            self.penalty_ = choose_penalty(np.array(found), self.penalty_)
+        self.weights_ = self._weights(whole, [self.penalty_])[0]
+        self.intercept_ = -float(whole.means.mean(axis=0).ravel() @ self.weights_.ravel())
         return self
+
+    def _basis(self, n_chans, n_times):
+        scale, is_coarse = self.length_scale_s, n_chans > MANY
+        if scale is None:
+            scale = 0.05 if is_coarse else 0.03
+        return smooth_basis(n_times, scale * self.sfreq, 1e-2 if is_coarse else 1e-3)
+
+    def _weights(self, sums, penalties):
+        """Compute the weights for several penalties, shape (n_penalties, n_chans, n_times)."""
+        n_chans, n_functions = sums.epochs.shape[1], sums.basis.shape[1]
+        std = np.where(sums.std > 0, sums.std, 1.0)
+        scale = 1 / np.repeat(std, n_functions)
+        covariance = sums.covariance(self.toeplitz) * np.outer(scale, scale)
+        difference = (np.diff(sums.means, axis=0)[0] @ sums.basis).ravel() * scale
+        values, vectors = np.linalg.eigh(covariance)
+        values = np.maximum(values, 0)
+        size = values.mean() or 1.0
+        shrunk = (vectors.T @ difference) / (values + size * np.asarray(penalties)[:, np.newaxis])
+        weights = (shrunk @ vectors.T * scale).reshape(-1, n_chans, n_functions) @ sums.basis.T
+        # centring the weights once replaces centring every epoch
+        return self._centred(weights)
+
+    def _left_out_aucs(self, sums, epochs, is_target):
+        """Compute the AUC of epochs that are not in the sums, for each penalty."""
+        weights = self._weights(sums, PENALTIES).reshape(len(PENALTIES), -1)
+        scores = epochs.reshape(len(epochs), -1) @ weights.T.astype(epochs.dtype)
+        return [roc_auc(is_target, column) for column in scores.T]
 
     def _score(self, epochs):
         return epochs.reshape(len(epochs), -1) @ self.weights_.ravel() + self.intercept_
@@ -97,7 +146,52 @@ class GaussianProcessRidge(ClassicalDetector):
         return self.weights_
 
 
-def smooth_basis(n_times, length_scale):
+def quiet_weights(epochs):
+    """Compute how much each flash counts, at most 1: loud ones less, by their power.
+
+    Examples
+    --------
+    >>> quiet_weights(np.array([[[1.0, -1]], [[1, -1]], [[2, -2]]]))
+    array([1.  , 1.  , 0.25])
+    """
+    power = np.einsum("ict,ict->i", epochs, epochs) / epochs[0].size
+    return np.median(power) / np.maximum(power, np.median(power) or 1.0)
+
+
+def blocks_of(groups, n_blocks=5):
+    """Divide groups into at most five blocks, or one if there are fewer than three groups."""
+    unit = np.unique(groups, return_inverse=True)[1]
+    n_units = unit.max() + 1
+    return unit * min(n_blocks, n_units) // n_units if n_units > 2 else np.zeros_like(unit)
+
+
+def choose_penalty(aucs, usual):
+    """Choose a penalty by the AUC of left-out blocks.
+
+    Of those that are as good as the best, to within :data:`NEAR` standard errors of the difference
+    over blocks, it is the one closest to the usual penalty: the best of thirteen is best by
+    chance where there are few blocks.
+
+    Parameters
+    ----------
+    aucs : ndarray, shape (n_blocks, n_penalties)
+        For each of :data:`PENALTIES`.
+    usual : float
+
+    Examples
+    --------
+    >>> aucs = np.full((4, 13), 0.7)
+    >>> choose_penalty(aucs, 0.05)
+    0.03162277660168379
+    """
+    best = aucs.mean(axis=0).argmax()
+    behind = aucs[:, [best]] - aucs
+    error = behind.std(axis=0, ddof=1) / np.sqrt(len(aucs))
+    far = np.abs(np.log(PENALTIES / usual))
+    return float(PENALTIES[np.where(behind.mean(axis=0) <= NEAR * error, far, np.inf).argmin()])
+
+
+def smooth_basis(n_times, length_scale, smallest=1e-3):
     """Compute the leading components of a Gaussian process, times their standard deviation.
 
     Parameters
@@ -106,12 +200,13 @@ def smooth_basis(n_times, length_scale):
         Samples.
     length_scale : float
         Length scale of the squared-exponential kernel, in samples.
+    smallest : float
+        Eigenvalues below this fraction of the largest are left out.
 
     Returns
     -------
     ndarray, shape (n_times, n_functions)
-        ``basis @ basis.T`` is the kernel without the eigenvalues below a thousandth of the
-        largest.
+        ``basis @ basis.T`` is the kernel without its smaller eigenvalues.
 
     Examples
     --------
@@ -121,85 +216,5 @@ def smooth_basis(n_times, length_scale):
     time = np.arange(n_times)
     kernel = np.exp(-0.5 * np.square((time[:, np.newaxis] - time) / length_scale))
     values, vectors = np.linalg.eigh(kernel)
-    kept = values > 1e-3 * values[-1]
+    kept = values > smallest * values[-1]
     return vectors[:, kept] * np.sqrt(values[kept])
-
-
-def choose_penalty(ridge, is_target, groups, n_blocks=5):
-    """Choose the penalty with the highest mean AUC over left-out blocks of whole groups."""
-    unit = np.unique(groups, return_inverse=True)[1]
-    n_units = unit.max() + 1
-    block = unit * min(n_blocks, n_units) // n_units
-    found = []
-    for k in range(block.max() + 1) if n_units > 2 else ():
-        out = block == k
-        if all(0 < is_target[rows].sum() < rows.sum() for rows in (out, ~out)):
-            scores = ridge.left_out_scores(out, PENALTIES)
-            found.append([roc_auc(is_target[out], s) for s in scores.T])
-    return float(PENALTIES[np.mean(found, axis=0).argmax()]) if found else 1.0
-
-
-class Ridge:
-    """Centred ridge regression for any penalty, from one eigendecomposition.
-
-    Penalties are relative to the mean eigenvalue of the features' covariance.
-
-    Parameters
-    ----------
-    features : ndarray, shape (n_flashes, n_features)
-        Not changed.
-    desired : ndarray, shape (n_flashes,)
-        Values to predict.
-    """
-
-    def __init__(self, features, desired):
-        self.features = features - features.mean(axis=0)
-        self.desired = desired - desired.mean()
-        n_flashes, n_features = features.shape
-        self._is_dual = n_features > n_flashes
-        inputs = self.features if self._is_dual else self.features.T
-        gram = inputs @ inputs.T
-        self.size = np.trace(gram) / n_features or 1.0
-        self._values, self._vectors = np.linalg.eigh(gram)
-
-    def weights(self, penalties):
-        """Return the weights for several penalties, shape (n_features, n_penalties)."""
-        values = self._values[:, np.newaxis] + self.size * np.asarray(penalties)
-        inputs = self.features.T
-        wanted = self.desired if self._is_dual else inputs @ self.desired
-        weights = self._vectors @ ((self._vectors.T @ wanted)[:, np.newaxis] / values)
-        return inputs @ weights if self._is_dual else weights
-
-    def left_out_scores(self, out, penalties):
-        """Score some flashes by regressions on all others, up to a constant.
-
-        The errors of a left-out block are ``inv(I - H) @ errors``: ``errors`` are those of the
-        regression on all flashes, H is the block's part of its hat matrix. R. D. Cook, S.
-        Weisberg, "Residuals and Influence in Regression", Chapman & Hall, 1982, section 3.4.
-
-        Parameters
-        ----------
-        out : ndarray of bool, shape (n_flashes,)
-            The flashes left out.
-        penalties : sequence of float
-            Relative to the mean eigenvalue of all flashes' covariance.
-
-        Returns
-        -------
-        ndarray, shape (n_out, n_penalties)
-        """
-        inputs, desired = self.features[out], self.desired[out]
-        if len(inputs) > inputs.shape[1]:  # a new regression is quicker
-            rest = Ridge(self.features[~out], self.desired[~out])
-            return inputs @ rest.weights(self.size / rest.size * np.asarray(penalties))
-        if self._is_dual:
-            turned = self._vectors[out] * np.sqrt(np.maximum(self._values, 0))
-        else:
-            turned = inputs @ self._vectors
-        errors = desired[:, np.newaxis] - inputs @ self.weights(penalties)
-        scores = np.empty_like(errors)
-        for k, penalty in enumerate(penalties):
-            root = turned / np.sqrt(self._values + self.size * penalty)
-            rest = np.eye(len(inputs)) - root @ root.T - 1 / len(self.features)
-            scores[:, k] = desired - solve(rest, errors[:, k], assume_a="pos")
-        return scores
