@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -155,7 +156,7 @@ def in_shell(word: str) -> str:
 
 
 def as_meant(override: str) -> Proposal | None:
-    """Read an override whose texts need quotes; None where that could mean several things.
+    """Read an override whose texts need other quotes; None where it may mean several things.
 
     Examples
     --------
@@ -165,28 +166,37 @@ def as_meant(override: str) -> Proposal | None:
     "data.text='WEIß?'"
     """
     key, equals, text = override.partition("=")
-    inside = text[1:-1] if text[:1] + text[-1:] in ("[]", "{}") else text
-    parts = inside.split(",")
-    is_sweep = inside == text and len(parts) > 1
-    if not equals or is_sweep or re.search(r"['\"[\]{}\\]", inside):
+    is_list, is_mapping = (text[:1] + text[-1:] == ends for ends in ("[]", "{}"))
+    parts = (text[1:-1] if is_list or is_mapping else text).split(",")
+    try:
+        if is_mapping:
+            pairs = [part.rsplit(":", 1) for part in parts]
+            value: Any = {_scalar(label): _scalar(one) for label, one in pairs}
+        else:
+            value = list(map(_scalar, parts))
+        if not is_list and not is_mapping:
+            (value,) = value  # several would be a sweep
+    except ValueError:
         return None
-    value: Any = text
-    if text.startswith("["):
-        value = list(map(_scalar, parts))
-    elif text.startswith("{"):
-        pairs = [part.rpartition(":") for part in parts]
-        value = {_scalar(label): _scalar(one) for label, _, one in pairs}
-    return Proposal(key.rpartition(".")[2], value, key)
+    return Proposal(key.rpartition(".")[2], value, key) if equals else None
 
 
 def _scalar(text: str) -> Any:
-    """Read a text without quotes as Hydra does."""
+    """Read a text as Hydra does, whose quotes may be missing.
+
+    Raises
+    ------
+    ValueError
+        If it has other quotes, brackets or backslashes.
+    """
     text = text.strip()
+    if quotes := re.fullmatch(r"'([^']*)'|\"([^\"]*)\"", text):
+        return quotes[1] or quotes[2] or ""
+    if re.search(r"['\"[\]{}\\]", text):
+        raise ValueError(text)
     for kind in (int, float):
-        try:
+        with contextlib.suppress(ValueError):
             return kind(text)
-        except ValueError:
-            continue
     return {"true": True, "false": False, "null": None}.get(text.lower(), text)
 
 

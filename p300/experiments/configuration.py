@@ -251,7 +251,7 @@ def how_to_type(override: str) -> str:
             how = "type \"KEY='VALUE'\" or \"KEY=['VALUE', 'VALUE']\""
     return (
         f"got {override}; expected KEY=VALUE, with quotes around texts of more than English "
-        f"letters, digits, spaces and _-/.+; {how}"
+        f"letters, digits, spaces and _-/.+, but not around the keys of a mapping; {how}"
     )
 
 

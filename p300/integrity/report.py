@@ -28,8 +28,8 @@ RATE = "sampling rate"
 #: Names of the checks.
 CHECKS = (
     *("flashes", "onsets", "epochs", "codes", "characters", "repetitions", "labels"),
-    *("target ratio", "response", "channels", "segments", "non-finite samples", "flat channels"),
-    *("saturated channels", "unit", "stimulus channel", "reader", RATE),
+    *("target ratio", "response", "symbols", "channels", "segments", "non-finite samples"),
+    *("flat channels", "saturated channels", "unit", "stimulus channel", "reader", RATE),
 )
 
 LEVELS = ("refuse", "warn", "note")

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 
 from p300.errors import InputError
+from p300.flashes import CHARACTER_KEY
 from p300.integrity.finding import Finding
+from p300.integrity.symbols import check_symbols
 from p300.preprocessing import Preprocessor
 from p300.recording import Recording
 
@@ -32,6 +34,9 @@ WINDOW_S = (-0.3, 1.0)
 
 #: Interval in which it is expected to be largest: an N200 at the earliest, a late P300.
 EXPECTED_S = (0.18, 0.55)
+
+#: Interval from which symbols are told.
+EVOKED_S = (0.0, 0.8)
 
 #: Random orders of the labels with which the difference is compared.
 N_PERMUTATIONS = 200
@@ -70,12 +75,20 @@ def check_response(recording: Recording) -> Iterator[Finding]:
             "than with labels in random order: are labels and onsets right?"
         )
         yield Finding("warn", "response", text, counts[0])
-    elif not EXPECTED_S[0] <= peak <= EXPECTED_S[1]:
+        return
+    if not EXPECTED_S[0] <= peak <= EXPECTED_S[1]:
         text = (
             f"The averages after targets and nontargets differ most {peak:.2f} s after the flash; "
             f"expected {EXPECTED_S[0]:g} to {EXPECTED_S[1]:g} s: are labels or onsets shifted?"
         )
         yield Finding("warn", "response", text, counts[0])
+    yield from check_symbols(part, _in_pairs(data, times))
+
+
+def _in_pairs(data: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the means of two samples each, in the interval of :data:`EVOKED_S`."""
+    inside = data[..., (times > EVOKED_S[0] - 1e-6) & (times < EVOKED_S[1] - 1e-6)]
+    return inside.reshape(*inside.shape[:2], -1, 2).mean(axis=-1)
 
 
 def _some(recording: Recording, rows: np.ndarray) -> Recording:
@@ -90,7 +103,12 @@ def _some(recording: Recording, rows: np.ndarray) -> Recording:
     """
     flashes = recording.flashes
     segment = flashes["segment"].to_numpy(int)[rows]
-    stretch = np.arange(len(rows)) // N_TOGETHER
+    begins = np.arange(len(rows))
+    if flashes["character"].notna().any():  # characters stay whole
+        key = flashes.iloc[rows].groupby([*CHARACTER_KEY, "segment"], sort=False, dropna=False)
+        is_first = np.diff(key.ngroup().to_numpy(), prepend=-1) != 0
+        begins = np.maximum.accumulate(np.where(is_first, begins, 0))
+    stretch = begins // N_TOGETHER
     starts = np.flatnonzero(
         (np.diff(segment, prepend=-1) != 0) | (np.diff(stretch, prepend=-1) != 0)
     )

@@ -7,7 +7,7 @@ from scipy.signal import butter, sosfiltfilt
 
 from p300.errors import InputError
 from p300.integrity import check_recording
-from p300.recording import Recording, flash_table
+from p300.recording import Recording, flash_table, label_flashes
 from p300.simulation import simulate_recording
 from p300.speller import WADSWORTH, Speller
 from p300.spelling import PosteriorThreshold, ScoreLikelihood, SymbolPosterior
@@ -374,6 +374,43 @@ def test_labels_and_onsets_that_the_eeg_does_not_follow_are_warned_of(oddball, k
     assert not found(oddball, "warn", tmax=0.65)
     text = found(changed(oddball, DISPLACED[kind]), "warn", tmax=0.65)["response"].text
     assert ("random order" in text) == (kind.endswith("random"))
+
+
+@pytest.fixture(scope="module")
+def spelled():
+    return simulate_recording("PACK_MY_BOX_", n_repetitions=12, n_runs=2, sfreq=120, seed=4)
+
+
+def relabelled(recording, text):
+    flashes = label_flashes(recording.flashes, text, recording.speller)
+    return dataclasses.replace(recording, flashes=flashes)
+
+
+def test_a_text_that_is_wrong_in_part_is_warned_of_with_what_the_eeg_spells(spelled):
+    finding = found(relabelled(spelled, "PACK_MFIVE_D"), "warn", tmax=0.65)["symbols"]
+    assert finding.count == 6 and "In 6 of 12 characters looked at" in finding.text
+    assert "run 2, character 1: Y instead of F; run 2, character 2: _ instead of I" in finding.text
+
+
+@pytest.mark.parametrize("text", ["PACK_MY_BOX_", "PACK_MZ_BOX_"])
+def test_a_right_text_and_a_single_slip_are_no_finding(spelled, text):
+    assert not found(relabelled(spelled, text), "warn", tmax=0.65)
+
+
+def test_symbols_of_changing_groups_and_of_weak_responses():
+    changing = Speller.changing([*"ABCDEFGHIJKLMNOPQRSTUVWXYZ_1234"], 12)
+    text = "PACK_MY_BOX_WITH_D"
+    recording = simulate_recording(
+        text, speller=changing, n_repetitions=12, sfreq=120, seed=5, brain={"p300_uv": 12}
+    )
+    assert not found(recording, "warn", tmax=0.65)
+    wrong = relabelled(recording, "PACK_MY_B" + "ZEBRAFOUR")
+    assert found(wrong, "warn", tmax=0.65)["symbols"].count >= 6
+    for seed in range(20):
+        weak = simulate_recording(
+            text, n_repetitions=5, sfreq=120, seed=seed, brain={"p300_uv": 2.5}
+        )
+        assert "symbols" not in found(weak, "warn", tmax=0.65)
 
 
 def test_few_flashes_say_nothing_of_the_response():
