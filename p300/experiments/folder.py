@@ -99,12 +99,12 @@ def can_be_used(folder: Path) -> bool:
     names = {path.name for path in folder.iterdir()} - {LOCK, *HYDRAS}
     if MARKER in names:
         return "results.json" not in names
-    return all(_is_half_a_marker(name) for name in names)
+    return all(_is_left_half(name) for name in names)
 
 
-def _is_half_a_marker(name: str) -> bool:
-    """Return whether a file was left by a run that was killed while it marked its folder."""
-    return name.startswith(f"{MARKER}.") and name.endswith(PARTIAL)
+def _is_left_half(name: str) -> bool:
+    """Return whether a file was left by a run that was killed before its folder was marked."""
+    return name.endswith(PARTIAL) and name.startswith(tuple(f"{n}." for n in (MARKER, *HYDRAS)))
 
 
 def free_folder(wanted: Path, taken: set[Path]) -> Path:
@@ -159,7 +159,7 @@ def mark(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / MARKER, "a run of p300\n")
     for path in folder.iterdir():
-        if _is_half_a_marker(path.name):
+        if _is_left_half(path.name):
             path.unlink()
 
 

@@ -50,6 +50,12 @@ class TrainingCurve(EpochCallback):
                 self.history = [{k: float(v) for k, v in row.items() if v} for row in rows]
         return self.history
 
+    def restore(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Take the values of a training so far, and write the file."""
+        self.history = [dict(row) for row in history]
+        if self.path is not None:
+            write_csv(self.path, self.history)
+
     def best_epoch(self, monitor: str) -> int:
         """Find the number of the best training epoch, from 1; of equal ones the first."""
         values = {row["epoch"]: row[monitor] for row in self.history if monitor in row}

@@ -151,6 +151,7 @@ def train_network(
     fit.check_labels()
     before = saved.read()
     if before is not None and "results" in before:
+        fit.curve.restore(before["curves"][0])
         return fit.conclude(before["results"], monitor)
     fitting = trainer(callbacks=[*callbacks, fit.curve, saved], logger=list(fit.loggers) or False)
     resumed = None if before is None else saved.path
@@ -158,7 +159,7 @@ def train_network(
         fitting.fit(fit.module, datamodule=fit.data, ckpt_path=resumed, weights_only=True)
     results = fit.results(*best_weights(fitting, fit.module.network))
     if fitting.is_global_zero:
-        saved.write_results(results)
+        saved.write_results(results, [fit.curve])
     return fit.conclude(results, monitor)
 
 

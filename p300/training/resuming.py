@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from p300.storage.files import replace
 from p300.storage.tensors import write_tensors
 from p300.training.callbacks import EpochCallback
+from p300.training.curves import TrainingCurve
 
 
 class SavedTraining(EpochCallback):
@@ -44,10 +46,15 @@ class SavedTraining(EpochCallback):
             return None
         return saved if isinstance(saved, dict) and saved.get("key") == self.key else None
 
-    def write_results(self, results: Any) -> None:
-        """Replace the file by the results of the training: plain containers and tensors."""
+    def write_results(self, results: Any, curves: Sequence[TrainingCurve]) -> None:
+        """Replace the file by the results of the training: plain containers and tensors.
+
+        The curves are among them. If the training was of several runs, a run that is made anew
+        has lost its file of them.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(self.path, {"key": self.key, "results": results})
+        histories = [curve.read() for curve in curves]
+        write_tensors(self.path, {"key": self.key, "results": results, "curves": histories})
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -75,7 +75,10 @@ def train_side_by_side(
     for fit in fits:
         fit.check_labels()
     before = saved.read()
-    if before is None or "results" not in before:
+    if before is not None and "results" in before:
+        for fit, history in zip(fits, before["curves"], strict=True):
+            fit.curve.restore(history)
+    else:
         module = SideBySideModule(fits, monitor, patience, compiled)
         fitting = trainer(callbacks=[*callbacks, saved], logger=False)
         resumed = None if before is None else saved.path
@@ -84,7 +87,7 @@ def train_side_by_side(
                 module, datamodule=SideBySideData(fits), ckpt_path=resumed, weights_only=True
             )
         before = {"results": module.results()}
-        saved.write_results(before["results"])
+        saved.write_results(before["results"], [fit.curve for fit in fits])
     return [
         InputError(found) if isinstance(found, str) else fit.conclude(found, monitor)
         for fit, found in zip(fits, before["results"], strict=True)
@@ -323,7 +326,7 @@ class SideBySideModule(pl.LightningModule):
         """Restore the results of each network so far."""
         saved = checkpoint["side_by_side"]
         for fit, curve in zip(self.fits, saved["curves"], strict=True):
-            fit.curve.load_state_dict(curve)
+            fit.curve.restore(curve["history"])
         self.best_states, self.errors = saved["best_states"], saved["errors"]
         self.in_training = saved["in_training"]
 

@@ -10,7 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
+from p300.experiments.configuration import compose_training, shipped_configuration
 from p300.experiments.folder import begin_folder
+from p300.experiments.prepare import Shared
+from p300.experiments.run import Request
+from p300.experiments.train import train_several
 from p300.storage.files import atomic_write
 
 CAMPAIGN = Path(__file__).parents[1] / "benchmarks" / "kill_campaign.py"
@@ -219,3 +223,39 @@ def test_a_benchmark_killed_while_it_cleared_a_cell_goes_on(p300, small, tmp_pat
     assert status == 0, errors
     assert [p.name for p in cell.parent.iterdir()] == ["seed-0"]
     assert (cell / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    "killing",
+    [
+        "p300.experiments.train.conclude",  # its results are saved
+        "p300.training.resuming.SavedTraining.write_results",  # its last epoch is
+    ],
+)
+def test_runs_trained_side_by_side_and_killed_after_it_keep_their_curves(
+    small, tmp_path, monkeypatch, killing
+):
+    """The training is saved in the folder of the first; those of the others are made anew."""
+    cells = ["experiment=cnn3", *small, "protocol.max_epochs=3", "save_every_s=0"]
+    cells.append("trainer.limit_train_batches=null")  # limited, they are trained one by one
+
+    def requests():
+        with shipped_configuration():
+            composed = [compose_training([*cells, f"seed={seed}"]) for seed in (0, 1)]
+        return [
+            Request(cfg, tmp_path / str(seed), choices)
+            for seed, (cfg, choices) in enumerate(composed)
+        ]
+
+    def killed(*args):
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(killing, killed)
+        train_several(requests(), Shared())
+    curves = [tmp_path / str(seed) / "networks" / "1" / "metrics.csv" for seed in (0, 1)]
+    before = [path.read_text() for path in curves]
+    found = train_several(requests(), Shared())
+    assert all(isinstance(results, dict) for results in found)
+    assert [path.read_text() for path in curves] == before
+    assert all(len(pd.read_csv(path)) == 3 for path in curves)

@@ -102,7 +102,7 @@ BAD = "+tasks.bad={protocol:within,runs:['data=simulation split=leave_one_out sp
 def test_a_failing_cell_costs_only_itself_and_is_named(small_benchmark, tmp_path):
     status, printed, errors = small_benchmark(BAD, "only=[bad,own]")
     assert status == 1
-    assert "1 of 3 runs failed" in errors and "fold 99: the recording has 3 runs" in errors
+    assert "1 of 3 runs failed" in errors and "got fold=99 of 3 runs" in errors
     cell = tmp_path / "out" / "bad" / "lda" / "fold-99" / "seed-0"
     assert "expected at least two" in (cell / "error.txt").read_text()
     assert "Traceback" in (cell / "train.log").read_text() and "Traceback" not in errors

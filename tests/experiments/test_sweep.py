@@ -149,8 +149,9 @@ def test_of_an_unfinished_run_only_what_runs_write_is_removed(tmp_path):
     assert left == {MARKER, "config.yaml", "thesis.txt", "train.log"}
 
 
-def test_a_run_killed_while_it_marked_its_folder_begins_anew_and_can_go_on(tmp_path):
-    (tmp_path / f"{MARKER}.12-ab.partial").touch()
+@pytest.mark.parametrize("name", [MARKER, "overrides.yaml"])
+def test_a_run_killed_before_its_folder_was_marked_begins_anew_and_can_go_on(tmp_path, name):
+    (tmp_path / f"{name}.12-ab.partial").touch()
     assert can_be_used(tmp_path)
     for _ in range(2):
         begin_folder(tmp_path, {"seed": 0})
