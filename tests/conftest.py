@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from forks import ForkServer
 
 from p300.simulation import simulate_recording
 
@@ -36,6 +37,14 @@ def own_key(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("user")))
         yield
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """Commands in processes of their own that need not import anything first."""
+    server = ForkServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """What the tests of sweeps share: a reader that can die, a sweep in a process of its own."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,22 +21,13 @@ FATE = ["data.read._target_=doomed.read", "experiment=lda", "quiet=true"]
 
 
 @pytest.fixture
-def typed(small, tmp_path):
+def typed(small, tmp_path, forks):
     """Sweep into the folder "sweep" in a process of its own, with the reader that can die."""
     (tmp_path / "doomed.py").write_text(READER)
 
     def run(*arguments, **environment):
-        root = str(Path(__file__).parents[1])
-        paths = os.pathsep.join([str(tmp_path), root, *filter(None, [os.getenv("PYTHONPATH")])])
-        command = [sys.executable, "-c", "from p300.cli import main; main()", "train", "-m"]
-        done = subprocess.run(
-            [*command, *small, *arguments, "hydra.sweep.dir=sweep"],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment},
-        )
-        return done.returncode, done.stdout, done.stderr
+        command = ["train", "-m", *small, *arguments, "hydra.sweep.dir=sweep"]
+        return forks.run(command, tmp_path, {"PYTHONPATH": str(tmp_path), **environment})
 
     return run
 

@@ -21,8 +21,9 @@ def blocks(language, page="README.md"):
 PLUGS = blocks("python", "docs/plugs.md") + blocks("python", "docs/own.md")
 PYTHON, SHELL, OWN = blocks("python"), blocks("sh"), blocks("sh", "docs/own.md")
 
-#: What a block needs that a test does not do again: installations, a browser, the tests.
-LEFT_OUT = re.compile(r"pip install [^&\n]*(&& )?|jupyter lab [^\n]*|pytest -n 2")
+#: What a test does not do again: installations with the training and the tests after them, which
+#: continuous integration runs, a browser, and the two minutes of an audit.
+LEFT_OUT = re.compile(r"pip install [^\n]*|jupyter lab [^\n]*|p300 audit [^\n]*")
 
 
 def test_readme_has_blocks_of_both_kinds():
@@ -54,11 +55,14 @@ def test_other_tools_and_screens_do_what_their_page_says(code, tmp_path, monkeyp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", SHELL + OWN, ids=range(len(SHELL + OWN)))
-def test_the_commands_of_readme_and_of_the_page_of_own_parts_work_as_printed(block, tmp_path):
+def test_the_commands_of_readme_and_of_the_page_of_own_parts_work_as_printed(
+    block, tmp_path, forks
+):
     commands = LEFT_OUT.sub("", block)
     if not re.sub(r"#.*", "", commands).strip():
         pytest.skip("nothing but an installation or the tests")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    places = [forks.executable().parent, Path(sys.executable).parent, os.environ["PATH"]]
+    path = os.pathsep.join(map(str, places))
     environment = {**os.environ, "PATH": path, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
     environment.pop("P300_DATA_ROOT", None)
     done = subprocess.run(
