@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,9 +20,10 @@ def test_help_answers_in_half_a_second_and_imports_nothing_heavy(arguments):
         "heavy = {'torch', 'hydra', 'numpy', 'pandas', 'mne', 'wandb'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    started = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
-    assert time.perf_counter() - started < 0.5
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)  # other processes make it wait, not work
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
     assert done.returncode == 0, done.stderr
     assert "p300" in done.stdout
 

@@ -237,7 +237,7 @@ def open_graph(model: bytes, where: str | Path = "the graph") -> onnxruntime.Inf
             model, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )  # the fallback would only try the same again, and print
     except Exception as error:  # onnxruntime raises many kinds of its own errors
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(f"{where}: onnxruntime cannot read it: {reason}") from error
 
 

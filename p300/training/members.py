@@ -18,9 +18,10 @@ def labels(epochs: Epochs) -> np.ndarray:
 
 def member_arguments(model: Mapping[str, Any], epochs: Epochs) -> dict[str, Any]:
     """Return ``_target_`` and all arguments of a member, from which it can be built again."""
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, OmegaConf
 
-    created = OmegaConf.create(cast(dict[str, Any], model))
+    # a copy of a part of a configuration would not know what the rest says
+    created = model if isinstance(model, DictConfig) else OmegaConf.create(dict(model))
     arguments = cast(dict[str, Any], OmegaConf.to_container(created, resolve=True))
     return arguments | shape_arguments(model, epochs) if is_network(model) else arguments
 

@@ -418,3 +418,11 @@ def test_a_classical_detector_says_how_much_memory_it_needs_before_it_reads_epoc
     expected = "for the 240 training epochs of ShrinkageLDA, which needs all at once; use a net"
     with pytest.raises(InputError, match=expected):
         train_one(request_run("refused", *typed))
+
+
+def test_a_model_may_say_what_another_part_of_the_configuration_says(p300, small, tmp_path):
+    given = ["experiment=lda", "++model.n_samples_per_bin=${oc.select:preprocessing.order}"]
+    status, _, errors = p300("train", *small, *given, "hydra.run.dir=run")
+    assert status == 0, errors
+    members = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["members"]
+    assert members[0]["model"]["n_samples_per_bin"] == 4
