@@ -102,16 +102,16 @@ def log_of(folder):
 
 @pytest.mark.slow
 def test_a_training_shows_epochs_time_left_and_validation_auc(small, tmp_path):
-    epochs = ["protocol.max_epochs=40", "protocol.patience=40"]
+    epochs = ["protocol.max_epochs=20", "protocol.patience=40"]
     networks = ["experiment=mcnn3", "model=eegnet"]  # which are trained one after the other
     status, written = run_on_terminal(tmp_path, EAGER, "train", *small, *epochs, *networks)
     assert status == 0, written
     seen = plain(written)
-    assert re.search(r"network 1 \S+ [1-9]\d*/40 epochs up to 0:\d\d left val AUC 0\.\d{3}", seen)
+    assert re.search(r"network 1 \S+ [1-9]\d*/20 epochs up to 0:\d\d left val AUC 0\.\d{3}", seen)
     assert re.search(r"detectors +\S+ 1/3 fitted +0:\d\d left", seen)
     # what is logged meanwhile stands on lines of its own, above the bars
     assert re.search(
-        r"^network 2: validation/auc 0\.\d{3} in epoch \d+ of 40$", seen, re.MULTILINE
+        r"^network 2: validation/auc 0\.\d{3} in epoch \d+ of 20$", seen, re.MULTILINE
     )
     assert not CONTROL.search(log_of(tmp_path)) and "epochs up to" not in log_of(tmp_path)
 

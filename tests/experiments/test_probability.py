@@ -113,7 +113,7 @@ def test_the_papers_protocol_and_the_modern_one_are_about_as_well_calibrated(p30
     errors = {}
     for protocol in ("paper", "modern"):
         overrides = (
-            "overrides=['data.read.ch_names=[Cz,Pz,Oz,PO7]','data.read.n_repetitions=3',"
+            "overrides=['data.read.ch_names=[Cz,Pz,Oz,PO7]','data.read.n_repetitions=2',"
             f"'logger=csv','protocol={protocol}']"
         )
         arguments = ["only=[own]", "experiments=[cnn3]", "seeds=[0]", "reference=cnn3"]
