@@ -11,10 +11,10 @@ from typing import Self
 
 import numpy as np
 from scipy import fft
-from scipy.linalg.blas import dsyrk
+from scipy.linalg import get_blas_funcs
 
 #: Flashes that are added at once.
-AT_ONCE = 1024
+AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class EpochSums:
         of_class = np.stack([weight * (1 - p_target), weight * p_target])
         sums = np.zeros((2, n_chans, n_times))
         products = np.zeros((d, d), order="F")
+        (syrk,) = get_blas_funcs(("syrk",), (epochs[:1],))
         spectra = np.zeros((n_times + 1, n_chans, n_chans), complex)
         for start in range(0, len(epochs), AT_ONCE):
             part = slice(start, start + AT_ONCE)
@@ -69,10 +70,14 @@ class EpochSums:
             sums += np.tensordot(of_class[:, part], some, axes=1)
             loud = some * np.sqrt(weight[part]).astype(some.dtype)[:, np.newaxis, np.newaxis]
             features = (loud @ basis.astype(some.dtype)).reshape(len(some), d)
-            products = dsyrk(1.0, features.T, beta=1.0, c=products, overwrite_c=True)
-            padded = fft.rfft(loud, 2 * n_times, axis=2)
-            by_frequency = np.ascontiguousarray(padded.transpose(2, 0, 1))  # as BLAS needs it
-            spectra += by_frequency.conj().transpose(0, 2, 1) @ by_frequency
+            products += syrk(1.0, features.T)
+            padded = fft.rfft(loud, 2 * n_times, axis=2, workers=2)  # the same bits with one
+            parts = padded.view(some.dtype).reshape(*padded.shape, 2).transpose(2, 3, 0, 1)
+            parts = np.ascontiguousarray(parts)  # as BLAS needs it
+            both = parts.reshape(len(parts), -1, n_chans)
+            crossed = parts[:, 0].transpose(0, 2, 1) @ parts[:, 1]
+            spectra.real += both.transpose(0, 2, 1) @ both
+            spectra.imag += crossed - crossed.transpose(0, 2, 1)
         products += np.triu(products, 1).T
         lags = fft.irfft(spectra, 2 * n_times, axis=0)[:n_times]
         return cls(basis, of_class.sum(axis=1), sums, products, lags)
