@@ -2,7 +2,7 @@
 
 A server has imported what commands need. For each command it forks, so the command has its own
 folder, environment, standard streams and end, as one that is typed. `run` is called by tests;
-`executable` makes a file named p300 for the commands of a shell.
+`executable` is a file named p300 for the commands of a shell.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -49,18 +48,14 @@ class ForkServer:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"ready\n"
-
-    def executable(self, name="p300"):
-        """Make the folder with an executable that is a command of the server."""
-        path = self.folder / name
-        path.write_text(CLIENT.format(python=sys.executable, address=self.address))
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
-        return path
+        self.executable = self.folder / "p300"
+        self.executable.write_text(CLIENT.format(python=sys.executable, address=self.address))
+        self.executable.chmod(0o700)
 
     def run(self, arguments, cwd, env=None):
         """Run `p300 ARGUMENTS`; return status, standard output and errors."""
         done = subprocess.run(
-            [self.executable(), *map(str, arguments)],
+            [self.executable, *map(str, arguments)],
             cwd=cwd,
             env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
             capture_output=True,

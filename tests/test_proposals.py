@@ -66,38 +66,14 @@ def test_an_open_value_is_a_question_mark_in_both_forms():
     assert (str(proposal), proposal.typed) == ("columns={'label': ?}", '"data.columns.label=?"')
 
 
+# fmt: off
 LABELS = (
-    *("a: b", "a=b", "a#b", "Töne", "a,b", "true", "NaN", "it's", "$HOME", "a`b`", "wow!", "日本"),
-    *(
-        'say "x"',
-        "a\\b",
-        "a\\",
-        "(x)",
-        "[x]",
-        "{x}",
-        "choice(a)",
-        "007",
-        "1_000",
-        "1e5",
-        "-5",
-        "5.0",
-    ),
-    *(
-        ".5",
-        "-0",
-        "S  7",
-        "?",
-        "*",
-        "-",
-        "a;b",
-        "<x>",
-        "~x",
-        "both ' and \"",
-        "12:30",
-        "x\\'",
-        "''",
-    ),
+    "a: b", "a=b", "a#b", "Töne", "a,b", "true", "NaN", "it's", "$HOME", "a`b`", "wow!", "日本",
+    "say \"x\"", "a\\b", "a\\", "(x)", "[x]", "{x}", "choice(a)", "007", "1_000", "1e5", "-5",
+    "5.0", ".5", "-0", "S  7", "?", "*", "-", "a;b", "<x>", "~x", "both ' and \"", "12:30",
+    "x\\'", "''",
 )
+# fmt: on
 
 
 @pytest.mark.parametrize("label", LABELS)

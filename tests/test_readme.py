@@ -61,7 +61,7 @@ def test_the_commands_of_readme_and_of_the_page_of_own_parts_work_as_printed(
     commands = LEFT_OUT.sub("", block)
     if not re.sub(r"#.*", "", commands).strip():
         pytest.skip("nothing but an installation or the tests")
-    places = [forks.executable().parent, Path(sys.executable).parent, os.environ["PATH"]]
+    places = [forks.executable.parent, Path(sys.executable).parent, os.environ["PATH"]]
     path = os.pathsep.join(map(str, places))
     environment = {**os.environ, "PATH": path, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
     environment.pop("P300_DATA_ROOT", None)

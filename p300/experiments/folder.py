@@ -177,7 +177,6 @@ def write_failure(folder: Path, reason: str) -> None:
     with contextlib.suppress(OSError):  # a full disk, perhaps the reason itself
         if can_be_used(folder) and not (folder / MARKER).exists():
             mark(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "error.txt", reason + "\n")
 
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from p300.electrodes import channel_order
 from p300.errors import InputError
 from p300.flashes import FLASH_COLUMNS
 from p300.readers.events.build import EXTRAS, Events, Given, build_flashes, no_flash
 from p300.readers.events.labels import counted
 from p300.readers.events.values import WORDS, classes_by_targets, classes_of
-from p300.readers.formats._segments import check_size
+from p300.readers.formats._segments import check_size, picked
 from p300.readers.mne_epochs import eeg_picks, plain
 from p300.recording import Recording
 
@@ -62,8 +61,7 @@ def read(path: str | Path, *, picks: Any = None, **meaning: Any) -> Recording:
     given = Given(**{"name": path.stem, **meaning})
     epochs = _open(path)
     if picks is not None:
-        names = [picks] if isinstance(picks, str) else list(picks)
-        picks = [epochs.ch_names[k] for k in channel_order(epochs.ch_names, names, path.name)]
+        picks = [epochs.ch_names[k] for k in picked(epochs.ch_names, picks, path.name)]
     rows = eeg_picks(epochs, picks, path.name)
     labels, extras, given, notes = _labels(epochs, given)
     understood = given.understand(labels)
