@@ -1,9 +1,4 @@
-"""Ridge regression on smooth time courses: a Gaussian process prior on the weights in time.
-
-The prior of each electrode's weights is a Gaussian process in time with a squared-exponential
-kernel: neighbouring samples get similar weights. C. E. Rasmussen, C. K. I. Williams,
-"Gaussian Processes for Machine Learning", MIT Press, 2006, sections 2.1 and 4.2.
-"""
+"""Ridge regression on smooth time courses: a Gaussian process prior on the weights in time."""
 
 from __future__ import annotations
 
@@ -11,21 +6,20 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from p300.baselines.base import ClassicalDetector
-from p300.baselines.sums import EpochSums
+from p300.learning.linear import (
+    PENALTY_PER_CHANNEL,
+    quiet_weights,
+    several_penalties,
+    usual_basis,
+)
+from p300.learning.sums import EpochSums
 from p300.metrics import roc_auc
 
 #: Penalties tried, relative to the mean eigenvalue of the covariance.
 PENALTIES = np.logspace(-3, 3, 13)
 
-#: The penalty of one electrode where too few groups are known to choose one: more electrodes have
-#: more in common, so that their mean eigenvalue says less about what is noise.
-PENALTY_PER_CHANNEL = 1 / 160
-
 #: Standard errors by which a penalty may be worse than the best, and closer to the usual one.
 NEAR = 0.5
-
-#: Most electrodes with the finer of two bases.
-MANY = 24
 
 
 class GaussianProcessRidge(ClassicalDetector):
@@ -41,13 +35,13 @@ class GaussianProcessRidge(ClassicalDetector):
     ----------
     length_scale_s : float or None
         Seconds over which a weight changes, the kernel's length scale. None: 0.03 s, or 0.05 s for
-        more than :data:`MANY` electrodes.
+        more than :data:`~p300.learning.linear.MANY` electrodes.
     sfreq : float
         Sampling rate of the epochs in Hz.
     penalty : float or None
         Ridge penalty relative to the mean eigenvalue of the covariance. None chooses among
         :data:`PENALTIES` by the AUC of left-out groups; with fewer than three groups it is
-        :data:`PENALTY_PER_CHANNEL` times the number of electrodes.
+        :data:`~p300.learning.linear.PENALTY_PER_CHANNEL` times the number of electrodes.
     toeplitz : float
         Fraction of the covariance that is averaged over the time of an epoch.
     remove_mean : bool
@@ -92,13 +86,15 @@ class GaussianProcessRidge(ClassicalDetector):
         epochs = self._centred(epochs)
         groups = np.arange(len(epochs)) if groups is None else np.asarray(groups)
         blocks = blocks_of(groups) if self.penalty is None else np.zeros(len(epochs), int)
-        weight, basis = quiet_weights(epochs), self._basis(*epochs.shape[1:])
+        weight = quiet_weights(epochs)
+        n_chans, n_times = epochs.shape[1:]
+        basis = usual_basis(n_chans, n_times, self.sfreq, self.length_scale_s)
         rows = [np.flatnonzero(blocks == k) for k in range(blocks.max() + 1)]
         sums = [EpochSums.of(epochs[k], is_target[k], weight[k], basis) for k in rows]
         whole = sums[0]
         for one in sums[1:]:
             whole += one
-        self.penalty_ = self.penalty or PENALTY_PER_CHANNEL * epochs.shape[1]
+        self.penalty_ = self.penalty or PENALTY_PER_CHANNEL * n_chans
         found = [
             self._left_out_aucs(whole - one, epochs[k], is_target[k])
             for one, k in zip(sums, rows, strict=True)
@@ -110,26 +106,10 @@ class GaussianProcessRidge(ClassicalDetector):
         self.intercept_ = -float(whole.means.mean(axis=0).ravel() @ self.weights_.ravel())
         return self
 
-    def _basis(self, n_chans, n_times):
-        scale, is_coarse = self.length_scale_s, n_chans > MANY
-        if scale is None:
-            scale = 0.05 if is_coarse else 0.03
-        return smooth_basis(n_times, scale * self.sfreq, 1e-2 if is_coarse else 1e-3)
-
     def _weights(self, sums, penalties):
         """Compute the weights for several penalties, shape (n_penalties, n_chans, n_times)."""
-        n_chans, n_functions = sums.epochs.shape[1], sums.basis.shape[1]
-        std = np.where(sums.std > 0, sums.std, 1.0)
-        scale = 1 / np.repeat(std, n_functions)
-        covariance = sums.covariance(self.toeplitz) * np.outer(scale, scale)
-        difference = (np.diff(sums.means, axis=0)[0] @ sums.basis).ravel() * scale
-        values, vectors = np.linalg.eigh(covariance)
-        values = np.maximum(values, 0)
-        size = values.mean() or 1.0
-        shrunk = (vectors.T @ difference) / (values + size * np.asarray(penalties)[:, np.newaxis])
-        weights = (shrunk @ vectors.T * scale).reshape(-1, n_chans, n_functions) @ sums.basis.T
         # centring the weights once replaces centring every epoch
-        return self._centred(weights)
+        return self._centred(several_penalties(sums, penalties, self.toeplitz))
 
     def _left_out_aucs(self, sums, epochs, is_target):
         """Compute the AUC of epochs that are not in the sums, for each penalty."""
@@ -144,18 +124,6 @@ class GaussianProcessRidge(ClassicalDetector):
         """Return the weight of each electrode and sample in the score: (n_chans, n_times)."""
         check_is_fitted(self)
         return self.weights_
-
-
-def quiet_weights(epochs):
-    """Compute how much each flash counts, at most 1: loud ones less, by their power.
-
-    Examples
-    --------
-    >>> quiet_weights(np.array([[[1.0, -1]], [[1, -1]], [[2, -2]]]))
-    array([1.  , 1.  , 0.25])
-    """
-    power = np.einsum("ict,ict->i", epochs, epochs) / epochs[0].size
-    return np.median(power) / np.maximum(power, np.median(power) or 1.0)
 
 
 def blocks_of(groups, n_blocks=5):
@@ -189,32 +157,3 @@ def choose_penalty(aucs, usual):
     error = behind.std(axis=0, ddof=1) / np.sqrt(len(aucs))
     far = np.abs(np.log(PENALTIES / usual))
     return float(PENALTIES[np.where(behind.mean(axis=0) <= NEAR * error, far, np.inf).argmin()])
-
-
-def smooth_basis(n_times, length_scale, smallest=1e-3):
-    """Compute the leading components of a Gaussian process, times their standard deviation.
-
-    Parameters
-    ----------
-    n_times : int
-        Samples.
-    length_scale : float
-        Length scale of the squared-exponential kernel, in samples.
-    smallest : float
-        Eigenvalues below this fraction of the largest are left out.
-
-    Returns
-    -------
-    ndarray, shape (n_times, n_functions)
-        ``basis @ basis.T`` is the kernel without its smaller eigenvalues.
-
-    Examples
-    --------
-    >>> smooth_basis(78, 3.6).shape
-    (78, 27)
-    """
-    time = np.arange(n_times)
-    kernel = np.exp(-0.5 * np.square((time[:, np.newaxis] - time) / length_scale))
-    values, vectors = np.linalg.eigh(kernel)
-    kept = values > smallest * values[-1]
-    return vectors[:, kept] * np.sqrt(values[kept])

@@ -29,6 +29,7 @@ CODE = (
     "experiments/prepare.py",
     "experiments/results.py",
     "flashes.py",
+    "learning",
     "losses",
     "metrics",
     "models",

@@ -5,8 +5,9 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from p300.baselines import GaussianProcessRidge
-from p300.baselines.ridge import PENALTIES, blocks_of, choose_penalty, quiet_weights, smooth_basis
-from p300.baselines.sums import EpochSums
+from p300.baselines.ridge import PENALTIES, blocks_of, choose_penalty
+from p300.learning.linear import quiet_weights, smooth_basis
+from p300.learning.sums import EpochSums
 
 
 def noise(n_flashes=300, n_chans=4, n_times=78, seed=0):

@@ -14,8 +14,8 @@ from functools import partial
 import numpy as np
 
 from p300.baselines import GaussianProcessRidge
-from p300.baselines.ridge import quiet_weights
-from p300.baselines.sums import EpochSums
+from p300.learning.linear import quiet_weights, usual_basis
+from p300.learning.sums import EpochSums
 
 SIZES = {"bci3_ii": (64, 15_300), "bci2_iib": (64, 7_560), "bnci": (8, 900)}
 
@@ -41,7 +41,7 @@ def main():
         X -= X.mean(axis=2, keepdims=True)
         y, groups = np.arange(n_flashes) % 6 == 0, np.arange(n_flashes) // 180
         given = GaussianProcessRidge(penalty=0.1)
-        basis, weight = given._basis(n_chans, 78), quiet_weights(X)
+        basis, weight = usual_basis(n_chans, 78, 120.0), quiet_weights(X)
         sums = EpochSums.of(X, y, weight, basis)
         stored = sum(getattr(sums, part).nbytes for part in ("epochs", "products", "lags")) / 1e6
         character = X[CHARACTER], y[CHARACTER], weight[CHARACTER], basis

@@ -93,6 +93,10 @@ class EpochSums:
         added = {name: getattr(self, name) + factor * getattr(other, name) for name in names}
         return type(self)(self.basis, **added)
 
+    def __mul__(self, factor: float) -> Self:
+        """Count every flash so many times."""
+        return self._with(self, factor - 1)
+
     @property
     def std(self) -> np.ndarray:
         """Standard deviation of each channel over flashes and time, shape (n_chans,)."""
