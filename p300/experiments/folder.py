@@ -37,9 +37,11 @@ WRITTEN = {
     "error.txt",
     "held_out.csv",
     "integrity.txt",
+    "learning.npz",
     "networks",
     "pruned.txt",
     "scores.csv",
+    "session.csv",
     "training.json",
 }
 

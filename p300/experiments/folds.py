@@ -12,9 +12,11 @@ import numpy as np
 
 from p300 import __version__
 from p300.errors import InputError
+from p300.experiments.fitting.session import SESSION, read_readings
 from p300.experiments.folder import read_results
 from p300.experiments.results import read_scores, results_table, summarize
 from p300.metrics import on_one_scale
+from p300.spelling import accuracy_by_repetition
 from p300.splits import count_units
 from p300.storage.files import write_text
 from p300.terminal import show
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from p300.experiments.run import Request
     from p300.recording import Recording
+    from p300.speller import Speller
 
 #: Folder of the runs of the folds, in that of the cross-validation.
 FOLDS = "folds"
@@ -83,26 +86,41 @@ def pool(
     InputError
         If a flash is tested by two folds, or by none.
     """
+    import pandas as pd
+
     found = [read_results(fold) for fold in folds]
     flashes = recording.flashes
-    scores, tested = np.full(len(flashes), np.nan), np.full(len(flashes), -1)
+    names = ["test", SESSION] if all(SESSION in one for one in found) else ["test"]
+    scores = {name: np.full(len(flashes), np.nan) for name in names}
+    tested = np.full(len(flashes), -1)
     for k, path in enumerate(folds):
         table = read_scores(path)
-        rows = table["part"].eq("test").to_numpy()
-        if len(table) != len(flashes) or (tested[rows] >= 0).any():
+        part = table["part"].to_numpy()
+        rows = np.flatnonzero(part[part != SESSION] == "test")
+        if (part != SESSION).sum() != len(flashes) or (tested[rows] >= 0).any():
             raise InputError(f"fold {k}: a flash is tested twice; expected once by all folds")
-        tested[rows], scores[rows] = k, table["score"][rows]
+        tested[rows] = k
+        for name in names:
+            scores[name][rows] = table["score"][part == name]
     if n_left := int((tested < 0).sum()):
         raise InputError(
             f"{n_left} of {len(flashes)} flashes are tested by no fold; expected each by one"
         )
-    scores = on_one_scale(scores, tested)
-    table = flashes.assign(part="test", score=scores, fold=tested)
-    write_text(folder / "scores.csv", table.to_csv(index=False))
-    test = summarize(scores, flashes, recording.speller)
+    tables, parts = [], {}
+    for name in names:
+        pooled = on_one_scale(scores[name], tested)
+        tables.append(flashes.assign(part=name, score=pooled, fold=tested))
+        parts[name] = summarize(pooled, flashes, recording.speller)
+    write_text(folder / "scores.csv", pd.concat(tables).to_csv(index=False))
+    if SESSION in parts:
+        sessions = [one[SESSION] for one in found]
+        assert recording.speller is not None
+        parts[SESSION] = pooled_session(parts[SESSION], folds, sessions, recording.speller)
     by = re.search(r"by \w+", found[0]["split"])  # as it was divided in fact
     split = f"{len(folds)} folds{f' {by[0]}' if by else ''}, each tested once"
-    show(results_table(test, f"{recording.name}, {split}"))
+    show(results_table(parts["test"], f"{recording.name}, {split}"))
+    if SESSION in parts:
+        show(results_table(parts[SESSION], f"{recording.name}, {split}, learning while spelling"))
     first = found[0]
     return {
         "version": __version__,
@@ -115,8 +133,46 @@ def pool(
         **{key: sum(one[key] for one in found) for key in ("preprocess_s", "fit_s")},
         "members": first["members"],
         **validation_of(found),
-        "test": test,
+        **parts,
         "folds": [of_results(one, f"{FOLDS}/{k}") for k, one in enumerate(found)],
+    }
+
+
+def pooled_session(
+    whole: dict[str, Any],
+    folds: Sequence[Path],
+    found: Sequence[Mapping[str, Any]],
+    speller: Speller,
+) -> dict[str, Any]:
+    """Pool the parts ``session`` of all folds.
+
+    After n repetitions a character was read by a detector that had learned from n repetitions
+    only. So what was read is taken from the folds, and not read again from pooled scores.
+
+    Parameters
+    ----------
+    whole : dict
+        The summary of all pooled scores.
+    folds : sequence of Path
+        Their run folders.
+    found : sequence of mapping
+        The part of each fold.
+    speller : Speller
+        The screen.
+    """
+    import pandas as pd
+
+    readings = pd.concat([read_readings(fold) for fold in folds])
+    seconds = {name: whole[name] for name in ("repetition_s", "pause_s")}
+    spelling = accuracy_by_repetition(readings, speller, **seconds).to_dict("records")
+    again = [one["retrospective"] for one in found]
+    counts = {k: sum(one[k] for one in again) for k in ("n_right", "n_characters")}
+    text = "".join(one["text"] for one in again)
+    stopped = {who: why for one in found for who, why in one["stopped"].items()}
+    return whole | {
+        "spelling": spelling,
+        "retrospective": {"text": text, **counts},
+        "stopped": stopped,
     }
 
 

@@ -15,11 +15,18 @@ from p300 import __version__
 from p300.errors import InputError
 from p300.experiments.build import reason_of
 from p300.experiments.fitting.fit import fit_classical
+from p300.experiments.fitting.learning import source_of
 from p300.experiments.fitting.networks import Fitted
 from p300.experiments.fitting.probability import log_odds_of
 from p300.experiments.fitting.run import Run
+from p300.experiments.fitting.session import (
+    SESSION,
+    learning_settings,
+    report_session,
+)
 from p300.experiments.results import report_parts, told_by, write_json
 from p300.integrity.levels import SignalLevels, segment_digests
+from p300.learning.files import FILE, write_source
 from p300.spelling import fit_platt
 from p300.storage.files import write_text
 from p300.training.checks import check_same
@@ -99,7 +106,16 @@ def finish(run: Run) -> dict[str, Any]:
         log_odds = log_odds_of(detector, scores, target_rate)
     except Exception as error:  # of any kind: an own loss may not tell, or fail
         log.info("no calibration error and no Brier score: %s", reason_of(error))
-    return results | report_parts(scores, epochs, split, run.folder, log_odds)
+    results |= report_parts(scores, epochs, split, run.folder, log_odds)
+    settings = learning_settings(cfg.learning)
+    if settings is not None:
+        source = source_of(detector, epochs, split.train)
+        write_source(run.folder / FILE, source)
+        if split.test.any():
+            tested = epochs[split.test]
+            parts = run.folder, detector, source, settings, tested, scores[split.test]
+            results[SESSION] = report_session(*parts)
+    return results
 
 
 def describe_training(run: Run) -> dict[str, Any]:

@@ -1,0 +1,135 @@
+"""The part ``session`` of a run: its test part, read by a detector that learns while it spells."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.experiments.build import build
+from p300.experiments.fitting.learning import inputs_of
+from p300.experiments.results import results_table, summarize
+from p300.flashes import CHARACTER_KEY, FLASH_COLUMNS
+from p300.learning.session import SessionScores, spell_and_learn
+from p300.spelling import accuracy_by_repetition, spell
+from p300.storage.files import write_text
+from p300.terminal import show, step
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.detector import Detector
+    from p300.learning.learner import LearningSettings
+    from p300.learning.source import Source
+    from p300.preprocessing import Epochs
+
+log = logging.getLogger("p300.experiments.fitting.fit")
+
+#: File of what was read after each number of repetitions.
+READINGS = "session.csv"
+
+#: Name of the part, in ``results.json`` and ``scores.csv``.
+SESSION = "session"
+
+
+def learning_settings(learning: Any) -> LearningSettings | None:
+    """Build the configured way to learn; None for ``learning=none``."""
+    return build(learning) if learning else None
+
+
+def report_session(
+    folder: Path,
+    detector: Detector,
+    source: Source,
+    settings: LearningSettings,
+    epochs: Epochs,
+    static: np.ndarray,
+) -> dict[str, Any]:
+    """Read some flashes while learning from them; write and show the results.
+
+    After n repetitions a character is read by what n repetitions of the characters before it have
+    taught.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``session.csv``, what was read after each number of repetitions. The scores are
+        appended to its ``scores.csv``.
+    detector : Detector
+    source : Source
+        What it was trained on.
+    settings : LearningSettings
+    epochs : Epochs
+        Of the session.
+    static : ndarray, shape (n_flashes,)
+        Their scores by the detector as it was trained.
+
+    Returns
+    -------
+    dict
+        As of :func:`~p300.experiments.results.summarize`, with ``retrospective``: how many
+        characters are right as estimated last, and their text; and ``stopped``: why learning was
+        stopped, for each subject where it was.
+
+    Raises
+    ------
+    InputError
+        If there is no speller, or no flash belongs to a character.
+    """
+    import pandas as pd
+
+    flashes, speller = epochs.flashes.reset_index(drop=True), epochs.speller
+    if speller is None:
+        raise InputError(
+            "learning while spelling: got an oddball, whose flashes belong to no character; "
+            "expected a speller; set learning=none"
+        )
+    inputs = inputs_of(detector, source, epochs.data)
+    number = flashes["repetition"].fillna(0).to_numpy(int)
+    readings, found = [], SessionScores(static)
+    with step("learning while spelling", int(number.max()) + 1, "sessions") as done:
+        for n in range(1, number.max() + 2):
+            some = number < n
+            given = static[some], inputs[some], flashes[some]
+            found = spell_and_learn(*given, speller, source, settings)
+            spelled = spell(found.scores, flashes[some], speller)
+            readings.append(spelled[spelled["n_repetitions"] == n])
+            done.advance(1)
+    spelled = pd.concat(readings, ignore_index=True)
+    write_text(folder / READINGS, spelled.to_csv(index=False))
+    scores = pd.read_csv(folder / "scores.csv", dtype=FLASH_COLUMNS)
+    table = flashes.assign(part=SESSION, score=found.scores)
+    write_text(folder / "scores.csv", pd.concat([scores, table]).to_csv(index=False))
+    summary = summarize(found.scores, flashes, speller)
+    seconds = {name: summary[name] for name in ("repetition_s", "pause_s")}
+    summary["spelling"] = accuracy_by_repetition(spelled, speller, **seconds).to_dict("records")
+    again = summary["retrospective"] = _retrospective(found, spelled)
+    summary["stopped"] = found.stopped
+    show(results_table(summary, f"{epochs.name}, learning while spelling"))
+    log.info("read again at the end: %s (%d right)", again["text"], again["n_right"])
+    for subject, reason in found.stopped.items():
+        log.warning("learning stopped for subject %s: %s", subject, reason)
+    return summary
+
+
+def read_readings(folder: Path) -> pd.DataFrame:
+    """Read what a session read after each number of repetitions, as of :func:`spell`."""
+    import pandas as pd
+
+    columns = {"symbol": "str", "wanted": "str", "is_right": "boolean"}
+    kept = {name: kind for name, kind in FLASH_COLUMNS.items() if name in CHARACTER_KEY}
+    return pd.read_csv(
+        folder / READINGS, dtype=kept | columns, keep_default_na=False, na_values=""
+    )
+
+
+def _retrospective(found: SessionScores, spelled: pd.DataFrame) -> dict[str, Any]:
+    """Count the characters that are right as estimated last; ``spelled`` knows what was wanted."""
+    symbols = [symbol for one in found.symbols.values() for symbol in one]
+    wanted = spelled.drop_duplicates(CHARACTER_KEY, keep="last")["wanted"]
+    known = wanted.notna().to_numpy()
+    n_right = sum(a == b for a, b in zip(symbols, wanted, strict=True))
+    return {"text": "".join(symbols), "n_right": n_right, "n_characters": int(known.sum())}

@@ -1,0 +1,116 @@
+"""A session that was recorded, read character by character by a detector that learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.flashes import CHARACTER_KEY, with_lit_codes
+from p300.learning.learner import Learner, LearningSettings
+from p300.learning.source import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from p300.speller import Speller
+
+
+@dataclass
+class SessionScores:
+    """What a detector that learned while it spelled has read.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_flashes,)
+        Each computed before its character was learned from.
+    symbols : dict of str to list of str
+        For each subject, the most probable symbol of each character as estimated last.
+    stopped : dict of str to str
+        Why learning was stopped, for each subject where it was.
+    """
+
+    scores: np.ndarray
+    symbols: dict[str, list[str]] = field(default_factory=dict)
+    stopped: dict[str, str] = field(default_factory=dict)
+
+
+def spell_and_learn(
+    static: np.ndarray,
+    inputs: np.ndarray,
+    flashes: pd.DataFrame,
+    speller: Speller,
+    source: Source,
+    settings: LearningSettings | None = None,
+) -> SessionScores:
+    """Score the flashes of one or more people, and learn from each character after it is scored.
+
+    Learning begins anew for each subject. No label is read.
+
+    Parameters
+    ----------
+    static : ndarray, shape (n_flashes,)
+        Scores of the detector as it was trained.
+    inputs : ndarray, shape (n_flashes, n_chans, n_times)
+        Epochs or features, as the source's.
+    flashes : DataFrame
+        Their flash table, in order of time for each subject.
+    speller : Speller
+        The screen.
+    source : Source
+        What the detector was trained on.
+    settings : LearningSettings or None
+        None for the defaults.
+
+    Returns
+    -------
+    SessionScores
+
+    Raises
+    ------
+    InputError
+        If no flash belongs to a character.
+    """
+    if flashes["character"].isna().all():
+        raise InputError(
+            "got flashes of no character; expected those of a speller to learn from; "
+            "set learning=none"
+        )
+    found = SessionScores(np.array(static, float))
+    for subject, rows in flashes.groupby("subject", sort=False, dropna=False).indices.items():
+        learner = Learner(source, speller.symbols, settings, str(subject))
+        own, read = flashes.iloc[rows], list[str]()
+        lit = lit_by(own, speller)
+        for at, is_character in _characters(own):
+            places = rows[at]
+            some = inputs[places]
+            found.scores[places] += learner.change(some)
+            if is_character:
+                scores = found.scores[places]
+                decided = int((scores @ lit[at]).argmax())
+                read.append(speller.symbols[decided])
+                learner.learn(some, lit[at], static[places], scores, decided=decided)
+        again = learner.symbols_so_far()
+        found.symbols[str(subject)] = again + read[len(again) :]
+        if learner.stopped is not None:
+            found.stopped[str(subject)] = learner.stopped
+    return found
+
+
+def lit_by(flashes: pd.DataFrame, speller: Speller) -> np.ndarray:
+    """Find which symbols each flash lit: bool, shape (n_flashes, n_symbols)."""
+    flashes, speller = with_lit_codes(flashes, speller)
+    column = {code: k for k, code in enumerate(speller.codes)}
+    return speller.membership.T[flashes["code"].map(column).to_numpy(int)].astype(bool)
+
+
+def _characters(session: pd.DataFrame) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield the flashes of each character, and those of none, in order of the first one."""
+    number = session.groupby(CHARACTER_KEY, sort=False, dropna=False).ngroup().to_numpy()
+    is_spelling = session["character"].notna().to_numpy()
+    for k in range(number.max() + 1):
+        rows = np.flatnonzero(number == k)
+        yield rows, bool(is_spelling[rows[0]])

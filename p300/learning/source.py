@@ -1,0 +1,116 @@
+"""What a detector has learned from: the sums from which its linear part is computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from p300.learning.linear import Discriminants, power_of, quiet_weights
+from p300.learning.sums import EpochSums
+
+
+@dataclass(frozen=True)
+class Source:
+    """Sums over the training flashes of each person, and how a detector uses them.
+
+    Parameters
+    ----------
+    people : mapping of str to EpochSums
+        By subject, centred by :meth:`centred`.
+    penalty, toeplitz : float
+        As of :class:`~p300.learning.linear.Discriminants`.
+    weight : float
+        Factor of the linear discriminant in the score of the detector.
+    log_odds : float
+        Factor that turns the score of the detector into log odds of a target.
+    power : float
+        Mean square up to which a flash counts fully; infinity for all.
+    centre : ndarray, shape (n_chans, 1), or None
+        What is subtracted from the inputs; None for the mean of each row, as of epochs.
+    """
+
+    people: Mapping[str, EpochSums]
+    penalty: float
+    toeplitz: float = 0.5
+    weight: float = 1.0
+    log_odds: float = 1.0
+    power: float = np.inf
+    centre: np.ndarray | None = None
+
+    @classmethod
+    def of_epochs(
+        cls,
+        epochs: np.ndarray,
+        is_target: np.ndarray,
+        subject: np.ndarray,
+        *,
+        basis: np.ndarray,
+        penalty: float,
+        toeplitz: float = 0.5,
+    ) -> Source:
+        """Sum the training epochs of a linear detector.
+
+        Parameters
+        ----------
+        epochs : ndarray, shape (n_flashes, n_chans, n_times)
+        is_target : ndarray of bool, shape (n_flashes,)
+        subject : ndarray of str, shape (n_flashes,)
+        basis : ndarray, shape (n_times, n_functions)
+            As of :class:`~p300.learning.sums.EpochSums`.
+        penalty, toeplitz : float
+            As of the class.
+        """
+        centred = epochs - epochs.mean(axis=-1, keepdims=True)
+        counted = quiet_weights(centred)
+        people = {
+            str(name): EpochSums.of(centred[rows], is_target[rows], counted[rows], basis)
+            for name in dict.fromkeys(subject.tolist())
+            for rows in [np.flatnonzero(subject == name)]
+        }
+        power = float(np.median(power_of(centred)))
+        return cls(people, penalty, toeplitz, power=power)
+
+    def centred(self, inputs: np.ndarray) -> np.ndarray:
+        """Return inputs without what is the same for both classes, in float64."""
+        inputs = np.asarray(inputs, float)
+        centre = inputs.mean(axis=-1, keepdims=True) if self.centre is None else self.centre
+        return inputs - centre
+
+    def counted(self, centred: np.ndarray) -> np.ndarray:
+        """Compute how much each flash counts, at most 1: loud ones less."""
+        if np.isinf(self.power):
+            return np.ones(len(centred))
+        return quiet_weights(centred, self.power)
+
+    def discriminants(self, sums: EpochSums) -> Discriminants:
+        """Prepare to compute weights with the covariance of some sums."""
+        return Discriminants(sums, penalty=self.penalty, toeplitz=self.toeplitz)
+
+    def whole(self) -> EpochSums:
+        """Add up the sums of all people."""
+        first, *others = self.people.values()
+        for one in others:
+            first += one
+        return first
+
+    def weighted(self, person: str | None, most: float | None) -> EpochSums:
+        """Add up the sums with a limit on what all other people count.
+
+        Parameters
+        ----------
+        person : str or None
+            Whose own flashes count fully, if there are any.
+        most : float or None
+            Flashes that those of all others count as, at most; None for no limit.
+        """
+        others = [sums for name, sums in self.people.items() if name != person]
+        n_others = sum(float(sums.n.sum()) for sums in others)
+        factor = 1.0 if most is None or n_others <= most else most / n_others
+        parts = [sums * factor for sums in others]
+        parts += [sums for name, sums in self.people.items() if name == person]
+        first, *rest = parts
+        for one in rest:
+            first += one
+        return first
