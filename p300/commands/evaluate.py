@@ -9,6 +9,7 @@ sure.
   p300 evaluate run=RUN part=validation                           another part of its own
   p300 evaluate run=RUN stopping=none                             numbers of repetitions only
   p300 evaluate run=RUN stopping.idle_prior=0.5                   rules may read no symbol
+  p300 evaluate run=RUN learning=while_spelling                   learn from what it reads, too
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ import numpy as np
 from p300.errors import InputError
 from p300.experiments.build import build_split
 from p300.experiments.configuration import check_subject
+from p300.experiments.fitting.session import (
+    SESSION,
+    find_source,
+    learning_settings,
+    report_session,
+)
 from p300.experiments.prepare import cut_epochs, read_recording
 from p300.experiments.results import results_table, stopping_table, summarize, write_json
 from p300.spelling.early import find_held_out, stop_early
@@ -81,7 +88,8 @@ def evaluate(cfg: DictConfig) -> None:
     with step("scoring"):
         scores = detector.score_epochs(epochs.data)[rows]
     flashes = flashes[rows]
-    write_text(folder / "scores.csv", flashes.assign(score=scores).to_csv(index=False))
+    table = flashes.assign(part=part, score=scores)
+    write_text(folder / "scores.csv", table.to_csv(index=False))
     summary = summarize(scores, flashes, speller)
     log.info("%s", cfg.run)
     show(results_table(summary, f"{recording.name}, part: {part}"))
@@ -94,5 +102,9 @@ def evaluate(cfg: DictConfig) -> None:
             write_text(folder / "stopping.csv", readings.to_csv(index=False))
             summary["stopping"] = found
             show(stopping_table(found))
+    settings = learning_settings(cfg.learning)
+    if settings is not None:
+        source = find_source(cfg.run, detector, trained_on, epochs if own else None)
+        summary[SESSION] = report_session(folder, detector, source, settings, epochs[rows], scores)
     write_json(folder / "results.json", {"run": str(cfg.run), "part": part, "own": own, **summary})
     log.info("results: %s", os.path.relpath(folder))

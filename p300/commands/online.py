@@ -6,6 +6,7 @@ publishes it as a stream, and records everything in a session folder that can be
   p300 online model                                      a folder of `p300 export`
   p300 online model eeg.name=amplifier offset_s=0.012    which stream; how late the screen is
   p300 online model rule=null                            read a character when it has ended
+  p300 online model learn=true                           learn from the characters it decides
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from p300.experiments.command_line import (
 from p300.export.onnx_detector import OnnxDetector
 from p300.online.journal import Journal
 from p300.online.listener import Listener
-from p300.online.live import Run, choose_rule, describe, make_speller
+from p300.online.live import Run, choose_rule, describe, keep_learned, make_speller
 from p300.online.lsl import DECISIONS, open_texts
 from p300.online.telling import Telling
 from p300.terminal import show
@@ -87,6 +88,7 @@ def online(cfg: DictConfig) -> None:
             log.info("stopped by hand")
         finally:
             run.take(speller.finish())
+            keep_learned(speller, journal.folder)
             show(telling.summary())
             run.report()
             log.info("session: %s", journal.folder)

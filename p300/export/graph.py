@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.export.onnx_detector import FORMAT, INPUT, OUTPUT, open_graph
+from p300.export.onnx_detector import FEATURES, FORMAT, INPUT, OUTPUT, open_graph
 
 if TYPE_CHECKING:
     import torch
@@ -26,19 +26,22 @@ OPSET = 18
 TOLERANCE = 1e-5
 
 
-def to_onnx(detector: Detector) -> bytes:
+def to_onnx(detector: Detector, *, with_features: bool = False) -> bytes:
     """Build one ONNX graph from preprocessed epochs to calibrated scores.
 
     Parameters
     ----------
     detector : Detector
         A detector with any members; its alignment is not part of the graph.
+    with_features : bool
+        Whether there is a second output, the features of networks for learning while spelling.
 
     Returns
     -------
     bytes
         The file: float32 ``epochs`` (n_flashes, n_chans, n_times) to float64 ``score``
-        (n_flashes,), weights inside, channel names and rate in its metadata.
+        (n_flashes,), weights inside, channel names and rate in its metadata. ``features`` are
+        float64, (n_flashes, n_features).
 
     Raises
     ------
@@ -52,17 +55,18 @@ def to_onnx(detector: Detector) -> bytes:
         raise InputError("export needs onnx: pip install 'p300[export]'") from error
     import torch
 
-    from p300.export.modules import ScoreGraph
+    from p300.export.modules import ScoreAndFeatures, ScoreGraph
 
     steps = detector.preprocessor
+    module = ScoreAndFeatures(detector) if with_features else ScoreGraph(detector)
     example = torch.zeros(3, len(steps.ch_names_), steps.n_times)
     with _silence():
         program = torch.onnx.export(
-            traced(ScoreGraph(detector).eval(), example),
+            traced(module.eval(), example),
             dynamo=True,
             verbose=False,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[OUTPUT, FEATURES] if with_features else [OUTPUT],
             opset_version=OPSET,
             optimize=False,
         )

@@ -16,6 +16,7 @@ from p300.baselines import ERPCovMDM, SklearnDetector, XdawnTangentSpace
 from p300.detector import Detector, Member
 from p300.errors import InputError
 from p300.export.matrix_logarithm import MatrixLogarithm, number
+from p300.models.last_layer import without_last_layer
 
 
 class ScoreGraph(nn.Module):
@@ -81,6 +82,33 @@ class ScoreGraph(nn.Module):
         if self.linear is not None:
             scores.append(epochs.double().flatten(1) @ self.linear)
         return sum(scores[1:], scores[0]) + number(self.offset)
+
+
+class ScoreAndFeatures(nn.Module):
+    """The scores of a detector of networks alone, and the inputs of their last layers.
+
+    Parameters
+    ----------
+    detector : Detector
+        Of networks with a linear last layer; not changed.
+    """
+
+    def __init__(self, detector: Detector):
+        super().__init__()
+        slope, self.offset = detector.calibration
+        self.weights = [slope * member.weight for member in detector.members]
+        divided = [without_last_layer(member.detector) for member in detector.members]
+        self.bodies = nn.ModuleList(body for body, _ in divided)
+        self.layers = nn.ModuleList(layer for _, layer in divided)
+        self.read_logits = [member.read_logits for member in detector.members]
+
+    def forward(self, epochs: Tensor) -> tuple[Tensor, Tensor]:
+        """Score epochs: float64, (n_flashes,), and the features, (n_flashes, n_features)."""
+        features = [body(epochs).flatten(1) for body in self.bodies]
+        parts = zip(self.weights, self.layers, self.read_logits, features, strict=True)
+        scores = [number(w) * read(layer(f)).double() for w, layer, read, f in parts]
+        total = sum(scores[1:], scores[0]) + number(self.offset)
+        return total, torch.cat([f.double() for f in features], dim=1)
 
 
 class NetworkScore(nn.Module):

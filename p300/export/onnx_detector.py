@@ -20,6 +20,8 @@ import numpy as np
 from p300.description import DescribedDetector, check_format, read_description, reading
 from p300.errors import InputError
 from p300.integrity.levels import SignalLevels
+from p300.learning.files import FILE, read_source
+from p300.learning.source import Source
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.speller import Speller
 from p300.spelling import ScoreLikelihood, rule_from_dict
@@ -33,6 +35,9 @@ FORMAT = "p300 exported detector 1"
 
 #: Names of the graph's input and output.
 INPUT, OUTPUT = "epochs", "score"
+
+#: Name of the output that a detector of networks needs to learn while it spells.
+FEATURES = "features"
 
 #: Flashes scored at once, so that memory stays small.
 N_AT_ONCE = 2048
@@ -62,6 +67,8 @@ class OnnxDetector(DescribedDetector):
         Of the training part, in the order of ``preprocessor.ch_names_in_``.
     trained_on : sequence of str
         Of the segments that it was trained on: :func:`~p300.integrity.levels.segment_digests`.
+    source : Source or None
+        What it can learn from while it spells; None for a detector that cannot.
 
     Examples
     --------
@@ -79,6 +86,7 @@ class OnnxDetector(DescribedDetector):
     info: dict[str, Any] = field(default_factory=dict)
     levels: SignalLevels | None = None
     trained_on: Sequence[str] = ()
+    source: Source | None = None
 
     def __post_init__(self):
         self.epoch_shape = (len(self.preprocessor.ch_names_), self.preprocessor.n_times)
@@ -100,6 +108,28 @@ class OnnxDetector(DescribedDetector):
         InputError
             If the shape is another one.
         """
+        return self._run(epochs, [OUTPUT])[0]
+
+    def score_and_inputs(self, epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Score epochs, and return what a :class:`~p300.learning.Learner` takes of them.
+
+        Returns
+        -------
+        scores : ndarray, shape (n_flashes,)
+        inputs : ndarray, shape (n_flashes, n_chans, n_times)
+            The epochs, or the features of networks.
+
+        Raises
+        ------
+        InputError
+            As :meth:`score_epochs`.
+        """
+        if self.source is None or self.source.centre is None:
+            return self.score_epochs(epochs), epochs
+        scores, features = self._run(epochs, [OUTPUT, FEATURES])
+        return scores, features.reshape(len(scores), -1, 1)
+
+    def _run(self, epochs: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
         epochs = np.ascontiguousarray(epochs, np.float32)
         if epochs.ndim != 3 or epochs.shape[1:] != self.epoch_shape:
             raise InputError(
@@ -108,8 +138,10 @@ class OnnxDetector(DescribedDetector):
             )
         # without flashes there is no part: a graph cannot reshape an empty batch
         parts = [epochs[k : k + N_AT_ONCE] for k in range(0, len(epochs), N_AT_ONCE)]
-        scores = [self.session.run([OUTPUT], {INPUT: part})[0] for part in parts]
-        return np.concatenate([np.empty(0), *scores])
+        found = [self.session.run(outputs, {INPUT: part}) for part in parts]
+        return [np.concatenate([np.empty(0), *some]) for some in zip(*found, strict=True)] or [
+            np.empty(0) for _ in outputs
+        ]
 
     @classmethod
     def load(cls, path: str | Path) -> OnnxDetector:
@@ -154,6 +186,7 @@ class OnnxDetector(DescribedDetector):
                 info=dict(content["info"]),
                 levels=None if signal is None else SignalLevels.from_dict(signal),
                 trained_on=tuple(map(str, training["segments"])),
+                source=_read_source(onnx_path, content.get("learning")),
             )
             if detector.levels is not None:
                 detector._check_levels(detector.levels)
@@ -170,13 +203,24 @@ class OnnxDetector(DescribedDetector):
 
     def _check_graph(self, where: Path) -> None:
         """Raise an error for a graph whose input or output the JSON file does not describe."""
+        outputs = self.session.get_outputs()
+        if self.source is not None and self.source.centre is not None:
+            outputs, features = outputs[:1], outputs[1:]
+            n = len(self.source.centre)
+            if [(f.name, f.type, f.shape[1:]) for f in features] != [
+                (FEATURES, "tensor(double)", [n])
+            ]:
+                raise InputError(
+                    f"{where}: it has no output {FEATURES!r} of {n} float64 numbers; expected "
+                    f"that of the networks' last layers, as {FILE} says"
+                )
         (n_flashes, *sizes), kind = _only(self.session.get_inputs(), INPUT, where)
         if kind != "tensor(float)" or tuple(sizes) != self.epoch_shape:
             raise InputError(
                 f"{where}: its input is {kind} with {sizes} electrodes and samples; expected "
                 f"float32 with {list(self.epoch_shape)}, as the preprocessing returns them"
             )
-        shape, kind = _only(self.session.get_outputs(), OUTPUT, where)
+        shape, kind = _only(outputs, OUTPUT, where)
         if kind != "tensor(double)" or shape != [n_flashes] or not isinstance(n_flashes, str):
             raise InputError(
                 f"{where}: its output is {kind} of shape {shape} for {n_flashes} flashes; "
@@ -188,6 +232,21 @@ class OnnxDetector(DescribedDetector):
             raise InputError(
                 f"{where}: is for the electrodes {found}; expected {expected}, as in the JSON file"
             )
+
+
+def _read_source(onnx_path: Path, learning: Any) -> Source | None:
+    """Read the sums beside a pair, if there are any."""
+    if learning is None:
+        return None
+    path = onnx_path.with_name(FILE)
+    source = read_source(path)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != learning["sha256"]:
+        raise InputError(
+            f"{path}: its SHA-256 is {found[:12]}…; expected {learning['sha256'][:12]}…: it is "
+            "damaged or from another export"
+        )
+    return source
 
 
 def find_pair(path: str | Path) -> tuple[Path, Path]:

@@ -17,6 +17,7 @@ from p300.description import reading
 from p300.errors import InputError
 from p300.export.graph import largest_difference, to_onnx
 from p300.export.onnx_detector import FORMAT
+from p300.learning.files import FILE, read_source, write_source
 from p300.preprocessing import Preprocessor
 from p300.spelling.thresholds import choose_rules, fit_likelihood, read_held_out
 from p300.storage.files import atomic_write
@@ -54,14 +55,21 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
     out = folder if out is None else Path(out)
     detector = Detector.load(run)
     check_exportable(detector)
-    model = to_onnx(detector)
+    learns = folder / FILE
+    source = read_source(learns) if learns.is_file() else None
+    model = to_onnx(detector, with_features=source is not None and source.centre is not None)
     difference = largest_difference(detector, model)
     evidence, notes = held_out_evidence(folder, detector.speller)
     training = read_training(folder)
     unknown = "training.json is not in the run: the level of its signal is not exported"
-    content = describe(detector) | evidence | {"training": training}
+    content = describe(detector) | evidence | {"training": training, "learning": None}
     out.mkdir(parents=True, exist_ok=True)
-    files = write_pair(out, model, content)
+    learning = []
+    if source is not None:
+        sums = write_source(out / FILE, source)
+        content["learning"] = {"sha256": hashlib.sha256(sums).hexdigest()}
+        learning = [out / FILE]
+    files = *write_pair(out, model, content), *learning
     sizes = [f"{file}: {file.stat().st_size / 1e3:.1f} kB" for file in files]
     notes = [*([unknown] if training is None else []), *notes]
     return [*sizes, f"largest difference to the checkpoint's scores: {difference:.1e}", *notes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,10 @@ def write_source(path: Path, source: Source) -> bytes:
     arrays = {"about": np.array(json.dumps(about))}
     if source.centre is not None:
         arrays["centre"] = source.centre
-    for k, sums in enumerate(people.values()):
+    parts = dict(enumerate(people.values())) | (
+        {} if source.earlier is None else {"earlier": source.earlier}
+    )
+    for k, sums in parts.items():
         arrays |= {"basis": sums.basis, f"n_{k}": sums.n, f"epochs_{k}": sums.epochs}
         arrays[f"products_{k}"] = sums.products.astype(np.float32)
         arrays[f"lags_{k}"] = sums.lags.astype(np.float32)
@@ -79,19 +83,8 @@ def source_of_bytes(data: bytes, where: Path) -> Source:
             about = json.loads(str(arrays["about"]))
             if about["format"] != FORMAT:
                 raise ValueError(f"its format is {about['format']!r}")
-            basis = np.asarray(arrays["basis"], float)
-            people = {
-                str(name): _checked(
-                    EpochSums(
-                        basis,
-                        *(
-                            np.asarray(arrays[f"{part}_{k}"], float)
-                            for part in ("n", "epochs", "products", "lags")
-                        ),
-                    )
-                )
-                for k, name in enumerate(about["people"])
-            }
+            people = {name: _sums(arrays, k) for k, name in enumerate(map(str, about["people"]))}
+            earlier = _sums(arrays, "earlier") if "n_earlier" in arrays else None
             if not people:
                 raise ValueError("it holds the sums of nobody")
             numbers = {name: float(about[name]) for name in NUMBERS}
@@ -102,17 +95,19 @@ def source_of_bytes(data: bytes, where: Path) -> Source:
             f"{where}: damaged ({type(error).__name__}: {error}); expected what a training with "
             "learning=while_spelling writes"
         ) from error
-    return Source(people, **numbers, power=power, centre=centre)
+    return Source(people, **numbers, power=power, centre=centre, earlier=earlier)
 
 
-def _checked(sums: EpochSums) -> EpochSums:
-    """Return sums whose arrays fit together.
+def _sums(arrays: Mapping[str, np.ndarray], k: object) -> EpochSums:
+    """Read sums whose arrays fit together.
 
     Raises
     ------
     ValueError
         If they do not, or something is not finite.
     """
+    names = ("basis", *(f"{part}_{k}" for part in ("n", "epochs", "products", "lags")))
+    sums = EpochSums(*(np.asarray(arrays[name], float) for name in names))
     n_times, n_functions = sums.basis.shape
     n_chans = sums.epochs.shape[1]
     shapes = {

@@ -10,9 +10,10 @@ adaptive zero-training ERP speller", J. Neural Eng. 11:035005, 2014.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -42,6 +43,9 @@ class LearningSettings:
         Characters after which one counts half; None: it always counts fully.
     backspace : str or None
         The symbol that deletes the one before it, which then was wrong.
+    person : str or None
+        The subject of the training whose flashes count fully, since they are of the one who
+        spells; "none" for nobody. None: the subject of the same name, if there is one.
     guard : bool
         Whether learning stops where it makes characters less clear (:class:`DriftGuard`).
 
@@ -57,12 +61,13 @@ class LearningSettings:
     n_sweeps: int = 2
     half_life: float | None = None
     backspace: str | None = None
+    person: str | None = None
     guard: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "backspace" or value is None:
+            if isinstance(value, str) or value is None:
                 continue
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"got learning.{field.name}={value}; expected a number from 0")
@@ -84,8 +89,8 @@ class Learner:
     settings : LearningSettings or None
         None for the defaults.
     person : str or None
-        The subject who spells. Their own training flashes count fully, those of others as
-        ``settings`` says.
+        The subject who spells, unless ``settings`` names another. Their own training flashes
+        count fully, those of others as ``settings`` says.
 
     Attributes
     ----------
@@ -97,7 +102,7 @@ class Learner:
     Raises
     ------
     InputError
-        If the backspace is not on the screen.
+        If the backspace is not on the screen, or a person is named who was not trained on.
     """
 
     def __init__(
@@ -117,14 +122,15 @@ class Learner:
                 f"got learning.backspace={backspace!r}, which is not on the screen; expected one "
                 f"of {list(self.symbols)}"
             )
+        self.person = source.known(settings.person or person, is_named=bool(settings.person))
         self._guard = DriftGuard() if settings.guard else None
         self._typed: list[tuple[LearnedCharacter, int]] = []
         self._keep = 0.5 ** (1 / settings.half_life) if settings.half_life else 1.0
         whole = source.whole()
         line = _line(whole.n, whole.epochs)
         self._trained = self._solved(line, source.discriminants(whole))
-        self._means = source.weighted(person, settings.mean_flashes)
-        self._covariance = source.weighted(person, settings.covariance_flashes)
+        self._means = source.weighted(self.person, settings.mean_flashes)
+        self._covariance = source.weighted(self.person, settings.covariance_flashes)
         self._session = self._covariance * 0
         self._learned = self._trained
         self._update(n_sweeps=0)
@@ -193,9 +199,26 @@ class Learner:
         self._session = self._session * self._keep + added
         self._update(self.settings.n_sweeps)
 
+    def digest(self) -> str:
+        """Compute a hash of the weights, which tells whether a session was replayed exactly."""
+        weights, offset = self._learned
+        return hashlib.sha256(weights.tobytes() + np.float64(offset).tobytes()).hexdigest()[:16]
+
+    def weighing(self) -> str:
+        """Say how much the training flashes count."""
+        return self.source.weighing(self.person, self.settings.mean_flashes)
+
     def symbols_so_far(self) -> list[str]:
         """Return the most probable symbol of each character, as estimated last."""
         return [self.symbols[c.posterior.argmax()] for c in self.characters]
+
+    def to_source(self) -> Source:
+        """Return the source with what this session has taught, for the next session."""
+        counts = self._keep ** np.arange(len(self.characters))[::-1]
+        n, epochs = self._added([character.classes() for character in self.characters], counts)
+        session = replace(self._session, n=n, epochs=epochs)
+        earlier = self.source.earlier
+        return replace(self.source, earlier=session if earlier is None else earlier + session)
 
     def _take_decision(self, character: LearnedCharacter, decided: int | None) -> None:
         """Keep what was typed; a backspace says that what it deletes was wrong."""
@@ -214,8 +237,7 @@ class Learner:
         counts = self._keep ** np.arange(len(self.characters))[::-1]
         classes = [character.classes() for character in self.characters]
         n, epochs = self._added(classes, counts)
-        session = self._session
-        session = EpochSums(session.basis, n, epochs, session.products, session.lags)
+        session = replace(self._session, n=n, epochs=epochs)
         solved = self.source.discriminants(self._covariance + session)
         for _ in range(n_sweeps):
             n, epochs = self._means.n + n, self._means.epochs + epochs

@@ -29,12 +29,15 @@ class SessionScores:
         Each computed before its character was learned from.
     symbols : dict of str to list of str
         For each subject, the most probable symbol of each character as estimated last.
+    weighing : dict of str to str
+        How much the training flashes count for each subject, in words.
     stopped : dict of str to str
         Why learning was stopped, for each subject where it was.
     """
 
     scores: np.ndarray
     symbols: dict[str, list[str]] = field(default_factory=dict)
+    weighing: dict[str, str] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
 
 
@@ -94,6 +97,7 @@ def spell_and_learn(
                 read.append(speller.symbols[decided])
                 learner.learn(some, lit[at], static[places], scores, decided=decided)
         again = learner.symbols_so_far()
+        found.weighing[str(subject)] = learner.weighing()
         found.symbols[str(subject)] = again + read[len(again) :]
         if learner.stopped is not None:
             found.stopped[str(subject)] = learner.stopped

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from p300.errors import InputError
 from p300.learning.linear import Discriminants, power_of, quiet_weights
 from p300.learning.sums import EpochSums
 
@@ -29,6 +30,8 @@ class Source:
         Mean square up to which a flash counts fully; infinity for all.
     centre : ndarray, shape (n_chans, 1), or None
         What is subtracted from the inputs; None for the mean of each row, as of epochs.
+    earlier : EpochSums or None
+        Of earlier sessions of the person who spells, as they were learned from.
     """
 
     people: Mapping[str, EpochSums]
@@ -38,6 +41,7 @@ class Source:
     log_odds: float = 1.0
     power: float = np.inf
     centre: np.ndarray | None = None
+    earlier: EpochSums | None = None
 
     @classmethod
     def of_epochs(
@@ -95,13 +99,30 @@ class Source:
             first += one
         return first
 
+    def known(self, person: str | None, *, is_named: bool) -> str | None:
+        """Find the person whose own training flashes count fully; None for nobody.
+
+        Raises
+        ------
+        InputError
+            If ``person`` is named in the settings, and was not trained on.
+        """
+        if person is None or person == "none":
+            return None
+        if person not in self.people and is_named:
+            raise InputError(
+                f"got learning.person={person}; expected one of {list(self.people)}, whom the "
+                "detector was trained on, or none"
+            )
+        return person if person in self.people else None
+
     def weighted(self, person: str | None, most: float | None) -> EpochSums:
         """Add up the sums with a limit on what all other people count.
 
         Parameters
         ----------
         person : str or None
-            Whose own flashes count fully, if there are any.
+            Whose own flashes count fully; None for nobody.
         most : float or None
             Flashes that those of all others count as, at most; None for no limit.
         """
@@ -110,7 +131,22 @@ class Source:
         factor = 1.0 if most is None or n_others <= most else most / n_others
         parts = [sums * factor for sums in others]
         parts += [sums for name, sums in self.people.items() if name == person]
+        parts += [] if self.earlier is None else [self.earlier]
         first, *rest = parts
         for one in rest:
             first += one
         return first
+
+    def weighing(self, person: str | None, most: float | None) -> str:
+        """Say in words how much the training flashes count."""
+        count = {name: float(sums.n.sum()) for name, sums in self.people.items()}
+        own = count.pop(person, 0.0) if person is not None else 0.0
+        others, parts = sum(count.values()), []
+        if own:
+            parts.append(f"{own:.0f} own training flashes count fully")
+        if count:
+            limit = "" if most is None or others <= most else f" count as {most:g}"
+            parts.append(f"{others:.0f} of others{limit or ' count fully'}")
+        if self.earlier is not None:
+            parts.append(f"{self.earlier.n.sum():.0f} of earlier sessions count fully")
+        return ", ".join(parts)

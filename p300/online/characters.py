@@ -49,6 +49,8 @@ class Character:
     posterior: SymbolPosterior | None = None
     is_decided: bool = False
     decided_after: int = 0
+    symbol: str | None = None  # what was typed
+    log_prior: np.ndarray | None = None  # of the symbols, if a language model knows it
 
     def n_repetitions(self, codes: Sequence[int]) -> int:
         """Count the repetitions of which every flash was scored or lost."""

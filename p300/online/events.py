@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+#: Kind of the note that what was learned is given up.
+UNDONE = "ends of learning"
+
+
 @dataclass(frozen=True)
 class Scored:
     """A flash and its score; the names are the columns of a flash table."""
@@ -39,6 +43,20 @@ class Ended:
     character: int
     n_repetitions: int
     n_shown: int
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned from a character.
+
+    ``text`` is that of the session so far as estimated now, ``probability`` that of the last
+    symbol, ``weights`` a hash of the weights.
+    """
+
+    character: int
+    text: str
+    probability: float
+    weights: str
 
 
 @dataclass(frozen=True)

@@ -152,15 +152,10 @@ def check_detector(detector) -> None:
     Raises
     ------
     InputError
-        If it has no speller or no likelihood, or aligns its epochs.
+        If it has no speller or no likelihood.
     """
     for what in ("speller", "likelihood"):
         if getattr(detector, what) is None:
             raise InputError(
                 f"the detector has no {what}; expected one trained on a spelled recording"
             )
-    if getattr(detector, "alignment", None) is not None:
-        raise InputError(
-            "the detector aligns its epochs, which is not done live; expected one trained "
-            "with alignment=none"
-        )

@@ -4,9 +4,11 @@ A session folder holds
 
 * ``session.json``: the stream, the detector and the settings, written before anything else;
 * ``journal.bin``: every chunk of signal and every marker as they came, and every remark;
-* ``scores.csv``: the flash table with one score per flash; ``decisions.csv``: the characters read.
+* ``scores.csv``: the flash table with one score per flash; ``decisions.csv``: the characters read;
+* ``learned.csv``, if it learns: after each character the text as estimated then, and a hash of
+  the weights.
 
-The last three are only appended to, one record per ``write``. What was written survives if the
+The last ones are only appended to, one record per ``write``. What was written survives if the
 process is killed at any moment. It is forced to disk (``fsync``) once per second, so a power
 failure can lose only the last second. An incomplete record (the process was killed while writing
 it) is recognised by its length and checksum, and left out when reading. If the disk is full,
@@ -29,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.online.events import Decided, Noted, Scored
+from p300.online.events import Decided, Learned, Noted, Scored
 from p300.storage.append_only import AppendOnly
 from p300.storage.files import write_text
 
@@ -48,7 +50,8 @@ CHUNK, MARKER, NOTE, LOST = b"EEG1", b"MRK1", b"NOT1", b"LST1"
 #: Seconds between two calls of ``fsync``.
 SYNC_S = 1.0
 
-SCORE_COLUMNS = ("subject", "session", "run", *(f.name for f in fields(Scored)))
+#: Tables of a session: the events that are rows of each.
+TABLES = {Scored: "scores.csv", Decided: "decisions.csv", Learned: "learned.csv"}
 
 
 class Journal:
@@ -72,11 +75,13 @@ class Journal:
         write_text(path, json.dumps(content, indent=1, ensure_ascii=False))
         self._sync_failure: str | None = None
         self._n_lost_told = 0
-        names = ("journal.bin", "scores.csv", "decisions.csv")
-        self._files = [AppendOnly(self.folder / name) for name in names]
-        self._signal, self._scores, self._decisions = self._files
-        self._scores.append(_csv_line(SCORE_COLUMNS))
-        self._decisions.append(_csv_line(f.name for f in fields(Decided)))
+        self._signal = AppendOnly(self.folder / "journal.bin")
+        learns = about.get("settings", {}).get("learn")
+        kinds = {k: name for k, name in TABLES.items() if k is not Learned or learns}
+        self._tables = {kind: AppendOnly(self.folder / name) for kind, name in kinds.items()}
+        self._files = [self._signal, *self._tables.values()]
+        for kind, table in self._tables.items():
+            table.append(_csv_line(columns_of(kind)))
         self._is_closing = threading.Event()
         self._syncing = threading.Thread(target=self._sync, name="journal", daemon=True)
         self._syncing.start()
@@ -105,9 +110,8 @@ class Journal:
 
     def event(self, event) -> None:
         """Write an event of the session, or a remark about it."""
-        if isinstance(event, Scored | Decided):
-            file = self._scores if isinstance(event, Scored) else self._decisions
-            file.append(_csv_line(as_row(event)))
+        if type(event) in self._tables:
+            self._tables[type(event)].append(_csv_line(as_row(event)))
         elif isinstance(event, Noted):
             self._signal.append(_record(NOTE, _json([event.time, event.text])))
 
@@ -237,7 +241,13 @@ def read_rows(path: str | Path) -> list[list[str]]:
     return list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))[1:]
 
 
-def as_row(event: Scored | Decided) -> list[str]:
+def columns_of(kind: type) -> list[str]:
+    """List the columns of a table."""
+    who = ("subject", "session", "run") if kind is Scored else ()
+    return [*who, *(field.name for field in fields(kind))]
+
+
+def as_row(event: Scored | Decided | Learned) -> list[str]:
     """Format an event as :func:`read_rows` reads it."""
     who = ("online", "online", 1) if isinstance(event, Scored) else ()
     return ["" if value is None else str(value) for value in (*who, *astuple(event))]

@@ -17,9 +17,11 @@ import numpy as np
 
 from p300 import __version__
 from p300.errors import InputError
+from p300.learning.files import FILE, read_source, write_source
 from p300.online.events import Decided, Noted
 from p300.online.format import StreamFormat
 from p300.online.journal import Journal
+from p300.online.learning import LiveLearning
 from p300.online.session import OnlineSpeller
 from p300.online.supervisor import NO_LIMITS, SHIFTS, Limits
 from p300.online.telling import Tally, Telling
@@ -193,6 +195,13 @@ def make_speller(
     language, limits = None, settings.get("limits")
     if settings["language"] is not None:
         language = CharacterModel.read(settings["language"], detector.speller.symbols)
+    learning = None
+    if settings.get("learn"):
+        given = {k: v for k, v in settings["learning"].items() if k != "_target_"}
+        if settings["learned"] is not None:
+            detector.source = read_source(Path(settings["learned"]) / FILE)
+        learning = LiveLearning(detector, given, uses_targets=settings["learn_targets"])
+        log.info("learning: %s", learning.learner.weighing())
     return OnlineSpeller(
         detector,
         stream.ch_names,
@@ -202,14 +211,23 @@ def make_speller(
         language=language,
         idle_prior=settings["idle_prior"],
         limits=NO_LIMITS if limits is None else Limits(**limits),  # none in old sessions
+        learning=learning,
     )
+
+
+def keep_learned(speller: OnlineSpeller, folder: Path) -> None:
+    """Write what a session has learned into its folder, for the next session."""
+    if speller.learning is not None and speller.learning.learner.characters:
+        write_source(folder / FILE, speller.learning.learner.to_source())
+        log.info("the next session goes on from it: learned=%s", folder)
 
 
 def describe(
     model: str | Path, stream: StreamFormat, settings: Mapping[str, Any], rule
 ) -> dict[str, Any]:
     """Build the content of a session's ``session.json``."""
-    kept = ("rule", "offset_s", "language", "idle_prior", "limits")
+    kept = ["rule", "offset_s", "language", "idle_prior", "limits"]
+    kept += ["learn", "learning", "learn_targets", "learned"] if settings.get("learn") else []
     language = settings["language"]
     return {
         "p300_version": __version__,

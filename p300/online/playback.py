@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,9 @@ import numpy as np
 from p300.errors import InputError
 from p300.export.onnx_detector import OnnxDetector
 from p300.integrity.levels import segment_digests
-from p300.online.events import Decided, Scored
+from p300.online.events import Learned
 from p300.online.format import StreamFormat
-from p300.online.journal import as_row, count_lost, read_rows
+from p300.online.journal import TABLES, as_row, count_lost, read_rows
 from p300.online.live import choose_rule, fingerprint, make_speller, sha256_of, tell
 from p300.online.lsl import library, open_signal, open_texts
 from p300.online.markers import markers_of
@@ -118,7 +118,7 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
         check_language(about)
     speller = make_speller(detector, stream, settings, choose_rule(detector, settings["rule"]))
     telling, tally = Telling(len(speller.speller.codes)), Tally()
-    found: dict[type, list[list[str]]] = {Scored: [], Decided: []}
+    found: dict[type, list[list[str]]] = {kind: [] for kind in TABLES}
     started, n_samples = time.perf_counter(), 0
 
     def counted():
@@ -138,7 +138,7 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
     recorded_s = n_samples / stream.sfreq
     log.info("%.0f s of EEG in %.1f s: %.0f times as fast", recorded_s, took, recorded_s / took)
     if about is not None:
-        show(compare(cfg.session, found[Scored], found[Decided]))
+        show(compare(cfg.session, found))
 
 
 def tell_trained_on(detector: str | Path, recording: Recording) -> None:
@@ -175,7 +175,7 @@ def check_language(about: dict[str, Any]) -> None:
         )
 
 
-def compare(folder: str | Path, scores: list[list[str]], decisions: list[list[str]]) -> str:
+def compare(folder: str | Path, found: Mapping[type, list[list[str]]]) -> str:
     """Compare the output of a replayed session with the recorded one, to the last digit.
 
     If the session was killed, what it had not processed yet is not compared.
@@ -186,20 +186,23 @@ def compare(folder: str | Path, scores: list[list[str]], decisions: list[list[st
         With the first difference. If the session could not write all records, that is named as
         the reason, since a session that is not complete cannot be compared.
     """
-    n_lost = count_lost(folder)
-    for name, now in (("scores.csv", scores), ("decisions.csv", decisions)):
-        then = read_rows(Path(folder) / name)
-        for k, (a, b) in enumerate(itertools.zip_longest(then, now), start=1):
+    n_lost, counts = count_lost(folder), []
+    for kind, name in TABLES.items():
+        now, path = found[kind], Path(folder) / name
+        if kind is Learned and not path.exists():
+            continue  # it did not learn
+        counts.append(f"{len(now)} {path.stem if kind is not Learned else 'updates'}")
+        for k, (a, b) in enumerate(itertools.zip_longest(read_rows(path), now), start=1):
             if a is not None and a != b:
-                found = f"{folder}/{name}, row {k}: got {b} now; expected {a}, as then"
+                differs = f"{folder}/{name}, row {k}: got {b} now; expected {a}, as then"
                 if n_lost:
-                    found = (
+                    differs = (
                         f"this session lost {n_lost} records that could not be written; what is "
-                        f"left of it gives other results, whatever the program: {found}"
+                        f"left of it gives other results, whatever the program: {differs}"
                     )
-                raise InputError(found)
+                raise InputError(differs)
     missing = f"; {n_lost} records could not be written then" if n_lost else ""
-    return f"identical: {len(scores)} scores, {len(decisions)} decisions{missing}"
+    return f"identical: {', '.join(counts)}{missing}"
 
 
 def play(

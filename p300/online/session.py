@@ -16,7 +16,7 @@ from p300.online.format import check_detector
 from p300.online.gaps import GapFiller
 from p300.online.markers import parse_marker
 from p300.online.supervisor import Limits, Supervisor
-from p300.preprocessing import StreamingPreprocessor
+from p300.preprocessing import AlignmentStream, StreamingPreprocessor
 from p300.preprocessing._engine.clock import SampleClock
 from p300.spelling import SymbolPosterior
 
@@ -50,6 +50,8 @@ class OnlineSpeller:
         What is tolerated before something is said, filled, or not typed.
     parse : callable
         Translates a marker: text, time and speller to a :class:`~p300.online.markers.Marker`.
+    learning : LiveLearning or None
+        Learns from the characters; None for a detector that stays as it is.
 
     Attributes
     ----------
@@ -63,8 +65,8 @@ class OnlineSpeller:
     Raises
     ------
     InputError
-        If the detector has no speller or no likelihood, aligns its epochs, or has a filter that
-        needs future samples, or if one of its channels is missing.
+        If the detector has no speller or no likelihood, or has a filter that needs future samples,
+        or if one of its channels is missing.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class OnlineSpeller:
         idle_prior=0.0,
         limits=Limits(),  # noqa: B008  (it is frozen)
         parse=parse_marker,
+        learning=None,
     ):
         check_detector(detector)
         self.detector = detector
@@ -102,6 +105,10 @@ class OnlineSpeller:
         self._min_probability = limits.min_probability
         self._supervisor = Supervisor(getattr(detector, "levels", None), steps.sfreq_in_, limits)
         self._markers = MarkerDesk(self.speller, parse)
+        self.learning = learning
+        self._aligned = None
+        if (alignment := getattr(detector, "alignment", None)) is not None:
+            self._aligned = AlignmentStream(alignment, len(steps.ch_names_))
         self.now = -np.inf
         self._events: list = []
 
@@ -195,15 +202,16 @@ class OnlineSpeller:
     def _read(self, epochs) -> None:
         """Score epochs and use their evidence, flash by flash."""
         if len(epochs.data):
-            scores = np.asarray(self.detector.score_epochs(epochs.data), np.float64)
-            ratios = np.asarray(self.detector.likelihood.log_ratio(scores), np.float64)
+            scores, inputs = self._score(epochs.data)
             numbers = epochs.flashes["number"].tolist()
-            scored = zip(numbers, scores.tolist(), ratios.tolist(), strict=True)
-            for number, score, ratio in scored:
+            for number, score, own in zip(numbers, scores.tolist(), inputs, strict=True):
                 flash = self._markers.pop(number)
+                self._close(before=flash.time)
+                if self.learning is not None:
+                    score = self.learning.score(flash, own, score)
+                ratio = float(self.detector.likelihood.log_ratio(score))
                 self._events.append(self._scored(flash, score))
                 self._events += self._supervisor.check_score(self._events[-1], self.now)
-                self._close(before=flash.time)
                 if not np.isfinite(ratio):
                     text = f"{flash} has the score {score}: not counted"
                     self._note(flash.time, text, "scores that are not finite")
@@ -212,6 +220,15 @@ class OnlineSpeller:
             flash = self._markers.pop(self._stream.lost.popleft()["number"])
             self._note(flash.time, f"{flash} has no complete epoch: lost", "flashes lost")
             self._gather(flash, np.nan)
+
+    def _score(self, epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Score epochs by the detector as it was trained; return what can be learned from, too."""
+        if self._aligned is not None:
+            # one after the other, so that chunks of any size give the same
+            epochs = np.concatenate([self._aligned.push(epoch[np.newaxis]) for epoch in epochs])
+        if self.learning is None:
+            return np.asarray(self.detector.score_epochs(epochs), np.float64), epochs
+        return self.detector.score_and_inputs(epochs)
 
     def _scored(self, flash: Flash, score: float) -> Scored:
         of, is_target = flash.character, None
@@ -235,6 +252,7 @@ class OnlineSpeller:
         posterior = character.posterior
         if posterior is None:
             prior = None if self.language is None else self.language.log_prior(self.text)
+            character.log_prior = prior
             posterior = SymbolPosterior(self.speller, prior, self.idle_prior)
             character.posterior = posterior
         if np.isfinite(ratio):
@@ -252,6 +270,7 @@ class OnlineSpeller:
         if symbol is not None and probability <= self._min_probability:
             symbol = None  # most likely wrong, whatever rule wanted it
         character.decided_after = character.n_repetitions(self.speller.codes)
+        character.symbol = symbol
         self.text += symbol or ""
         self._events.append(
             Decided(
@@ -286,6 +305,8 @@ class OnlineSpeller:
                 symbol, probability = first.posterior.best
                 is_idle = first.posterior.idle_probability > probability
                 self._decide(first, first.posterior, None if is_idle else symbol, is_early=False)
+            if self.learning is not None:
+                self._events += self.learning.end(first, self.now)
             n_shown = first.n_shown(self.speller.codes)
             self._events.append(Ended(first.number, first.decided_after, n_shown))
         half = 0.5 / self._clock.sfreq

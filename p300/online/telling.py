@@ -6,7 +6,7 @@ from collections import Counter, deque
 
 import numpy as np
 
-from p300.online.events import Decided, Ended, Noted, Scored
+from p300.online.events import UNDONE, Decided, Ended, Learned, Noted, Scored
 
 
 class Telling:
@@ -29,6 +29,7 @@ class Telling:
         self._decided: dict[int, Decided] = {}  # by character
         self._shown: dict[int, int] = {}  # flashes by character, when it has ended
         self._last: tuple[int | None, float] = (None, 0.0)  # of the newest flash, and its onset
+        self._again: str | None = None  # the text as estimated last, if it learns
         self._steps: deque[float] = deque(maxlen=500)  # seconds from flash to flash
 
     def take(self, event) -> str | None:
@@ -37,6 +38,10 @@ class Telling:
             if event.character is not None and event.character == self._last[0]:
                 self._steps.append(event.onset - self._last[1])
             self._last = event.character, event.onset
+        elif isinstance(event, Learned):
+            self._again = event.text
+        elif isinstance(event, Noted) and event.kind == UNDONE:
+            self._again = None
         elif isinstance(event, Ended) and event.character in self._decided:
             self._shown[event.character] = event.n_shown * self._n_codes
         elif isinstance(event, Decided):
@@ -70,6 +75,8 @@ class Telling:
                 f"{saved * step_s:.0f} of {n_shown * step_s:.0f} s of flashing saved "
                 f"({saved / n_shown:.0%})"
             )
+        if self._again is not None:
+            lines.append(f"read again with what was learned: {self._again}")
         return "\n".join(lines)
 
 

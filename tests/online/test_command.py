@@ -13,8 +13,15 @@ from simulated_session import DETECTOR, RECORDING, RULE, simulate
 from p300.errors import InputError
 from p300.integrity.levels import segment_digests
 from p300.online import playback
-from p300.online.events import Decided, Scored
-from p300.online.journal import LOST, Journal, as_row, count_lost, read_inputs, read_records
+from p300.online.journal import (
+    LOST,
+    TABLES,
+    Journal,
+    as_row,
+    count_lost,
+    read_inputs,
+    read_records,
+)
 from p300.online.live import Run, describe
 from p300.online.playback import check_language, compare, events_of, recording_inputs
 from p300.online.session import OnlineSpeller
@@ -61,8 +68,8 @@ def lose(file):
 def replay(folder):
     speller = OnlineSpeller(DETECTOR, RECORDING.ch_names, rule=RULE)
     events = list(events_of(speller, read_inputs(folder)))
-    rows = [[as_row(e) for e in events if isinstance(e, kind)] for kind in (Scored, Decided)]
-    return compare(folder, *rows)
+    rows = {kind: [as_row(e) for e in events if isinstance(e, kind)] for kind in TABLES}
+    return compare(folder, rows)
 
 
 def test_a_session_that_lost_records_is_told_from_a_changed_program(tmp_path):

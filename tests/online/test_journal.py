@@ -12,11 +12,12 @@ import pytest
 from simulated_session import DETECTOR, RECORDING, RULE
 
 from p300.errors import InputError
-from p300.online.events import Decided, Noted, Scored
+from p300.online.events import Noted, Scored
 from p300.online.journal import (
     CHUNK,
     MARKER,
     NOTE,
+    TABLES,
     Journal,
     as_row,
     read_about,
@@ -127,11 +128,11 @@ def test_a_session_comes_out_again_to_the_last_digit(tmp_path):
     assert published == [f"symbol {c}" for c in "ABCD"]
     again = OnlineSpeller(DETECTOR, RECORDING.ch_names, rule=RULE)
     events = list(events_of(again, read_inputs(tmp_path / "session")))
-    rows = [[as_row(e) for e in events if isinstance(e, kind)] for kind in (Scored, Decided)]
-    assert compare(tmp_path / "session", *rows) == "identical: 96 scores, 4 decisions"
-    rows[0][7][-1] += "1"
+    rows = {kind: [as_row(e) for e in events if isinstance(e, kind)] for kind in TABLES}
+    assert compare(tmp_path / "session", rows) == "identical: 96 scores, 4 decisions"
+    rows[Scored][7][-1] += "1"
     with pytest.raises(InputError, match=r"scores.csv, row 8: got .* now; expected .*, as then"):
-        compare(tmp_path / "session", *rows)
+        compare(tmp_path / "session", rows)
 
 
 def test_the_scores_on_disk_are_a_flash_table(tmp_path):

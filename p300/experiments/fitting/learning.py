@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +12,10 @@ from p300.experiments.fitting.probability import is_stack
 from p300.learning.linear import PENALTY_PER_CHANNEL, scaled_covariance, usual_basis
 from p300.learning.source import Source
 from p300.learning.sums import EpochSums
+from p300.models.last_layer import without_last_layer
 from p300.training.members import labels
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from p300.detector import Detector, Member
     from p300.preprocessing import Epochs
 
@@ -68,50 +65,32 @@ def features_of(detector: Detector, epochs: np.ndarray) -> np.ndarray:
     """Compute the inputs of the last layers of all networks: shape (n_flashes, n_features, 1)."""
     import torch
 
+    bodies = [without_last_layer(member.detector)[0] for member in detector.members]
     found = []
     for start in range(0, len(epochs), AT_ONCE):
         some = torch.as_tensor(np.asarray(epochs[start : start + AT_ONCE]))
-        parts = []
-        for member in detector.members:
-            with inputs_of_last_layer(member.detector) as seen, torch.inference_mode():
-                member.detector.eval()(some)
-            parts.append(seen[0].flatten(1).double().numpy())
+        with torch.inference_mode():
+            parts = [body(some).flatten(1).double().numpy() for body in bodies]
         found.append(np.concatenate(parts, axis=1))
     return np.concatenate(found)[:, :, np.newaxis]
-
-
-@contextmanager
-def inputs_of_last_layer(network: nn.Module) -> Iterator[list[Any]]:
-    """Collect the inputs of ``final_layer`` in each call of a network."""
-    seen: list[Any] = []
-    hook = network.final_layer.register_forward_pre_hook(  # type: ignore[union-attr]
-        lambda _, inputs: seen.append(inputs[0])
-    )
-    try:
-        yield seen
-    finally:
-        hook.remove()
 
 
 def last_layer_weights(detector: Detector) -> np.ndarray:
     """Compute the weight of each feature of :func:`features_of` in the score: (n_features,)."""
     found = []
     for member in detector.members:
-        weights = member.detector.final_layer.weight.detach().double().numpy()
+        weights = without_last_layer(member.detector)[1].weight.detach().double().numpy()
         found.append(detector.calibration[0] * member.weight * (weights[1] - weights[0]))
     return np.concatenate(found)
 
 
 def _check_layer(member: Member) -> None:
-    from torch import nn
-
-    layer = getattr(member.detector, "final_layer", None)
-    if not isinstance(layer, nn.Linear) or layer.out_features != 2:
+    if not member.is_network:
         raise InputError(
             f"got a {type(member.detector).__name__}, which has no linear part; expected a ridge, "
-            "a stack with a ridge, a linear detector, or networks whose final_layer is "
-            "torch.nn.Linear with two outputs; set learning=none"
+            "a stack with a ridge, a linear detector, or networks; set learning=none"
         )
+    without_last_layer(member.detector)
     if member.loss != "CrossEntropy":
         raise InputError(
             f"got networks trained by {member.loss}, whose scores are not the log odds of a "

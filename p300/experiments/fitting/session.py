@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.experiments.build import build
-from p300.experiments.fitting.learning import inputs_of
+from p300.experiments.build import build, build_split
+from p300.experiments.fitting.learning import inputs_of, source_of
 from p300.experiments.results import results_table, summarize
 from p300.flashes import CHARACTER_KEY, FLASH_COLUMNS
+from p300.learning.files import FILE, read_source
 from p300.learning.session import SessionScores, spell_and_learn
 from p300.spelling import accuracy_by_repetition, spell
 from p300.storage.files import write_text
@@ -20,6 +21,7 @@ from p300.terminal import show, step
 
 if TYPE_CHECKING:
     import pandas as pd
+    from omegaconf import DictConfig
 
     from p300.detector import Detector
     from p300.learning.learner import LearningSettings
@@ -109,10 +111,41 @@ def report_session(
     again = summary["retrospective"] = _retrospective(found, spelled)
     summary["stopped"] = found.stopped
     show(results_table(summary, f"{epochs.name}, learning while spelling"))
+    for subject, text in found.weighing.items():
+        log.info("subject %s: %s", subject, text)
     log.info("read again at the end: %s (%d right)", again["text"], again["n_right"])
     for subject, reason in found.stopped.items():
         log.warning("learning stopped for subject %s: %s", subject, reason)
     return summary
+
+
+def find_source(
+    run: str, detector: Detector, trained_on: DictConfig, epochs: Epochs | None
+) -> Source:
+    """Read what a detector was trained on, or sum it again from its own recording.
+
+    Parameters
+    ----------
+    run : str
+        Run folder or checkpoint.
+    detector : Detector
+    trained_on : DictConfig
+        Its configuration.
+    epochs : Epochs or None
+        Of the recording it was trained on, all of them; None for those of another recording.
+
+    Raises
+    ------
+    InputError
+        If the sums are not in the run folder, and the recording is another.
+    """
+    from p300.detector import find_checkpoint
+
+    path = find_checkpoint(run).parent / FILE
+    if path.exists() or epochs is None:
+        return read_source(path)
+    split = build_split(trained_on, epochs.flashes)
+    return source_of(detector, epochs, split.train)
 
 
 def read_readings(folder: Path) -> pd.DataFrame:
