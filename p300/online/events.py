@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 #: Kind of the note that what was learned is given up.
 UNDONE = "ends of learning"
 
