@@ -24,9 +24,9 @@ from p300.experiments.command_line import (
 )
 from p300.export.onnx_detector import OnnxDetector
 from p300.online.journal import Journal
-from p300.online.listener import Listener
 from p300.online.live import Run, choose_rule, describe, keep_learned, make_speller
-from p300.online.lsl import DECISIONS, open_texts
+from p300.online.streams.listener import Listener
+from p300.online.streams.lsl import DECISIONS, open_texts
 from p300.online.telling import Telling
 from p300.terminal import show
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from p300.experiments.command_line import run_with_hydra, with_quoted_paths
 from p300.experiments.prepare import read_runs
-from p300.online.format import StreamFormat
 from p300.online.journal import read_about, read_inputs
 from p300.online.playback import (
     format_of,
@@ -25,6 +24,7 @@ from p300.online.playback import (
     spell_at_once,
     tell_trained_on,
 )
+from p300.online.streams.format import StreamFormat
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

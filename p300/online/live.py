@@ -19,10 +19,10 @@ from p300 import __version__
 from p300.errors import InputError
 from p300.learning.files import FILE, read_source, write_source
 from p300.online.events import Decided, Noted
-from p300.online.format import StreamFormat
 from p300.online.journal import Journal
 from p300.online.learning import LiveLearning
 from p300.online.session import OnlineSpeller
+from p300.online.streams.format import StreamFormat
 from p300.online.supervisor import NO_LIMITS, SHIFTS, Limits
 from p300.online.telling import Tally, Telling
 from p300.spelling import CharacterModel

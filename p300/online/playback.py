@@ -17,11 +17,11 @@ from p300.errors import InputError
 from p300.export.onnx_detector import OnnxDetector
 from p300.integrity.levels import segment_digests
 from p300.online.events import Learned
-from p300.online.format import StreamFormat
 from p300.online.journal import TABLES, as_row, count_lost, read_rows
 from p300.online.live import choose_rule, fingerprint, make_speller, sha256_of, tell
-from p300.online.lsl import library, open_signal, open_texts
 from p300.online.markers import markers_of
+from p300.online.streams.format import StreamFormat
+from p300.online.streams.lsl import library, open_signal, open_texts
 from p300.online.telling import Tally, Telling
 from p300.terminal import show
 

@@ -12,9 +12,9 @@ from p300.electrodes import channel_order
 from p300.errors import InputError
 from p300.online.characters import AHEAD_S, Character, Flash, MarkerDesk
 from p300.online.events import Decided, Ended, Noted, Scored
-from p300.online.format import check_detector
-from p300.online.gaps import GapFiller
 from p300.online.markers import parse_marker
+from p300.online.streams.format import check_detector
+from p300.online.streams.gaps import GapFiller
 from p300.online.supervisor import Limits, Supervisor
 from p300.preprocessing import AlignmentStream, StreamingPreprocessor
 from p300.preprocessing._engine.clock import SampleClock

@@ -2,7 +2,7 @@
 
 Nothing here changes a decision. Each watch reads what the session reads, and yields a sentence
 when something is wrong. What concerns the network (lost streams, their descriptions, the clocks
-of machines) is watched by :mod:`p300.online.listener`.
+of machines) is watched by :mod:`p300.online.streams.listener`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 from p300.errors import InputError
 from p300.metrics import roc_auc
 from p300.online.events import Noted, Scored
-from p300.online.gaps import steps_from
 from p300.online.plausibility import SignalWatch
+from p300.online.streams.gaps import steps_from
 
 #: Seconds of signal after which the rate is judged, again and again.
 RATE_ROUND_S = 10.0

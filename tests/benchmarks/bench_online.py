@@ -24,10 +24,10 @@ import numpy as np
 
 from p300.export.onnx_detector import INPUT, OUTPUT, OnnxDetector
 from p300.online.events import Scored
-from p300.online.format import StreamFormat
 from p300.online.journal import Journal
 from p300.online.live import Run
 from p300.online.session import OnlineSpeller
+from p300.online.streams.format import StreamFormat
 from p300.online.telling import Telling
 
 SOA_S = 0.175
@@ -172,7 +172,7 @@ def start(folder) -> float:
     """Seconds from typing ``p300 online`` to listening, with both streams there."""
     import mne_lsl.lsl  # noqa: F401
 
-    from p300.online.lsl import open_signal, open_texts
+    from p300.online.streams.lsl import open_signal, open_texts
 
     steps = OnnxDetector.load(folder).preprocessor
     names, n = steps.ch_names_in_, len(steps.ch_names_in_)

@@ -12,11 +12,11 @@ from simulated_session import DETECTOR, RECORDING, RULE
 from p300.errors import InputError
 from p300.online import live as command
 from p300.online.events import Decided, Ended, Scored
-from p300.online.format import StreamFormat
 from p300.online.journal import NOTE, Journal, read_records
 from p300.online.live import Run, choose_rule, describe, make_speller
 from p300.online.playback import format_of, recording_inputs
 from p300.online.session import OnlineSpeller
+from p300.online.streams.format import StreamFormat
 from p300.online.telling import Telling
 
 SILENCE = np.empty((4, 0), np.float32), np.empty(0), []

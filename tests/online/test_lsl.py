@@ -12,8 +12,8 @@ from simulated_session import DETECTOR, EXPECTED, RECORDING
 
 from p300.errors import InputError
 from p300.online.journal import read_rows
-from p300.online.listener import Listener
 from p300.online.playback import format_of, play, recording_inputs
+from p300.online.streams.listener import Listener
 
 
 def names(test):

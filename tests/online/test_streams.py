@@ -10,8 +10,8 @@ import pytest
 
 from p300.errors import InputError
 from p300.online import listener as module
-from p300.online.format import StreamFormat
-from p300.online.listener import Link, Listener
+from p300.online.streams.format import StreamFormat
+from p300.online.streams.listener import Link, Listener
 
 #: Another monotonic clock, 500 s ahead, on a "machine" of the same name.
 OTHER_CLOCK = (

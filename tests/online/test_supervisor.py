@@ -140,7 +140,7 @@ def test_single_lost_samples_cost_no_flash():
 
 
 def test_a_gap_of_a_tenth_of_a_second_is_a_line_between_its_ends():
-    from p300.online.gaps import GapFiller
+    from p300.online.streams.gaps import GapFiller
 
     times = np.arange(50) / 100
     keep = np.r_[0:20, 30:50]  # ten samples are missing

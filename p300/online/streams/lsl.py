@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from p300.errors import InputError
-from p300.online.format import UNIT_NAMES, StreamFormat
+from p300.online.streams.format import UNIT_NAMES, StreamFormat
 
 #: Name of the stream of decisions; spellers read it, p300 does not.
 DECISIONS = "p300 decisions"

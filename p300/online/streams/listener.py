@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from p300.errors import InputError
-from p300.online.format import StreamFormat, describe_stream
-from p300.online.lsl import check_alone, find_stream, library
+from p300.online.streams.format import StreamFormat, describe_stream
+from p300.online.streams.lsl import check_alone, find_stream, library
 
 #: Seconds that a stream that was found has to answer.
 OPEN_S = 10.0
