@@ -30,8 +30,8 @@ class Pool:
         """Read the new person's flashes while learning from them."""
         epochs = self.epochs if epochs is None else epochs
         flashes = self.flashes if flashes is None else flashes
-        given = self.static(epochs), epochs, flashes, self.speller, self.source
-        return spell_and_learn(*given, LearningSettings(**settings))
+        given = self.static(epochs), epochs, flashes, self.speller
+        return spell_and_learn(*given, LearningSettings(**settings), self.source)
 
 
 @cache

@@ -11,6 +11,7 @@ from p300.baselines.sklearn_estimator import SklearnDetector
 from p300.baselines.svm import LinearSVM
 from p300.baselines.svm_ensemble import SVMEnsemble
 from p300.baselines.swlda import SWLDA
+from p300.baselines.untrained import Untrained
 from p300.baselines.xdawn import XdawnLDA
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "LinearSVM",
     "SVMEnsemble",
     "SklearnDetector",
+    "Untrained",
 ]

@@ -104,7 +104,7 @@ def evaluate(cfg: DictConfig) -> None:
             show(stopping_table(found))
     settings = learning_settings(cfg.learning)
     if settings is not None:
-        source = find_source(cfg.run, detector, trained_on, epochs if own else None)
+        source = find_source(cfg.run, settings, detector, trained_on, epochs if own else None)
         summary[SESSION] = report_session(folder, detector, source, settings, epochs[rows], scores)
     write_json(folder / "results.json", {"run": str(cfg.run), "part": part, "own": own, **summary})
     log.info("results: %s", os.path.relpath(folder))

@@ -7,6 +7,7 @@ publishes it as a stream, and records everything in a session folder that can be
   p300 online model eeg.name=amplifier offset_s=0.012    which stream; how late the screen is
   p300 online model rule=null                            read a character when it has ended
   p300 online model learn=true                           learn from the characters it decides
+  p300 online none screen=wadsworth                      read from nothing, without training
 """
 
 from __future__ import annotations
@@ -22,9 +23,17 @@ from p300.experiments.command_line import (
     run_with_hydra,
     with_quoted_paths,
 )
-from p300.export.onnx_detector import OnnxDetector
 from p300.online.journal import Journal
-from p300.online.live import Run, choose_rule, describe, keep_learned, make_speller
+from p300.online.live import Run
+from p300.online.setup import (
+    NONE,
+    check_exported,
+    choose_rule,
+    describe,
+    keep_learned,
+    make_speller,
+    open_detector,
+)
 from p300.online.streams.listener import Listener
 from p300.online.streams.lsl import DECISIONS, open_texts
 from p300.online.telling import Telling
@@ -42,7 +51,7 @@ PATHS = ("detector", "language", "hydra.run.dir")
 def main() -> None:
     """Run the command with the arguments of the command line; a path alone is the detector."""
     options, arguments = divided(sys.argv[1:])
-    named = [f"detector={a}" if names_path(a) else a for a in arguments]
+    named = [f"detector={a}" if a == NONE or names_path(a) else a for a in arguments]
     sys.argv[1:] = [*options, *with_quoted_paths(named, PATHS)]
     run_with_hydra("online", online)
 
@@ -63,19 +72,19 @@ def online(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    detector = OnnxDetector.load(cfg.detector)
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    rule = choose_rule(detector, settings["rule"])
-    if detector.levels is None:
-        log.warning("the detector holds no levels of its training: the signal is not compared")
+    if cfg.detector != NONE:
+        check_exported(cfg.detector, settings["rule"])
     try:
         log.info("looking for an EEG stream and a marker stream")
         listener = Listener(settings["eeg"], settings["markers"], timeout_s=cfg.wait_s)
     except KeyboardInterrupt:
         log.info("stopped by hand before both streams were found")
         return
+    detector = open_detector(cfg.detector, listener.format, settings)
+    rule = choose_rule(detector, settings["rule"])
     speller = make_speller(detector, listener.format, settings, rule)
-    about = describe(cfg.detector, listener.format, settings, rule)
+    about = describe(detector, cfg.detector, listener.format, settings, rule)
     decisions = open_texts(DECISIONS)
     telling = Telling(len(speller.speller.codes))
     with Journal(HydraConfig.get().runtime.output_dir, about) as journal:

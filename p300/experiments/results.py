@@ -100,7 +100,7 @@ def report_parts(
                     "brier": brier_score(is_target, log_odds[labelled]),
                 }
     shown = "test" if "test" in summaries else "validation"
-    if shown in summaries:
+    if shown in summaries and np.ptp(scores[getattr(split, shown)]) > 0:
         show(results_table(summaries[shown], f"{epochs.name}, {shown} part"))
     return summaries
 

@@ -9,11 +9,14 @@ from p300.learning.learner import Learner, LearningSettings
 from p300.learning.session import SessionScores, spell_and_learn
 from p300.learning.source import Source
 from p300.learning.sums import EpochSums
+from p300.learning.unsupervised import FromNothing, MeanDifference
 
 __all__ = [
     "EpochSums",
+    "FromNothing",
     "Learner",
     "LearningSettings",
+    "MeanDifference",
     "SessionScores",
     "Source",
     "read_source",

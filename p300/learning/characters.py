@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Self
 
@@ -107,6 +108,11 @@ class LearnedCharacter:
         p = self.lit @ self.posterior
         n, epochs = float(p @ self.n), np.tensordot(p, self.epochs, axes=1)
         return np.array([self.n_all - n, n]), np.stack([self.all_epochs - epochs, epochs])
+
+
+def digest_of(weights: np.ndarray, offset: float) -> str:
+    """Compute a hash of weights, which tells whether a session was replayed exactly."""
+    return hashlib.sha256(weights.tobytes() + np.float64(offset).tobytes()).hexdigest()[:16]
 
 
 def probabilities(log_weights: np.ndarray) -> np.ndarray:

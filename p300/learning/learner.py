@@ -10,7 +10,6 @@ adaptive zero-training ERP speller", J. Neural Eng. 11:035005, 2014.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -18,7 +17,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from p300.errors import InputError
-from p300.learning.characters import LearnedCharacter
+from p300.learning.characters import LearnedCharacter, digest_of
 from p300.learning.guard import DriftGuard
 from p300.learning.source import Source
 from p300.learning.sums import EpochSums
@@ -64,6 +63,8 @@ class LearningSettings:
     person: str | None = None
     guard: bool = True
 
+    needs_source = True
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
@@ -71,6 +72,13 @@ class LearningSettings:
                 continue
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"got learning.{field.name}={value}; expected a number from 0")
+
+    def start(
+        self, source: Source | None, symbols: Sequence[str], person: str | None, sfreq: float
+    ) -> Learner:
+        """Begin a session of a person; the sampling rate is not used."""
+        assert source is not None
+        return Learner(source, symbols, self, person)
 
 
 #: Weights (n_chans, n_times) and offset of a linear score.
@@ -98,12 +106,16 @@ class Learner:
         The characters of the session so far, with their probabilities as estimated last.
     stopped : str or None
         Why learning has stopped; the detector is then as it was trained.
+    min_repetitions : int
+        A stopping rule need not wait.
 
     Raises
     ------
     InputError
         If the backspace is not on the screen, or a person is named who was not trained on.
     """
+
+    min_repetitions = 0
 
     def __init__(
         self,
@@ -150,6 +162,15 @@ class Learner:
         if self.stopped is not None:
             return np.zeros(len(inputs))
         return self._change(self.source.centred(inputs), np.ones(len(inputs)), self._learned)
+
+    def read(self, inputs: np.ndarray, lit: np.ndarray, static: np.ndarray) -> np.ndarray:
+        """Score the flashes of a character by what was learned before, then learn from it.
+
+        Parameters and shapes are those of :meth:`learn`.
+        """
+        scores = static + self.change(inputs)
+        self.learn(inputs, lit, static, scores, decided=int((scores @ lit).argmax()))
+        return scores
 
     def learn(
         self,
@@ -200,9 +221,8 @@ class Learner:
         self._update(self.settings.n_sweeps)
 
     def digest(self) -> str:
-        """Compute a hash of the weights, which tells whether a session was replayed exactly."""
-        weights, offset = self._learned
-        return hashlib.sha256(weights.tobytes() + np.float64(offset).tobytes()).hexdigest()[:16]
+        """Compute a hash of the weights."""
+        return digest_of(*self._learned)
 
     def weighing(self) -> str:
         """Say how much the training flashes count."""

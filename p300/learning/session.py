@@ -10,8 +10,9 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.flashes import CHARACTER_KEY, with_lit_codes
-from p300.learning.learner import Learner, LearningSettings
+from p300.learning.learner import LearningSettings
 from p300.learning.source import Source
+from p300.learning.unsupervised import FromNothing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,10 +47,13 @@ def spell_and_learn(
     inputs: np.ndarray,
     flashes: pd.DataFrame,
     speller: Speller,
-    source: Source,
-    settings: LearningSettings | None = None,
+    settings: LearningSettings | FromNothing,
+    source: Source | None = None,
+    sfreq: float = 120.0,
 ) -> SessionScores:
     """Score the flashes of one or more people, and learn from each character after it is scored.
+
+    From nothing, the scores of a character are by what is known with its own flashes.
 
     Learning begins anew for each subject. No label is read.
 
@@ -63,10 +67,12 @@ def spell_and_learn(
         Their flash table, in order of time for each subject.
     speller : Speller
         The screen.
-    source : Source
-        What the detector was trained on.
-    settings : LearningSettings or None
-        None for the defaults.
+    settings : LearningSettings or FromNothing
+        How it learns.
+    source : Source or None
+        What the detector was trained on; not needed from nothing.
+    sfreq : float
+        Sampling rate of the epochs in Hz.
 
     Returns
     -------
@@ -84,18 +90,18 @@ def spell_and_learn(
         )
     found = SessionScores(np.array(static, float))
     for subject, rows in flashes.groupby("subject", sort=False, dropna=False).indices.items():
-        learner = Learner(source, speller.symbols, settings, str(subject))
+        learner = settings.start(source, speller.symbols, str(subject), sfreq)
         own, read = flashes.iloc[rows], list[str]()
         lit = lit_by(own, speller)
         for at, is_character in _characters(own):
             places = rows[at]
             some = inputs[places]
-            found.scores[places] += learner.change(some)
             if is_character:
-                scores = found.scores[places]
-                decided = int((scores @ lit[at]).argmax())
-                read.append(speller.symbols[decided])
-                learner.learn(some, lit[at], static[places], scores, decided=decided)
+                scores = learner.read(some, lit[at], static[places])
+                read.append(speller.symbols[int((scores @ lit[at]).argmax())])
+            else:
+                scores = static[places] + learner.change(some)
+            found.scores[places] = scores
         again = learner.symbols_so_far()
         found.weighing[str(subject)] = learner.weighing()
         found.symbols[str(subject)] = again + read[len(again) :]

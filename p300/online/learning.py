@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.learning import Learner, LearningSettings
+from p300.learning import FromNothing, Learner, LearningSettings, MeanDifference
 from p300.online.characters import Character, Flash
 from p300.online.events import UNDONE, Learned, Noted
 
@@ -21,8 +20,8 @@ class LiveLearning:
     ----------
     detector : OnnxDetector
         With a ``source``.
-    settings : mapping
-        The keys of ``conf/learning/while_spelling.yaml``, without ``_target_``.
+    settings : LearningSettings or FromNothing
+        How it learns.
     uses_targets : bool
         Whether the symbols of copy spelling are taken as known.
 
@@ -32,16 +31,24 @@ class LiveLearning:
         If the detector has no source.
     """
 
-    def __init__(self, detector, settings: Mapping[str, Any], *, uses_targets: bool = False):
-        if detector.source is None:
+    def __init__(
+        self,
+        detector: Any,
+        settings: LearningSettings | FromNothing,
+        *,
+        uses_targets: bool = False,
+    ):
+        if settings.needs_source and detector.source is None:
             raise InputError(
                 "the detector cannot learn while it spells: its training left no sums; expected "
                 "one trained with learning=while_spelling"
             )
-        people = list(detector.source.people)
+        people = [] if detector.source is None else list(detector.source.people)
         only = people[0] if len(people) == 1 else None
-        symbols = detector.speller.symbols
-        self.learner = Learner(detector.source, symbols, LearningSettings(**settings), only)
+        symbols, sfreq = detector.speller.symbols, detector.preprocessor.sfreq
+        self.learner: Learner | MeanDifference = settings.start(
+            detector.source, symbols, only, sfreq
+        )
         self._uses_targets = uses_targets
         self._lit = dict(
             zip(detector.speller.codes, detector.speller.membership.T.astype(bool), strict=True)
@@ -64,6 +71,20 @@ class LiveLearning:
             kept = inputs, self._lit[flash.code], static, score
             self._gathered[flash.character.number].append(kept)
         return score
+
+    def odds(self, character: Character) -> np.ndarray | None:
+        """Compute the log probabilities of the symbols of a character that goes on.
+
+        Returns
+        -------
+        ndarray, shape (n_symbols,), or None
+            None where they are those of the summed scores.
+        """
+        flashes = self._gathered.get(character.number)
+        if not isinstance(self.learner, MeanDifference) or not flashes:
+            return None
+        inputs, lit = (np.array([flash[k] for flash in flashes]) for k in (0, 1))
+        return self.learner.odds(inputs, lit, character.log_prior)
 
     def end(self, character: Character, now: float) -> list[Learned | Noted]:
         """Learn from a character whose flashes have all been read."""

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from p300 import __version__
 from p300.errors import InputError
-from p300.learning.files import FILE, read_source, write_source
 from p300.online.events import Decided, Noted
 from p300.online.journal import Journal
-from p300.online.learning import LiveLearning
 from p300.online.session import OnlineSpeller
-from p300.online.streams.format import StreamFormat
-from p300.online.supervisor import NO_LIMITS, SHIFTS, Limits
+from p300.online.supervisor import SHIFTS
 from p300.online.telling import Tally, Telling
-from p300.spelling import CharacterModel
-from p300.storage.privacy import without_paths
 from p300.terminal import show
 
 log = logging.getLogger("p300.online")
@@ -160,93 +151,3 @@ def tell(telling: Telling, tally: Tally, event) -> None:
         sys.stdout.flush()
     elif isinstance(event, Noted) and (line := tally.take(event)) is not None:
         log.warning("%s", line)
-
-
-def choose_rule(detector, name: str | None):
-    """Find a stopping rule of the detector by its name.
-
-    Parameters
-    ----------
-    detector : OnnxDetector
-        Holds the rules that were fitted for it.
-    name : str or None
-        None reads every character when it has ended.
-
-    Raises
-    ------
-    InputError
-        If it has no such rule.
-    """
-    if name is None:
-        return None
-    if name not in detector.stopping:
-        raise InputError(
-            f"got rule={name}; expected one of the detector's rules "
-            f"({', '.join(detector.stopping) or 'it has none'}), or null to read a character at "
-            "its end"
-        )
-    return detector.stopping[name]
-
-
-def make_speller(
-    detector, stream: StreamFormat, settings: Mapping[str, Any], rule
-) -> OnlineSpeller:
-    """Build the session for a stream, as ``p300 online`` and ``p300 replay`` do."""
-    language, limits = None, settings.get("limits")
-    if settings["language"] is not None:
-        language = CharacterModel.read(settings["language"], detector.speller.symbols)
-    learning = None
-    if settings.get("learn"):
-        given = {k: v for k, v in settings["learning"].items() if k != "_target_"}
-        if settings["learned"] is not None:
-            detector.source = read_source(Path(settings["learned"]) / FILE)
-        learning = LiveLearning(detector, given, uses_targets=settings["learn_targets"])
-        log.info("learning: %s", learning.learner.weighing())
-    return OnlineSpeller(
-        detector,
-        stream.ch_names,
-        rule=rule,
-        gain=stream.gain_to(detector.preprocessor),
-        offset_s=settings["offset_s"],
-        language=language,
-        idle_prior=settings["idle_prior"],
-        limits=NO_LIMITS if limits is None else Limits(**limits),  # none in old sessions
-        learning=learning,
-    )
-
-
-def keep_learned(speller: OnlineSpeller, folder: Path) -> None:
-    """Write what a session has learned into its folder, for the next session."""
-    if speller.learning is not None and speller.learning.learner.characters:
-        write_source(folder / FILE, speller.learning.learner.to_source())
-        log.info("the next session goes on from it: learned=%s", folder)
-
-
-def describe(
-    model: str | Path, stream: StreamFormat, settings: Mapping[str, Any], rule
-) -> dict[str, Any]:
-    """Build the content of a session's ``session.json``."""
-    kept = ["rule", "offset_s", "language", "idle_prior", "limits"]
-    kept += ["learn", "learning", "learn_targets", "learned"] if settings.get("learn") else []
-    language = settings["language"]
-    return {
-        "p300_version": __version__,
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "model": without_paths(str(Path(model).resolve()), mark=""),
-        "model_sha256": fingerprint(model),
-        "stream": asdict(stream),
-        "settings": {k: settings[k] for k in kept if k in settings},
-        "language_sha256": None if language is None else sha256_of(language),
-        "rule": None if rule is None else rule.to_dict(),
-    }
-
-
-def fingerprint(model: str | Path) -> str:
-    """Compute the SHA-256 of a model's JSON file, which holds that of its network."""
-    path = Path(model)
-    return sha256_of(path / "detector.json" if path.is_dir() else path.with_suffix(".json"))
-
-
-def sha256_of(path: str | Path) -> str:
-    """Compute the SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

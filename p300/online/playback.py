@@ -18,8 +18,16 @@ from p300.export.onnx_detector import OnnxDetector
 from p300.integrity.levels import segment_digests
 from p300.online.events import Learned
 from p300.online.journal import TABLES, as_row, count_lost, read_rows
-from p300.online.live import choose_rule, fingerprint, make_speller, sha256_of, tell
+from p300.online.live import tell
 from p300.online.markers import markers_of
+from p300.online.setup import (
+    NONE,
+    choose_rule,
+    fingerprint,
+    make_speller,
+    open_detector,
+    sha256_of,
+)
 from p300.online.streams.format import StreamFormat
 from p300.online.streams.lsl import library, open_signal, open_texts
 from p300.online.telling import Tally, Telling
@@ -107,9 +115,9 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
     """Run a session on inputs without streams; compare with the recorded session, if any."""
     from omegaconf import OmegaConf
 
-    detector = OnnxDetector.load(cfg.detector)
     settings: Any = OmegaConf.to_container(cfg) if about is None else about["settings"]
-    if about is not None and fingerprint(cfg.detector) != about["model_sha256"]:
+    detector = open_detector(cfg.detector, stream, settings)
+    if about is not None and fingerprint(cfg.detector, detector) != about["model_sha256"]:
         raise InputError(
             f"got detector={cfg.detector}; expected the model of this session, {about['model']} "
             "(the SHA-256 differs)"
@@ -143,6 +151,8 @@ def spell_at_once(cfg: DictConfig, about: dict | None, stream: StreamFormat, inp
 
 def tell_trained_on(detector: str | Path, recording: Recording) -> None:
     """Warn if a recording holds what a detector was trained on: it reads that too well."""
+    if detector == NONE:
+        return
     trained = set(OnnxDetector.load(detector).trained_on)
     n_known = sum(digest in trained for digest in segment_digests(recording))
     if n_known:

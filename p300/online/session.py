@@ -257,10 +257,21 @@ class OnlineSpeller:
             character.posterior = posterior
         if np.isfinite(ratio):
             posterior.update(flash.code, ratio)
-        if self.rule is not None:
+        least = 0
+        if self.learning is not None:
+            least = self.learning.learner.min_repetitions
+            if n_repetitions > n_before:
+                self._read_anew(character, posterior)
+        if self.rule is not None and n_repetitions >= least:
             symbol = self.rule.decide(posterior, n_repetitions, n_repetitions > n_before)
             if symbol is not None:
                 self._decide(character, posterior, symbol or None, is_early=True)
+
+    def _read_anew(self, character: Character, posterior: SymbolPosterior) -> None:
+        """Replace the sum of single flashes where a character is read as a whole."""
+        odds = None if self.learning is None else self.learning.odds(character)
+        if odds is not None:
+            posterior.replace(odds)
 
     def _decide(
         self, character: Character, posterior: SymbolPosterior, symbol: str | None, *, is_early
@@ -302,6 +313,7 @@ class OnlineSpeller:
                 text = f"the session ended within character {first.number}: nothing is typed"
                 self._note(self.now, text, "characters without an end")
             else:
+                self._read_anew(first, first.posterior)
                 symbol, probability = first.posterior.best
                 is_idle = first.posterior.idle_probability > probability
                 self._decide(first, first.posterior, None if is_idle else symbol, is_early=False)

@@ -224,6 +224,10 @@ class SymbolPosterior:
             self._symbols += log_ratio * np.array([s in lit for s in self.speller.symbols])
         self.n_flashes += 1
 
+    def replace(self, log_probabilities: np.ndarray) -> None:
+        """Take the log probabilities of the symbols from elsewhere, shape (n_symbols,)."""
+        self._symbols[:] = log_probabilities
+
     @property
     def log_probabilities(self) -> np.ndarray:
         """Log probability of each symbol, shape (n_symbols,)."""

@@ -32,7 +32,7 @@ def lsl(tmp_path_factory):
     path = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
     path.write_text(LOOPBACK, "utf-8")
     os.environ["LSLAPICFG"] = str(path)
-    from p300.online import lsl
+    from p300.online.streams import lsl
 
     lsl.library()
     yield lsl

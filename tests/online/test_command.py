@@ -22,9 +22,10 @@ from p300.online.journal import (
     read_inputs,
     read_records,
 )
-from p300.online.live import Run, describe
+from p300.online.live import Run
 from p300.online.playback import check_language, compare, events_of, recording_inputs
 from p300.online.session import OnlineSpeller
+from p300.online.setup import describe
 from p300.online.supervisor import Limits
 from p300.online.telling import Telling
 
@@ -37,7 +38,7 @@ def test_a_language_file_that_changed_is_named(tmp_path):
     text.write_text("ABBA", "utf-8")
     settings = {"rule": None, "offset_s": 0.0, "language": str(text), "idle_prior": 0.0}
     stream = playback.format_of(RECORDING)
-    about = json.loads(json.dumps(describe(tmp_path, stream, settings, None)))
+    about = json.loads(json.dumps(describe(None, tmp_path, stream, settings, None)))
     check_language(about)
     text.write_text("ABBAD", "utf-8")
     with pytest.raises(InputError, match=r"book.txt has changed since the session: its SHA-256"):
@@ -100,7 +101,7 @@ def test_the_limits_of_a_session_are_kept_for_its_replay(tmp_path):
     (tmp_path / "detector.json").write_text("{}", "utf-8")
     limits = {"min_probability": 0.25, "max_gap_s": 0.05}
     settings = {"rule": None, "offset_s": 0.0, "language": None, "idle_prior": 0.0}
-    about = describe(tmp_path, playback.format_of(RECORDING), settings | {"limits": limits}, None)
+    about = describe(None, tmp_path, playback.format_of(RECORDING), settings | {"limits": limits}, None)
     assert Limits(**about["settings"]["limits"]).max_gap_s == 0.05
 
 

@@ -12,9 +12,9 @@ from p300.learning.linear import usual_basis
 from p300.online.events import Decided, Learned, Noted, Scored
 from p300.online.journal import TABLES, Journal, as_row, read_inputs
 from p300.online.learning import LiveLearning
-from p300.online.live import keep_learned
 from p300.online.playback import compare, events_of, recording_inputs
 from p300.online.session import OnlineSpeller
+from p300.online.setup import keep_learned
 from p300.preprocessing import EuclideanAlignment, Preprocessor
 from p300.recording import concatenate_recordings
 from p300.spelling import ScoreLikelihood
@@ -53,7 +53,7 @@ SETTINGS = {"mean_flashes": 50, "guard": False}
 
 
 def session(inputs, settings=SETTINGS, detector=DETECTOR, **options):
-    learning = LiveLearning(detector, settings, **options)
+    learning = LiveLearning(detector, LearningSettings(**settings), **options)
     speller = OnlineSpeller(detector, RECORDING.ch_names, learning=learning)
     return speller, list(events_of(speller, inputs))
 
@@ -63,7 +63,7 @@ def offline():
     static = DETECTOR.score_epochs(epochs.data)
     settings = LearningSettings(**SETTINGS)
     return static, spell_and_learn(
-        static, epochs.data, epochs.flashes, ABC, DETECTOR.source, settings
+        static, epochs.data, epochs.flashes, ABC, settings, DETECTOR.source
     )
 
 
@@ -98,7 +98,7 @@ def test_the_size_of_chunks_changes_nothing_that_is_learned():
 
 def test_a_session_that_learned_comes_out_again_to_the_last_digit(tmp_path):
     about = {"settings": {"learn": True}}
-    learning = LiveLearning(DETECTOR, SETTINGS)
+    learning = LiveLearning(DETECTOR, LearningSettings(**SETTINGS))
     speller = OnlineSpeller(DETECTOR, RECORDING.ch_names, learning=learning)
     with Journal(tmp_path / "session", about) as journal:
         for samples, stamps, markers in recording_inputs(RECORDING):
@@ -138,7 +138,7 @@ def test_the_next_session_goes_on_with_what_was_learned(tmp_path):
     keep_learned(speller, tmp_path)
     again = AligningRidge()
     again.source = read_source(tmp_path / "learning.npz")
-    first = LiveLearning(again, SETTINGS).learner
+    first = LiveLearning(again, LearningSettings(**SETTINGS)).learner
     epochs = DETECTOR.epochs(RECORDING).data[:40]
     np.testing.assert_allclose(
         first.change(epochs), speller.learning.learner.change(epochs), atol=0.05
@@ -168,13 +168,13 @@ def test_a_detector_without_sums_cannot_learn():
             self.__dict__.update(DETECTOR.__dict__, source=None)
 
     with pytest.raises(InputError, match=r"left no sums; expected .*learning=while_spelling"):
-        LiveLearning(Other(), {})
+        LiveLearning(Other(), LearningSettings())
 
 
 def test_only_the_person_who_was_trained_on_alone_is_taken_for_the_one_who_spells():
-    learner = LiveLearning(DETECTOR, {}).learner
+    learner = LiveLearning(DETECTOR, LearningSettings()).learner
     assert learner.person is None
     assert learner.weighing() == "372 of others count as 250"
-    assert LiveLearning(DETECTOR, {"person": "3"}).learner.person == "3"
+    assert LiveLearning(DETECTOR, LearningSettings(person="3")).learner.person == "3"
     with pytest.raises(InputError, match=r"person=9; expected one of \['3', '4'\]"):
-        LiveLearning(DETECTOR, {"person": "9"})
+        LiveLearning(DETECTOR, LearningSettings(person="9"))

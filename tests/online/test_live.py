@@ -13,9 +13,10 @@ from p300.errors import InputError
 from p300.online import live as command
 from p300.online.events import Decided, Ended, Scored
 from p300.online.journal import NOTE, Journal, read_records
-from p300.online.live import Run, choose_rule, describe, make_speller
+from p300.online.live import Run
 from p300.online.playback import format_of, recording_inputs
 from p300.online.session import OnlineSpeller
+from p300.online.setup import choose_rule, describe, make_speller
 from p300.online.streams.format import StreamFormat
 from p300.online.telling import Telling
 
@@ -177,7 +178,7 @@ def test_a_shift_is_said_at_the_pace_of_a_live_stream_only(run, caplog, monkeypa
 def test_the_session_says_what_it_was(tmp_path):
     (tmp_path / "detector.json").write_text("{}", "utf-8")
     settings = {"rule": "posterior", "offset_s": 0.0, "language": None, "idle_prior": 0.0}
-    about = describe(tmp_path, STREAM, settings, RULE)
+    about = describe(None, tmp_path, STREAM, settings, RULE)
     assert about["stream"]["units"] == ("V", "uV", "mV", "uV")
     assert about["rule"] == {"rule": "posterior", "threshold": 0.95, "max_repetitions": 6}
     # of the two letters "{}"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from p300.errors import InputError
-from p300.online import listener as module
+from p300.online.streams import listener as module
 from p300.online.streams.format import StreamFormat
 from p300.online.streams.listener import Link, Listener
 

@@ -109,8 +109,10 @@ def finish(run: Run) -> dict[str, Any]:
     results |= report_parts(scores, epochs, split, run.folder, log_odds)
     settings = learning_settings(cfg.learning)
     if settings is not None:
-        source = source_of(detector, epochs, split.train)
-        write_source(run.folder / FILE, source)
+        source = None
+        if settings.needs_source:
+            source = source_of(detector, epochs, split.train)
+            write_source(run.folder / FILE, source)
         if split.test.any():
             tested = epochs[split.test]
             parts = run.folder, detector, source, settings, tested, scores[split.test]

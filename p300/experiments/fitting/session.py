@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from p300.detector import Detector
     from p300.learning.learner import LearningSettings
     from p300.learning.source import Source
+    from p300.learning.unsupervised import FromNothing
     from p300.preprocessing import Epochs
 
 log = logging.getLogger("p300.experiments.fitting.fit")
@@ -37,7 +38,7 @@ READINGS = "session.csv"
 SESSION = "session"
 
 
-def learning_settings(learning: Any) -> LearningSettings | None:
+def learning_settings(learning: Any) -> LearningSettings | FromNothing | None:
     """Build the configured way to learn; None for ``learning=none``."""
     return build(learning) if learning else None
 
@@ -45,8 +46,8 @@ def learning_settings(learning: Any) -> LearningSettings | None:
 def report_session(
     folder: Path,
     detector: Detector,
-    source: Source,
-    settings: LearningSettings,
+    source: Source | None,
+    settings: LearningSettings | FromNothing,
     epochs: Epochs,
     static: np.ndarray,
 ) -> dict[str, Any]:
@@ -61,9 +62,9 @@ def report_session(
         Gets ``session.csv``, what was read after each number of repetitions. The scores are
         appended to its ``scores.csv``.
     detector : Detector
-    source : Source
-        What it was trained on.
-    settings : LearningSettings
+    source : Source or None
+        What it was trained on; None from nothing.
+    settings : LearningSettings or FromNothing
     epochs : Epochs
         Of the session.
     static : ndarray, shape (n_flashes,)
@@ -89,14 +90,14 @@ def report_session(
             "learning while spelling: got an oddball, whose flashes belong to no character; "
             "expected a speller; set learning=none"
         )
-    inputs = inputs_of(detector, source, epochs.data)
+    inputs = epochs.data if source is None else inputs_of(detector, source, epochs.data)
     number = flashes["repetition"].fillna(0).to_numpy(int)
     readings, found = [], SessionScores(static)
     with step("learning while spelling", int(number.max()) + 1, "sessions") as done:
         for n in range(1, number.max() + 2):
             some = number < n
             given = static[some], inputs[some], flashes[some]
-            found = spell_and_learn(*given, speller, source, settings)
+            found = spell_and_learn(*given, speller, settings, source, epochs.sfreq)
             spelled = spell(found.scores, flashes[some], speller)
             readings.append(spelled[spelled["n_repetitions"] == n])
             done.advance(1)
@@ -120,14 +121,21 @@ def report_session(
 
 
 def find_source(
-    run: str, detector: Detector, trained_on: DictConfig, epochs: Epochs | None
-) -> Source:
+    run: str,
+    settings: LearningSettings | FromNothing,
+    detector: Detector,
+    trained_on: DictConfig,
+    epochs: Epochs | None,
+) -> Source | None:
     """Read what a detector was trained on, or sum it again from its own recording.
+
+    From nothing, it is not needed.
 
     Parameters
     ----------
     run : str
         Run folder or checkpoint.
+    settings : LearningSettings or FromNothing
     detector : Detector
     trained_on : DictConfig
         Its configuration.
@@ -141,6 +149,8 @@ def find_source(
     """
     from p300.detector import find_checkpoint
 
+    if not settings.needs_source:
+        return None
     path = find_checkpoint(run).parent / FILE
     if path.exists() or epochs is None:
         return read_source(path)

@@ -1,0 +1,227 @@
+"""Reading without any training: the symbol whose flashes differ most from all others.
+
+J. Sosulski, M. Tangermann, "UMM: Unsupervised mean-difference maximization", arXiv 2306.11830,
+2023. Earlier characters count here by the probabilities of their symbols.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from p300.errors import InputError
+from p300.learning.characters import LearnedCharacter, digest_of, probabilities
+from p300.learning.linear import Discriminants, usual_basis
+from p300.learning.source import Source
+from p300.learning.sums import EpochSums
+
+#: Probability of a symbol, as estimated last, from which a character counts as sure.
+SURE = 0.95
+
+#: Repetitions that the first character needs at least, and one after many sure ones.
+AT_FIRST, AT_LEAST = 10, 3
+
+
+@dataclass(frozen=True)
+class FromNothing:
+    """How characters are read without training; the keys of ``conf/learning/from_nothing.yaml``.
+
+    Parameters
+    ----------
+    temper : float
+        Factor of the evidence of a symbol, below 1 since epochs that overlap are not independent.
+    n_sweeps : int
+        How often the characters of a session are estimated again after each character.
+    penalty : float
+        Ridge penalty, relative to the mean eigenvalue of the covariance.
+    toeplitz_flashes : float or None
+        Flashes at which half of the covariance is that of noise which is stationary during an
+        epoch; of more flashes it is less. None: as many as the covariance has rows.
+
+    Raises
+    ------
+    InputError
+        If a number is negative or not finite.
+    """
+
+    temper: float = 0.35
+    n_sweeps: int = 2
+    penalty: float = 0.05
+    toeplitz_flashes: float | None = None
+
+    needs_source = False
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise InputError(f"got learning.{field.name}={value}; expected a number from 0")
+
+    def start(
+        self, source: Source | None, symbols: Sequence[str], person: str | None, sfreq: float
+    ) -> MeanDifference:
+        """Begin a session; a source and a person are not used."""
+        return MeanDifference(symbols, sfreq, self)
+
+
+class MeanDifference:
+    """Reads the characters of one session by the difference between the means of two groups.
+
+    If a symbol was wanted, the flashes that lit it are the targets. The evidence for it is the
+    squared distance between the means of targets and nontargets, of this character and of those
+    before it, in the metric of the noise. Earlier characters enter by their probabilities, which
+    are estimated again as the session goes on.
+
+    Parameters
+    ----------
+    symbols : sequence of str
+        Of the screen.
+    sfreq : float
+        Sampling rate of the epochs in Hz.
+    settings : FromNothing or None
+        None for the defaults.
+
+    Attributes
+    ----------
+    characters : list of LearnedCharacter
+        The characters so far, with their probabilities as estimated last.
+    stopped : None
+        There is nothing to go back to.
+    """
+
+    stopped = None
+
+    def __init__(
+        self, symbols: Sequence[str], sfreq: float, settings: FromNothing | None = None
+    ) -> None:
+        self.symbols, self.sfreq = tuple(symbols), float(sfreq)
+        self.settings = settings or FromNothing()
+        self.characters: list[LearnedCharacter] = []
+        self._sums: EpochSums | None = None
+        self._line: tuple[np.ndarray, float] | None = None
+
+    def change(self, inputs: np.ndarray) -> np.ndarray:
+        """Score flashes by the characters so far: log odds, 0 before the first one."""
+        if self._line is None:
+            return np.zeros(len(inputs))
+        weights, offset = self._line
+        return _centred(inputs).reshape(len(inputs), -1) @ weights.ravel() + offset
+
+    def read(self, inputs: np.ndarray, lit: np.ndarray, static: np.ndarray) -> np.ndarray:
+        """Read a character, and score its flashes by what is known with it.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (n_flashes, n_chans, n_times)
+            All epochs of the character.
+        lit : ndarray of bool, shape (n_flashes, n_symbols)
+            Whether a flash lit a symbol.
+        static : ndarray, shape (n_flashes,)
+            Not used.
+        """
+        self.learn(inputs, lit)
+        return self.change(inputs)
+
+    def odds(
+        self, inputs: np.ndarray, lit: np.ndarray, log_prior: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Compute the log probability of each symbol for a character that goes on."""
+        character, sums = self._summed(inputs, lit, log_prior)
+        self._estimate([*self.characters, character], self._solved(sums), [-1])
+        return np.log(np.maximum(character.posterior, 1e-300))
+
+    def learn(
+        self,
+        inputs: np.ndarray,
+        lit: np.ndarray,
+        static: np.ndarray | None = None,
+        scores: np.ndarray | None = None,
+        *,
+        decided: int | None = None,
+        log_prior: np.ndarray | None = None,
+        known: int | None = None,
+    ) -> None:
+        """Learn from a character that is over; arguments as of :meth:`Learner.learn`."""
+        character, self._sums = self._summed(inputs, lit, log_prior)
+        self.characters.append(character)
+        solved = self._solved(self._sums)
+        if known is None:
+            self._estimate(self.characters, solved, [-1])
+        else:
+            character.label(known)
+        for _ in range(self.settings.n_sweeps):
+            self._estimate(self.characters, solved, range(len(self.characters)))
+        n, epochs = _total(self.characters)
+        nontarget, target = epochs / n[:, np.newaxis, np.newaxis]
+        weights = solved.of((target - nontarget)[np.newaxis])[0]
+        self._line = weights, -float(weights.ravel() @ (target + nontarget).ravel()) / 2
+
+    def symbols_so_far(self) -> list[str]:
+        """Return the most probable symbol of each character, as estimated last."""
+        return [self.symbols[c.posterior.argmax()] for c in self.characters]
+
+    @property
+    def min_repetitions(self) -> int:
+        """Repetitions to wait for: fewer after every character that is sure."""
+        n_sure = sum(character.posterior.max() >= SURE for character in self.characters)
+        return max(AT_LEAST, AT_FIRST - n_sure)
+
+    def weighing(self) -> str:
+        """Say what is known at first."""
+        return "nothing is known before the first character"
+
+    def digest(self) -> str:
+        """Compute a hash of the weights."""
+        assert self._line is not None
+        return digest_of(*self._line)
+
+    def _summed(
+        self, inputs: np.ndarray, lit: np.ndarray, log_prior: np.ndarray | None
+    ) -> tuple[LearnedCharacter, EpochSums]:
+        """Sum a character; and all flashes, with one mean for both classes."""
+        centred, ones = _centred(inputs), np.ones(len(inputs))
+        log_prior = np.zeros(len(self.symbols)) if log_prior is None else log_prior
+        character = LearnedCharacter.of(centred, ones, lit, np.zeros(len(lit)), log_prior)
+        n_chans, n_times = centred[0].shape
+        basis = usual_basis(n_chans, n_times, self.sfreq)
+        sums = EpochSums.of(centred, ones / 2, ones, basis)
+        return character, sums if self._sums is None else self._sums + sums
+
+    def _solved(self, sums: EpochSums) -> Discriminants:
+        half, n = self.settings.toeplitz_flashes, float(sums.n.sum())
+        half = len(sums.products) if half is None else half
+        return Discriminants(sums, penalty=self.settings.penalty, toeplitz=half / (half + n))
+
+    def _estimate(
+        self, characters: Sequence[LearnedCharacter], solved: Discriminants, which: Iterable[int]
+    ) -> None:
+        """Estimate the symbols of some characters, each by the classes of all others."""
+        n_all, all_epochs = _total(characters)
+        now = [characters[k] for k in which]
+        for character, (own_n, own_epochs) in [(c, c.classes()) for c in now if not c.is_known]:
+            n, epochs = n_all - own_n, all_epochs - own_epochs
+            lit = character.lit.T  # (n_symbols, n_groups)
+            n_target = n[1] + lit @ character.n
+            targets = epochs[1] + np.tensordot(lit, character.epochs, axes=1)
+            n_other = n.sum() + character.n_all - n_target
+            others = epochs.sum(axis=0) + character.all_epochs - targets
+            across = np.newaxis, np.newaxis
+            difference = targets / n_target[:, *across] - others / n_other[:, *across]
+            distance = np.einsum("kct,kct->k", difference, solved.of(difference))
+            evidence = n_target * n_other / (n_target + n_other) * distance / 2
+            character.posterior = probabilities(
+                self.settings.temper * evidence + character.log_prior
+            )
+
+
+def _centred(inputs: np.ndarray) -> np.ndarray:
+    inputs = np.asarray(inputs, float)
+    return inputs - inputs.mean(axis=-1, keepdims=True)
+
+
+def _total(characters: Sequence[LearnedCharacter]) -> tuple[np.ndarray, np.ndarray]:
+    classes = [character.classes() for character in characters]
+    return np.sum([n for n, _ in classes], axis=0), np.sum([e for _, e in classes], axis=0)
