@@ -102,13 +102,16 @@ def pool(
         tested[rows] = k
         for name in names:
             scores[name][rows] = table["score"][part == name]
-    if n_left := int((tested < 0).sum()):
+    reserved = cfg.split.get("n_reserved")
+    if (n_left := int((tested < 0).sum())) and not reserved:
         raise InputError(
             f"{n_left} of {len(flashes)} flashes are tested by no fold; expected each by one"
         )
+    some = tested >= 0
+    flashes, tested = flashes[some], tested[some]
     tables, parts = [], {}
     for name in names:
-        pooled = on_one_scale(scores[name], tested)
+        pooled = on_one_scale(scores[name][some], tested)
         tables.append(flashes.assign(part=name, score=pooled, fold=tested))
         parts[name] = summarize(pooled, flashes, recording.speller)
     write_text(folder / "scores.csv", pd.concat(tables).to_csv(index=False))
