@@ -109,7 +109,7 @@ def test_learning_curves_are_drawn_by_task_in_the_order_of_characters():
     for segment, value in zip(lda[2][0].get_segments(), [0.61, 0.88], strict=True):
         assert segment[0][1] < value < segment[1][1]
     assert figure.axes[0].get_xlabel() == "training characters"
-    assert "iib: lda is best with 12 characters, 0.880" in figure.get_label()
+    assert "iib: lda is best with 12 training characters, 0.880" in figure.get_label()
 
 
 def test_one_point_of_a_learning_curve_is_drawn_and_none_refused():
