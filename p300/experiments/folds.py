@@ -121,7 +121,8 @@ def pool(
         parts[SESSION] = pooled_session(parts[SESSION], folds, sessions, recording.speller)
     by = re.search(r"by \w+", found[0]["split"])  # as it was divided in fact
     split = f"{len(folds)} folds{f' {by[0]}' if by else ''}, each tested once"
-    show(results_table(parts["test"], f"{recording.name}, {split}"))
+    if tables[0]["score"].nunique() > 1:
+        show(results_table(parts["test"], f"{recording.name}, {split}"))
     if SESSION in parts:
         show(results_table(parts[SESSION], f"{recording.name}, {split}, learning while spelling"))
     first = found[0]
