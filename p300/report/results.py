@@ -214,11 +214,14 @@ def _draw_text(section: Section, run: Run, part: str, speller: Speller) -> None:
     subjects = run.scores["subject"].astype(str).unique()
     subject = subjects[0] if len(subjects) == 1 else None
     is_published = run.data == "bci3_ii" and (run.name, subject) in CHARACTERS
+    read = {run.name: run.results[part]["spelling"]}
+    if part == "test" and SESSION in run.results:
+        read["+ learning while spelling"] = run.results[SESSION]["spelling"]
     held_out = run.scores[run.scores["part"].eq(part)].reset_index(drop=True)
     section.draw(
         "Accuracy",
         lambda: draw_accuracy(
-            {run.name: run.results[part]["spelling"]},
+            read,
             published=[run.name] if is_published else [],
             subject=subject if is_published else None,
             n_symbols=len(speller.symbols),
