@@ -5,6 +5,7 @@ folder, environment, standard streams and end, as one that is typed. `run` is ca
 `executable` is a file named p300 for the commands of a shell.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -81,10 +83,15 @@ def serve(address):
     import sklearn.pipeline  # noqa: F401
     import torch  # noqa: F401
 
+    import p300.baselines
     import p300.commands.train
     import p300.experiments.fitting.fit
     import p300.experiments.fitting.networks
-    import p300.experiments.train  # noqa: F401
+    import p300.experiments.jobs.command
+    import p300.experiments.train
+    import p300.models
+    import p300.training.loop
+    import p300.training.module  # noqa: F401
 
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
@@ -110,7 +117,7 @@ def handle(asking):
     command = os.fork()
     if not command:
         asking.close()
-        sys.exit(execute(*json.loads(said), streams))  # what is registered for the end is done
+        end(execute(*json.loads(said), streams))
     for stream in streams:
         os.close(stream)
     status = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
@@ -141,6 +148,18 @@ def execute(arguments, folder, environment, streams):
         sys.excepthook(*sys.exc_info())
         status = 1
     return status
+
+
+def end(status):
+    """End this process, after what is registered for the end.
+
+    An interpreter that ends as usual frees every module, which takes longer than most commands.
+    """
+    threading._shutdown()  # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
