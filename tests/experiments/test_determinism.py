@@ -64,7 +64,9 @@ def weights_of(folder):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_same_seed_gives_the_same_bits(experiment, tmp_path):
     for name in ("one", "two"):
-        train(tmp_path / name, f"experiment={experiment}", *TINY)
+        test = train(tmp_path / name, f"experiment={experiment}", *TINY)["test"]
+    assert test["n_flashes"] == 2 * 2 * 12 and test["wanted"] == "P3"
+    assert [row["n_repetitions"] for row in test["spelling"]] == [1, 2]
     for file in ("scores.csv", "held_out.csv"):
         one, two = tmp_path / "one" / file, tmp_path / "two" / file
         assert one.exists() == two.exists()
