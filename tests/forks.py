@@ -2,7 +2,7 @@
 
 A server has imported what commands need. For each command it forks, so the command has its own
 folder, environment, standard streams and end, as one that is typed. `run` is called by tests;
-`executable` is a file named p300 for the commands of a shell.
+`executable` is a file named p300 for the commands of a shell. What follows -c is Python.
 """
 
 import atexit
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +56,7 @@ class ForkServer:
         self.executable.chmod(0o700)
 
     def run(self, arguments, cwd, env=None):
-        """Run `p300 ARGUMENTS`; return status, standard output and errors."""
+        """Run `p300 ARGUMENTS`, or `python -c CODE ARGUMENTS`; return status, output, errors."""
         done = subprocess.run(
             [self.executable, *map(str, arguments)],
             cwd=cwd,
@@ -134,11 +135,16 @@ def execute(arguments, folder, environment, streams):
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    sys.argv = ["p300", *arguments]
-    from p300.cli import main
-
     try:
-        main()
+        if arguments[:1] == ["-c"]:
+            sys.modules["__main__"] = module = types.ModuleType("__main__")
+            sys.argv = ["-c", *arguments[2:]]
+            exec(compile(arguments[1], "<string>", "exec"), module.__dict__)
+        else:
+            from p300.cli import main
+
+            sys.argv = ["p300", *arguments]
+            main()
         status = 0
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
