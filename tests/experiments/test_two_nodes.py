@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from clusters import SCRIPTS, running, until
+from forks import ROOT
 from sweeping import counts, written
 
 pytestmark = pytest.mark.slow
@@ -235,7 +236,8 @@ def test_a_benchmark_that_loses_a_node_finishes_every_cell(cluster, small, tmp_p
         *["only=[own]", "experiments=[lda,cnn3]", "reference=lda", "seeds=[0]"],
         "overrides=[" + ",".join(f"'{override}'" for override in overrides) + "]",
     ]
-    environment = {"PYTHONPATH": str(tmp_path), **cluster.environment}
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    environment = {"PYTHONPATH": paths, **cluster.environment}
     with ThreadPoolExecutor() as pool:
         benchmark = pool.submit(forks.run, command, tmp_path, environment)
         cluster.lose_a_node("lose")
