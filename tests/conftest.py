@@ -20,7 +20,13 @@ from forks import ForkServer
 from p300.simulation import simulate_recording
 
 #: Files of long tests. Begun last, one of them would be all that is left to do.
-LONGEST = ("test_readme.py", "test_two_nodes.py", "test_write.py", "test_sweep.py")
+LONGEST = (
+    "test_readme.py",
+    "test_two_nodes.py",
+    "test_write.py",
+    "test_sweep.py",
+    "test_notebooks.py",
+)
 
 
 def pytest_collection_modifyitems(items):
