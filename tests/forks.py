@@ -131,6 +131,8 @@ def execute(arguments, folder, environment, streams):
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.setsid()
+    # where the tests run in the background, a shell lets all of their processes ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
