@@ -132,7 +132,7 @@ def test_a_folder_that_is_no_cell_is_left_alone(small_benchmark, tmp_path):
 @needs_joblib
 @pytest.mark.slow
 def test_all_cores_find_what_one_finds(small_benchmark, tmp_path):
-    tasks = ["only=[by_run,own]", "experiments=[lda,cnn3]"]
+    tasks = ["only=[by_run]", "experiments=[lda,cnn3]"]
     for folder, options in (
         ("one", []),
         ("two", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]),
