@@ -203,19 +203,46 @@ class MeanDifference:
         self._estimate(character, sums[2:], n, sums[:2])
 
     def _estimate_all(self, solved: Discriminants) -> None:
-        """Estimate the symbols of all characters again, each by the classes of all others."""
+        """Estimate the symbols of all characters again, each by the classes of all others.
+
+        Characters that were read wrongly support each other: means that hold no target make the
+        next character look like one without targets. So a second estimate begins with the newest
+        character alone. The one whose classes differ more is kept.
+        """
         whitened = [solved.whitened(_groups(character)) for character in self.characters]
-        for _ in range(self.settings.n_sweeps):
-            classes = []
-            for character, sums in zip(self.characters, whitened, strict=True):
-                p = character.lit @ character.posterior
-                n, target = float(p @ character.n), p @ sums[:-1]
-                own = np.array([character.n_all - n, n]), np.stack([sums[-1] - target, target])
-                classes.append(own)
-            n_all = np.sum([n for n, _ in classes], axis=0)
-            all_sums = np.sum([sums for _, sums in classes], axis=0)
+        found = [self._sweep(whitened, self.settings.n_sweeps)]
+        first = [character.posterior for character in self.characters]
+        for character in self.characters:
+            if not character.is_known:
+                character.posterior = probabilities(character.log_prior)
+        nothing = np.zeros(2), np.zeros((2, whitened[-1].shape[1]))
+        self._estimate(self.characters[-1], whitened[-1], *nothing)
+        found.append(self._sweep(whitened, self.settings.n_sweeps + 1))
+        if found[0] >= found[1]:
+            for character, posterior in zip(self.characters, first, strict=True):
+                character.posterior = posterior
+
+    def _sweep(self, whitened: Sequence[np.ndarray], n_sweeps: int) -> float:
+        """Estimate all characters several times; return how far apart the classes are then."""
+        for _ in range(n_sweeps):
+            classes = self._classes(whitened)
+            n_all, all_sums = (np.sum(part, axis=0) for part in zip(*classes, strict=True))
             for character, sums, own in zip(self.characters, whitened, classes, strict=True):
                 self._estimate(character, sums, n_all - own[0], all_sums - own[1])
+        n, sums = (np.sum(part, axis=0) for part in zip(*self._classes(whitened), strict=True))
+        difference = sums[1] / n[1] - sums[0] / n[0]
+        return float(n[0] * n[1] / n.sum() * (difference @ difference))
+
+    def _classes(self, whitened: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Compute the expected number and sum of nontargets and targets of each character."""
+        found = []
+        for character, sums in zip(self.characters, whitened, strict=True):
+            p = character.lit @ character.posterior
+            n, target = float(p @ character.n), p @ sums[:-1]
+            found.append(
+                (np.array([character.n_all - n, n]), np.stack([sums[-1] - target, target]))
+            )
+        return found
 
     def _estimate(
         self, character: LearnedCharacter, sums: np.ndarray, n: np.ndarray, others: np.ndarray

@@ -68,7 +68,7 @@ def test_scaled_epochs_do_not_depend_on_the_size_of_the_signal(scaling, factor):
 
 
 #: Those that are built without an estimator of somebody else.
-DETECTORS = sorted(set(baselines.__all__) - {"SklearnDetector"})
+DETECTORS = sorted(set(baselines.__all__) - {"SklearnDetector", "Untrained"})
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,17 @@ def test_fewer_repetitions_are_needed_after_characters_that_are_sure():
     assert needed[-1] == AT_LEAST
 
 
+def test_characters_that_were_read_wrongly_are_found_out():
+    learner = MeanDifference(SYMBOLS, 40.0)
+    wanted = [2, 0, 5, 1]
+    for k, symbol in enumerate(wanted):
+        if k == 3:  # all have been read as symbols that were not wanted
+            for one, wrong in zip(learner.characters, (3, 3, 4), strict=True):
+                one.posterior = np.eye(6)[wrong]
+        learner.learn(*character(symbol, n_repetitions=20, size=1.5, seed=k)[:2])
+    assert learner.symbols_so_far() == [SYMBOLS[k] for k in wanted]
+
+
 def test_settings_that_are_no_numbers_from_0_are_refused():
     with pytest.raises(InputError, match=r"learning\.penalty=-1"):
         FromNothing(penalty=-1)

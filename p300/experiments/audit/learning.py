@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t
 
 from p300.experiments.audit.checks import Check
+from p300.experiments.audit.training import chance_interval
 from p300.experiments.fitting.combine import combined_detector
 from p300.experiments.fitting.fit import fit_all
 from p300.experiments.fitting.learning import inputs_of, source_of
@@ -93,10 +92,7 @@ def check_codes(read: Reader, flashes: pd.DataFrame, inputs: np.ndarray, seed: i
         for column in columns:
             mixed[column] = flashes[column].to_numpy()[order]
         aucs.append(roc_auc(is_target[order][known[order]], read(mixed, inputs)[known[order]]))
-    guessing = math.sqrt((n_targets + n_others + 1) / (12 * n_targets * n_others))
-    sd = max(float(np.std(aucs, ddof=1)), guessing)
-    half = float(t.ppf(0.995, N_PERMUTED - 1)) * sd / math.sqrt(N_PERMUTED)
-    mean = float(np.mean(aucs))
+    mean, half = chance_interval(aucs, n_targets, n_others)
     detail = f"mean AUC {mean:.3f} over {N_PERMUTED} permutations, expected 0.5 ± {half:.3f}"
     return Check(name, abs(mean - 0.5) <= half, detail)
 

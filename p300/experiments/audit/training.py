@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,16 +155,25 @@ def check_chance(
         # what weights score before they learn is no chance: it would be the same in all of them
         scores = train(_relabelled(recording, labels), split, redrawn=k + 1)
         aucs.append(roc_auc(tested, scores[test]))
-    guessing = math.sqrt((n_targets + n_nontargets + 1) / (12 * n_targets * n_nontargets))
-    sd = max(float(np.std(aucs, ddof=1)), guessing)
-    half = float(t.ppf(0.995, n_permutations - 1)) * sd / math.sqrt(n_permutations)
-    mean = float(np.mean(aucs))
+    mean, half = chance_interval(aucs, n_targets, n_nontargets)
     detail = f"mean AUC {mean:.3f} on the test part over {n_permutations} permutations"
     detail += f", expected 0.5 ± {half:.3f}"
     is_inside = abs(mean - 0.5) <= half
     if is_inside and half > WIDEST:
         return Check(name, None, f"{detail}, which shows little; take more permutations")
     return Check(name, is_inside, detail)
+
+
+def chance_interval(
+    aucs: Sequence[float], n_targets: int, n_nontargets: int
+) -> tuple[float, float]:
+    """Return the mean AUC of permutations, and half of the 99 % t-interval about 0.5.
+
+    Their standard deviation is that of guessing on so many flashes, if that is larger.
+    """
+    guessing = math.sqrt((n_targets + n_nontargets + 1) / (12 * n_targets * n_nontargets))
+    sd, n = max(float(np.std(aucs, ddof=1)), guessing), len(aucs)
+    return float(np.mean(aucs)), float(t.ppf(0.995, n - 1)) * sd / math.sqrt(n)
 
 
 def check_n_permutations(n: int) -> None:
