@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import sys
@@ -44,6 +46,7 @@ def _run(command: str, arguments: list[str]) -> None:
     """Run a command, or print its help, with the user's own folders beside p300's."""
     from p300.experiments.command_line import add_own_folders, run_with_hydra
 
+    atexit.register(gc.freeze)  # or Python searches all that it imported, for a second
     arguments = add_own_folders(command, arguments)
     if {"-h", "--help"} & {*arguments}:
         print(_help(command))

@@ -37,7 +37,7 @@ def until(is_so, seconds, what):
     stop_at = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < stop_at, f"waited {seconds} s for {what}"
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def is_running(pid):

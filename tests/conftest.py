@@ -1,9 +1,15 @@
+import atexit
+import gc
 import os
 
 # before numpy and torch are imported: pytest's processes share the cores, and threads of each
 # beside them would wait for one another most of the time
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # a worker imports and collects a million objects that stay; by default Python searches them
+    # all for garbage again and again, and once more at the end
+    gc.set_threshold(50_000)
+    atexit.register(gc.freeze)
 
 from pathlib import Path
 
@@ -14,7 +20,13 @@ from forks import ForkServer
 from p300.simulation import simulate_recording
 
 #: Files of long tests. Begun last, one of them would be all that is left to do.
-LONGEST = ("test_readme.py", "test_two_nodes.py", "test_write.py", "test_sweep.py")
+LONGEST = (
+    "test_readme.py",
+    "test_two_nodes.py",
+    "test_write.py",
+    "test_sweep.py",
+    "test_notebooks.py",
+)
 
 
 def pytest_collection_modifyitems(items):

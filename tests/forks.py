@@ -2,9 +2,10 @@
 
 A server has imported what commands need. For each command it forks, so the command has its own
 folder, environment, standard streams and end, as one that is typed. `run` is called by tests;
-`executable` is a file named p300 for the commands of a shell.
+`executable` is a file named p300 for the commands of a shell. What follows -c is Python.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -13,6 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import types
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +56,7 @@ class ForkServer:
         self.executable.chmod(0o700)
 
     def run(self, arguments, cwd, env=None):
-        """Run `p300 ARGUMENTS`; return status, standard output and errors."""
+        """Run `p300 ARGUMENTS`, or `python -c CODE ARGUMENTS`; return status, output, errors."""
         done = subprocess.run(
             [self.executable, *map(str, arguments)],
             cwd=cwd,
@@ -81,10 +84,15 @@ def serve(address):
     import sklearn.pipeline  # noqa: F401
     import torch  # noqa: F401
 
+    import p300.baselines
     import p300.commands.train
     import p300.experiments.fitting.fit
     import p300.experiments.fitting.networks
-    import p300.experiments.train  # noqa: F401
+    import p300.experiments.jobs.command
+    import p300.experiments.train
+    import p300.models
+    import p300.training.loop
+    import p300.training.module  # noqa: F401
 
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
@@ -110,7 +118,7 @@ def handle(asking):
     command = os.fork()
     if not command:
         asking.close()
-        sys.exit(execute(*json.loads(said), streams))  # what is registered for the end is done
+        end(execute(*json.loads(said), streams))
     for stream in streams:
         os.close(stream)
     status = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
@@ -123,15 +131,22 @@ def execute(arguments, folder, environment, streams):
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.setsid()
+    # where the tests run in the background, a shell lets all of their processes ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    sys.argv = ["p300", *arguments]
-    from p300.cli import main
-
     try:
-        main()
+        if arguments[:1] == ["-c"]:
+            sys.modules["__main__"] = module = types.ModuleType("__main__")
+            sys.argv = ["-c", *arguments[2:]]
+            exec(compile(arguments[1], "<string>", "exec"), module.__dict__)
+        else:
+            from p300.cli import main
+
+            sys.argv = ["p300", *arguments]
+            main()
         status = 0
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
@@ -141,6 +156,18 @@ def execute(arguments, folder, environment, streams):
         sys.excepthook(*sys.exc_info())
         status = 1
     return status
+
+
+def end(status):
+    """End this process, after what is registered for the end.
+
+    An interpreter that ends as usual frees every module, which takes longer than most commands.
+    """
+    threading._shutdown()  # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """What the tests of sweeps share: a reader that can die, a sweep in a process of its own."""
 
+import os
 from pathlib import Path
 
 import pytest
+from forks import ROOT
 
 #: A reader whose recording is the simulation, and whose process dies or fails where it is told to.
 READER = """
@@ -27,7 +29,8 @@ def typed(small, tmp_path, forks):
 
     def run(*arguments, **environment):
         command = ["train", "-m", *small, *arguments, "hydra.sweep.dir=sweep"]
-        return forks.run(command, tmp_path, {"PYTHONPATH": str(tmp_path), **environment})
+        paths = os.pathsep.join([str(tmp_path), str(ROOT)])  # workers import from there, too
+        return forks.run(command, tmp_path, {"PYTHONPATH": paths, **environment})
 
     return run
 

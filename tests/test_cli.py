@@ -1,4 +1,6 @@
+import contextlib
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from p300 import __version__, train
 from p300.cli import COMMANDS
 from p300.errors import InputError
 from p300.experiments.configuration import conf_dir
+from p300.storage.files import LOCK
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([c, "--help"] for c in COMMANDS)])
@@ -139,27 +142,22 @@ def test_what_python_types_wrong_is_an_error_of_ours(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["-m", "seed=0,1"]], ids=["run", "sweep"])
-def test_an_interrupted_command_says_how_to_go_on(small, tmp_path, options):
+def test_an_interrupted_command_says_how_to_go_on(small, tmp_path, forks, options):
     key = "hydra.sweep.dir" if options else "hydra.run.dir"
     folder = tmp_path / "mine"
     endless = ["protocol.max_epochs=100000", "protocol.patience=100000", f"{key}={folder}"]
-    command = [sys.executable, "-m", "p300", "train", *options, *small, *endless]
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        # where the tests run in the background, a shell lets all of their processes ignore Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    command = [forks.executable, "train", *options, *small, *endless]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not list(folder.rglob("networks/*/metrics.csv")):
+            assert process.poll() is None
+            time.sleep(0.1)
+        number = int(re.search(r"\d+", (folder / LOCK).read_text())[0])
         try:
-            while not list(folder.rglob("networks/*/metrics.csv")):
-                assert process.poll() is None
-                time.sleep(0.1)
-            process.send_signal(signal.SIGINT)
+            os.kill(number, signal.SIGINT)
             _, errors = process.communicate(timeout=60)
         finally:
-            process.kill()  # or a failure would be waited for without end
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)  # or a failure would be waited for without end
     assert process.returncode == 130
     assert f"p300 train: interrupted; the same command with {key}=mine goes on there" in errors
     assert "Traceback" not in errors

@@ -1,10 +1,7 @@
 """Every notebook runs from top to bottom in a process of its own, and is stored as it should."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,7 +13,8 @@ EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 #: Runs the cells without Jupyter, whose magics are left out; any warning of a cell is an error.
 #: Writes what each cell prints, and the value of its last line unless it is a figure, as JSON.
 RUN = """
-import ast, contextlib, io, json, pathlib, sys
+import ast, contextlib, io, json, pathlib, sys, warnings
+warnings.filterwarnings("error", module="__main__$")
 names, told = {"__name__": "__main__"}, []
 for cell in json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8"))["cells"]:
     if cell["cell_type"] == "code":
@@ -43,19 +41,20 @@ def read_cells(path):
     return json.loads(path.read_text("utf-8"))["cells"]
 
 
-def execute(path, folder, **environment):
-    clean = {k: v for k, v in os.environ.items() if k != "P300_DATA_ROOT"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error::Warning:__main__", "-c", RUN, str(path)],
-        cwd=folder,
-        env={**clean, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
-    assert not list(folder.iterdir())  # what it wrote, it wrote elsewhere
-    return json.loads(done.stdout.splitlines()[-1])
+@pytest.fixture
+def execute(forks, tmp_path, monkeypatch):
+    """Run a notebook in an empty folder; give what its cells say."""
+
+    def execute(path, **environment):
+        monkeypatch.delenv("P300_DATA_ROOT", raising=False)
+        environment = {"MPLBACKEND": "Agg", **environment}
+        status, printed, errors = forks.run(["-c", RUN, path], tmp_path, environment)
+        assert status == 0, errors
+        assert not errors
+        assert not list(tmp_path.iterdir())  # what it wrote, it wrote elsewhere
+        return json.loads(printed.splitlines()[-1])
+
+    return execute
 
 
 def stored(path):
@@ -121,9 +120,9 @@ def test_links_between_notebooks_and_to_files_lead_somewhere(path):
 
 @pytest.mark.slow
 @EACH
-def test_a_notebook_runs_in_under_a_minute_and_says_what_is_stored(path, tmp_path):
+def test_a_notebook_runs_in_under_a_minute_and_says_what_is_stored(path, execute):
     started = time.perf_counter()
-    told = execute(path, tmp_path)
+    told = execute(path)
     assert time.perf_counter() - started < 60
     for found, expected in zip(told, stored(path), strict=True):
         check_same(found, expected)
@@ -139,5 +138,5 @@ def test_a_notebook_that_says_something_else_than_is_stored_is_noticed():
 @pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] in ("01", "03", "06")])
-def test_a_notebook_runs_on_real_eeg(path, tmp_path, data_root):
-    execute(path, tmp_path, P300_DATA_ROOT=str(data_root))
+def test_a_notebook_runs_on_real_eeg(path, execute, data_root):
+    execute(path, P300_DATA_ROOT=str(data_root))

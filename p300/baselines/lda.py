@@ -7,6 +7,8 @@ Wolf, 2004, doi 10.1016/S0047-259X(03)00096-4.
 
 from __future__ import annotations
 
+import warnings
+
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from p300.baselines.base import LinearOnBins
@@ -33,5 +35,7 @@ class ShrinkageLDA(LinearOnBins):
 
     def _fit_features(self, features, is_target):
         lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5])
-        lda.fit(features, is_target)
+        with warnings.catch_warnings():  # a class of one flash has no covariance
+            warnings.filterwarnings("ignore", "Only one sample available")
+            lda.fit(features, is_target)
         return lda.coef_[0], float(lda.intercept_[0])

@@ -5,6 +5,7 @@ test data could reach training. Its status is 1 if a check fails.
 
   p300 audit data=bci2_iib experiment=cnn1
   p300 audit split=by_character audit.n_permutations=30
+  p300 audit experiment=ridge learning=while_spelling    what it sees while it learns, too
 """
 
 from __future__ import annotations

@@ -102,13 +102,16 @@ def pool(
         tested[rows] = k
         for name in names:
             scores[name][rows] = table["score"][part == name]
-    if n_left := int((tested < 0).sum()):
+    reserved = cfg.split.get("n_reserved")
+    if (n_left := int((tested < 0).sum())) and not reserved:
         raise InputError(
             f"{n_left} of {len(flashes)} flashes are tested by no fold; expected each by one"
         )
+    some = tested >= 0
+    flashes, tested = flashes[some], tested[some]
     tables, parts = [], {}
     for name in names:
-        pooled = on_one_scale(scores[name], tested)
+        pooled = on_one_scale(scores[name][some], tested)
         tables.append(flashes.assign(part=name, score=pooled, fold=tested))
         parts[name] = summarize(pooled, flashes, recording.speller)
     write_text(folder / "scores.csv", pd.concat(tables).to_csv(index=False))
@@ -118,7 +121,8 @@ def pool(
         parts[SESSION] = pooled_session(parts[SESSION], folds, sessions, recording.speller)
     by = re.search(r"by \w+", found[0]["split"])  # as it was divided in fact
     split = f"{len(folds)} folds{f' {by[0]}' if by else ''}, each tested once"
-    show(results_table(parts["test"], f"{recording.name}, {split}"))
+    if tables[0]["score"].nunique() > 1:
+        show(results_table(parts["test"], f"{recording.name}, {split}"))
     if SESSION in parts:
         show(results_table(parts[SESSION], f"{recording.name}, {split}, learning while spelling"))
     first = found[0]

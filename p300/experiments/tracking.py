@@ -21,6 +21,7 @@ from p300 import figures
 from p300.errors import InputError
 from p300.experiments.build import build
 from p300.experiments.configuration import is_sweep
+from p300.experiments.fitting.session import SESSION
 from p300.experiments.fitting.trainer import build_loggers
 from p300.experiments.identity import flatten
 from p300.experiments.processes import is_helper
@@ -231,7 +232,7 @@ def headline(results: dict[str, Any]) -> dict[str, float]:
     """Select the few numbers by which runs are compared."""
     kept = ("fit_s", "preprocess_s", "n_parameters")
     numbers: dict[str, float] = {k: results[k] for k in kept if k in results}
-    for part in PARTS[1:]:
+    for part in (*PARTS[1:], SESSION):
         summary = results.get(part, {})
         numbers |= {f"{part}/{k}": value for k, value in summary.get("detection", {}).items()}
         rows = [row for row in summary.get("spelling", []) if row["n_characters"]]

@@ -137,7 +137,8 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
     summary : DataFrame
         From a benchmark (:func:`p300.experiments.benchmark.summary.summarize`): ``experiment``,
         ``n_characters``, ``auc`` with ``low`` and ``high`` (95 %) over ``n_units`` of ``unit``,
-        and ``task`` where there are several; rows without ``n_characters`` belong to no curve.
+        ``task`` where there are several, and ``counted``, what the curve counts; rows without
+        ``n_characters`` belong to no curve.
 
     Returns
     -------
@@ -151,6 +152,7 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
     """
     curves = _curves(summary)
     panels = dict(list(curves.groupby("task", sort=False))) if "task" in curves else {"": curves}
+    counted = {task: _counted(part) for task, part in panels.items()}
     experiments = list(dict.fromkeys(curves["experiment"]))
     n_columns = min(2, len(panels))
     legend_rows = math.ceil(len(experiments) / 5)
@@ -168,20 +170,27 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
         best = most.loc[most["auc"].idxmax()]
         texts.append(
             f"{task or 'all'}: {best['experiment']} is best with "
-            f"{count(int(best['n_characters']), 'character')}, {best['auc']:.3f}"
+            f"{best['n_characters']:.0f} {counted[task]}, {best['auc']:.3f}"
         )
         axis.set_title(f"{task}{number_of_units(part)}".strip())
         axis.grid(alpha=0.3)
         axis.axhline(0.5, color=GREY, lw=0.8, ls=":")
         _whole_numbers(axis)
-    figure.supxlabel("training characters")
+        axis.set_xlabel(counted[task])
     figure.supylabel("AUC of single flashes, 95 % interval over n")
     lines = [axes[0].plot([], [], **look(k))[0] for k in range(len(experiments))]
     figure.legend(lines, experiments, loc="outside upper left", ncols=5, handlelength=3)
     figure.set_label(
-        f"AUC by number of training characters of {', '.join(experiments)}; {'; '.join(texts)}."
+        f"AUC by number of {', '.join(dict.fromkeys(counted.values()))} of "
+        f"{', '.join(experiments)}; {'; '.join(texts)}."
     )
     return figure
+
+
+def _counted(part: pd.DataFrame) -> str:
+    """Return what the curve of a task counts, in the plural."""
+    counted = str(part["counted"].iloc[0]) if "counted" in part else "training character"
+    return counted.replace("person", "people") if "person" in counted else f"{counted}s"
 
 
 def _curves(summary: pd.DataFrame) -> pd.DataFrame:

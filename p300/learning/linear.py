@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from p300.learning.sums import EpochSums
 
@@ -143,10 +143,21 @@ class Discriminants:
         -------
         ndarray, shape (n, n_chans, n_times)
         """
-        features = (differences @ self._basis).reshape(len(differences), -1) * self._scale
-        found = cho_solve(self._factor, features.T).T * self._scale
+        found = cho_solve(self._factor, self._features(differences).T).T * self._scale
         n_functions = self._basis.shape[1]
         return found.reshape(len(differences), -1, n_functions) @ self._basis.T
+
+    def whitened(self, differences: np.ndarray) -> np.ndarray:
+        """Compute features in which the covariance is the identity: (n, n_features).
+
+        The product of two is that of the first with the weights for the second.
+        """
+        factor, is_lower = self._factor
+        features = self._features(differences).T
+        return solve_triangular(factor, features, lower=is_lower, trans=0 if is_lower else 1).T
+
+    def _features(self, epochs: np.ndarray) -> np.ndarray:
+        return (epochs @ self._basis).reshape(len(epochs), -1) * self._scale
 
 
 def several_penalties(

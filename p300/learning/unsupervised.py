@@ -7,7 +7,7 @@ J. Sosulski, M. Tangermann, "UMM: Unsupervised mean-difference maximization", ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -130,7 +130,7 @@ class MeanDifference:
     ) -> np.ndarray:
         """Compute the log probability of each symbol for a character that goes on."""
         character, sums = self._summed(inputs, lit, log_prior)
-        self._estimate([*self.characters, character], self._solved(sums), [-1])
+        self._estimate_last(character, self._solved(sums))
         return np.log(np.maximum(character.posterior, 1e-300))
 
     def learn(
@@ -146,14 +146,13 @@ class MeanDifference:
     ) -> None:
         """Learn from a character that is over; arguments as of :meth:`Learner.learn`."""
         character, self._sums = self._summed(inputs, lit, log_prior)
-        self.characters.append(character)
         solved = self._solved(self._sums)
         if known is None:
-            self._estimate(self.characters, solved, [-1])
+            self._estimate_last(character, solved)
         else:
             character.label(known)
-        for _ in range(self.settings.n_sweeps):
-            self._estimate(self.characters, solved, range(len(self.characters)))
+        self.characters.append(character)
+        self._estimate_all(solved)
         n, epochs = _total(self.characters)
         nontarget, target = epochs / n[:, np.newaxis, np.newaxis]
         weights = solved.of((target - nontarget)[np.newaxis])[0]
@@ -195,26 +194,56 @@ class MeanDifference:
         half = len(sums.products) if half is None else half
         return Discriminants(sums, penalty=self.settings.penalty, toeplitz=half / (half + n))
 
+    def _estimate_last(self, character: LearnedCharacter, solved: Discriminants) -> None:
+        """Estimate the symbol of a new character by the classes of those before it."""
+        n, epochs = np.zeros(2), np.zeros((2, *character.all_epochs.shape))
+        if self.characters:
+            n, epochs = _total(self.characters)
+        sums = solved.whitened(np.r_[epochs, _groups(character)])
+        self._estimate(character, sums[2:], n, sums[:2])
+
+    def _estimate_all(self, solved: Discriminants) -> None:
+        """Estimate the symbols of all characters again, each by the classes of all others."""
+        whitened = [solved.whitened(_groups(character)) for character in self.characters]
+        for _ in range(self.settings.n_sweeps):
+            classes = []
+            for character, sums in zip(self.characters, whitened, strict=True):
+                p = character.lit @ character.posterior
+                n, target = float(p @ character.n), p @ sums[:-1]
+                own = np.array([character.n_all - n, n]), np.stack([sums[-1] - target, target])
+                classes.append(own)
+            n_all = np.sum([n for n, _ in classes], axis=0)
+            all_sums = np.sum([sums for _, sums in classes], axis=0)
+            for character, sums, own in zip(self.characters, whitened, classes, strict=True):
+                self._estimate(character, sums, n_all - own[0], all_sums - own[1])
+
     def _estimate(
-        self, characters: Sequence[LearnedCharacter], solved: Discriminants, which: Iterable[int]
+        self, character: LearnedCharacter, sums: np.ndarray, n: np.ndarray, others: np.ndarray
     ) -> None:
-        """Estimate the symbols of some characters, each by the classes of all others."""
-        n_all, all_epochs = _total(characters)
-        now = [characters[k] for k in which]
-        for character, (own_n, own_epochs) in [(c, c.classes()) for c in now if not c.is_known]:
-            n, epochs = n_all - own_n, all_epochs - own_epochs
-            lit = character.lit.T  # (n_symbols, n_groups)
-            n_target = n[1] + lit @ character.n
-            targets = epochs[1] + np.tensordot(lit, character.epochs, axes=1)
-            n_other = n.sum() + character.n_all - n_target
-            others = epochs.sum(axis=0) + character.all_epochs - targets
-            across = np.newaxis, np.newaxis
-            difference = targets / n_target[:, *across] - others / n_other[:, *across]
-            distance = np.einsum("kct,kct->k", difference, solved.of(difference))
-            evidence = n_target * n_other / (n_target + n_other) * distance / 2
-            character.posterior = probabilities(
-                self.settings.temper * evidence + character.log_prior
-            )
+        """Estimate the symbol of a character.
+
+        Parameters
+        ----------
+        character : LearnedCharacter
+        sums : ndarray, shape (n_groups + 1, n_features)
+            Of each group of its flashes, and of all, where the covariance is the identity.
+        n, others : ndarray, shape (2,) and (2, n_features)
+            Flashes of the other characters, nontargets and targets: number and sum.
+        """
+        if character.is_known:
+            return
+        lit = character.lit.T  # (n_symbols, n_groups)
+        n_target, targets = n[1] + lit @ character.n, others[1] + lit @ sums[:-1]
+        n_other = n.sum() + character.n_all - n_target
+        rest = others.sum(axis=0) + sums[-1] - targets
+        difference = targets / n_target[:, np.newaxis] - rest / n_other[:, np.newaxis]
+        evidence = n_target * n_other / (n_target + n_other) * (difference**2).sum(axis=1) / 2
+        character.posterior = probabilities(self.settings.temper * evidence + character.log_prior)
+
+
+def _groups(character: LearnedCharacter) -> np.ndarray:
+    """Return the sums of a character: of each group of flashes, and of all."""
+    return np.r_[character.epochs, character.all_epochs[np.newaxis]]
 
 
 def _centred(inputs: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ class NothingTrained(DescribedDetector):
         example = recording_from_arrays(
             blank, [1.0], sfreq=stream.sfreq, ch_names=kept, unit=unit, speller=None
         )
-        self.preprocessor = Preprocessor(phase="causal", scaling="rms_epoch").fit(example)
+        self.preprocessor = Preprocessor(phase="causal", scaling="median_epoch").fit(example)
         self.speller = speller
         self.likelihood = ScoreLikelihood(1.0, 0.0)
         rule = PosteriorThreshold(threshold=SURE, max_repetitions=MOST_REPETITIONS)

@@ -25,6 +25,7 @@ from p300.preprocessing.resampling import resample, resample_recording
 from p300.preprocessing.scaling import (
     center_epochs,
     channel_statistics,
+    median_epochs,
     rms_epochs,
     scale_channels,
     zscore_epochs,
@@ -58,6 +59,7 @@ __all__ = [
     "find_bad_channels",
     "find_rejected",
     "interpolate_channels",
+    "median_epochs",
     "pick_channels",
     "recording_from_arrays",
     "rereference",

@@ -86,11 +86,13 @@ class Preprocessor(Estimator):
         Half-open interval of the epoch, in seconds from the flash.
     baseline : tuple of float or None
         Half-open interval whose mean is subtracted, in seconds from the flash.
-    scaling : {"zscore_epoch", "rms_epoch", "center", "standardize", "robust", "none"}
+    scaling : str
         "zscore_epoch": mean 0 and standard deviation 1 per flash and electrode (the paper).
-        "rms_epoch": mean 0 per flash and electrode, root mean square 1 per flash. "center": mean 0
-        per flash and electrode. "standardize": each channel by mean and standard deviation of the
-        training flashes. "robust": the same by median and interquartile range. "none": EEG in µV.
+        "rms_epoch": mean 0 per flash and electrode, root mean square 1 per flash. "median_epoch":
+        the same, and the median over electrodes of their mean squares is 1, so that one that
+        drifts does not decide. "center": mean 0 per flash and electrode. "standardize": each
+        channel by mean and standard deviation of the training flashes. "robust": the same by
+        median and interquartile range. "none": EEG in µV.
     reject_uv : float or None
         Epochs with a larger peak-to-peak amplitude are marked (``Epochs.is_rejected``) and left
         out of what :meth:`fit` learns; they are never dropped.
@@ -347,7 +349,7 @@ class Preprocessor(Estimator):
     @property
     def unit_out(self) -> str:
         """Unit of the epochs: "uV", "AD" (amplifier steps) or "sd" (scaled, without a unit)."""
-        if self.scaling in ("zscore_epoch", "rms_epoch", "standardize", "robust"):
+        if self.scaling not in ("center", "none"):
             return "sd"
         return "AD" if self.unit_ == "AD" else "uV"
 

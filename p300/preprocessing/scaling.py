@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 #: Ways to scale; "standardize" and "robust" must be fitted.
-SCALINGS = ("zscore_epoch", "rms_epoch", "center", "standardize", "robust", "none")
+SCALINGS = (
+    "zscore_epoch", "rms_epoch", "median_epoch", "center", "standardize", "robust", "none",
+)  # fmt: skip
 
 #: Old names of three scalings, found in files of earlier versions.
 RENAMED = {"flash": "zscore_epoch", "rms": "rms_epoch", "train": "standardize"}
@@ -97,8 +99,46 @@ def rms_epochs(epochs: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarr
     return np.multiply(centered, factor[:, None, None], out=centered)
 
 
+def median_epochs(epochs: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
+    """Subtract from each epoch and electrode its mean, and divide each epoch by one number.
+
+    The number is the root of the median over electrodes of the mean square. So an electrode that
+    drifts or pops is loud itself and leaves the others as they are, which it does not by
+    :func:`rms_epochs`. Constant electrodes do not count; a constant epoch becomes zero.
+
+    Parameters
+    ----------
+    epochs : ndarray, shape (n_flashes, n_chans, n_times)
+        EEG in any unit, not changed.
+    out : ndarray or None
+        Where to write; may be ``epochs`` itself.
+
+    Returns
+    -------
+    ndarray, shape (n_flashes, n_chans, n_times)
+
+    Examples
+    --------
+    >>> median_epochs(np.array([[[-2.0, 2.0], [-2.0, 2.0], [-7e4, 7e4]]])).tolist()
+    [[[-1.0, 1.0], [-1.0, 1.0], [-35000.0, 35000.0]]]
+    """
+    centered, rounding = _center(epochs, out)
+    power = np.einsum("fct,fct->fc", centered, centered) / centered.shape[-1]
+    varies = power > rounding
+    ordered = np.sort(np.where(varies, power, np.inf), axis=1)
+    n = varies.sum(axis=1, keepdims=True)
+    middle = np.take_along_axis(ordered, np.hstack([np.maximum(n - 1, 0) // 2, n // 2]), axis=1)
+    factor = 1 / np.sqrt(middle.mean(axis=1))
+    return np.multiply(centered, factor[:, None, None], out=centered)
+
+
 #: Scalings by the statistics of each epoch itself.
-BY_EPOCH = {"zscore_epoch": zscore_epochs, "rms_epoch": rms_epochs, "center": center_epochs}
+BY_EPOCH = {
+    "zscore_epoch": zscore_epochs,
+    "rms_epoch": rms_epochs,
+    "median_epoch": median_epochs,
+    "center": center_epochs,
+}
 
 
 def channel_statistics(epochs: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray]:

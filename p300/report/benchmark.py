@@ -107,7 +107,7 @@ def figures(summary: pd.DataFrame) -> Section:
         section.draw(
             "Learning curves",
             lambda: draw_learning_curves(summary),
-            "AUC by number of training characters.",
+            "AUC by number of characters, or of other people, that were trained on.",
         )
     return section
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from p300.experiments.compare import MEASURES
 from p300.experiments.finished import Run
+from p300.experiments.fitting.session import SESSION
 from p300.figures.style import count
 from p300.metrics import MIN_UNITS, Interval, auc_interval
 from p300.report.doubt import marked
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from p300.speller import Speller
+
+#: Parts of a run that are shown, in this order.
+PARTS = ("test", SESSION, "validation")
 
 
 def results_section(run: Run, *, times_in_doubt: bool = False) -> Section:
@@ -29,12 +33,14 @@ def results_section(run: Run, *, times_in_doubt: bool = False) -> Section:
     section.blocks.append(headline(run, shown))
     if shown != "test":
         section.note("There is no test part: all numbers are of the validation part.")
-    for part in ("test", "validation"):
+    for part in PARTS:
         if "spelling" in run.results.get(part, {}):
             table = spelling_table(run.results[part], part)
             if times_in_doubt:
                 table = replace(table, head=tuple(map(marked, table.head)))
             section.blocks.append(table)
+    if SESSION in run.results:
+        section.note(retrospective(run.results[SESSION]))
     detected = detection_table(run)
     if detected.rows:
         section.blocks.append(detected)
@@ -93,15 +99,30 @@ def spelling_table(summary: dict[str, Any], part: str) -> Table:
             (str(row["n_repetitions"]), *measured, Spelled(row["text"], summary["wanted"]))
         )
     head = ("repetitions", "right", "accuracy", "95 % interval (%)", "bits/min", "text read")
-    caption = f"Text read from the {part} part by number of repetitions; wanted: "
+    where = f"from the {part} part" if part != SESSION else "while learning from the test part"
+    caption = f"Text read {where}, by number of repetitions; wanted: "
     caption += f"{summary['wanted']} (wrong symbols underlined). {_below('characters')}"
-    return Table(caption, head, rows, is_folded=part != "test")
+    return Table(caption, head, rows, is_folded=part == "validation")
+
+
+def retrospective(session: dict[str, Any]) -> str:
+    """Say what was read again at the end of a session, and why learning was stopped."""
+    again = session["retrospective"]
+    text = (
+        "The rows of the session are of a detector that learned while it spelled: each score was "
+        "computed before its character was learned from, and after n repetitions it had learned "
+        f"from n repetitions alone. Read again with all that was learned: {again['text']}, "
+        f"{again['n_right']} of {again['n_characters']} right."
+    )
+    for subject, reason in session["stopped"].items():
+        text += f" Learning was stopped for subject {subject}: {reason}."
+    return text
 
 
 def detection_table(run: Run) -> Table:
     """Build the table of the detection of single flashes, by part and by subject."""
     rows = []
-    for part in ("test", "validation"):
+    for part in PARTS:
         subjects = run.results.get(part, {}).get("by_subject", {})
         for subject, measured in subjects.items():
             who = f"{part}, subject {subject}"
@@ -193,11 +214,14 @@ def _draw_text(section: Section, run: Run, part: str, speller: Speller) -> None:
     subjects = run.scores["subject"].astype(str).unique()
     subject = subjects[0] if len(subjects) == 1 else None
     is_published = run.data == "bci3_ii" and (run.name, subject) in CHARACTERS
+    read = {run.name: run.results[part]["spelling"]}
+    if part == "test" and SESSION in run.results:
+        read["+ learning while spelling"] = run.results[SESSION]["spelling"]
     held_out = run.scores[run.scores["part"].eq(part)].reset_index(drop=True)
     section.draw(
         "Accuracy",
         lambda: draw_accuracy(
-            {run.name: run.results[part]["spelling"]},
+            read,
             published=[run.name] if is_published else [],
             subject=subject if is_published else None,
             n_symbols=len(speller.symbols),

@@ -2,6 +2,7 @@
 
 from p300.splits.folds import k_fold, leave_one_out
 from p300.splits.leaks import check_split
+from p300.splits.new_person import new_person
 from p300.splits.splits import (
     PARTS,
     Split,
@@ -31,6 +32,7 @@ __all__ = [
     "k_fold",
     "leave_one_out",
     "member_rows",
+    "new_person",
     "shares_samples",
     "unit_of",
 ]

@@ -31,6 +31,9 @@ class Split:
         No row is in two of them; a row may be in none.
     name : str
         Name in messages and reports.
+    before : ndarray of bool, shape (n_flashes,), or None
+        Unlabelled flashes of the tested people, which a detector that learns while it spells
+        reads before the test part.
 
     Raises
     ------
@@ -42,9 +45,12 @@ class Split:
     validation: np.ndarray
     test: np.ndarray
     name: str = "split"
+    before: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        n_twice = int((self.train.astype(int) + self.validation + self.test > 1).sum())
+        parts = [self.train, self.validation, self.test]
+        parts += [] if self.before is None else [self.before]
+        n_twice = int((np.sum(parts, axis=0) > 1).sum())
         if n_twice:
             raise InputError(
                 f"{self.name}: {n_twice} flashes are in two parts; expected each in one at most"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -55,25 +56,33 @@ STARTED = []
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_running():
+def nothing_left_running(tmp_path):
     yield
+    for number in readers(tmp_path):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
     while STARTED:
         with STARTED.pop() as process:
             process.kill()
 
 
-def start(folder, *arguments, stdout=subprocess.PIPE):
-    """Start a command in a folder, in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from p300.cli import main; main()", *arguments],
-        stdout=stdout,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=folder,
-        env=environment(),
-    )
-    STARTED.append(process)
-    return process
+@pytest.fixture
+def start(forks):
+    """Start a command in a folder, in a process of its own (not that which is returned)."""
+
+    def start(folder, *arguments, stdout=subprocess.PIPE):
+        process = subprocess.Popen(
+            [forks.executable, *arguments],
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=folder,
+            env=environment(),
+        )
+        STARTED.append(process)
+        return process
+
+    return start
 
 
 def until(condition, seconds=120):
@@ -165,17 +174,28 @@ def slow(small, tmp_path):
     return ["data.read._target_=slow.read", "experiment=lda", *small]
 
 
-def n_reading(tmp_path):
-    return len(list(tmp_path.glob("reading-*")))
+def readers(folder):
+    """Numbers of the processes that began to read the recording."""
+    return [int(path.name.partition("-")[2]) for path in folder.glob("reading-*")]
+
+
+def n_reading(folder):
+    return len(readers(folder))
+
+
+def who_has(folder):
+    """Number of the process that has a folder to itself."""
+    return int(re.search(r"\d+", (folder / LOCK).read_text())[0])
 
 
 @pytest.mark.slow
-def test_a_run_folder_is_trained_into_by_one_process_at_a_time(slow, tmp_path):
+def test_a_run_folder_is_trained_into_by_one_process_at_a_time(slow, start, tmp_path):
     command = ["train", *slow, "hydra.run.dir=run"]
     first = start(tmp_path, *command)
     until(lambda: n_reading(tmp_path) == 1)
+    (reader,) = readers(tmp_path)
     second = start(tmp_path, *command)
-    assert f"in use by process {first.pid}" in second.communicate(timeout=120)[0]
+    assert f"in use by process {reader} on" in second.communicate(timeout=120)[0]
     assert second.returncode == 1
     (tmp_path / "HOLD").unlink()
     assert first.wait() == 0, first.communicate()[0]
@@ -185,11 +205,11 @@ def test_a_run_folder_is_trained_into_by_one_process_at_a_time(slow, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_sweeps_of_one_folder_train_every_run_once(slow, tmp_path):
+def test_two_sweeps_of_one_folder_train_every_run_once(slow, start, tmp_path):
     command = ["train", "-m", *slow, "seed=0,1,2", "hydra.sweep.dir=sweep"]
     sweeps = [start(tmp_path, *command)]
     until(lambda: n_reading(tmp_path) == 1)
-    assert str(sweeps[0].pid) in (tmp_path / "sweep" / LOCK).read_text()
+    assert [who_has(tmp_path / "sweep")] == readers(tmp_path)
     sweeps.append(start(tmp_path, *command[:-2], "seed=2,3", "hydra.sweep.dir=sweep"))
     assert "waiting for its end" in sweeps[1].stdout.readline()
     (tmp_path / "HOLD").unlink()
@@ -227,14 +247,15 @@ def is_running(number):
 
 @pytest.mark.slow
 @WITH_JOBLIB
-def test_a_worker_that_outlives_its_killed_sweep_is_waited_for(slow, tmp_path):
+def test_a_worker_that_outlives_its_killed_sweep_is_waited_for(slow, start, tmp_path):
     workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     command = ["train", "-m", *slow, *workers, "seed=0,1", "hydra.sweep.dir=sweep"]
     killed = start(tmp_path, *command, stdout=subprocess.DEVNULL)
     until(lambda: n_reading(tmp_path) == 2)
-    workers = workers_of(killed.pid)
-    killed.kill()
-    killed.wait()
+    parent = who_has(tmp_path / "sweep")
+    workers = workers_of(parent)
+    os.kill(parent, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
     again = start(tmp_path, *command)
     assert "waiting for its end" in again.stdout.readline()
     (tmp_path / "HOLD").unlink()
@@ -249,12 +270,13 @@ def test_a_worker_that_outlives_its_killed_sweep_is_waited_for(slow, tmp_path):
 
 @pytest.mark.slow
 @WITH_JOBLIB
-def test_a_sweep_that_is_ended_takes_its_workers_along(slow, tmp_path):
+def test_a_sweep_that_is_ended_takes_its_workers_along(slow, start, tmp_path):
     options = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
     ended = start(tmp_path, "train", "-m", *slow, *options, "seed=0,1")
     until(lambda: n_reading(tmp_path) == 2)
-    workers = workers_of(ended.pid)
-    ended.terminate()
+    parent = who_has(tmp_path / "sweep")
+    workers = workers_of(parent)
+    os.kill(parent, signal.SIGTERM)
     assert ended.wait(30) == 128 + signal.SIGTERM
     assert len(workers) == 2
     until(lambda: not any(map(is_running, workers)))
@@ -267,26 +289,33 @@ RECORDINGS = [
     for k in range(6)
 ]
 
-#: Takes the epochs of six recordings from a folder, or makes them; prints their hash.
-TAKER = """
-import hashlib, sys, warnings
+#: Eight processes take the epochs of six recordings from a folder, or make them, and print their
+#: hash. They are forks of one, which imports everything for them.
+TAKERS = """
+import hashlib, os, sys, warnings
 import numpy as np
 warnings.simplefilter("error")
 from p300.preprocessing import EpochsCache, Preprocessor
 from test_concurrency import RECORDINGS
 
-digest = hashlib.sha256()
-order = np.random.default_rng(int(sys.argv[2])).permutation(len(RECORDINGS))
-found = {}
-for _ in range(3):
-    for k in order:
-        fitted = Preprocessor().fit(RECORDINGS[k])
-        found[k] = EpochsCache(sys.argv[1], max_bytes=float(sys.argv[3])).epochs(
-            fitted, RECORDINGS[k]
-        ).data.tobytes()
-for k in sorted(found):
-    digest.update(found[k])
-print(digest.hexdigest())
+
+def take(seed):
+    order = np.random.default_rng(seed).permutation(len(RECORDINGS))
+    found = {}
+    for _ in range(3):
+        for k in order:
+            fitted = Preprocessor().fit(RECORDINGS[k])
+            found[k] = EpochsCache(sys.argv[1], max_bytes=float(sys.argv[2])).epochs(
+                fitted, RECORDINGS[k]
+            ).data.tobytes()
+    digest = hashlib.sha256(b"".join(found[k] for k in sorted(found)))
+    os.write(1, (digest.hexdigest() + "\\n").encode())
+
+for seed in range(8):
+    if not os.fork():
+        take(seed)
+        os._exit(0)
+assert [os.wait()[1] for _ in range(8)] == [0] * 8
 """
 
 
@@ -300,22 +329,14 @@ def test_eight_processes_share_one_folder_of_epochs(tmp_path):
         epochs = Preprocessor().fit(recording).epochs(recording)
         expected.update(epochs.data.tobytes())
         size = max(size, epochs.data.nbytes)
-    arguments = [str(tmp_path / "kept"), "{}", str(n_entries * (size + 1000))]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TAKER, arguments[0], str(k), arguments[2]],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment(
-                PYTHONPATH=os.pathsep.join([ROOT, str(Path(__file__).parent)]),
-            ),
-        )
-        for k in range(8)
-    ]
-    printed = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 8, printed
-    assert {text.strip() for text in printed} == {expected.hexdigest()}
+    done = subprocess.run(
+        [sys.executable, "-c", TAKERS, tmp_path / "kept", str(n_entries * (size + 1000))],
+        capture_output=True,
+        text=True,
+        env=environment(PYTHONPATH=os.pathsep.join([ROOT, str(Path(__file__).parent)])),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [expected.hexdigest()] * 8
     left = [p.name for p in (tmp_path / "kept").iterdir()]
     assert all(name.endswith(".npy") for name in left)
     # each of the eight makes room before it writes: at most one entry too many each

@@ -1,4 +1,5 @@
-"""Every experiment composes, runs two batches on the simulation, and leaves a whole run."""
+"""Every protocol, augmentation and split trains on the simulation; test_determinism.py has every
+experiment."""
 
 import json
 
@@ -6,21 +7,8 @@ import pytest
 
 from p300.experiments.configuration import conf_dir
 
-EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 AUGMENTATIONS = sorted(path.stem for path in (conf_dir() / "augmentation").glob("*.yaml"))
 PROTOCOLS = sorted(path.stem for path in (conf_dir() / "protocol").glob("*.yaml"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_runs_and_scores_the_test_part(p300, small, tmp_path, experiment):
-    status, printed, errors = p300("train", f"experiment={experiment}", *small)
-    assert status == 0, errors
-    (results,) = tmp_path.rglob("results.json")
-    test = json.loads(results.read_text())["test"]
-    assert test["n_flashes"] == 2 * 2 * 12 and test["wanted"] == "P3"
-    assert [row["n_repetitions"] for row in test["spelling"]] == [1, 2]
-    assert "wanted: P3" in printed
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -64,7 +64,9 @@ def weights_of(folder):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_same_seed_gives_the_same_bits(experiment, tmp_path):
     for name in ("one", "two"):
-        train(tmp_path / name, f"experiment={experiment}", *TINY)
+        test = train(tmp_path / name, f"experiment={experiment}", *TINY)["test"]
+    assert test["n_flashes"] == 2 * 2 * 12 and test["wanted"] == "P3"
+    assert [row["n_repetitions"] for row in test["spelling"]] == [1, 2]
     for file in ("scores.csv", "held_out.csv"):
         one, two = tmp_path / "one" / file, tmp_path / "two" / file
         assert one.exists() == two.exists()
@@ -86,19 +88,19 @@ def test_the_number_of_threads_changes_rounding_alone(experiment, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", ["cnn3", "light"])
-def test_another_process_gives_the_same_bits(experiment, tmp_path):
-    train(tmp_path / "here", f"experiment={experiment}", *TINY)
-    code = "import sys; from p300.experiments.train import train; train(*sys.argv[1:])"
+def test_another_process_gives_the_same_bits(tmp_path):
+    code = "import sys; from p300.experiments.train import train; name, *rest = sys.argv[1:]\n"
+    code += "for e in 'cnn3', 'light': train(f'{name}/{e}', f'experiment={e}', *rest)"
     subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "there", f"experiment={experiment}", *TINY],
+        [sys.executable, "-c", code, tmp_path / "there", *TINY],
         check=True,
         env={**os.environ, "PYTHONHASHSEED": "7"},
         cwd=Path(__file__).parents[2],
     )
-    assert (tmp_path / "here" / "scores.csv").read_bytes() == (
-        tmp_path / "there" / "scores.csv"
-    ).read_bytes()
+    for experiment in ("cnn3", "light"):
+        train(tmp_path / "here" / experiment, f"experiment={experiment}", *TINY)
+        one, two = (tmp_path / side / experiment / "scores.csv" for side in ("here", "there"))
+        assert one.read_bytes() == two.read_bytes()
 
 
 def found(folder, *overrides):

@@ -114,7 +114,7 @@ def test_the_papers_protocol_and_the_modern_one_are_about_as_well_calibrated(p30
     for protocol in ("paper", "modern"):
         overrides = (
             "overrides=['data.read.ch_names=[Cz,Pz,Oz,PO7]','data.read.n_repetitions=2',"
-            f"'logger=csv','protocol={protocol}']"
+            f"'logger=csv','protocol={protocol}','protocol.max_epochs=30']"
         )
         arguments = ["only=[own]", "experiments=[cnn3]", "seeds=[0]", "reference=cnn3"]
         status, _, failed = p300("benchmark", *arguments, overrides, f"folder={protocol}")

@@ -65,33 +65,26 @@ def test_two_processes_cross_validate_and_the_first_writes(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_of_every_kind_write_one_run_and_learn_the_same(tmp_path):
-    port = free_port()
+    seen, port = tmp_path / "seen", free_port()
+    seen.mkdir()
+    (tmp_path / "watching.py").write_text(WATCHING)
+    watched = ["--config-dir", str(tmp_path), "+callbacks.watching._target_=watching.Watching"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     kinds = {
-        "shipped": COMMAND,
+        "shipped": [*COMMAND, *watched],
         "spawn": [*COMMAND, "trainer.strategy=ddp_spawn"],
         "torchrun": [*torchrun, f"--master-port={port}", *COMMAND[1:]],
     }
     weights = {}
     for kind, command in kinds.items():
         (tmp_path / kind).mkdir()
-        printed = run(command, tmp_path / kind)
+        printed = run(command, tmp_path / kind, SEEN=str(seen))
         assert printed.count("run folder:") == 1
         weights[kind] = check_one_run(tmp_path / kind)
     for kind in kinds:
         torch.testing.assert_close(weights[kind], weights["shipped"], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_both_processes_end_with_the_same_weights(tmp_path):
-    seen = tmp_path / "seen"
-    seen.mkdir()
-    (tmp_path / "watching.py").write_text(WATCHING)
-    callback = "+callbacks.watching._target_=watching.Watching"
-    environment = {"P300_CONF": str(tmp_path), "SEEN": str(seen)}
-    run([*COMMAND, callback], tmp_path, **environment)
     sums = [path.read_text() for path in sorted(seen.iterdir())]
-    assert len(sums) == 2 and sums[0] == sums[1]
+    assert len(sums) == 2 and sums[0] == sums[1]  # both processes end with the same
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,9 @@ from p300.metrics import roc_auc
 from p300.readers import bci2_iib
 from p300.simulation import simulate_data_set
 
+#: A stack with networks, though there are few targets.
+WITH_NETWORKS = ["experiment=best", "model.network_targets=0"]
+
 RUN_FILES = {"config.yaml", "checkpoint.pt", "scores.csv", "results.json", "integrity.txt"}
 
 
@@ -221,10 +224,10 @@ def test_training_goes_on_from_an_earlier_run(p300, small, tmp_path):
 
 @pytest.mark.slow
 def test_an_ensemble_of_stacks_averages_them(p300, small, tmp_path):
-    status, _, errors = p300("train", "experiment=light", "ensemble=mcnn3", *small)
+    status, _, errors = p300("train", *WITH_NETWORKS, "ensemble=mcnn3", *small)
     assert status == 0, errors
     members = Detector.load(only_run(tmp_path)).members
-    assert [m.is_network for m in members] == 3 * ([False] + 5 * [True])
+    assert [m.is_network for m in members] == 3 * (4 * [False] + 5 * [True])
     weights = np.array([m.weight for m in members])
     records = read_results(only_run(tmp_path))["members"]
     assert [r["weight"] for r in records] == weights.tolist() and (weights >= 0).all()
@@ -232,9 +235,9 @@ def test_an_ensemble_of_stacks_averages_them(p300, small, tmp_path):
 
 @pytest.mark.slow
 def test_a_stack_goes_on_from_the_networks_of_an_earlier_stack(p300, small, tmp_path):
-    p300("train", "experiment=light", *small, "hydra.run.dir=first")
+    p300("train", *WITH_NETWORKS, *small, "hydra.run.dir=first")
     still = ["protocol.optimizer.lr=0", "pretrained=first", "hydra.run.dir=second"]
-    status, _, errors = p300("train", "experiment=light", *small, *still)
+    status, _, errors = p300("train", *WITH_NETWORKS, *small, *still)
     assert status == 0, errors
     first, second = (
         [m for m in Detector.load(folder).members if m.is_network]
@@ -248,7 +251,7 @@ def test_a_stack_goes_on_from_the_networks_of_an_earlier_stack(p300, small, tmp_
 @pytest.mark.parametrize("n_characters", [1, 2, 3])
 def test_a_stack_learns_from_few_characters(p300, small, n_characters):
     few = ["split=learning_curve", f"split.n_characters={n_characters}"]
-    status, printed, errors = p300("train", "experiment=light", *few, *small)
+    status, printed, errors = p300("train", *WITH_NETWORKS, *few, *small)
     assert status == 0, errors
 
 

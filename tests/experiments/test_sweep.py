@@ -270,13 +270,13 @@ def test_a_sweep_that_was_killed_goes_on_where_it_stopped(typed, tmp_path):
 @needs_joblib
 @pytest.mark.slow
 def test_a_process_that_is_killed_costs_one_run_and_not_its_neighbours(typed, tmp_path):
-    command = [*FATE, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    status, printed, errors = typed(*command, "+data.read.fate=none,killed,bug", "seed=0")
+    joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    status, printed, errors = typed(*FATE, *joblib, "+data.read.fate=none,killed,bug", "seed=0")
     assert status == 1
     assert counts(printed) == {"finished": 1, "taken from before": 0, "failed": 2}
     assert errors.count("its process was killed (SIGKILL)") == 1
     before = written(tmp_path / "sweep")
-    status, printed, errors = typed(*command, "+data.read.fate=none", "seed=0,1")
+    status, printed, errors = typed(*FATE, "+data.read.fate=none", "seed=0,1")
     assert status == 0, errors
     assert counts(printed) == {"finished": 1, "taken from before": 1, "failed": 0}
     assert before.items() <= written(tmp_path / "sweep").items()

@@ -1,5 +1,6 @@
 """What is exported scores as the checkpoint does, whatever it is made of."""
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -91,14 +92,25 @@ def assert_same(found, wanted):
     assert np.abs(found - wanted).max() <= 1e-5 * max(1, np.abs(wanted).max())
 
 
+@pytest.fixture(scope="module")
+def exported(preprocessor, epochs, is_target):
+    """Make a detector of conf/model and its graph, once."""
+
+    @functools.cache
+    def make(name):
+        weights = (0.7, 1.9, 0.4)
+        models = configured(name)
+        members = [fitted(m, epochs, is_target, w) for m, w in zip(models, weights, strict=False)]
+        detector = Detector(members, preprocessor, calibration=(1.5, -0.3))
+        return detector, to_onnx(detector)
+
+    return make
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
-def test_every_detector_scores_as_before_it_was_exported(name, preprocessor, epochs, is_target):
-    weights = (0.7, 1.9, 0.4)
-    models = configured(name)
-    members = [fitted(m, epochs, is_target, w) for m, w in zip(models, weights, strict=False)]
-    detector = Detector(members, preprocessor, calibration=(1.5, -0.3))
-    model = to_onnx(detector)
+def test_every_detector_scores_as_before_it_was_exported(name, exported, epochs):
+    detector, model = exported(name)
     onnx.checker.check_model(onnx.load_from_string(model), full_check=True)
     graph = open_graph(model)
     is_flat = np.arange(8)[:, None] == 3
@@ -107,19 +119,16 @@ def test_every_detector_scores_as_before_it_was_exported(name, preprocessor, epo
         (found,) = graph.run(["score"], {"epochs": some})
         assert_same(found, detector.score_epochs(some))
     stored = sum(len(tensor.raw_data) for tensor in onnx.load_from_string(model).graph.initializer)
-    learned = [(4 if m.is_network else 8) * m.n_parameters for m in members]
+    learned = [(4 if m.is_network else 8) * m.n_parameters for m in detector.members]
     assert stored < 1.1 * sum(learned) + 8 * 8 * 78  # at most one float64 an electrode and sample
     assert len(model) < stored + 50_000
 
 
 @pytest.mark.slow
-def test_covariances_keep_float64_on_their_way_through_onnxruntime(
-    preprocessor, epochs, is_target
-):
-    mdm = build_model({"_target_": "p300.baselines.ERPCovMDM"}).fit(epochs, is_target)
-    graph = open_graph(to_onnx(Detector([Member(mdm, {})], preprocessor)))
-    (found,) = graph.run(None, {"epochs": epochs})
-    assert np.abs(found - mdm.decision_function(epochs.astype(np.float64))).max() < 1e-8
+def test_covariances_keep_float64_on_their_way_through_onnxruntime(exported, epochs):
+    detector, model = exported("mdm")
+    (found,) = open_graph(model).run(None, {"epochs": epochs})
+    assert np.abs(found - detector.score_epochs(epochs.astype(np.float64))).max() < 1e-8
 
 
 def test_linear_detectors_become_one_matrix_however_many_there_are(preprocessor, lda):

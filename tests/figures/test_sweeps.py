@@ -108,8 +108,8 @@ def test_learning_curves_are_drawn_by_task_in_the_order_of_characters():
     np.testing.assert_allclose(cnn1[0].get_xdata(orig=False), [3, 12], atol=0.2)
     for segment, value in zip(lda[2][0].get_segments(), [0.61, 0.88], strict=True):
         assert segment[0][1] < value < segment[1][1]
-    assert figure.get_supxlabel() == "training characters"
-    assert "iib: lda is best with 12 characters, 0.880" in figure.get_label()
+    assert figure.axes[0].get_xlabel() == "training characters"
+    assert "iib: lda is best with 12 training characters, 0.880" in figure.get_label()
 
 
 def test_one_point_of_a_learning_curve_is_drawn_and_none_refused():

@@ -101,7 +101,9 @@ def test_the_limits_of_a_session_are_kept_for_its_replay(tmp_path):
     (tmp_path / "detector.json").write_text("{}", "utf-8")
     limits = {"min_probability": 0.25, "max_gap_s": 0.05}
     settings = {"rule": None, "offset_s": 0.0, "language": None, "idle_prior": 0.0}
-    about = describe(None, tmp_path, playback.format_of(RECORDING), settings | {"limits": limits}, None)
+    about = describe(
+        None, tmp_path, playback.format_of(RECORDING), settings | {"limits": limits}, None
+    )
     assert Limits(**about["settings"]["limits"]).max_gap_s == 0.05
 
 

@@ -32,6 +32,7 @@ PARAMS = {
     "paper's order": {"resample": "subsample_first"},
     "causal": {"phase": "causal"},
     "rms": {"scaling": "rms_epoch"},
+    "median": {"scaling": "median_epoch"},
     "train": {"scaling": "standardize"},
     "robust": {"scaling": "robust", "baseline": (0.0, 0.1)},
     "average reference": {"reference": "average", "channels": ["Cz", "Pz"], "scaling": "center"},
@@ -244,6 +245,7 @@ def test_amplitudes_beyond_the_clip_are_limited_and_those_within_are_left_alone(
     [
         ("zscore_epoch", "sd"),
         ("rms_epoch", "sd"),
+        ("median_epoch", "sd"),
         ("center", "uV"),
         ("standardize", "sd"),
         ("robust", "sd"),

@@ -16,6 +16,7 @@ from p300.preprocessing import (
     find_bad_channels,
     find_rejected,
     interpolate_channels,
+    median_epochs,
     pick_channels,
     recording_from_arrays,
     rereference,
@@ -180,6 +181,7 @@ def test_writing_in_place_gives_the_same_as_a_copy(epochs):
     for step in (
         zscore_epochs,
         rms_epochs,
+        median_epochs,
         center_epochs,
         lambda e, out=None: scale_channels(e, center, spread, out=out),
         lambda e, out=None: subtract_baseline(e, (0, 0.1), sfreq=120, tmin=0, out=out),
@@ -201,8 +203,27 @@ def test_scaling_a_whole_flash_keeps_the_electrodes_proportions():
     assert (rms_epochs(np.full((1, 2, 78), 0.1)) == 0).all()
 
 
+@pytest.mark.parametrize("n_chans", [3, 4, 8])
+def test_an_electrode_that_drifts_does_not_decide_the_size_of_a_flash(n_chans):
+    epochs = np.random.default_rng(0).standard_normal((5, n_chans, 78)) + 100
+    drifts = epochs.copy()
+    drifts[:, 1] += np.linspace(0, 70_000, 78)  # µV
+    scaled = median_epochs(drifts)
+    assert (np.abs(scaled[:, 0].std(axis=-1) - 1) < 0.3).all()
+    assert rms_epochs(drifts)[:, 0].std() < 1e-3
+    middle = np.median(np.square(scaled).mean(axis=-1), axis=1)
+    np.testing.assert_allclose(middle, 1)
+
+
+def test_constant_electrodes_do_not_count_for_the_size_of_a_flash():
+    epochs = np.random.default_rng(0).standard_normal((5, 4, 78))
+    flat = np.concatenate([epochs, np.full((5, 6, 78), 0.1)], axis=1)
+    np.testing.assert_allclose(median_epochs(flat)[:, :4], median_epochs(epochs))
+    assert (median_epochs(flat[:, 4:]) == 0).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("scale", [zscore_epochs, rms_epochs])
+@pytest.mark.parametrize("scale", [zscore_epochs, rms_epochs, median_epochs])
 def test_a_faint_flash_is_scaled_and_a_constant_one_is_zero_though_means_are_rounded(scale, dtype):
     faint = (1e-3 * np.random.default_rng(0).standard_normal((4, 1, 78))).astype(dtype)
     np.testing.assert_allclose(scale(faint).std(axis=-1), 1, atol=1e-3)

@@ -188,14 +188,13 @@ main()
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_in_its_folder_and_ends_bit_for_bit_as_another(p300, small, tmp_path):
+def test_a_killed_run_goes_on_in_its_folder_and_ends_bit_for_bit_as_another(
+    p300, small, tmp_path, forks
+):
     arguments = ["train", *small, "experiment=mcnn3", "protocol.max_epochs=5", "save_every_s=0"]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, *arguments, "hydra.run.dir=killed"],
-        cwd=tmp_path,
-        capture_output=True,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = ["-c", KILLED, *arguments, "hydra.run.dir=killed"]
+    status, _, errors = forks.run(killed, tmp_path)
+    assert status == -signal.SIGKILL, errors
     assert list(Path("killed").glob("networks/*.ckpt"))
     assert not Path("killed", "results.json").exists()
     for folder in ("killed", "whole"):
@@ -230,21 +229,15 @@ main()
 
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["modern", "paper"])
-def test_two_processes_train_what_one_does(p300, tmp_path, protocol):
+def test_two_processes_train_what_one_does(p300, tmp_path, forks, protocol):
     # of an even number of flashes: both processes have equal shares of every step
     arguments = ["train", "experiment=cnn3", "logger=csv", "protocol.max_epochs=2"]
     arguments += [f"protocol={protocol}", "data.read.n_repetitions=2", "trainer.accelerator=cpu"]
     status, _, errors = p300(*arguments, "hydra.run.dir=one")
     assert status == 0, errors
     parallel = ["trainer.devices=2", "trainer.strategy=ddp_fork", "hydra.run.dir=two"]
-    done = subprocess.run(
-        [sys.executable, "-c", OTHER_CLOCK, *arguments, *parallel],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    status, _, errors = forks.run(["-c", OTHER_CLOCK, *arguments, *parallel], tmp_path)
+    assert status == 0, errors
     assert [logged(Path(f))["epoch"].tolist() for f in ("one", "two")] == 2 * [[0, 1]]
     assert [path.name for path in Path("two").rglob("*.ckpt*")] == ["best.ckpt"]
     one, two = (

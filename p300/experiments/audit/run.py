@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p300.experiments.audit import checks, training
+from p300.experiments.audit import checks, learning, training
 from p300.experiments.build import build
 from p300.experiments.fitting.combine import finish
 from p300.experiments.fitting.fit import fit_all
@@ -67,6 +67,8 @@ def run_checks(
         yield training.check_test_labels(train, recording, split, scores)
         yield training.check_test_signal(train, recording, split, scores)
         yield training.check_chance(train, recording, split, cfg.audit.n_permutations, cfg.seed)
+        if cfg.learning and recording.speller is not None:
+            yield from learning.check_learning(cfg, recording, split)
 
 
 def n_trainings(cfg: DictConfig) -> int:
@@ -82,7 +84,7 @@ def trainer(cfg: DictConfig, trainings: Step) -> training.Train:
     import pandas as pd
     from omegaconf import OmegaConf
 
-    cfg = cfg.copy()
+    cfg = learning.without_learning(cfg)
     cfg.protocol.max_epochs = min(cfg.protocol.max_epochs, cfg.audit.max_epochs)
     seed = cfg.seed
 

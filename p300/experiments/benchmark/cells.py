@@ -13,7 +13,23 @@ from p300.errors import InputError
 from p300.experiments.configuration import known_files
 from p300.experiments.jobs.sweep import expand_sweeps
 
-PROTOCOLS = ("within", "cross-session", "leave-one-subject-out", "learning-curve")
+#: What is trained and tested on. Some are curves, over what is counted by a key of the split.
+PROTOCOLS = (
+    "within",
+    "cross-session",
+    "leave-one-subject-out",
+    "learning-curve",
+    "new-person",
+    "people-pool",
+    "session",
+)
+
+#: Keys of a split that a curve is over, and what they count.
+CURVES = {
+    "split.n_characters": "training character",
+    "split.n_own": "own character",
+    "split.n_people": "other person",
+}
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
+from p300.experiments.benchmark.cells import CURVES, Cell
+from p300.experiments.fitting.session import SESSION, read_readings
 from p300.experiments.folder import read_results
 from p300.experiments.results import read_scores
 from p300.speller import Speller
@@ -15,7 +18,9 @@ from p300.spelling import accuracy_by_repetition, spell, timing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from p300.experiments.benchmark.cells import Cell
+
+#: What is added to the name of an experiment for the results of learning while spelling.
+LEARNS = " + learning"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +45,25 @@ class Finding:
     spelled: pd.DataFrame | None
 
 
-def condition(cell: Cell) -> tuple[str, int | None]:
-    """Return the task of a cell and its number of training characters; only alike ones pool."""
+def condition(cell: Cell) -> tuple[str, str | None, int | None]:
+    """Return the task of a cell and its point on a curve; only cells of one condition pool."""
     given = dict(override.lstrip("+").partition("=")[::2] for override in cell.overrides)
-    n_characters = given.get("split.n_characters")
-    return cell.task, None if n_characters is None else int(n_characters)
+    for key in CURVES:
+        if str(given.get(key, "")).isdigit():
+            return cell.task, key, int(given[key])
+    return cell.task, None, None
 
 
-def read_cell(cell: Cell) -> Finding:
-    """Read the results, the test scores and the text of a finished cell.
+def read_cell(cell: Cell) -> list[Finding]:
+    """Read the results, the scores and the text of a finished cell.
 
     Its checkpoint is not read, so that the summary of thousands of runs does not take long.
+
+    Returns
+    -------
+    list of Finding
+        Of the test part, and of a detector that learned while it spelled. One that knows nothing
+        as it was trained has the second alone.
     """
     results = read_results(cell.folder)
     if "score_ms" not in results:
@@ -59,11 +72,23 @@ def read_cell(cell: Cell) -> Finding:
             "those of this one; train it again, in another folder"
         )
     scores = read_scores(cell.folder)
-    test = scores[scores["part"].eq("test") & scores["is_target"].notna()].reset_index(drop=True)
+    parts = [part for part in ("test", SESSION) if part in results]
+    if SESSION in parts and scores["score"][scores["part"] == "test"].nunique() == 1:
+        parts = [SESSION]
+    found = [_read_part(part, cell, results, scores) for part in parts]
+    if len(found) == 2:
+        learns = replace(cell, experiment=f"{cell.experiment}{LEARNS}")
+        found[1] = replace(found[1], cell=learns)
+        found[1].record["experiment"] = learns.experiment
+    return found
+
+
+def _read_part(part: str, cell: Cell, results: Mapping[str, Any], scores: pd.DataFrame) -> Finding:
+    test = scores[scores["part"].eq(part) & scores["is_target"].notna()].reset_index(drop=True)
     if not len(test):
         raise InputError(f"{cell.folder}: got no labelled test flash; expected some to summarise")
-    detection = results["test"]["detection"]
-    probability = results["test"].get("probability", {})  # an own loss may not tell
+    detection = results[part]["detection"]
+    probability = results[part].get("probability", {})  # an own loss may not tell
     record = {
         "task": cell.task,
         "protocol": cell.protocol,
@@ -71,7 +96,7 @@ def read_cell(cell: Cell) -> Finding:
         "cell": cell.label,
         "subjects": "+".join(test["subject"].unique()),
         "fold": results["fold"],
-        "n_characters": condition(cell)[1],
+        "n_characters": condition(cell)[2],
         "seed": cell.seed,
         "n_train_flashes": int(scores["part"].eq("train").sum()),
         "n_test_flashes": len(test),
@@ -86,7 +111,10 @@ def read_cell(cell: Cell) -> Finding:
     spelled = None
     if results["speller"] is not None and not test["character"].isna().any():
         speller = Speller.from_dict(results["speller"])
-        spelled = spell(test["score"].to_numpy(), test, speller)
+        if part == SESSION:
+            spelled = read_readings(cell.folder)
+        else:
+            spelled = spell(test["score"].to_numpy(), test, speller)
         seconds = timing(test, speller.n_per_repetition)._asdict()
         rows = accuracy_by_repetition(spelled, speller, **seconds)
         for row in rows.to_dict("records"):

@@ -17,7 +17,8 @@ import numpy as np
 
 from p300 import metrics
 from p300.errors import InputError
-from p300.experiments.benchmark.findings import Finding, condition, read_cell
+from p300.experiments.benchmark.cells import CURVES
+from p300.experiments.benchmark.findings import LEARNS, Finding, condition, read_cell
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
 from p300.storage.files import atomic_write, write_text
 
@@ -52,7 +53,7 @@ def write_summary(
     findings, failures = [], dict(failures)
     for cell in cells:
         try:
-            findings.append(read_cell(cell))
+            findings += read_cell(cell)
         except InputError as error:  # the others can still be summarised
             failures[cell] = str(error)
     table = pd.DataFrame([f.record for f in findings])
@@ -95,7 +96,8 @@ def summarize(
         One row per experiment, best AUC first: ``auc`` with ``low`` and ``high`` (95 %, ``nan``
         where there is no interval) over ``n_units`` units, ``seed_sd``, ``difference`` to the
         reference with its interval and ``p`` (Holm; ``nan`` where a test across subjects is not
-        valid), ``auc_subject_S``, ``accuracy_NN`` with its interval, and means over the cells.
+        valid), ``gain`` by learning while spelling with its interval, ``auc_subject_S``,
+        ``accuracy_NN`` with its interval, and means over the cells.
 
     Raises
     ------
@@ -133,7 +135,8 @@ def summarize(
         rows.append(
             {
                 "task": first.task,
-                "n_characters": condition(first)[1],
+                "n_characters": condition(first)[2],
+                "counted": CURVES.get(condition(first)[1] or ""),
                 "protocol": first.protocol,
                 "experiment": experiment,
                 "n_subjects": len(units),
@@ -150,6 +153,14 @@ def summarize(
                 **_accuracy(seeds),
             }
         )
+    for row in rows:
+        static = row["experiment"].removesuffix(LEARNS)
+        if static != row["experiment"] and static in counts_of:
+            row["gain"] = row["auc"] - float(subject_aucs[static].mean())
+            pair = counts_of[row["experiment"]], counts_of[static]
+            row["gain_low"], row["gain_high"] = metrics.confidence_interval(
+                partial(_difference, *pair), sizes, unit=unit
+            )
     if reference in counts_of:
         compared = [row for row in rows if row["experiment"] != reference]
         for row in compared:

@@ -49,16 +49,21 @@ def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -
         "subjects and seeds. Intervals (95 %) are over n characters, or blocks of 30 s where "
         "there are none: they hold for these people, not for new ones. There is none below "
         f"{MIN_UNITS} characters (–). ± is the standard deviation over seeds. Differences under "
-        "0.01 are ties. Calibration error and Brier score are of the probability of a target that "
-        "a score stands for by its loss, among flashes as frequent as in the training part, "
-        "whatever class weights and repeated targets the training had.",
+        "0.01 are ties. A row with + learning is of a detector that learned while it spelled: "
+        "each score was computed before its character was learned from, and after n repetitions "
+        "it has learned from n repetitions alone. Calibration error and Brier score are of the "
+        "probability of a target that a score stands for by its loss, among flashes as frequent "
+        "as in the training part, whatever class weights and repeated targets the training had.",
     ]
     for title, part in panels(summary):
         text += [f"## {title}", _auc_table(part, reference), _sentences(part, reference)]
         if "accuracy_01" in part and part["accuracy_01"].notna().any():
             text += [SPELLING_HEAD, _accuracy_table(part)]
     if len(summary) and summary["n_characters"].notna().any():
-        text += ["## Learning curves", "AUC by number of training characters.", _curves(summary)]
+        curves = summary[summary["n_characters"].notna()]
+        text.append("## Learning curves")
+        for counted, part in curves.groupby("counted", sort=False):
+            text += [f"AUC by number of {plural(counted)}.", _curves(part)]
     if failed:
         lines = [f"* `{folder}`: {why}" for folder, why in failed.items()]
         text += [
@@ -76,9 +81,21 @@ def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     for (task, n), part in summary.groupby(["task", "n_characters"], sort=False, dropna=False):
         title = f"{task}: {part['protocol'].iloc[0]}"
         if n == n:  # not <NA>
-            title += f", {n:.0f} training character{'s' * (n > 1)}"
+            counted = part["counted"].iloc[0]
+            title += f", {n:.0f} {counted if n == 1 else plural(counted)}"
         unused = [c for c in part if part[c].isna().all() and c not in ("low", "high")]
         yield title, part.drop(columns=unused).sort_values("auc", ascending=False)
+
+
+def plural(counted: str) -> str:
+    """Return what a curve counts in the plural.
+
+    Examples
+    --------
+    >>> plural("own character"), plural("other person")
+    ('own characters', 'other people')
+    """
+    return counted.replace("person", "people") if "person" in counted else f"{counted}s"
 
 
 def auc_figure(summary: pd.DataFrame) -> Figure:
@@ -98,6 +115,7 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
         subjects = []  # summary.csv has them
     head = ["experiment", "n", "AUC [95 %]", "± seeds", f"minus {reference} [95 %]"]
     head += ["p"] if "p" in part else []
+    head += ["minus static [95 %]"] if "gain" in part else []
     head += [c.removeprefix("auc_") for c in subjects]
     head += ["bal. acc.", "cal. error", "Brier", "fit (s)", "ms per flash", "parameters"]
     rows = []
@@ -107,6 +125,8 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
         cells.append(_number(row.get("seed_sd"), ".3f"))
         cells.append(_interval(row, "difference", "difference_low", "difference_high", "+.3f"))
         cells += [_number(row["p"], ".3f")] if "p" in part else []
+        if "gain" in part:
+            cells.append(_interval(row, "gain", "gain_low", "gain_high", "+.3f"))
         cells += [_number(row[c], ".3f") for c in subjects]
         cells += [_number(row[c], ".3f") for c in ("balanced_accuracy", "calibration_error")]
         cells += [_number(row["brier"], ".3f"), _number(row["fit_s"], ".2f")]
@@ -146,8 +166,7 @@ def _ends(row, name: str) -> str:
 
 
 def _curves(summary: pd.DataFrame) -> str:
-    curves = summary[summary["n_characters"].notna()]
-    table = curves.pivot_table(
+    table = summary.pivot_table(
         index=["task", "experiment"], columns="n_characters", values="auc", sort=False
     ).sort_index(axis=1)
     head = ["task", "experiment", *(f"{n:.0f}" for n in table)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
 from p300.experiments.compare.kinds import FinishedRun, table_of_runs
+from p300.experiments.fitting.session import SESSION
 from p300.experiments.folder import read_results
 from p300.experiments.folds import FOLDS
 from p300.experiments.results import read_scores
@@ -109,6 +110,8 @@ def _of_folder(folder: Path, results: Mapping[str, Any]) -> FinishedRun:
     }
     if len(by_subject) > 1:
         numbers |= {f"auc_subject_{s}": found["auc"] for s, found in by_subject.items()}
+    if SESSION in results:
+        numbers["auc_learning"] = results[SESSION].get("detection", {}).get("auc")
     config = _yaml(folder / "config.yaml") or {}
     split = config.get("split", {})
     name = str(results.get("folds", [results])[0].get("split"))

@@ -22,7 +22,7 @@ WHICH_RUN = ("folder", "name", "kind", "seed", "fold", "n_folds", "subjects")
 
 #: Columns that hold what was measured.
 MEASURED = re.compile(
-    r"auc(_subject_.*)?|balanced_accuracy|recall|precision|accuracy_\d+|n_parameters|fit_s"
+    r"auc(_subject_.*|_learning)?|balanced_accuracy|recall|precision|accuracy_\d+|n_parameters|fit_s"
 )
 
 #: Where a configuration names the person.

@@ -131,7 +131,7 @@ def comparison_table(runs: pd.DataFrame) -> str:
     first = list(table)[: list(table).index("runs") + 1]
     head: list[str] = [*first]
     columns = [[_text(value) for value in table[name]] for name in first]
-    shown = {"auc": ("AUC", 1, "{:.3f}")}
+    shown = {"auc": ("AUC", 1, "{:.3f}"), "auc_learning": ("AUC, learning", 1, "{:.3f}")}
     shown |= {f"accuracy_{n:02d}": (f"{n} rep. (%)", 100, "{:.0f}") for n in REPETITIONS}
     for measure, (title, factor, form) in shown.items():
         for end, spread in {"": title, **SPREADS}.items():

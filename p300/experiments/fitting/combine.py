@@ -114,9 +114,12 @@ def finish(run: Run) -> dict[str, Any]:
             source = source_of(detector, epochs, split.train)
             write_source(run.folder / FILE, source)
         if split.test.any():
-            tested = epochs[split.test]
-            parts = run.folder, detector, source, settings, tested, scores[split.test]
-            results[SESSION] = report_session(*parts)
+            rows, before = split.test, None
+            if split.before is not None:
+                rows = split.test | split.before
+                before = split.before[rows]
+            parts = run.folder, detector, source, settings, epochs[rows], scores[rows]
+            results[SESSION] = report_session(*parts, before)
     return results
 
 

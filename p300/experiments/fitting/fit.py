@@ -55,8 +55,8 @@ def fit_all(runs: Sequence[Run]) -> None:
     with step("detectors", len(places), "fitted") if several else nullcontext(Step()) as done:
         for place, (run, _, plan) in enumerate(places):
             if is_network(plan.model):
-                assert plan.left_out is not None  # every network has flashes to validate on
-                data, number = (run.epochs, plan.train, plan.left_out), next(numbers[id(run)])
+                assert plan.stop is not None  # every network has flashes to validate on
+                data, number = (run.epochs, plan.train, plan.stop), next(numbers[id(run)])
                 loggers = loggers_of(run, number)
                 networks[place] = PlannedNetwork(
                     run.cfg,
@@ -70,7 +70,8 @@ def fit_all(runs: Sequence[Run]) -> None:
                 )
             else:
                 try:
-                    fitted[place] = fit_classical(plan.model, run.epochs, plan.train), {}
+                    k = 5 if plan.left_out is None else 3  # a weight needs less care
+                    fitted[place] = fit_classical(plan.model, run.epochs, plan.train, k), {}
                 except Exception as error:  # of any kind: the other runs continue
                     fitted[place] = error
                 done.skip()  # far quicker than a network
@@ -101,11 +102,14 @@ def loggers_of(run: Run, number: int) -> list[Logger]:
     return loggers
 
 
-def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) -> Member:
+def fit_classical(
+    model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray, n_folds: int = 5
+) -> Member:
     """Fit one classical detector.
 
-    A detector that divides the flashes itself gets the folds or the characters of the flashes,
-    so that it keeps each of them whole.
+    A detector that divides the flashes itself gets ``n_folds`` folds or the characters of the
+    flashes, so that it keeps each of them whole. BLAS computes with one thread: several give
+    other bits, and on a busy machine take ten times as long.
 
     Raises
     ------
@@ -113,6 +117,7 @@ def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) ->
         If its training epochs do not fit into the memory.
     """
     from sklearn.utils.validation import has_fit_parameter
+    from threadpoolctl import threadpool_limits
 
     from p300.baselines import SklearnDetector
     from p300.detector import ESTIMATOR, Member
@@ -121,7 +126,7 @@ def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) ->
     is_wrapped = isinstance(detector, SklearnDetector)
     fitting, whole = detector.estimator if is_wrapped else detector, {}
     if has_fit_parameter(fitting, "groups"):
-        whole["groups"] = inner_folds(epochs.flashes, rows)[rows]
+        whole["groups"] = inner_folds(epochs.flashes, rows, n_folds)[rows]
     if has_fit_parameter(fitting, "characters"):
         whole["characters"] = unit_of(epochs.flashes, "character")[rows]
     n_bytes = int(rows.sum()) * epochs.data[0].nbytes
@@ -139,7 +144,7 @@ def fit_classical(model: Mapping[str, Any], epochs: Epochs, rows: np.ndarray) ->
             n_bytes / 1e9,
             left / 1e9,
         )
-    with step(name):
+    with step(name), threadpool_limits(1, user_api="blas"):
         detector.fit(epochs.data[rows], labels(epochs)[rows], **whole)
     if is_wrapped and arguments["_target_"] != ESTIMATOR:
         flatten = detector.is_flat_

@@ -29,7 +29,8 @@ AT_ONCE = 1024
 def source_of(detector: Detector, epochs: Epochs, rows: np.ndarray) -> Source:
     """Sum the training flashes of a detector, so that its linear part can be computed again.
 
-    The linear part is the ridge of a stack, a linear detector, or the last layer of networks.
+    The linear part is a linear detector, the linear members of a stack, or the last layer of
+    networks.
 
     Parameters
     ----------
@@ -44,13 +45,9 @@ def source_of(detector: Detector, epochs: Epochs, rows: np.ndarray) -> Source:
     InputError
         If it has no part that is linear.
     """
-    from p300.baselines import GaussianProcessRidge
-
-    ridges = [m for m in detector.members if isinstance(m.detector, GaussianProcessRidge)]
-    if ridges:
-        return _source_of_ridges(detector, ridges, epochs, rows)
-    if all(hasattr(member.detector, "epoch_weights") for member in detector.members):
-        return _source_of_linear(detector, epochs, rows)
+    linear = [member for member in detector.members if hasattr(member.detector, "epoch_weights")]
+    if linear:
+        return _source_of_linear(detector, linear, epochs, rows)
     for member in detector.members:
         _check_layer(member)
     return _source_of_layers(detector, epochs, rows)
@@ -103,39 +100,37 @@ def _training(epochs: Epochs, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return epochs.data[rows], labels(epochs)[rows], subject[rows]
 
 
-def _source_of_ridges(
-    detector: Detector, ridges: list[Member], epochs: Epochs, rows: np.ndarray
+def _source_of_linear(
+    detector: Detector, linear: list[Member], epochs: Epochs, rows: np.ndarray
 ) -> Source:
-    ridge = ridges[0].detector
+    """Sum for a ridge in place of the linear members, on one scale with their weighted scores."""
+    from p300.baselines import GaussianProcessRidge
+
+    ridges = [m.detector for m in linear if isinstance(m.detector, GaussianProcessRidge)]
     data, is_target, subject = _training(epochs, rows)
+    n_chans, n_times = data.shape[1:]
+    scale = ridges[0].length_scale_s if ridges else None
     source = Source.of_epochs(
         data,
         is_target,
         subject,
-        basis=usual_basis(data.shape[1], data.shape[2], ridge.sfreq, ridge.length_scale_s),
-        penalty=ridge.penalty_,
-        toeplitz=ridge.toeplitz,
+        basis=usual_basis(n_chans, n_times, epochs.sfreq, scale),
+        penalty=ridges[0].penalty_ if ridges else PENALTY_PER_CHANNEL * n_chans,
+        toeplitz=ridges[0].toeplitz if ridges else 0.5,
     )
-    weight = detector.calibration[0] * sum(member.weight for member in ridges)
-    if len(ridges) == len(detector.members) or is_stack(detector):
-        return replace(source, weight=weight)
-    return replace(source, weight=weight, log_odds=1 / max(weight, 1e-12))
-
-
-def _source_of_linear(detector: Detector, epochs: Epochs, rows: np.ndarray) -> Source:
-    """Sum for a ridge beside a linear detector of another kind, on one scale with its scores."""
-    data, is_target, subject = _training(epochs, rows)
-    n_chans, n_times = data.shape[1:]
-    basis = usual_basis(n_chans, n_times, epochs.sfreq)
-    penalty = PENALTY_PER_CHANNEL * n_chans
-    source = Source.of_epochs(data, is_target, subject, basis=basis, penalty=penalty)
-    whole = source.whole()
-    weights = source.discriminants(whole).of(np.diff(whole.means, axis=0))[0]
-    ridge = source.centred(data).reshape(len(data), -1) @ weights.ravel()
-    static = detector.score_epochs(data)
-    covariance = np.cov(ridge, static)
-    weight = max(covariance[0, 1] / covariance[0, 0], 1e-12)
-    return replace(source, weight=weight, log_odds=1 / weight)
+    slope = detector.calibration[0]
+    if len(ridges) == len(linear):
+        weight = slope * sum(member.weight for member in linear)
+    else:
+        whole = source.whole()
+        weights = source.discriminants(whole).of(np.diff(whole.means, axis=0))[0]
+        ridge = source.centred(data).reshape(len(data), -1) @ weights.ravel()
+        static = slope * np.sum([member.weight * member.score(data) for member in linear], axis=0)
+        covariance = np.cov(ridge, static)
+        weight = max(covariance[0, 1] / covariance[0, 0], 1e-12)
+    # a stack adds up log odds; another linear detector has a scale of its own
+    log_odds = 1.0 if ridges or is_stack(detector) else 1 / weight
+    return replace(source, weight=weight, log_odds=log_odds)
 
 
 def _source_of_layers(detector: Detector, epochs: Epochs, rows: np.ndarray) -> Source:

@@ -94,8 +94,8 @@ def rehearse_network(run: Run, plan: PlannedFit) -> None:
         described = describe_loss(plain(protocol.loss), is_target[plan.train])
         if getattr(loss, "score", None) is log_odds:
             log.info("%s has no score: flashes are scored by log odds", name_of(protocol.loss))
-    assert plan.left_out is not None
-    parts = run.epochs, plan.train, plan.left_out
+    assert plan.stop is not None
+    parts = run.epochs, plan.train, plan.stop
     scheduler = cfg.scheduler.build
     if scheduler is not None and not scheduler.get("_partial_"):
         with naming("scheduler.build", scheduler):

@@ -50,6 +50,7 @@ def report_session(
     settings: LearningSettings | FromNothing,
     epochs: Epochs,
     static: np.ndarray,
+    before: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Read some flashes while learning from them; write and show the results.
 
@@ -69,6 +70,8 @@ def report_session(
         Of the session.
     static : ndarray, shape (n_flashes,)
         Their scores by the detector as it was trained.
+    before : ndarray of bool, shape (n_flashes,), or None
+        Those that are read before what is reported; None for none.
 
     Returns
     -------
@@ -92,21 +95,24 @@ def report_session(
         )
     inputs = epochs.data if source is None else inputs_of(detector, source, epochs.data)
     number = flashes["repetition"].fillna(0).to_numpy(int)
+    shown = np.ones(len(flashes), bool) if before is None else ~before
     readings, found = [], SessionScores(static)
     with step("learning while spelling", int(number.max()) + 1, "sessions") as done:
         for n in range(1, number.max() + 2):
             some = number < n
             given = static[some], inputs[some], flashes[some]
             found = spell_and_learn(*given, speller, settings, source, epochs.sfreq)
-            spelled = spell(found.scores, flashes[some], speller)
+            reported = shown[some]
+            spelled = spell(found.scores[reported], flashes[some & shown], speller)
             readings.append(spelled[spelled["n_repetitions"] == n])
             done.advance(1)
     spelled = pd.concat(readings, ignore_index=True)
     write_text(folder / READINGS, spelled.to_csv(index=False))
     scores = pd.read_csv(folder / "scores.csv", dtype=FLASH_COLUMNS)
-    table = flashes.assign(part=SESSION, score=found.scores)
+    reported, session = found.scores[shown], flashes[shown]
+    table = session.assign(part=SESSION, score=reported)
     write_text(folder / "scores.csv", pd.concat([scores, table]).to_csv(index=False))
-    summary = summarize(found.scores, flashes, speller)
+    summary = summarize(reported, session, speller)
     seconds = {name: summary[name] for name in ("repetition_s", "pause_s")}
     summary["spelling"] = accuracy_by_repetition(spelled, speller, **seconds).to_dict("records")
     again = summary["retrospective"] = _retrospective(found, spelled)
@@ -171,8 +177,11 @@ def read_readings(folder: Path) -> pd.DataFrame:
 
 def _retrospective(found: SessionScores, spelled: pd.DataFrame) -> dict[str, Any]:
     """Count the characters that are right as estimated last; ``spelled`` knows what was wanted."""
-    symbols = [symbol for one in found.symbols.values() for symbol in one]
-    wanted = spelled.drop_duplicates(CHARACTER_KEY, keep="last")["wanted"]
+    last = spelled.drop_duplicates(CHARACTER_KEY, keep="last")
+    symbols = []
+    for subject, count in last["subject"].value_counts(sort=False).items():
+        symbols += found.symbols[str(subject)][-count:]  # without those that came before
+    wanted = last["wanted"]
     known = wanted.notna().to_numpy()
     n_right = sum(a == b for a, b in zip(symbols, wanted, strict=True))
     return {"text": "".join(symbols), "n_right": n_right, "n_characters": int(known.sum())}

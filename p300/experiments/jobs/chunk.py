@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import json
@@ -45,6 +46,7 @@ def run_chunk(plan: Path, numbers: Sequence[int], device: int | None = None) -> 
     device : int or None
         The GPU to use, if this computer has several.
     """
+    atexit.register(gc.freeze)  # as in a command; a worker is a process of its own
     planned, parent = read_jobs(plan), os.getppid()
     composer, shared = Composer(), Shared()
     with with_console(), step("runs", len(numbers), "done") as done:
