@@ -66,6 +66,9 @@ class LearningSettings:
     needs_source = True
 
     def __post_init__(self) -> None:
+        for name in ("backspace", "person"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, str(value))  # a command line reads 6 as a number
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, str) or value is None:

@@ -28,7 +28,7 @@ from p300.experiments.configuration import compose_training, conf_dir
 from p300.experiments.prepare import Shared
 from p300.experiments.results import brackets, read_scores, summarize
 from p300.experiments.train import train_several
-from p300.figures.stopping import draw_stopping
+from p300.figures import draw_stopping
 from p300.simulation import write_bci3_ii
 from p300.speller import WADSWORTH
 from p300.spelling import (

@@ -1,7 +1,7 @@
 import pytest
 
 from p300.errors import InputError
-from p300.figures.stopping import draw_stopping
+from p300.figures import draw_stopping
 
 SPELLING = [
     {"n_repetitions": 1, "accuracy": 0.5, "bits_per_minute": 19.0},

@@ -115,6 +115,13 @@ def test_a_backspace_that_is_not_on_the_screen_is_refused():
         Learner(source_of(), SYMBOLS, LearningSettings(backspace="<"))
 
 
+def test_names_that_a_command_line_reads_as_numbers_are_names():
+    settings = LearningSettings(person=2, backspace=1)  # type: ignore[arg-type]
+    learner = Learner(source_of(people=("1", "2")), "ABC1", settings)
+    assert learner.person == "2"
+    assert settings.backspace == "1"
+
+
 @pytest.mark.parametrize("value", [-1, np.nan, np.inf])
 def test_settings_that_are_no_numbers_from_0_are_refused(value):
     with pytest.raises(InputError, match=r"learning\.temper"):
