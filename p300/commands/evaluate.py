@@ -24,12 +24,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.experiments.build import build_split
 from p300.experiments.configuration import check_subject
-from p300.experiments.fitting.session import (
-    SESSION,
-    find_source,
-    learning_settings,
-    report_session,
-)
+from p300.experiments.fitting.session import SESSION, evaluate_session
 from p300.experiments.prepare import cut_epochs, read_recording
 from p300.experiments.results import results_table, stopping_table, summarize, write_json
 from p300.spelling.early import find_held_out, stop_early
@@ -102,9 +97,7 @@ def evaluate(cfg: DictConfig) -> None:
             write_text(folder / "stopping.csv", readings.to_csv(index=False))
             summary["stopping"] = found
             show(stopping_table(found))
-    settings = learning_settings(cfg.learning)
-    if settings is not None:
-        source = find_source(cfg.run, settings, detector, trained_on, epochs if own else None)
-        summary[SESSION] = report_session(folder, detector, source, settings, epochs[rows], scores)
+    if cfg.learning:
+        summary[SESSION] = evaluate_session(folder, cfg, detector, epochs, rows, scores, own=own)
     write_json(folder / "results.json", {"run": str(cfg.run), "part": part, "own": own, **summary})
     log.info("results: %s", os.path.relpath(folder))

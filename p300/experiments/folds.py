@@ -12,7 +12,7 @@ import numpy as np
 
 from p300 import __version__
 from p300.errors import InputError
-from p300.experiments.fitting.session import SESSION, read_readings
+from p300.experiments.fitting.session import READINGS, SESSION, read_readings
 from p300.experiments.folder import read_results
 from p300.experiments.results import read_scores, results_table, summarize
 from p300.metrics import on_one_scale
@@ -118,7 +118,9 @@ def pool(
     if SESSION in parts:
         sessions = [one[SESSION] for one in found]
         assert recording.speller is not None
-        parts[SESSION] = pooled_session(parts[SESSION], folds, sessions, recording.speller)
+        readings = pd.concat([read_readings(fold) for fold in folds])
+        write_text(folder / READINGS, readings.to_csv(index=False))
+        parts[SESSION] = pooled_session(parts[SESSION], readings, sessions, recording.speller)
     by = re.search(r"by \w+", found[0]["split"])  # as it was divided in fact
     split = f"{len(folds)} folds{f' {by[0]}' if by else ''}, each tested once"
     if tables[0]["score"].nunique() > 1:
@@ -144,7 +146,7 @@ def pool(
 
 def pooled_session(
     whole: dict[str, Any],
-    folds: Sequence[Path],
+    readings: pd.DataFrame,
     found: Sequence[Mapping[str, Any]],
     speller: Speller,
 ) -> dict[str, Any]:
@@ -157,16 +159,13 @@ def pooled_session(
     ----------
     whole : dict
         The summary of all pooled scores.
-    folds : sequence of Path
-        Their run folders.
+    readings : DataFrame
+        What was read by all folds, as of :func:`~p300.spelling.spell`.
     found : sequence of mapping
         The part of each fold.
     speller : Speller
         The screen.
     """
-    import pandas as pd
-
-    readings = pd.concat([read_readings(fold) for fold in folds])
     seconds = {name: whole[name] for name in ("repetition_s", "pause_s")}
     spelling = accuracy_by_repetition(readings, speller, **seconds).to_dict("records")
     again = [one["retrospective"] for one in found]

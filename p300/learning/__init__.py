@@ -6,7 +6,8 @@ score is computed before its character is learned from.
 
 from p300.learning.files import read_source, write_source
 from p300.learning.learner import Learner, LearningSettings
-from p300.learning.session import SessionScores, spell_and_learn
+from p300.learning.linear import usual_basis
+from p300.learning.session import SessionScores, lit_by, spell_and_learn
 from p300.learning.source import Source
 from p300.learning.sums import EpochSums
 from p300.learning.unsupervised import FromNothing, MeanDifference
@@ -19,7 +20,9 @@ __all__ = [
     "MeanDifference",
     "SessionScores",
     "Source",
+    "lit_by",
     "read_source",
     "spell_and_learn",
+    "usual_basis",
     "write_source",
 ]

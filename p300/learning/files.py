@@ -59,7 +59,7 @@ def write_source(path: Path, source: Source) -> bytes:
     return memory.getvalue()
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: str | Path) -> Source:
     """Read what :func:`write_source` wrote.
 
     Raises
@@ -67,6 +67,7 @@ def read_source(path: Path) -> Source:
     InputError
         If there is no such file, or it is damaged or of another kind.
     """
+    path = Path(path)
     try:
         data = path.read_bytes()
     except OSError:

@@ -19,7 +19,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.learning.characters import LearnedCharacter, digest_of
 from p300.learning.guard import DriftGuard
-from p300.learning.source import Source
+from p300.learning.source import NOBODY, Source
 from p300.learning.sums import EpochSums
 
 
@@ -75,6 +75,13 @@ class LearningSettings:
                 continue
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"got learning.{field.name}={value}; expected a number from 0")
+
+    def for_recording(self, own: bool) -> LearningSettings:
+        """Return the settings for another recording than the training's.
+
+        A person of the same name may be another, and is taken for one unless named.
+        """
+        return self if own or self.person is not None else replace(self, person=NOBODY)
 
     def start(
         self, source: Source | None, symbols: Sequence[str], person: str | None, sfreq: float

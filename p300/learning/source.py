@@ -11,6 +11,9 @@ from p300.errors import InputError
 from p300.learning.linear import Discriminants, power_of, quiet_weights
 from p300.learning.sums import EpochSums
 
+#: Instead of a person of the training: nobody.
+NOBODY = "none"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -107,7 +110,7 @@ class Source:
         InputError
             If ``person`` is named in the settings, and was not trained on.
         """
-        if person is None or person == "none":
+        if person is None or person == NOBODY:
             return None
         if person not in self.people and is_named:
             raise InputError(

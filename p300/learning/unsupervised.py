@@ -60,6 +60,10 @@ class FromNothing:
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise InputError(f"got learning.{field.name}={value}; expected a number from 0")
 
+    def for_recording(self, own: bool) -> FromNothing:
+        """Return the same settings: whose recording it is does not matter."""
+        return self
+
     def start(
         self, source: Source | None, symbols: Sequence[str], person: str | None, sfreq: float
     ) -> MeanDifference:

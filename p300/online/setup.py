@@ -15,6 +15,7 @@ from p300.errors import InputError
 from p300.export.onnx_detector import OnnxDetector
 from p300.learning import FromNothing, Learner, LearningSettings
 from p300.learning.files import FILE, read_source, write_source
+from p300.learning.unsupervised import AT_FIRST
 from p300.online.from_nothing import NothingTrained
 from p300.online.learning import LiveLearning
 from p300.online.session import OnlineSpeller
@@ -101,6 +102,10 @@ def open_detector(
             f"learned={settings['learned']}; expected neither: from nothing, a symbol is always "
             "read, and no earlier session is known"
         )
+    log.info(
+        "from nothing: show at least %d repetitions of the first characters, of later ones fewer",
+        AT_FIRST,
+    )
     settings["learn"] = True
     if not settings["learning"].get("_target_", "").endswith(FromNothing.__name__):
         settings["learning"] = {"_target_": f"p300.learning.{FromNothing.__name__}"}

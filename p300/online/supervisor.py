@@ -244,6 +244,9 @@ class ScoreWatch:
         if len(targets) < N_TARGETS or len(others) < N_TARGETS:
             return
         n, m = len(targets), len(others)
+        if len({*targets, *others}) == 1:  # of a detector that knows nothing yet
+            self._scores = [], []
+            return
         auc = roc_auc([False] * m + [True] * n, others + targets)
         # two standard deviations of the Mann-Whitney statistic without a difference
         needed = 0.5 + 2 * math.sqrt((n + m + 1) / (12 * n * m))

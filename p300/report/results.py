@@ -9,7 +9,7 @@ import numpy as np
 
 from p300.experiments.compare import MEASURES
 from p300.experiments.finished import Run
-from p300.experiments.fitting.session import SESSION
+from p300.experiments.fitting.session import SESSION, read_readings
 from p300.figures.style import count
 from p300.metrics import MIN_UNITS, Interval, auc_interval
 from p300.report.doubt import marked
@@ -176,6 +176,13 @@ def figures(run: Run, part: str, *, times_in_doubt: bool = False) -> Section:
     scores = {run.name: run.scores}
     if "spelling" in run.results[part] and run.detector.speller is not None:
         _draw_text(section, run, part, run.detector.speller)
+    if SESSION in run.results and "detection" in run.results[SESSION]:
+        section.draw(
+            "Learning while spelling",
+            lambda: _draw_session(run),
+            "Left: how well the flashes of each character were told apart, as trained and "
+            "learning. Right: characters right so far.",
+        )
     if "detection" in run.results[part]:
         section.draw(
             "ROC curve",
@@ -234,6 +241,24 @@ def _draw_text(section: Section, run: Run, part: str, speller: Speller) -> None:
         lambda: draw_confusion(spell(held_out["score"], held_out, speller), speller),
         "Symbols that were read, by the symbols that were wanted, after all repetitions.",
     )
+
+
+def _draw_session(run: Run) -> Figure:
+    from p300.figures import draw_session
+    from p300.spelling import spell
+
+    names = {"as trained": "test", "learning": SESSION}
+    parts = {
+        name: run.scores[run.scores["part"].eq(part)].reset_index(drop=True)
+        for name, part in names.items()
+    }
+    readings = {"learning": read_readings(run.folder)}
+    if run.detector.speller is not None:
+        test = parts["as trained"]
+        readings = {"as trained": spell(test["score"], test, run.detector.speller), **readings}
+    if parts["as trained"]["score"].nunique() == 1:  # it knows nothing as it was trained
+        parts, readings = ({"learning": each["learning"]} for each in (parts, readings))
+    return draw_session(parts, readings)
 
 
 def _reliability(run: Run, part: str) -> Figure:

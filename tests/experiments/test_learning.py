@@ -91,7 +91,7 @@ def test_detectors_without_a_linear_part_are_refused(tmp_path):
 
 
 def test_an_oddball_has_no_characters_to_learn_from(tmp_path):
-    with pytest.raises(InputError, match=r"got an oddball.*learning=none"):
+    with pytest.raises(InputError, match=r"of an oddball.*learning=none"):
         train(
             tmp_path / "run",
             "data=simulation",
@@ -161,3 +161,24 @@ def test_own_characters_without_labels_are_learned_from_and_not_reported(tmp_pat
     assert before["test"]["detection"] == without["test"]["detection"]
     assert before["session"]["detection"] != without["session"]["detection"]
     assert before["session"]["retrospective"]["n_characters"] == 6
+
+
+def test_a_person_of_the_same_name_in_another_recording_is_not_taken_for_the_same(p300, tmp_path):
+    trained(tmp_path / "run", "experiment=ridge", "learning=while_spelling")
+    found = {}
+    for name in (None, "1"):
+        options = [] if name is None else [f"learning.person={name}"]
+        status, printed, errors = p300(
+            "evaluate",
+            f"run={tmp_path / 'run'}",
+            "learning=while_spelling",
+            "data=simulation",
+            *(text for text in SMALL if text.startswith("data.")),
+            "data.read.seed=3",
+            f"hydra.run.dir=of-{name}",
+            *options,
+        )
+        assert status == 0, errors
+        found[name] = printed + errors
+    assert "of others count as" in found[None]
+    assert "own training flashes count fully" in found["1"]

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
+from p300.experiments.build import build
 from p300.experiments.fitting.probability import is_stack
 from p300.learning.linear import PENALTY_PER_CHANNEL, scaled_covariance, usual_basis
 from p300.learning.source import Source
 from p300.learning.sums import EpochSums
 from p300.models.last_layer import without_last_layer
-from p300.training.members import labels
+from p300.storage.classes import import_class
+from p300.training.members import is_network, labels, shape_arguments
 
 if TYPE_CHECKING:
     from p300.detector import Detector, Member
+    from p300.experiments.fitting.run import Run
     from p300.preprocessing import Epochs
 
 #: Ridge penalty of the last layer of networks, relative to the mean variance of its inputs.
@@ -49,7 +52,8 @@ def source_of(detector: Detector, epochs: Epochs, rows: np.ndarray) -> Source:
     if linear:
         return _source_of_linear(detector, linear, epochs, rows)
     for member in detector.members:
-        _check_layer(member)
+        if not member.is_network:
+            raise InputError(_no_linear_part(type(member.detector).__name__))
     return _source_of_layers(detector, epochs, rows)
 
 
@@ -81,18 +85,41 @@ def last_layer_weights(detector: Detector) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _check_layer(member: Member) -> None:
-    if not member.is_network:
+def check_can_learn(run: Run) -> None:
+    """Check, before anything is trained, that what is planned can learn while it spells.
+
+    Raises
+    ------
+    InputError
+        If the recording has no speller, or nothing planned has a linear part.
+    """
+    if run.recording.speller is None:
         raise InputError(
-            f"got a {type(member.detector).__name__}, which has no linear part; expected a ridge, "
-            "a stack with a ridge, a linear detector, or networks; set learning=none"
+            "got learning while spelling of an oddball, whose flashes belong to no character; "
+            "expected a speller; set learning=none"
         )
-    without_last_layer(member.detector)
-    if member.loss != "CrossEntropy":
+    models = [plan.model for part in run.planned for plan in part]
+    kinds = {import_class(str(model["_target_"])) for model in models}
+    if any(hasattr(kind, "epoch_weights") for kind in kinds):
+        return
+    for model in models:
+        if not is_network(model):
+            raise InputError(_no_linear_part(import_class(str(model["_target_"])).__name__))
+        without_last_layer(build(model, **shape_arguments(model, run.epochs)))
+    loss = str(run.cfg.protocol.loss["_target_"]).rpartition(".")[2]
+    if loss != "CrossEntropy":
         raise InputError(
-            f"got networks trained by {member.loss}, whose scores are not the log odds of a "
-            "target; expected CrossEntropy; train with protocol=modern, or set learning=none"
+            f"got networks trained by {loss}, whose scores are not the log odds of a target; "
+            "expected CrossEntropy to learn while spelling; train with protocol=modern, or set "
+            "learning=none"
         )
+
+
+def _no_linear_part(name: str) -> str:
+    return (
+        f"got a {name}, which has no linear part to learn while spelling; expected a ridge, a "
+        "stack with a ridge, a linear detector, or networks; set learning=none"
+    )
 
 
 def _training(epochs: Epochs, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -23,9 +23,11 @@ import numpy as np
 from p300.errors import InputError
 from p300.experiments.build import build, is_tested, name_of, naming, plain
 from p300.experiments.fitting.fit import fit_classical
+from p300.experiments.fitting.learning import check_can_learn
 from p300.experiments.fitting.networks import PlannedNetwork, make_network_fit
 from p300.experiments.fitting.own_preprocessing import check_preprocessing
 from p300.experiments.fitting.run import Run
+from p300.experiments.fitting.session import learns_from_training
 from p300.experiments.fitting.settings import check_trainer
 from p300.experiments.fitting.trainer import build_callback
 from p300.storage.classes import without_unknown
@@ -63,6 +65,8 @@ def rehearse(run: Run) -> None:
     """
     with undisturbed():
         check_preprocessing(run)
+        if learns_from_training(run.cfg.learning):
+            check_can_learn(run)
         models: dict[str, PlannedFit] = {}
         for plan in (plan for planned in run.planned for plan in planned):
             models.setdefault(json.dumps(member_arguments(plan.model, run.epochs)), plan)

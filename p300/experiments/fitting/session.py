@@ -43,6 +43,12 @@ def learning_settings(learning: Any) -> LearningSettings | FromNothing | None:
     return build(learning) if learning else None
 
 
+def learns_from_training(learning: Any) -> bool:
+    """Return whether a configured way to learn begins with what a detector was trained on."""
+    settings = learning_settings(learning)
+    return settings is not None and settings.needs_source
+
+
 def report_session(
     folder: Path,
     detector: Detector,
@@ -117,7 +123,10 @@ def report_session(
     summary["spelling"] = accuracy_by_repetition(spelled, speller, **seconds).to_dict("records")
     again = summary["retrospective"] = _retrospective(found, spelled)
     summary["stopped"] = found.stopped
-    show(results_table(summary, f"{epochs.name}, learning while spelling"))
+    how = "learning while spelling"
+    if source is None:
+        how = "from nothing; a flash is scored with all flashes of its character"
+    show(results_table(summary, f"{epochs.name}, {how}"))
     for subject, text in found.weighing.items():
         log.info("subject %s: %s", subject, text)
     log.info("read again at the end: %s (%d right)", again["text"], again["n_right"])
@@ -126,42 +135,54 @@ def report_session(
     return summary
 
 
-def find_source(
-    run: str,
-    settings: LearningSettings | FromNothing,
+def evaluate_session(
+    folder: Path,
+    cfg: DictConfig,
     detector: Detector,
-    trained_on: DictConfig,
-    epochs: Epochs | None,
-) -> Source | None:
-    """Read what a detector was trained on, or sum it again from its own recording.
+    epochs: Epochs,
+    rows: np.ndarray,
+    static: np.ndarray,
+    *,
+    own: bool,
+) -> dict[str, Any]:
+    """Read some flashes of an evaluation while learning from them, as :func:`report_session`.
 
-    From nothing, it is not needed.
+    What the detector was trained on is read from its run folder, or summed again from its own
+    recording.
 
     Parameters
     ----------
-    run : str
-        Run folder or checkpoint.
-    settings : LearningSettings or FromNothing
+    folder : Path
+        Of the evaluation.
+    cfg : DictConfig
+        Of the evaluation: ``run`` and ``learning``.
     detector : Detector
-    trained_on : DictConfig
-        Its configuration.
-    epochs : Epochs or None
-        Of the recording it was trained on, all of them; None for those of another recording.
+    epochs : Epochs
+        Of the whole recording.
+    rows : ndarray of bool, shape (n_flashes,)
+        The flashes to read.
+    static : ndarray, shape (n_rows,)
+        Their scores by the detector as it was trained.
+    own : bool
+        Whether it is the recording that the detector was trained on.
 
     Raises
     ------
     InputError
         If the sums are not in the run folder, and the recording is another.
     """
+    from omegaconf import OmegaConf
+
     from p300.detector import find_checkpoint
 
-    if not settings.needs_source:
-        return None
-    path = find_checkpoint(run).parent / FILE
-    if path.exists() or epochs is None:
-        return read_source(path)
-    split = build_split(trained_on, epochs.flashes)
-    return source_of(detector, epochs, split.train)
+    settings = build(cfg.learning).for_recording(own)
+    source, path = None, find_checkpoint(cfg.run).parent / FILE
+    if settings.needs_source and (path.exists() or not own):
+        source = read_source(path)
+    elif settings.needs_source:
+        split = build_split(OmegaConf.create(detector.config), epochs.flashes)
+        source = source_of(detector, epochs, split.train)
+    return report_session(folder, detector, source, settings, epochs[rows], static)
 
 
 def read_readings(folder: Path) -> pd.DataFrame:
