@@ -210,21 +210,41 @@ class MeanDifference:
         """Estimate the symbols of all characters again, each by the classes of all others.
 
         Characters that were read wrongly support each other: means that hold no target make the
-        next character look like one without targets. So a second estimate begins with the newest
-        character alone. The one whose classes differ more is kept.
+        next character look like one without targets. So two more estimates begin with the newest
+        character alone, and with targets and nontargets changed round. The one whose classes
+        differ most is kept.
         """
         whitened = [solved.whitened(_groups(character)) for character in self.characters]
-        found = [self._sweep(whitened, self.settings.n_sweeps)]
-        first = [character.posterior for character in self.characters]
+        free = [k for k, character in enumerate(self.characters) if not character.is_known]
+        before = [self.characters[k].posterior for k in free]
+        apart, found = [], []
+        for begin in (self._begin_as_before, self._begin_alone, self._begin_round):
+            for k, posterior in zip(free, before, strict=True):
+                self.characters[k].posterior = posterior
+            begin(whitened)
+            apart.append(self._sweep(whitened, self.settings.n_sweeps))
+            found.append([self.characters[k].posterior for k in free])
+        for k, posterior in zip(free, found[int(np.argmax(apart))], strict=True):
+            self.characters[k].posterior = posterior
+
+    def _begin_as_before(self, whitened: Sequence[np.ndarray]) -> None:
+        """Begin with the symbols as they were estimated."""
+
+    def _begin_alone(self, whitened: Sequence[np.ndarray]) -> None:
+        """Begin with the newest character by itself, then estimate all others from it."""
         for character in self.characters:
             if not character.is_known:
                 character.posterior = probabilities(character.log_prior)
         nothing = np.zeros(2), np.zeros((2, whitened[-1].shape[1]))
         self._estimate(self.characters[-1], whitened[-1], *nothing)
-        found.append(self._sweep(whitened, self.settings.n_sweeps + 1))
-        if found[0] >= found[1]:
-            for character, posterior in zip(self.characters, first, strict=True):
-                character.posterior = posterior
+        self._sweep(whitened, 1)
+
+    def _begin_round(self, whitened: Sequence[np.ndarray]) -> None:
+        """Begin with the symbols whose flashes look least like the targets so far."""
+        n, sums = (np.sum(part, axis=0) for part in zip(*self._classes(whitened), strict=True))
+        weights = sums[0] / n[0] - sums[1] / n[1]
+        for character, own in zip(self.characters, whitened, strict=True):
+            character.estimate(own[:-1] @ weights, self.settings.temper)
 
     def _sweep(self, whitened: Sequence[np.ndarray], n_sweeps: int) -> float:
         """Estimate all characters several times; return how far apart the classes are then."""
