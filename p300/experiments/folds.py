@@ -171,11 +171,15 @@ def pooled_session(
     again = [one["retrospective"] for one in found]
     counts = {k: sum(one[k] for one in again) for k in ("n_right", "n_characters")}
     text = "".join(one["text"] for one in again)
-    stopped = {who: why for one in found for who, why in one["stopped"].items()}
+    stopped, doubted = (
+        {who: what for one in found for who, what in one[name].items()}
+        for name in ("stopped", "doubted")
+    )
     return whole | {
         "spelling": spelling,
         "retrospective": {"text": text, **counts},
         "stopped": stopped,
+        "doubted": doubted,
     }
 
 

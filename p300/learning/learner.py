@@ -21,6 +21,7 @@ from p300.learning.characters import LearnedCharacter, digest_of
 from p300.learning.guard import DriftGuard
 from p300.learning.source import NOBODY, Source
 from p300.learning.sums import EpochSums
+from p300.learning.unsupervised import MeanDifference
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class LearningSettings:
     person : str or None
         The subject of the training whose flashes count fully, since they are of the one who
         spells; "none" for nobody. None: the subject of the same name, if there is one.
+    doubt : float or None
+        How many times farther apart the flashes of targets and of others must be, if the session
+        is read from nothing, before the symbols read so are taken instead; None: never.
     guard : bool
         Whether learning stops where it makes characters less clear (:class:`DriftGuard`).
 
@@ -61,6 +65,7 @@ class LearningSettings:
     half_life: float | None = None
     backspace: str | None = None
     person: str | None = None
+    doubt: float | None = 1.3
     guard: bool = True
 
     needs_source = True
@@ -91,6 +96,10 @@ class LearningSettings:
         return Learner(source, symbols, self, person)
 
 
+#: Characters after which a session may be read from nothing, and after which this is not tried
+#: any more if it explains the session no better.
+DOUBTED = 3, 12
+
 #: Weights (n_chans, n_times) and offset of a linear score.
 Line = tuple[np.ndarray, float]
 
@@ -116,6 +125,9 @@ class Learner:
         The characters of the session so far, with their probabilities as estimated last.
     stopped : str or None
         Why learning has stopped; the detector is then as it was trained.
+    doubted : list of int
+        Numbers of the characters, from 1, after which the session was read from nothing, since
+        what was trained on contradicts it.
     min_repetitions : int
         A stopping rule need not wait.
 
@@ -146,6 +158,11 @@ class Learner:
             )
         self.person = source.known(settings.person or person, is_named=bool(settings.person))
         self._guard = DriftGuard() if settings.guard else None
+        self.doubted: list[int] = []
+        self._nothing: MeanDifference | None = None
+        if settings.doubt is not None and source.centre is None:
+            basis = next(iter(source.people.values())).basis
+            self._nothing = MeanDifference(self.symbols, basis=basis)
         self._typed: list[tuple[LearnedCharacter, int]] = []
         self._keep = 0.5 ** (1 / settings.half_life) if settings.half_life else 1.0
         whole = source.whole()
@@ -229,6 +246,30 @@ class Learner:
         added = EpochSums.of(centred, np.zeros(len(centred)), weight, self._covariance.basis)
         self._session = self._session * self._keep + added
         self._update(self.settings.n_sweeps)
+        if self._nothing is not None:
+            self._nothing.learn(inputs, lit, log_prior=log_prior, known=known)
+            self._check_with_nothing(self._nothing)
+
+    def _check_with_nothing(self, nothing: MeanDifference) -> None:
+        """Take the symbols that are read from nothing, if they explain the session far better.
+
+        Other people's detector may be wrong for somebody, and then teaches itself wrong symbols.
+        """
+        assert self.settings.doubt is not None
+        read = [character.posterior for character in nothing.characters]
+        own = [character.posterior for character in self.characters]
+        n = len(own)
+        if n < DOUBTED[0]:
+            return
+        if nothing.distance(read) <= self.settings.doubt * nothing.distance(own):
+            if n >= DOUBTED[1]:
+                self._nothing = None  # the two agree by now
+            return
+        self.doubted.append(n)
+        for character, posterior in zip(self.characters, read, strict=True):
+            if not character.is_known:
+                character.posterior = posterior
+        self._update(n_sweeps=0)
 
     def digest(self) -> str:
         """Compute a hash of the weights."""

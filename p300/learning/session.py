@@ -32,6 +32,9 @@ class SessionScores:
         For each subject, the most probable symbol of each character as estimated last.
     weighing : dict of str to str
         How much the training flashes count for each subject, in words.
+    doubted : dict of str to list of int
+        After which characters of each subject the session was read from nothing, since the
+        training contradicts it.
     stopped : dict of str to str
         Why learning was stopped, for each subject where it was.
     """
@@ -39,6 +42,7 @@ class SessionScores:
     scores: np.ndarray
     symbols: dict[str, list[str]] = field(default_factory=dict)
     weighing: dict[str, str] = field(default_factory=dict)
+    doubted: dict[str, list[int]] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
 
 
@@ -105,6 +109,8 @@ def spell_and_learn(
         again = learner.symbols_so_far()
         found.weighing[str(subject)] = learner.weighing()
         found.symbols[str(subject)] = again + read[len(again) :]
+        if learner.doubted:
+            found.doubted[str(subject)] = learner.doubted
         if learner.stopped is not None:
             found.stopped[str(subject)] = learner.stopped
     return found

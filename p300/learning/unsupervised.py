@@ -83,10 +83,12 @@ class MeanDifference:
     ----------
     symbols : sequence of str
         Of the screen.
-    sfreq : float
-        Sampling rate of the epochs in Hz.
+    sfreq : float or None
+        Sampling rate of the epochs in Hz; not needed with a basis.
     settings : FromNothing or None
         None for the defaults.
+    basis : ndarray, shape (n_times, n_functions), or None
+        Time courses of :class:`~p300.learning.EpochSums`; None for the usual ones.
 
     Attributes
     ----------
@@ -94,14 +96,21 @@ class MeanDifference:
         The characters so far, with their probabilities as estimated last.
     stopped : None
         There is nothing to go back to.
+    doubted : tuple
+        There is nothing to doubt.
     """
 
     stopped = None
+    doubted = ()
 
     def __init__(
-        self, symbols: Sequence[str], sfreq: float, settings: FromNothing | None = None
+        self,
+        symbols: Sequence[str],
+        sfreq: float | None = None,
+        settings: FromNothing | None = None,
+        basis: np.ndarray | None = None,
     ) -> None:
-        self.symbols, self.sfreq = tuple(symbols), float(sfreq)
+        self.symbols, self.sfreq, self._basis = tuple(symbols), sfreq, basis
         self.settings = settings or FromNothing()
         self.characters: list[LearnedCharacter] = []
         self._sums: EpochSums | None = None
@@ -188,15 +197,33 @@ class MeanDifference:
         centred, ones = _centred(inputs), np.ones(len(inputs))
         log_prior = np.zeros(len(self.symbols)) if log_prior is None else log_prior
         character = LearnedCharacter.of(centred, ones, lit, np.zeros(len(lit)), log_prior)
-        n_chans, n_times = centred[0].shape
-        basis = usual_basis(n_chans, n_times, self.sfreq)
-        sums = EpochSums.of(centred, ones / 2, ones, basis)
+        if self._basis is None:
+            assert self.sfreq is not None
+            n_chans, n_times = centred[0].shape
+            self._basis = usual_basis(n_chans, n_times, self.sfreq)
+        sums = EpochSums.of(centred, ones / 2, ones, self._basis)
         return character, sums if self._sums is None else self._sums + sums
 
     def _solved(self, sums: EpochSums) -> Discriminants:
         half, n = self.settings.toeplitz_flashes, float(sums.n.sum())
         half = len(sums.products) if half is None else half
         return Discriminants(sums, penalty=self.settings.penalty, toeplitz=half / (half + n))
+
+    def distance(self, posteriors: Sequence[np.ndarray]) -> float:
+        """Compute how far apart the classes are if the symbols had other probabilities.
+
+        Parameters
+        ----------
+        posteriors : sequence of ndarray, shape (n_symbols,)
+            Of each character so far.
+        """
+        own = [character.posterior for character in self.characters]
+        for character, posterior in zip(self.characters, posteriors, strict=True):
+            character.posterior = posterior
+        found = self._sweep(self._whitened, 0)
+        for character, posterior in zip(self.characters, own, strict=True):
+            character.posterior = posterior
+        return found
 
     def _estimate_last(self, character: LearnedCharacter, solved: Discriminants) -> None:
         """Estimate the symbol of a new character by the classes of those before it."""
@@ -215,6 +242,7 @@ class MeanDifference:
         differ most is kept.
         """
         whitened = [solved.whitened(_groups(character)) for character in self.characters]
+        self._whitened = whitened
         free = [k for k, character in enumerate(self.characters) if not character.is_known]
         before = [self.characters[k].posterior for k in free]
         apart, found = [], []

@@ -105,12 +105,17 @@ class LiveLearning:
         if self.learner.stopped is not None:
             text = f"learning stopped, and is undone: {self.learner.stopped}"
             return [Noted(now, text, UNDONE)]
-        last = self.learner.characters[-1]
+        last, n = self.learner.characters[-1], len(self.learner.characters)
+        notes = []
+        if n in self.learner.doubted[-1:]:
+            text = "the session contradicts what was trained on; it is read from nothing"
+            notes.append(Noted(now, text, "doubts about the training"))
         return [
+            *notes,
             Learned(
                 character.number,
                 "".join(self.learner.symbols_so_far()),
                 float(last.posterior.max()),
                 self.learner.digest(),
-            )
+            ),
         ]

@@ -235,3 +235,21 @@ def test_groups_that_change_are_learned_by_what_they_lit():
     is_target = people.flashes["is_target"].to_numpy(bool)
     found = people.spell()
     assert roc_auc(is_target, found.scores) > roc_auc(is_target, people.static())
+
+
+def test_a_person_whose_p300_is_the_others_upside_down_is_read_after_a_few_characters():
+    people = pool(n_repetitions=10)
+    is_target = people.flashes["is_target"].to_numpy(bool)
+    late = (people.flashes["session"] == "test").to_numpy()
+    found = people.spell(epochs=-people.epochs)
+    static = people.static(-people.epochs)
+    assert roc_auc(is_target[late], static[late]) < 0.3
+    assert roc_auc(is_target[late], found.scores[late]) > 0.7
+    assert found.doubted["4"][0] <= 6
+    never = people.spell(epochs=-people.epochs, doubt=None)
+    assert roc_auc(is_target[late], never.scores[late]) < 0.5
+
+
+def test_a_person_like_the_others_is_not_doubted():
+    for seed in range(3):
+        assert not pool(n_repetitions=10, seed=seed).spell().doubted

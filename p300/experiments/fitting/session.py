@@ -83,8 +83,9 @@ def report_session(
     -------
     dict
         As of :func:`~p300.experiments.results.summarize`, with ``retrospective``: how many
-        characters are right as estimated last, and their text; and ``stopped``: why learning was
-        stopped, for each subject where it was.
+        characters are right as estimated last, and their text; ``stopped``: why learning was
+        stopped, for each subject where it was; and ``doubted``: after which characters the
+        session was read from nothing, since the training contradicts it.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def report_session(
     seconds = {name: summary[name] for name in ("repetition_s", "pause_s")}
     summary["spelling"] = accuracy_by_repetition(spelled, speller, **seconds).to_dict("records")
     again = summary["retrospective"] = _retrospective(found, spelled)
-    summary["stopped"] = found.stopped
+    summary["stopped"], summary["doubted"] = found.stopped, found.doubted
     how = "learning while spelling"
     if source is None:
         how = "from nothing; a flash is scored with all flashes of its character"
@@ -130,6 +131,12 @@ def report_session(
     for subject, text in found.weighing.items():
         log.info("subject %s: %s", subject, text)
     log.info("read again at the end: %s (%d right)", again["text"], again["n_right"])
+    for subject, numbers in found.doubted.items():
+        log.warning(
+            "subject %s: what was trained on is contradicted by the session, which was read from "
+            "nothing after %d characters, first after %d",
+            *(subject, len(numbers), numbers[0]),
+        )
     for subject, reason in found.stopped.items():
         log.warning("learning stopped for subject %s: %s", subject, reason)
     return summary
