@@ -127,7 +127,7 @@ class OnnxDetector(DescribedDetector):
         if self.source is None or self.source.centre is None:
             return self.score_epochs(epochs), epochs
         scores, features = self._run(epochs, [OUTPUT, FEATURES])
-        return scores, features.reshape(len(scores), -1, 1)
+        return scores, features.reshape(len(scores), len(self.source.centre), 1)
 
     def _run(self, epochs: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
         epochs = np.ascontiguousarray(epochs, np.float32)
@@ -139,9 +139,9 @@ class OnnxDetector(DescribedDetector):
         # without flashes there is no part: a graph cannot reshape an empty batch
         parts = [epochs[k : k + N_AT_ONCE] for k in range(0, len(epochs), N_AT_ONCE)]
         found = [self.session.run(outputs, {INPUT: part}) for part in parts]
-        return [np.concatenate([np.empty(0), *some]) for some in zip(*found, strict=True)] or [
-            np.empty(0) for _ in outputs
-        ]
+        if not found:
+            return [np.empty(0) for _ in outputs]
+        return [np.concatenate(some) for some in zip(*found, strict=True)]
 
     @classmethod
     def load(cls, path: str | Path) -> OnnxDetector:
