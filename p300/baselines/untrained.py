@@ -18,6 +18,7 @@ class Untrained(ClassicalDetector):
     """
 
     intercept_ = 0.0
+    n_parameters = 0
 
     def _fit(self, epochs, is_target):
         """Learn nothing."""

@@ -24,9 +24,9 @@ import numpy as np
 from p300.errors import InputError
 from p300.experiments.build import build_split
 from p300.experiments.configuration import check_subject
-from p300.experiments.fitting.session import SESSION, evaluate_session
+from p300.experiments.fitting.session import check_knows, evaluate_session
 from p300.experiments.prepare import cut_epochs, read_recording
-from p300.experiments.results import results_table, stopping_table, summarize, write_json
+from p300.experiments.results import SESSION, results_table, stopping_table, summarize, write_json
 from p300.spelling.early import find_held_out, stop_early
 from p300.splits import PARTS
 from p300.storage.files import write_text
@@ -60,6 +60,7 @@ def evaluate(cfg: DictConfig) -> None:
     check_subject(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     detector = Detector.load(cfg.run)
+    check_knows(detector, cfg.learning)
     trained_on = OmegaConf.create(detector.config)
     own = cfg.get("data") is None
     part = cfg.part or ("test" if own else "all")

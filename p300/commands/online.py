@@ -74,7 +74,7 @@ def online(cfg: DictConfig) -> None:
 
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     if cfg.detector != NONE:
-        check_exported(cfg.detector, settings["rule"])
+        check_exported(cfg.detector, settings)
     try:
         log.info("looking for an EEG stream and a marker stream")
         listener = Listener(settings["eeg"], settings["markers"], timeout_s=cfg.wait_s)

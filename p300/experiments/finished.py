@@ -14,6 +14,7 @@ from p300.errors import InputError
 from p300.experiments.configuration import shipped_configuration
 from p300.experiments.folder import read_results
 from p300.experiments.identity import flatten
+from p300.experiments.results import SESSION
 from p300.proposals import in_hydra
 from p300.storage.untrusted import restricted
 
@@ -90,8 +91,24 @@ class Run:
 
     @property
     def shown(self) -> str | None:
-        """The part whose results are shown: test, else validation, else None."""
+        """The part whose results are shown: test, else validation, else None.
+
+        Of a detector that knows nothing as it was trained, it is the session.
+        """
+        if knows_nothing(self.results):
+            return SESSION
         return next((p for p in ("test", "validation") if p in self.results), None)
+
+
+def knows_nothing(results: Mapping[str, Any]) -> bool:
+    """Return whether a run reads from nothing: it has a session, and no member that was trained.
+
+    Examples
+    --------
+    >>> knows_nothing({"session": {}, "n_parameters": 0})
+    True
+    """
+    return SESSION in results and results.get("n_parameters") == 0
 
 
 def recording_of(results: Mapping[str, Any]) -> str:

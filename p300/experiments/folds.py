@@ -12,9 +12,9 @@ import numpy as np
 
 from p300 import __version__
 from p300.errors import InputError
-from p300.experiments.fitting.session import READINGS, SESSION, read_readings
+from p300.experiments.fitting.session import READINGS, read_readings
 from p300.experiments.folder import read_results
-from p300.experiments.results import read_scores, results_table, summarize
+from p300.experiments.results import SESSION, read_scores, results_table, summarize
 from p300.metrics import on_one_scale
 from p300.spelling import accuracy_by_repetition
 from p300.splits import count_units

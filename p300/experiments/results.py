@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.experiments.results")
 
+#: The part of a run that its test part is, read by a detector that learned while it spelled; in
+#: ``results.json`` and ``scores.csv``.
+SESSION = "session"
+
 
 def summarize(scores, flashes: pd.DataFrame, speller: Speller | None) -> dict[str, Any]:
     """Measure how well a part of a recording was detected and, with a screen, spelled.

@@ -21,11 +21,10 @@ from p300 import figures
 from p300.errors import InputError
 from p300.experiments.build import build
 from p300.experiments.configuration import is_sweep
-from p300.experiments.fitting.session import SESSION
 from p300.experiments.fitting.trainer import build_loggers
 from p300.experiments.identity import flatten
 from p300.experiments.processes import is_helper
-from p300.experiments.results import read_scores
+from p300.experiments.results import SESSION, read_scores
 from p300.spelling import spell
 from p300.splits import PARTS
 from p300.storage.privacy import public, without_paths

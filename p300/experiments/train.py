@@ -20,7 +20,7 @@ from p300.experiments.folds import count_folds, is_cross_validation, of_fold, po
 from p300.experiments.identity import code_digest
 from p300.experiments.prepare import Shared
 from p300.experiments.processes import is_helper
-from p300.experiments.results import told_by, write_json
+from p300.experiments.results import SESSION, told_by, write_json
 from p300.experiments.run import Request, begin, check_start, conclude
 from p300.experiments.tracking import log_results, log_run, start_tracking
 from p300.storage.files import folder_lock
@@ -196,6 +196,9 @@ def _train_folds(folds: Sequence[Request], shared: Shared) -> None:
         if isinstance(results, Exception):
             raise InputError(f"fold {number}: {reason_of(results)}") from results
         log.info("fold %d: test AUC %.3f", number, value_of(results, "test.detection.auc"))
+        if SESSION in results:
+            learned = value_of(results, f"{SESSION}.detection.auc")
+            log.info("fold %d: AUC %.3f learning while spelling", number, learned)
 
 
 def _is_finished(fold: Request) -> bool:

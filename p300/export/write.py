@@ -64,6 +64,8 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
     unknown = "training.json is not in the run: the level of its signal is not exported"
     content = describe(detector) | evidence | {"training": training, "learning": None}
     out.mkdir(parents=True, exist_ok=True)
+    if source is None and detector.config.get("learning"):
+        notes = [f"{FILE} is not in the run: the export cannot learn while it spells", *notes]
     learning = []
     if source is not None:
         sums = write_source(out / FILE, source)
@@ -81,8 +83,15 @@ def check_exportable(detector: Detector) -> None:
     Raises
     ------
     InputError
-        If it is a class of the user's own.
+        If it is a class of the user's own, or the detector is not trained at all.
     """
+    from p300.baselines import Untrained  # scikit-learn takes a second to import
+
+    if all(isinstance(member.detector, Untrained) for member in detector.members):
+        raise InputError(
+            "the run's detector knows nothing, and every score is 0; expected a trained one; "
+            "`p300 online none screen=…` reads from nothing"
+        )
     kind = type(detector.preprocessor)
     if kind is not Preprocessor:
         raise InputError(

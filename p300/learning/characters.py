@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
+
+from p300.errors import InputError
 
 
 @dataclass
@@ -108,6 +111,30 @@ class LearnedCharacter:
         p = self.lit @ self.posterior
         n, epochs = float(p @ self.n), np.tensordot(p, self.epochs, axes=1)
         return np.array([self.n_all - n, n]), np.stack([self.all_epochs - epochs, epochs])
+
+
+def check_settings(settings: object) -> None:
+    """Check the numbers of a dataclass of settings, by the types that they are declared with.
+
+    Raises
+    ------
+    InputError
+        If one is negative, not finite, or not a whole number where that is expected.
+    """
+    for field in fields(settings):  # type: ignore[arg-type]
+        value, kind = getattr(settings, field.name), str(field.type)
+        if value is None or "str" in kind:
+            continue
+        is_number = isinstance(value, int | float) and math.isfinite(value) and value >= 0
+        expected = "a number from 0"
+        if kind == "bool":
+            is_number, expected = isinstance(value, bool), "true or false"
+        elif kind == "int":
+            is_number, expected = is_number and value == int(value), "a whole number from 0"
+        elif field.name == "half_life":
+            is_number, expected = is_number and value > 0, "a number above 0, or null"
+        if not is_number:
+            raise InputError(f"got learning.{field.name}={value}; expected {expected}")
 
 
 def digest_of(weights: np.ndarray, offset: float) -> str:

@@ -10,15 +10,14 @@ adaptive zero-training ERP speller", J. Neural Eng. 11:035005, 2014.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.learning.characters import LearnedCharacter, digest_of
-from p300.learning.guard import DriftGuard
+from p300.learning.characters import LearnedCharacter, check_settings, digest_of
+from p300.learning.guard import N_ERRORS, DriftGuard
 from p300.learning.source import NOBODY, Source
 from p300.learning.sums import EpochSums
 from p300.learning.unsupervised import MeanDifference
@@ -47,8 +46,8 @@ class LearningSettings:
         The subject of the training whose flashes count fully, since they are of the one who
         spells; "none" for nobody. None: the subject of the same name, if there is one.
     doubt : float or None
-        How many times farther apart the flashes of targets and of others must be, if the session
-        is read from nothing, before the symbols read so are taken instead; None: never.
+        How many times better the characters must agree on what a target looks like, if they are
+        read from nothing, before these symbols are taken; None: never.
     guard : bool
         Whether learning stops where it makes characters less clear (:class:`DriftGuard`).
 
@@ -74,12 +73,7 @@ class LearningSettings:
         for name in ("backspace", "person"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, str(value))  # a command line reads 6 as a number
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, str) or value is None:
-                continue
-            if not (math.isfinite(value) and value >= 0):
-                raise InputError(f"got learning.{field.name}={value}; expected a number from 0")
+        check_settings(self)
 
     def for_recording(self, own: bool) -> LearningSettings:
         """Return the settings for another recording than the training's.
@@ -92,13 +86,17 @@ class LearningSettings:
         self, source: Source | None, symbols: Sequence[str], person: str | None, sfreq: float
     ) -> Learner:
         """Begin a session of a person; the sampling rate is not used."""
-        assert source is not None
+        if source is None:
+            raise InputError("got no source; expected that of the detector's training")
         return Learner(source, symbols, self, person)
 
 
 #: Characters after which a session may be read from nothing, and after which this is not tried
 #: any more if it explains the session no better.
 DOUBTED = 3, 12
+
+#: Fraction of the characters that must be read as other symbols.
+MOST_CHANGED = 0.5
 
 #: Weights (n_chans, n_times) and offset of a linear score.
 Line = tuple[np.ndarray, float]
@@ -150,12 +148,7 @@ class Learner:
         self.settings = settings = settings or LearningSettings()
         self.characters: list[LearnedCharacter] = []
         self.stopped: str | None = None
-        backspace = settings.backspace
-        if backspace is not None and backspace not in self.symbols:
-            raise InputError(
-                f"got learning.backspace={backspace!r}, which is not on the screen; expected one "
-                f"of {list(self.symbols)}"
-            )
+        check_backspace(settings.backspace, self.symbols)
         self.person = source.known(settings.person or person, is_named=bool(settings.person))
         self._guard = DriftGuard() if settings.guard else None
         self.doubted: list[int] = []
@@ -261,7 +254,10 @@ class Learner:
         n = len(own)
         if n < DOUBTED[0]:
             return
-        if nothing.distance(read) <= self.settings.doubt * nothing.distance(own):
+        changed = np.mean([a.argmax() != b.argmax() for a, b in zip(own, read, strict=True)])
+        (mine, _), (found, error) = nothing.agreement(own), nothing.agreement(read)
+        least = max(self.settings.doubt * mine, N_ERRORS * error)
+        if changed <= MOST_CHANGED or found <= least:
             if n >= DOUBTED[1]:
                 self._nothing = None  # the two agree by now
             return
@@ -346,6 +342,21 @@ class Learner:
     def _estimate(self, character: LearnedCharacter, line: Line) -> None:
         scores = character.static + self._change(character.epochs, character.n, line)
         character.estimate(self.source.log_odds * scores, self.settings.temper)
+
+
+def check_backspace(backspace: str | None, symbols: Sequence[str]) -> None:
+    """Check that a backspace, if there is one, is on the screen.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if backspace is not None and backspace not in symbols:
+        raise InputError(
+            f"got learning.backspace={backspace!r}, which is not on the screen; expected one "
+            f"of {list(symbols)}"
+        )
 
 
 def _line(n: np.ndarray, epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

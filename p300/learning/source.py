@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from p300.learning.sums import EpochSums
 NOBODY = "none"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Source:
     """Sums over the training flashes of each person, and how a detector uses them.
 
@@ -46,6 +46,10 @@ class Source:
     centre: np.ndarray | None = None
     earlier: EpochSums | None = None
 
+    def __repr__(self) -> str:
+        counts = {name: round(float(sums.n.sum())) for name, sums in self.people.items()}
+        return f"<Source of flashes by person: {counts}, penalty {self.penalty:.3g}>"
+
     @classmethod
     def of_epochs(
         cls,
@@ -68,7 +72,30 @@ class Source:
             As of :class:`~p300.learning.sums.EpochSums`.
         penalty, toeplitz : float
             As of the class.
+
+        Raises
+        ------
+        InputError
+            If shapes or types are others, a class is missing, or a sample is not finite.
         """
+        epochs, is_target = np.asarray(epochs), np.asarray(is_target)
+        subject = np.asarray(subject)
+        if epochs.ndim != 3 or basis.ndim != 2 or epochs.shape[2] != len(basis):
+            raise InputError(
+                f"got epochs of shape {epochs.shape} and a basis of shape {basis.shape}; expected "
+                "(n_flashes, n_chans, n_times) and (n_times, n_functions)"
+            )
+        if is_target.dtype != bool or not is_target.shape == subject.shape == epochs.shape[:1]:
+            raise InputError(
+                f"got labels of type {is_target.dtype} and shape {is_target.shape}, subjects of "
+                f"shape {subject.shape}, {len(epochs)} epochs; expected a bool and a subject each"
+            )
+        if is_target.all() or not is_target.any() or not np.isfinite(epochs).all():
+            raise InputError(
+                f"got {is_target.sum()} targets among {len(epochs)} epochs, "
+                f"{(~np.isfinite(epochs)).sum()} samples that are not finite; expected both "
+                "classes and finite samples"
+            )
         centred = epochs - epochs.mean(axis=-1, keepdims=True)
         counted = quiet_weights(centred)
         people = {
@@ -78,6 +105,13 @@ class Source:
         }
         power = float(np.median(power_of(centred)))
         return cls(people, penalty, toeplitz, power=power)
+
+    def is_alike(self, other: Source) -> bool:
+        """Return whether two sources are of one training, whatever was learned later."""
+        return list(self.people) == list(other.people) and all(
+            np.array_equal(mine.n, theirs.n) and np.array_equal(mine.epochs, theirs.epochs)
+            for mine, theirs in zip(self.people.values(), other.people.values(), strict=True)
+        )
 
     def centred(self, inputs: np.ndarray) -> np.ndarray:
         """Return inputs without what is the same for both classes, in float64."""
@@ -112,11 +146,8 @@ class Source:
         """
         if person is None or person == NOBODY:
             return None
-        if person not in self.people and is_named:
-            raise InputError(
-                f"got learning.person={person}; expected one of {list(self.people)}, whom the "
-                "detector was trained on, or none"
-            )
+        if is_named:
+            check_person(person, self.people)
         return person if person in self.people else None
 
     def weighted(self, person: str | None, most: float | None) -> EpochSums:
@@ -153,3 +184,18 @@ class Source:
         if self.earlier is not None:
             parts.append(f"{self.earlier.n.sum():.0f} of earlier sessions count fully")
         return ", ".join(parts)
+
+
+def check_person(person: str, people: Collection[str]) -> None:
+    """Check that a person who is named was trained on, or is nobody.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    if person != NOBODY and person not in people:
+        raise InputError(
+            f"got learning.person={person}; expected one of {list(people)}, whom the detector "
+            "was trained on, or none"
+        )

@@ -6,14 +6,13 @@ J. Sosulski, M. Tangermann, "UMM: Unsupervised mean-difference maximization", ar
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.learning.characters import LearnedCharacter, digest_of, probabilities
+from p300.learning.characters import LearnedCharacter, check_settings, digest_of, probabilities
 from p300.learning.linear import Discriminants, usual_basis
 from p300.learning.source import Source
 from p300.learning.sums import EpochSums
@@ -55,10 +54,7 @@ class FromNothing:
     needs_source = False
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise InputError(f"got learning.{field.name}={value}; expected a number from 0")
+        check_settings(self)
 
     def for_recording(self, own: bool) -> FromNothing:
         """Return the same settings: whose recording it is does not matter."""
@@ -198,7 +194,8 @@ class MeanDifference:
         log_prior = np.zeros(len(self.symbols)) if log_prior is None else log_prior
         character = LearnedCharacter.of(centred, ones, lit, np.zeros(len(lit)), log_prior)
         if self._basis is None:
-            assert self.sfreq is not None
+            if self.sfreq is None:
+                raise InputError("got neither sfreq nor basis; expected the epochs' rate in Hz")
             n_chans, n_times = centred[0].shape
             self._basis = usual_basis(n_chans, n_times, self.sfreq)
         sums = EpochSums.of(centred, ones / 2, ones, self._basis)
@@ -209,21 +206,35 @@ class MeanDifference:
         half = len(sums.products) if half is None else half
         return Discriminants(sums, penalty=self.settings.penalty, toeplitz=half / (half + n))
 
-    def distance(self, posteriors: Sequence[np.ndarray]) -> float:
-        """Compute how far apart the classes are if the symbols had other probabilities.
+    def agreement(self, posteriors: Sequence[np.ndarray]) -> tuple[float, float]:
+        """Compute how well characters agree on what a target looks like, by given symbols.
 
         Parameters
         ----------
         posteriors : sequence of ndarray, shape (n_symbols,)
-            Of each character so far.
+            Probabilities of the symbols, of each character so far; two at least.
+
+        Returns
+        -------
+        agreement : float
+            Mean product of the differences between targets and nontargets of two characters,
+            whose noise is independent: 0 for symbols by chance.
+        error : float
+            Its standard error for symbols by chance.
         """
-        own = [character.posterior for character in self.characters]
-        for character, posterior in zip(self.characters, posteriors, strict=True):
-            character.posterior = posterior
-        found = self._sweep(self._whitened, 0)
-        for character, posterior in zip(self.characters, own, strict=True):
-            character.posterior = posterior
-        return found
+        differences, noise = [], []
+        for character, sums, posterior in zip(
+            self.characters, self._whitened, posteriors, strict=True
+        ):
+            p = character.lit @ posterior
+            n, target = float(p @ character.n), p @ sums[:-1]
+            rest = character.n_all - n
+            differences.append(target / n - (sums[-1] - target) / rest)
+            noise.append(1 / n + 1 / rest)
+        found, n_pairs = np.array(differences), len(differences) * (len(differences) - 1)
+        products = np.sum(found.sum(axis=0) ** 2) - np.sum(found**2)
+        error = np.mean(noise) * np.sqrt(2 * found.shape[1] / n_pairs)
+        return float(products) / n_pairs, float(error)
 
     def _estimate_last(self, character: LearnedCharacter, solved: Discriminants) -> None:
         """Estimate the symbol of a new character by the classes of those before it."""

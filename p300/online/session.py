@@ -279,6 +279,11 @@ class OnlineSpeller:
         character.is_decided = True
         probability = float(posterior.best[1])
         if symbol is not None and probability <= self._min_probability:
+            text = (
+                f"character {character.number}: {symbol} has the probability {probability:.2f}; "
+                f"nothing is typed up to limits.min_probability={self._min_probability:g}"
+            )
+            self._note(self.now, text, "characters that were not sure")
             symbol = None  # most likely wrong, whatever rule wanted it
         character.decided_after = character.n_repetitions(self.speller.codes)
         character.symbol = symbol

@@ -15,8 +15,10 @@ from p300.errors import InputError
 from p300.export.onnx_detector import OnnxDetector
 from p300.learning import FromNothing, Learner, LearningSettings
 from p300.learning.files import FILE, read_source, write_source
+from p300.learning.source import Source
 from p300.learning.unsupervised import AT_FIRST
 from p300.online.from_nothing import NothingTrained
+from p300.online.journal import read_about
 from p300.online.learning import LiveLearning
 from p300.online.session import OnlineSpeller
 from p300.online.streams.format import StreamFormat
@@ -60,10 +62,18 @@ def choose_rule(detector, name: str | None):
     return detector.stopping[name]
 
 
-def check_exported(name: str, rule: str | None) -> None:
-    """Check, before streams are searched, that a detector can be read and has a rule."""
+def check_exported(name: str, settings: Mapping[str, Any]) -> None:
+    """Check, before streams are searched, that a detector can be used as is set.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, has no such rule, or cannot learn as it is asked to.
+    """
     detector = OnnxDetector.load(name)
-    choose_rule(detector, rule)
+    choose_rule(detector, settings["rule"])
+    if settings["learn"]:
+        make_learning(detector, settings)
     if detector.levels is None:
         log.warning("the detector holds no levels of its training: the signal is not compared")
 
@@ -89,6 +99,7 @@ def open_detector(
         If it cannot be read, or nothing is known of the screen.
     """
     if name != NONE:
+        check_learns(settings)
         return OnnxDetector.load(name)
     speller = as_speller(settings["screen"])
     if speller is None:
@@ -98,9 +109,8 @@ def open_detector(
         )
     if settings["idle_prior"] or settings["learned"]:
         raise InputError(
-            f"got detector=none with idle_prior={settings['idle_prior']}, "
-            f"learned={settings['learned']}; expected neither: from nothing, a symbol is always "
-            "read, and no earlier session is known"
+            "got idle_prior or learned with detector=none; expected neither: from nothing, a "
+            "symbol is always read, and no earlier session is known"
         )
     log.info(
         "from nothing: show at least %d repetitions of the first characters, of later ones fewer",
@@ -110,6 +120,19 @@ def open_detector(
     if not settings["learning"].get("_target_", "").endswith(FromNothing.__name__):
         settings["learning"] = {"_target_": f"p300.learning.{FromNothing.__name__}"}
     return NothingTrained(stream, speller, settings["channels"])
+
+
+def check_learns(settings: Mapping[str, Any]) -> None:
+    """Check that nothing is asked for that only a session which learns can do.
+
+    Raises
+    ------
+    InputError
+        If something is.
+    """
+    asked = [name for name in ("learned", "learn_targets") if settings.get(name)]
+    if asked and not settings["learn"]:
+        raise InputError(f"got {' and '.join(asked)} without learn=true; expected learn=true")
 
 
 def make_speller(
@@ -134,14 +157,41 @@ def make_speller(
 
 def make_learning(detector: Any, settings: Mapping[str, Any]) -> LiveLearning:
     """Build what learns while a session goes on."""
-    given = {k: v for k, v in settings["learning"].items() if k != "_target_"}
-    is_nothing = settings["learning"]["_target_"].endswith(FromNothing.__name__)
+    learning = settings["learning"]
+    if not learning:
+        raise InputError("got learn=true and learning=none; expected learning=while_spelling")
+    given = {k: v for k, v in learning.items() if k != "_target_"}
+    is_nothing = learning["_target_"].endswith(FromNothing.__name__)
+    if is_nothing and not isinstance(detector, NothingTrained):
+        raise InputError(
+            "got a detector and learning=from_nothing, which does not use it; expected "
+            "detector=none, or learning=while_spelling"
+        )
     if settings["learned"] is not None:
-        detector.source = read_source(Path(settings["learned"]) / FILE)
+        detector.source = read_learned(settings["learned"], detector)
     kind = FromNothing if is_nothing else LearningSettings
     learning = LiveLearning(detector, kind(**given), uses_targets=settings["learn_targets"])
     log.info("learning: %s", learning.learner.weighing())
     return learning
+
+
+def read_learned(folder: str, detector: Any) -> Source:
+    """Read what an earlier session has learned.
+
+    Raises
+    ------
+    InputError
+        If the folder is not that of a session which learned with this detector.
+    """
+    read_about(folder)  # refuses what is no session
+    source = read_source(Path(folder) / FILE)
+    known = detector.source
+    if known is None or source.earlier is None or not source.is_alike(known):
+        raise InputError(
+            f"{folder}: what it learned belongs to another detector; expected a session of this "
+            "one"
+        )
+    return source
 
 
 def keep_learned(speller: OnlineSpeller, folder: Path) -> None:

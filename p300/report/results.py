@@ -9,7 +9,8 @@ import numpy as np
 
 from p300.experiments.compare import MEASURES
 from p300.experiments.finished import Run
-from p300.experiments.fitting.session import SESSION, read_readings
+from p300.experiments.fitting.session import read_readings
+from p300.experiments.results import SESSION
 from p300.figures.style import count
 from p300.metrics import MIN_UNITS, Interval, auc_interval
 from p300.report.doubt import marked
@@ -31,16 +32,16 @@ def results_section(run: Run, *, times_in_doubt: bool = False) -> Section:
         section.note("No flash was held out, so nothing was measured.")
         return section
     section.blocks.append(headline(run, shown))
-    if shown != "test":
+    if shown == "validation":
         section.note("There is no test part: all numbers are of the validation part.")
-    for part in PARTS:
+    for part in PARTS if shown != SESSION else (SESSION,):
         if "spelling" in run.results.get(part, {}):
             table = spelling_table(run.results[part], part)
             if times_in_doubt:
                 table = replace(table, head=tuple(map(marked, table.head)))
             section.blocks.append(table)
     if SESSION in run.results:
-        section.note(retrospective(run.results[SESSION]))
+        section.note(retrospective(run.results[SESSION], from_nothing=shown == SESSION))
     detected = detection_table(run)
     if detected.rows:
         section.blocks.append(detected)
@@ -105,15 +106,23 @@ def spelling_table(summary: dict[str, Any], part: str) -> Table:
     return Table(caption, head, rows, is_folded=part == "validation")
 
 
-def retrospective(session: dict[str, Any]) -> str:
-    """Say what was read again at the end of a session, and why learning was stopped."""
+def retrospective(session: dict[str, Any], *, from_nothing: bool) -> str:
+    """Say how a session was read, what it read again at its end, and what it gave up."""
     again = session["retrospective"]
+    when = "computed before its character was learned from"
+    if from_nothing:
+        when = "computed with all flashes of its character, but without a label"
     text = (
-        "The rows of the session are of a detector that learned while it spelled: each score was "
-        "computed before its character was learned from, and after n repetitions it had learned "
-        f"from n repetitions alone. Read again with all that was learned: {again['text']}, "
-        f"{again['n_right']} of {again['n_characters']} right."
+        f"The rows of the session are of a detector that learned while it spelled: each score was "
+        f"{when}, and after n repetitions it had learned from n repetitions alone. Read again "
+        f"with all that was learned: {again['text']}, {again['n_right']} of "
+        f"{again['n_characters']} right."
     )
+    for subject, numbers in session.get("doubted", {}).items():
+        text += (
+            f" The session of subject {subject} contradicts the training; after {len(numbers)} of "
+            f"its characters, first after character {numbers[0]}, it was read from nothing."
+        )
     for subject, reason in session["stopped"].items():
         text += f" Learning was stopped for subject {subject}: {reason}."
     return text

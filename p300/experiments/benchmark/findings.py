@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
 from p300.experiments.benchmark.cells import CURVES, Cell
-from p300.experiments.fitting.session import SESSION, read_readings
+from p300.experiments.finished import knows_nothing
+from p300.experiments.fitting.session import read_readings
 from p300.experiments.folder import read_results
-from p300.experiments.results import read_scores
+from p300.experiments.results import SESSION, read_scores
 from p300.speller import Speller
 from p300.spelling import accuracy_by_repetition, spell, timing
 
@@ -73,7 +74,7 @@ def read_cell(cell: Cell) -> list[Finding]:
         )
     scores = read_scores(cell.folder)
     parts = [part for part in ("test", SESSION) if part in results]
-    if SESSION in parts and scores["score"][scores["part"] == "test"].nunique() == 1:
+    if knows_nothing(results):
         parts = [SESSION]
     found = [_read_part(part, cell, results, scores) for part in parts]
     if len(found) == 2:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from p300.errors import InputError
 from p300.experiments.compare.kinds import FinishedRun, table_of_runs
-from p300.experiments.fitting.session import SESSION
+from p300.experiments.finished import knows_nothing
 from p300.experiments.folder import read_results
 from p300.experiments.folds import FOLDS
-from p300.experiments.results import read_scores
+from p300.experiments.results import SESSION, read_scores
 from p300.splits.units import UNITS, count_units
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def collect_wandb_runs(project: str) -> pd.DataFrame:
 
 
 def _of_folder(folder: Path, results: Mapping[str, Any]) -> FinishedRun:
-    test = results.get("test", {})
+    test = results.get(SESSION if knows_nothing(results) else "test", {})
     by_subject = test.get("by_subject", {})
     numbers = {k: results.get(k) for k in ("n_parameters", "fit_s")}
     numbers |= {k: test.get("detection", {}).get(k) for k in MEASURES}
@@ -110,7 +110,7 @@ def _of_folder(folder: Path, results: Mapping[str, Any]) -> FinishedRun:
     }
     if len(by_subject) > 1:
         numbers |= {f"auc_subject_{s}": found["auc"] for s, found in by_subject.items()}
-    if SESSION in results:
+    if SESSION in results and not knows_nothing(results):
         numbers["auc_learning"] = results[SESSION].get("detection", {}).get("auc")
     config = _yaml(folder / "config.yaml") or {}
     split = config.get("split", {})

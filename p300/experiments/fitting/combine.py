@@ -19,12 +19,8 @@ from p300.experiments.fitting.learning import source_of
 from p300.experiments.fitting.networks import Fitted
 from p300.experiments.fitting.probability import log_odds_of
 from p300.experiments.fitting.run import Run
-from p300.experiments.fitting.session import (
-    SESSION,
-    learning_settings,
-    report_session,
-)
-from p300.experiments.results import report_parts, told_by, write_json
+from p300.experiments.fitting.session import learning_settings, report_session
+from p300.experiments.results import SESSION, report_parts, told_by, write_json
 from p300.integrity.levels import SignalLevels, segment_digests
 from p300.learning.files import FILE, write_source
 from p300.spelling import fit_platt

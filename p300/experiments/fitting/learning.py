@@ -10,8 +10,9 @@ import numpy as np
 from p300.errors import InputError
 from p300.experiments.build import build
 from p300.experiments.fitting.probability import is_stack
+from p300.learning.learner import check_backspace
 from p300.learning.linear import PENALTY_PER_CHANNEL, scaled_covariance, usual_basis
-from p300.learning.source import Source
+from p300.learning.source import Source, check_person
 from p300.learning.sums import EpochSums
 from p300.models.last_layer import without_last_layer
 from p300.storage.classes import import_class
@@ -98,6 +99,11 @@ def check_can_learn(run: Run) -> None:
             "got learning while spelling of an oddball, whose flashes belong to no character; "
             "expected a speller; set learning=none"
         )
+    settings = build(run.cfg.learning)
+    people = dict.fromkeys(run.epochs.flashes["subject"][run.split.train].astype(str))
+    if settings.person is not None:
+        check_person(settings.person, people)
+    check_backspace(settings.backspace, run.recording.speller.symbols)
     models = [plan.model for part in run.planned for plan in part]
     kinds = {import_class(str(model["_target_"])) for model in models}
     if any(hasattr(kind, "epoch_weights") for kind in kinds):

@@ -11,7 +11,7 @@ import numpy as np
 from p300.errors import InputError
 from p300.experiments.build import build, build_split
 from p300.experiments.fitting.learning import inputs_of, source_of
-from p300.experiments.results import results_table, summarize
+from p300.experiments.results import SESSION, results_table, summarize
 from p300.flashes import CHARACTER_KEY, FLASH_COLUMNS
 from p300.learning.files import FILE, read_source
 from p300.learning.session import SessionScores, spell_and_learn
@@ -33,9 +33,6 @@ log = logging.getLogger("p300.experiments.fitting.fit")
 
 #: File of what was read after each number of repetitions.
 READINGS = "session.csv"
-
-#: Name of the part, in ``results.json`` and ``scores.csv``.
-SESSION = "session"
 
 
 def learning_settings(learning: Any) -> LearningSettings | FromNothing | None:
@@ -133,13 +130,27 @@ def report_session(
     log.info("read again at the end: %s (%d right)", again["text"], again["n_right"])
     for subject, numbers in found.doubted.items():
         log.warning(
-            "subject %s: what was trained on is contradicted by the session, which was read from "
-            "nothing after %d characters, first after %d",
+            "subject %s: the session contradicts the training; after %d of its characters, first "
+            "after character %d, it was read from nothing",
             *(subject, len(numbers), numbers[0]),
         )
     for subject, reason in found.stopped.items():
         log.warning("learning stopped for subject %s: %s", subject, reason)
     return summary
+
+
+def check_knows(detector: Detector, learning: Any) -> None:
+    """Check that a detector knows something, or learns from nothing.
+
+    Raises
+    ------
+    InputError
+        If neither.
+    """
+    if not detector.n_parameters and not learning:
+        raise InputError(
+            "got a run that knows nothing as it was trained; expected learning=from_nothing"
+        )
 
 
 def evaluate_session(
