@@ -80,6 +80,8 @@ def test_before_the_first_character_a_learner_is_the_detector(tmp_path, experime
 def test_detectors_without_a_linear_part_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"ERPCovMDM, which has no linear part.*learning=none"):
         trained(tmp_path / "mdm", "experiment=mdm", "learning=while_spelling")
+    with pytest.raises(InputError, match=r"knows nothing.*expected learning=from_nothing"):
+        trained(tmp_path / "nothing", "experiment=unsupervised", "learning=while_spelling")
     with pytest.raises(InputError, match=r"LogisticSquareError.*protocol=modern"):
         trained(
             tmp_path / "paper",

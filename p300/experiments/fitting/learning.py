@@ -99,6 +99,8 @@ def check_can_learn(run: Run) -> None:
             "got learning while spelling of an oddball, whose flashes belong to no character; "
             "expected a speller; set learning=none"
         )
+    from p300.baselines import Untrained
+
     settings = build(run.cfg.learning)
     people = dict.fromkeys(run.epochs.flashes["subject"][run.split.train].astype(str))
     if settings.person is not None:
@@ -106,6 +108,11 @@ def check_can_learn(run: Run) -> None:
     check_backspace(settings.backspace, run.recording.speller.symbols)
     models = [plan.model for part in run.planned for plan in part]
     kinds = {import_class(str(model["_target_"])) for model in models}
+    if kinds == {Untrained}:
+        raise InputError(
+            "got a detector that knows nothing, with learning=while_spelling, which begins with "
+            "what is known; expected learning=from_nothing"
+        )
     if any(hasattr(kind, "epoch_weights") for kind in kinds):
         return
     for model in models:
