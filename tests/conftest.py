@@ -6,9 +6,8 @@ import os
 # beside them would wait for one another most of the time
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # a worker imports and collects a million objects that stay; by default Python searches them
-    # all for garbage again and again, and once more at the end
-    gc.set_threshold(50_000)
+    # a worker imports and collects a million objects that stay: Python would search them all for
+    # garbage once more at the end
     atexit.register(gc.freeze)
 
 from pathlib import Path
