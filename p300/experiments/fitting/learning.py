@@ -9,7 +9,6 @@ import numpy as np
 
 from p300.errors import InputError
 from p300.experiments.build import build
-from p300.experiments.fitting.probability import is_stack
 from p300.learning.learner import check_backspace
 from p300.learning.linear import PENALTY_PER_CHANNEL, scaled_covariance, usual_basis
 from p300.learning.source import Source, check_person
@@ -168,9 +167,9 @@ def _source_of_linear(
         static = slope * np.sum([member.weight * member.score(data) for member in linear], axis=0)
         covariance = np.cov(ridge, static)
         weight = max(covariance[0, 1] / covariance[0, 0], 1e-12)
-    # a stack adds up log odds; another linear detector has a scale of its own
-    log_odds = 1.0 if ridges or is_stack(detector) else 1 / weight
-    return replace(source, weight=weight, log_odds=log_odds)
+    # on the scale of a linear discriminant: the log odds of a stack of few characters are so small
+    # that it would learn from hardly anything
+    return replace(source, weight=weight, log_odds=1 / max(weight, 1e-12))
 
 
 def _source_of_layers(detector: Detector, epochs: Epochs, rows: np.ndarray) -> Source:

@@ -55,7 +55,7 @@ def counted_log_odds(detector: Detector, scores: np.ndarray) -> np.ndarray:
     """
     scores = np.asarray(scores, float)
     is_calibrated = detector.config.get("calibration", "none") != "none"
-    if is_calibrated or detector.is_classical or is_stack(detector):
+    if is_calibrated or detector.is_classical or _is_stack(detector):
         return scores
     return _of_loss(detector, scores)
 
@@ -79,7 +79,7 @@ def added_log_odds(detector: Detector, target_rate: float) -> float:
         ensemble lacks nontargets; a weighted loss of repeated targets counts them twice over.
     """
     prior = math.log(target_rate / (1 - target_rate))
-    if detector.is_classical or is_stack(detector):
+    if detector.is_classical or _is_stack(detector):
         return prior
     protocol = detector.config["protocol"]
     ensemble: Mapping[str, Any] = detector.config.get("ensemble", {})
@@ -90,7 +90,7 @@ def added_log_odds(detector: Detector, target_rate: float) -> float:
     return prior - of_member * (1 - times)
 
 
-def is_stack(detector: Detector) -> bool:
+def _is_stack(detector: Detector) -> bool:
     """Return whether members were weighted so that their sum is log odds among equal classes."""
     return str(detector.config.get("model", {}).get("_target_")).endswith(".Stack")
 
