@@ -184,3 +184,16 @@ def test_a_person_of_the_same_name_in_another_recording_is_not_taken_for_the_sam
         found[name] = printed + errors
     assert "of others count as" in found[None]
     assert "own training flashes count fully" in found["1"]
+
+
+def test_a_detector_that_knows_nothing_is_neither_exported_nor_evaluated(p300, tmp_path):
+    trained(tmp_path / "run", "experiment=unsupervised")
+    for command in (
+        ("export", str(tmp_path / "run")),
+        ("evaluate", f"run={tmp_path / 'run'}", "hydra.run.dir=again"),
+    ):
+        status, _, errors = p300(*command)
+        assert status == 1
+        assert "knows nothing" in errors
+    status, *_ = p300("evaluate", f"run={tmp_path / 'run'}", "learning=from_nothing")
+    assert status == 0
