@@ -81,7 +81,7 @@ def k_fold(
             ways,
         )
     name = f"fold {fold} of {n_folds}, by {by}"
-    return _test_on(flashes, part == fold, name, seed=[seed, fold], **validation)
+    return held_out(flashes, part == fold, name, seed=[seed, fold], **validation)
 
 
 def leave_one_out(
@@ -127,10 +127,10 @@ def leave_one_out(
         )
     first = flashes[unit == fold].iloc[0]
     place = f"block {fold}" if by == "block" else " ".join(f"{c} {first[c]}" for c in UNITS[by])
-    return _test_on(flashes, unit == fold, f"test {place}", seed=[seed, fold], **validation)
+    return held_out(flashes, unit == fold, f"test {place}", seed=[seed, fold], **validation)
 
 
-def _test_on(flashes: pd.DataFrame, is_test: np.ndarray, name: str, **how: Any) -> Split:
+def held_out(flashes: pd.DataFrame, is_test: np.ndarray, name: str, **how: Any) -> Split:
     """Split into the test part, and training and validation part of the others."""
     part = flashes.assign(part=np.where(is_test, "test", "other"))
     return replace(hold_out(part, test={"part": ["test"]}, **how), name=name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from p300.errors import InputError
-from p300.splits.splits import Split, first_characters, hold_out, shares_samples
+from p300.splits.folds import held_out
+from p300.splits.splits import PARTS, Split, first_characters, shares_samples
 from p300.splits.units import count_units, unit_of
 
 if TYPE_CHECKING:
@@ -91,19 +91,16 @@ def new_person(
             )
         others = np.random.default_rng([seed, fold]).permutation(others)[:n_people]
     used = np.isin(unit, others) | (own if is_labelled else np.zeros_like(own))
-    part = flashes.assign(part=np.select([is_test, used], ["test", "other"], "unused"))
-    split = hold_out(part, test={"part": ["test"]}, seed=[seed, fold], **validation)
+    rows = is_test | used  # nothing else is drawn for validation
     person = flashes["subject"][is_person].iloc[0]
     how = f"{n_own} own characters{'' if is_labelled else ' without labels'}"
     name = f"test subject {person}, {how}, {len(others)} other people"
+    split = held_out(flashes[rows], is_test[rows], name, seed=[seed, fold], **validation)
+    parts = {part: np.zeros(len(flashes), bool) for part in PARTS}
+    for part, whole in parts.items():
+        whole[rows] = getattr(split, part)
     window_s = validation.get("window_s", (0.0, 0.65))
     before = None
     if n_own and not is_labelled:
         before = own & ~shares_samples(flashes, is_test, window_s)
-    return replace(
-        split,
-        train=split.train & used,
-        validation=split.validation & used,
-        name=name,
-        before=before,
-    )
+    return Split(**parts, name=name, before=before)

@@ -64,3 +64,11 @@ def test_every_person_is_tested_by_one_fold():
 def test_what_cannot_be_split_is_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         new_person(FLASHES, **wrong)
+
+
+def test_validation_is_drawn_from_what_trains():
+    for fold in range(3):
+        for options in ({"n_people": 1}, {"n_own": 2, "is_labelled": False}):
+            split = new_person(FLASHES, fold=fold, validation_fraction=0.25, **options)
+            n_used = characters(split.train | split.validation)
+            assert characters(split.validation) == round(0.25 * n_used)
