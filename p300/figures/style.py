@@ -139,8 +139,20 @@ def count(n: int, noun: str) -> str:
     >>> count(1, "flash"), count(1080, "flash"), count(3, "character")
     ('1 flash', '1,080 flashes', '3 characters')
     """
-    plural = "" if n == 1 else "es" if noun.endswith("sh") else "s"
-    return f"{n:,} {noun}{plural}"
+    return f"{n:,} {noun if n == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of a noun.
+
+    Examples
+    --------
+    >>> plural("flash"), plural("own character"), plural("other person")
+    ('flashes', 'own characters', 'other people')
+    """
+    if noun.endswith("person"):
+        return noun.removesuffix("person") + "people"
+    return f"{noun}{'es' if noun.endswith('sh') else 's'}"
 
 
 def significant(value: float, n_digits: int = 2) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.figures.style import GREY, count, grid_of_axes, look, named, new_figure, styled
+from p300.figures.style import GREY, count, grid_of_axes, look, named, new_figure, plural, styled
 from p300.figures.sweeps import number_of_units
 from p300.figures.tables import check_columns
 
@@ -189,8 +189,7 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
 
 def _counted(part: pd.DataFrame) -> str:
     """Return what the curve of a task counts, in the plural."""
-    counted = str(part["counted"].iloc[0]) if "counted" in part else "training character"
-    return counted.replace("person", "people") if "person" in counted else f"{counted}s"
+    return plural(str(part["counted"].iloc[0]) if "counted" in part else "training character")
 
 
 def _curves(summary: pd.DataFrame) -> pd.DataFrame:

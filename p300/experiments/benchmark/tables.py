@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.experiments.compare import markdown_table
+from p300.figures.style import plural
 from p300.figures.sweeps import draw_accuracy_panels, draw_auc_intervals
 from p300.metrics import MIN_SUBJECTS, MIN_UNITS
 
@@ -85,17 +86,6 @@ def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             title += f", {n:.0f} {counted if n == 1 else plural(counted)}"
         unused = [c for c in part if part[c].isna().all() and c not in ("low", "high")]
         yield title, part.drop(columns=unused).sort_values("auc", ascending=False)
-
-
-def plural(counted: str) -> str:
-    """Return what a curve counts in the plural.
-
-    Examples
-    --------
-    >>> plural("own character"), plural("other person")
-    ('own characters', 'other people')
-    """
-    return counted.replace("person", "people") if "person" in counted else f"{counted}s"
 
 
 def auc_figure(summary: pd.DataFrame) -> Figure:
