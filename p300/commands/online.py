@@ -27,12 +27,12 @@ from p300.online.journal import Journal
 from p300.online.live import Run
 from p300.online.setup import (
     NONE,
-    check_exported,
     choose_rule,
     describe,
     keep_learned,
     make_speller,
     open_detector,
+    prepare,
 )
 from p300.online.streams.listener import Listener
 from p300.online.streams.lsl import DECISIONS, open_texts
@@ -73,17 +73,19 @@ def online(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    detector: Any = None
+    learning = None
     if cfg.detector != NONE:
-        check_exported(cfg.detector, settings)
+        detector, learning = prepare(cfg.detector, settings)
     try:
         log.info("looking for an EEG stream and a marker stream")
         listener = Listener(settings["eeg"], settings["markers"], timeout_s=cfg.wait_s)
     except KeyboardInterrupt:
         log.info("stopped by hand before both streams were found")
         return
-    detector = open_detector(cfg.detector, listener.format, settings)
+    detector = detector or open_detector(cfg.detector, listener.format, settings)
     rule = choose_rule(detector, settings["rule"])
-    speller = make_speller(detector, listener.format, settings, rule)
+    speller = make_speller(detector, listener.format, settings, rule, learning)
     about = describe(detector, cfg.detector, listener.format, settings, rule)
     decisions = open_texts(DECISIONS)
     telling = Telling(len(speller.speller.codes))

@@ -62,20 +62,20 @@ def choose_rule(detector, name: str | None):
     return detector.stopping[name]
 
 
-def check_exported(name: str, settings: Mapping[str, Any]) -> None:
-    """Check, before streams are searched, that a detector can be used as is set.
+def prepare(name: str, settings: Mapping[str, Any]) -> tuple[OnnxDetector, LiveLearning | None]:
+    """Read an exported detector, and what learns with it, before streams are searched.
 
     Raises
     ------
     InputError
         If it cannot be read, has no such rule, or cannot learn as it is asked to.
     """
+    check_learns(settings)
     detector = OnnxDetector.load(name)
     choose_rule(detector, settings["rule"])
-    if settings["learn"]:
-        make_learning(detector, settings)
     if detector.levels is None:
         log.warning("the detector holds no levels of its training: the signal is not compared")
+    return detector, make_learning(detector, settings) if settings["learn"] else None
 
 
 def open_detector(
@@ -136,9 +136,18 @@ def check_learns(settings: Mapping[str, Any]) -> None:
 
 
 def make_speller(
-    detector: Any, stream: StreamFormat, settings: Mapping[str, Any], rule: Any
+    detector: Any,
+    stream: StreamFormat,
+    settings: Mapping[str, Any],
+    rule: Any,
+    learning: LiveLearning | None = None,
 ) -> OnlineSpeller:
-    """Build the session for a stream, as ``p300 online`` and ``p300 replay`` do."""
+    """Build the session for a stream, as ``p300 online`` and ``p300 replay`` do.
+
+    ``learning`` is that of :func:`prepare`; None builds it if the settings ask for it.
+    """
+    if learning is None and settings.get("learn"):
+        learning = make_learning(detector, settings)
     language, limits = None, settings.get("limits")
     if settings["language"] is not None:
         language = CharacterModel.read(settings["language"], detector.speller.symbols)
@@ -151,7 +160,7 @@ def make_speller(
         language=language,
         idle_prior=settings["idle_prior"],
         limits=NO_LIMITS if limits is None else Limits(**limits),  # none in old sessions
-        learning=make_learning(detector, settings) if settings.get("learn") else None,
+        learning=learning,
     )
 
 
