@@ -13,11 +13,11 @@ from simulated import p300_epochs
 
 from p300.losses import CrossEntropy
 from p300.models import CecottiCNN
-from p300.training.curves import TrainingCurve
+from p300.training.callbacks.curves import TrainingCurve
+from p300.training.callbacks.resuming import SavedTraining
 from p300.training.datamodule import EpochsDataModule, time_first
 from p300.training.loop import NetworkFit, train_network
 from p300.training.module import TrainingModule
-from p300.training.resuming import SavedTraining
 from p300.training.side_by_side import train_side_by_side
 
 #: Lightning's own warnings, as the commands ignore them.

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from p300.errors import InputError
 from p300.metrics import roc_auc
-from p300.training.curves import TrainingCurve
+from p300.training.callbacks.curves import TrainingCurve
+from p300.training.callbacks.resuming import SavedTraining
 from p300.training.datamodule import LARGEST_BATCH, EpochsDataModule
 from p300.training.module import TrainingModule, diverged, is_sum
-from p300.training.resuming import SavedTraining
 
 #: Best training epoch (from 1), number of training epochs, and later the monitored value.
 Record = dict[str, Any]

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from p300.errors import InputError
 from p300.models.protocols import Constrained
 from p300.training.batched import BatchedNetworks, Rows
-from p300.training.curves import log_to
+from p300.training.callbacks.curves import log_to
+from p300.training.callbacks.resuming import SavedTraining
 from p300.training.datamodule import is_time_first, set_seed, step_seed
 from p300.training.loop import NetworkFit, Record, Results, readable_ends
 from p300.training.module import is_sum
-from p300.training.resuming import SavedTraining
 
 #: Training steps per Lightning batch. Lightning's own time for a batch is long compared with one
 #: step of a small network.

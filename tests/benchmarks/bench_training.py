@@ -29,11 +29,11 @@ from p300.experiments.fitting.groups import STEP_MB
 from p300.losses import CrossEntropy
 from p300.models import CecottiCNN, EEGNet
 from p300.models.protocols import ReadsTimeFirst
-from p300.training.curves import TrainingCurve
+from p300.training.callbacks.curves import TrainingCurve
+from p300.training.callbacks.resuming import SavedTraining
 from p300.training.datamodule import EpochsDataModule, time_first
 from p300.training.loop import NetworkFit, train_network
 from p300.training.module import TrainingModule
-from p300.training.resuming import SavedTraining
 from p300.training.side_by_side import train_side_by_side
 
 N_CHANS, N_TIMES, BATCH = 64, 78, 128

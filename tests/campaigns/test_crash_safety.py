@@ -229,7 +229,7 @@ def test_a_benchmark_killed_while_it_cleared_a_cell_goes_on(p300, small, tmp_pat
     "killing",
     [
         "p300.experiments.train.conclude",  # its results are saved
-        "p300.training.resuming.SavedTraining.write_results",  # its last epoch is
+        "p300.training.callbacks.resuming.SavedTraining.write_results",  # its last epoch is
     ],
 )
 def test_runs_trained_side_by_side_and_killed_after_it_keep_their_curves(

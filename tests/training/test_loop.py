@@ -175,7 +175,7 @@ def test_a_training_that_is_ended_by_a_signal_does_not_end_well(tmp_path):
 KILLED = """
 import os, signal, sys
 from p300.cli import main
-from p300.training.resuming import SavedTraining
+from p300.training.callbacks.resuming import SavedTraining
 written = SavedTraining.on_train_epoch_end
 def kill(self, trainer, detector):
     written(self, trainer, detector)
@@ -216,7 +216,7 @@ def test_a_killed_run_goes_on_in_its_folder_and_ends_bit_for_bit_as_another(
 OTHER_CLOCK = """
 import sys
 from p300.cli import main
-from p300.training.resuming import SavedTraining
+from p300.training.callbacks.resuming import SavedTraining
 written = SavedTraining.on_train_epoch_end
 def other_clock(self, trainer, detector):
     self.every_s = 1e9 if trainer.global_rank else 0.0

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
     from p300.detector import Member
     from p300.preprocessing import Epochs
+    from p300.training.callbacks.resuming import SavedTraining
+    from p300.training.callbacks.watching import WatchedTraining
     from p300.training.loop import NetworkFit
-    from p300.training.resuming import SavedTraining
-    from p300.training.watching import WatchedTraining
 
 
 log = logging.getLogger("p300.experiments.fitting.fit")
@@ -179,7 +179,7 @@ def network_folder(plan: PlannedNetwork) -> Path:
 
 def saved_training(plans: Sequence[PlannedNetwork]) -> SavedTraining:
     """Return the file from which the training of these networks is resumed."""
-    from p300.training.resuming import SavedTraining
+    from p300.training.callbacks.resuming import SavedTraining
 
     key = "\n".join(plan.key for plan in plans)
     return SavedTraining(
@@ -190,7 +190,7 @@ def saved_training(plans: Sequence[PlannedNetwork]) -> SavedTraining:
 @contextlib.contextmanager
 def shown_epochs(plans: Sequence[PlannedNetwork]) -> Iterator[Callable[..., WatchedTraining]]:
     """Show the training epochs of some networks; yields what makes the callback that watches."""
-    from p300.training.watching import WatchedTraining
+    from p300.training.callbacks.watching import WatchedTraining
 
     first, last = plans[0].number, plans[-1].number
     title = f"network {first}" + (f" to {last}" if last != first else "")
@@ -219,7 +219,7 @@ def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
     from omegaconf import OmegaConf
 
     from p300.losses import make_loss
-    from p300.training.curves import TrainingCurve
+    from p300.training.callbacks.curves import TrainingCurve
     from p300.training.datamodule import EpochsDataModule
     from p300.training.loop import NetworkFit
     from p300.training.module import TrainingModule

@@ -1,9 +1,4 @@
-"""Augmentations: random changes of training batches, on the device of the training.
-
-Each augmentation is called with a batch of epochs and their labels and returns new epochs of the
-same shape; labels stay. All random numbers come from torch, so a run with the same random seed
-gives the same result.
-"""
+"""Augmentations that need no fitting: of single epochs, or among those of one class."""
 
 from __future__ import annotations
 

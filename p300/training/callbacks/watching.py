@@ -9,8 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 
 from p300.terminal import Step
-from p300.training.callbacks import EpochCallback
-from p300.training.curves import TrainingCurve
+from p300.training.callbacks.curves import TrainingCurve
+from p300.training.callbacks.epoch import EpochCallback
 
 
 class WatchedTraining(EpochCallback):

@@ -12,8 +12,8 @@ import torch
 
 from p300.storage.files import replace
 from p300.storage.tensors import write_tensors
-from p300.training.callbacks import EpochCallback
-from p300.training.curves import TrainingCurve
+from p300.training.callbacks.curves import TrainingCurve
+from p300.training.callbacks.epoch import EpochCallback
 
 
 class SavedTraining(EpochCallback):

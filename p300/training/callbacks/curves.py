@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
 from p300.splits import is_maximised
-from p300.training.callbacks import EpochCallback
+from p300.training.callbacks.epoch import EpochCallback
 
 
 class TrainingCurve(EpochCallback):
