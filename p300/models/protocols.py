@@ -12,6 +12,7 @@ protocol                     use
 :class:`HasSpatialFilters`   filters and patterns are drawn on the head
 :class:`HasSpatialInputs`    the same, if the input of the filters is not the epoch itself
 :class:`HasTemporalKernels`  kernels and their frequency responses are drawn
+:class:`LearnsUnlabelled`    the training epochs are shown without labels, before the training
 :class:`ReadsTimeFirst`      epochs are laid out in memory as the first layer reads them
 :class:`TrainsSideBySide`    several of its kind are trained as one batched network
 ============================ ==================================================================
@@ -71,6 +72,21 @@ class HasTemporalKernels(Protocol):
 
     def temporal_kernels(self) -> Tensor:
         """Return the weights: shape (n_kernels, kernel_length)."""
+
+
+@runtime_checkable
+class LearnsUnlabelled(Protocol):
+    """A network that learns something from epochs alone before it is trained with labels.
+
+    With ``pretrained=RUN`` it starts from that run's weights instead.
+    """
+
+    def learn_unlabelled(self, epochs: Tensor) -> dict[str, float]:
+        """Learn from training epochs (n_flashes, n_chans, n_times); return what was reached.
+
+        Random numbers come from torch, whose seed is set before. The numbers returned are written
+        to ``results.json``.
+        """
 
 
 @runtime_checkable

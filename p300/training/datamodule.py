@@ -51,7 +51,9 @@ class EpochsDataModule(pl.LightningDataModule):
     repeat_targets : bool
         Repeat the rarer class in each training epoch until both classes are equally frequent.
     augmentations : sequence of callable
-        Of :mod:`p300.training.augmentation`: applied to a training batch before the network.
+        Of :mod:`p300.training.augmentation`: applied to a training batch before the network. Those
+        with a method ``fit`` are fitted to the training flashes first
+        (:func:`p300.training.preparation.prepare_training`).
 
     Attributes
     ----------

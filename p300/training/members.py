@@ -27,11 +27,15 @@ def member_arguments(model: Mapping[str, Any], epochs: Epochs) -> dict[str, Any]
 
 
 def shape_arguments(model: Mapping[str, Any], epochs: Epochs) -> dict[str, Any]:
-    """Return the sizes of the epochs that a network takes, by braindecode's names."""
+    """Return the sizes of the epochs that a network takes, by braindecode's names.
+
+    A network with an argument ``ch_names`` also gets the names of the electrodes.
+    """
     from p300.storage.classes import accepts, import_class
 
     _, n_chans, n_times = epochs.data.shape
-    sizes = {"n_chans": n_chans, "n_outputs": 2, "n_times": n_times, "sfreq": float(epochs.sfreq)}
+    sizes: dict[str, Any] = {"n_chans": n_chans, "n_outputs": 2, "n_times": n_times}
+    sizes |= {"sfreq": float(epochs.sfreq), "ch_names": list(epochs.ch_names)}
     kind = import_class(model["_target_"])
     return {name: size for name, size in sizes.items() if accepts(kind, name)}
 

@@ -129,17 +129,19 @@ def train_plan(plan: PlannedNetwork, epochs: Tensor) -> Fitted:
         If it cannot be trained.
     """
     from p300.training.loop import train_network
+    from p300.training.preparation import prepare_training
 
-    folder = network_folder(plan)
+    folder, fit = network_folder(plan), make_network_fit(plan, epochs)
+    stated = prepare_training(fit, from_start=plan.cfg.pretrained is None)
     with shown_epochs([plan]) as watching:
         record = train_network(
-            fit := make_network_fit(plan, epochs),
+            fit,
             saved_training([plan]),
             ConfiguredTrainer(plan.cfg, folder),
             [*build_callbacks(plan.cfg, folder), *plan.callbacks, watching([fit.curve])],
             plan.cfg.protocol.monitor,
         )
-    return as_member(plan, fit, record)
+    return as_member(plan, fit, record | stated)
 
 
 def train_together(plans: Sequence[PlannedNetwork], epochs: Tensor) -> list[Fitted | InputError]:
@@ -152,10 +154,12 @@ def train_together(plans: Sequence[PlannedNetwork], epochs: Tensor) -> list[Fitt
     """
     import torch
 
+    from p300.training.preparation import prepare_training
     from p300.training.side_by_side import train_side_by_side
 
     cfg = plans[0].cfg
     fits = [make_network_fit(plan, epochs) for plan in plans]
+    stated = [prepare_training(fit, from_start=cfg.pretrained is None) for fit in fits]
     with shown_epochs(plans) as watching:
         found = train_side_by_side(
             fits,
@@ -167,8 +171,8 @@ def train_together(plans: Sequence[PlannedNetwork], epochs: Tensor) -> list[Fitt
             torch.compile if cfg.compile else lambda function: function,
         )
     return [
-        record if isinstance(record, InputError) else as_member(plan, fit, record)
-        for plan, fit, record in zip(plans, fits, found, strict=True)
+        record if isinstance(record, InputError) else as_member(plan, fit, record | more)
+        for plan, fit, record, more in zip(plans, fits, found, stated, strict=True)
     ]
 
 
