@@ -41,7 +41,7 @@ def new_person(
         Their first characters that are never tested, so that any ``n_own`` up to it is tested on
         the same flashes.
     n_people : int or None
-        Other people, drawn at random; None for all.
+        Other people, drawn at random; None for all, 0 for none.
     is_labelled : bool
         Whether the own characters train. Otherwise a detector that learns while it spells reads
         them before the test part, as :attr:`Split.before`.
@@ -85,9 +85,10 @@ def new_person(
     own = first_characters(flashes, is_person, n_own) if n_own else np.zeros_like(is_test)
     others = np.flatnonzero(np.arange(n_subjects) != fold)
     if n_people is not None:
-        if not 1 <= n_people <= len(others):
+        fewest = 0 if n_own and is_labelled else 1
+        if not fewest <= n_people <= len(others):
             raise InputError(
-                f"got n_people={n_people}; expected 1 to {len(others)}, the other people"
+                f"got n_people={n_people}; expected {fewest} to {len(others)}, the other people"
             )
         others = np.random.default_rng([seed, fold]).permutation(others)[:n_people]
     used = np.isin(unit, others) | (own if is_labelled else np.zeros_like(own))

@@ -9,7 +9,7 @@ import yaml
 from p300.errors import InputError
 from p300.experiments.benchmark.cells import Cell, check_files, plan_cells, run_labels
 from p300.experiments.benchmark.findings import Finding, condition
-from p300.experiments.benchmark.running import job_of
+from p300.experiments.benchmark.running import job_of, started
 from p300.experiments.benchmark.summary import summarize
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown, panels
 from p300.experiments.configuration import Composer, conf_dir
@@ -93,6 +93,44 @@ def test_finished_cells_are_not_run_again_and_changed_or_half_ones_are(small_ben
     cells = pd.read_csv(tmp_path / "out" / "cells.csv")
     results = json.loads((tmp_path / "out/own/lda/seed-0_2/results.json").read_text())
     assert cells["auc"][0] == results["test"]["detection"]["auc"]
+
+
+def test_networks_start_from_a_first_run_that_several_cells_share(tmp_path):
+    task = {
+        "protocol": "new-person",
+        "pretrained_by": "split.n_own=0 split.n_people=null",
+        "runs": ["data=bnci split=new_person split.fold=0,1 split.n_own=2,5 split.n_people=0"],
+    }
+    cells = plan_cells({"bnci": task}, ["eegnet"], [0, 1], ["logger=csv"], tmp_path)
+    assert len(cells) == 2 * 2 * 2
+    firsts = {cell.first for cell in cells}
+    assert len(firsts) == 2 * 2  # people and seeds
+    for cell in cells:
+        fold = next(o for o in cell.overrides if o.startswith("split.fold="))
+        assert {fold, "split.n_own=0", "split.n_people=null"} <= set(cell.first.overrides)
+        assert cell.first.seed == cell.seed
+        found = started(cell, {first: tmp_path / first.label for first in firsts})
+        label = f"pretrained_{fold.removeprefix('split.').replace('=', '-')}"
+        assert found.overrides[-1] == f"pretrained={tmp_path / label}"
+
+
+@pytest.mark.slow
+def test_a_pretrained_network_is_another_than_one_from_random_weights(small_benchmark, tmp_path):
+    new = "data=simulation data.read.subjects=3 split=new_person split.fold=0 split.n_own=3"
+    runs = f"runs:['{new} split.n_people=0 protocol.max_epochs=2']"
+    by = "pretrained_by:'split.n_own=0 split.n_people=2'"
+    chained = f"+tasks.chained={{protocol:new-person,{by},{runs}}}"
+    plain = f"+tasks.plain={{protocol:new-person,{runs}}}"
+    status, _, errors = small_benchmark(
+        chained, plain, "only=[chained,plain]", "experiments=[cnn3]", "reference=cnn3"
+    )
+    assert status == 0, errors
+    out = tmp_path / "out"
+    cells = pd.read_csv(out / "cells.csv").set_index("task")
+    assert list(cells.index) == ["chained", "plain"]  # the first run has no row
+    first = json.loads((out / "chained/cnn3/pretrained/seed-0/results.json").read_text())
+    assert "2 other people" in first["split"]
+    assert cells["auc"]["chained"] != cells["auc"]["plain"]
 
 
 BAD = "+tasks.bad={protocol:within,runs:['data=simulation split=leave_one_out split.fold=0,99']}"

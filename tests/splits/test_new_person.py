@@ -44,6 +44,17 @@ def test_a_smaller_pool_is_part_of_a_larger_one():
     assert people[0] < people[1] == {"2", "3"}
 
 
+def test_without_other_people_the_own_characters_alone_train():
+    alone, with_others = (new_person(FLASHES, fold=1, n_own=3, n_people=n) for n in (0, None))
+    assert np.array_equal(alone.test, with_others.test)
+    trained = alone.train | alone.validation
+    assert characters(trained) == 3
+    assert set(FLASHES["subject"][trained]) == {"2"}
+    for options in ({"n_own": 0}, {"n_own": 3, "is_labelled": False}):
+        with pytest.raises(InputError, match="n_people=0; expected 1 to 2"):
+            new_person(FLASHES, fold=1, n_people=0, **options)
+
+
 def test_every_person_is_tested_by_one_fold():
     tested = np.sum([new_person(FLASHES, fold=k).test for k in range(3)], axis=0)
     assert tested.max() == 1

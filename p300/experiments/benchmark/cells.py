@@ -50,6 +50,8 @@ class Cell:
         Its run folder.
     group : str
         Group of its W&B run.
+    first : Cell or None
+        The run whose weights its network starts from.
     """
 
     task: str
@@ -60,6 +62,7 @@ class Cell:
     overrides: tuple[str, ...]
     folder: Path
     group: str = ""
+    first: Cell | None = None
 
 
 def plan_cells(
@@ -78,7 +81,8 @@ def plan_cells(
     ----------
     tasks : mapping
         Name to ``protocol`` (one of :data:`PROTOCOLS`) and ``runs`` (lines of overrides, which
-        may hold sweeps).
+        may hold sweeps). With ``pretrained_by``, a line of overrides, each run starts from the
+        weights of a first run: the same with these overrides.
     experiments : sequence of str
         Files of ``conf/experiment``.
     seeds : sequence of int
@@ -100,7 +104,7 @@ def plan_cells(
     names = list(only or tasks)
     check_known("task", names, tasks)
     check_known("experiment", experiments, known_files("experiment"))
-    cells = []
+    cells: list[Cell] = []
     for name in names:
         task = tasks[name]
         check_known("protocol", [task["protocol"]], PROTOCOLS)
@@ -112,12 +116,52 @@ def plan_cells(
                 "different overrides"
             )
         protocol, of = task["protocol"], f"{group or folder.resolve().name}/{name}"
-        labelled = list(zip(labels, runs, strict=True))
-        for experiment, (label, run), seed in itertools.product(experiments, labelled, seeds):
-            given = (f"experiment={experiment}", *run, *overrides, f"seed={seed}")
-            here = folder / name / experiment / label / f"seed-{seed}"
-            cells.append(Cell(name, protocol, experiment, label, seed, given, here, of))
+        chains = [
+            [*first, (label, run)]
+            for first, label, run in zip(
+                first_runs(runs, task.get("pretrained_by")), labels, runs, strict=True
+            )
+        ]
+        for experiment, chain, seed in itertools.product(experiments, chains, seeds):
+            cell: Cell | None = None
+            for label, run in chain:
+                given = (f"experiment={experiment}", *run, *overrides, f"seed={seed}")
+                here = folder / name / experiment / label / f"seed-{seed}"
+                cell = Cell(name, protocol, experiment, label, seed, given, here, of, first=cell)
+            assert cell is not None
+            cells.append(cell)
     return cells
+
+
+def first_runs(
+    runs: Sequence[Sequence[str]], changes: str | None
+) -> list[list[tuple[str, Sequence[str]]]]:
+    """Return label and overrides of the run that precedes each run of a task; [] without one.
+
+    Examples
+    --------
+    >>> first_runs([["split.fold=1", "split.n_own=3"]], "split.n_own=0")
+    [[('pretrained', ('split.fold=1', 'split.n_own=0'))]]
+    """
+    if changes is None:
+        return [[] for _ in runs]
+    found = [replace_overrides(run, changes.split()) for run in runs]
+    different = list(dict.fromkeys(found))
+    labels = ["_".join(filter(None, ["pretrained", one])) for one in run_labels(different)]
+    return [[(labels[different.index(one)], one)] for one in found]
+
+
+def replace_overrides(overrides: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """Replace overrides by others of the same keys, and add those of other keys.
+
+    Examples
+    --------
+    >>> replace_overrides(["data=bnci", "split.n_own=5"], ["split.n_own=0", "seed=1"])
+    ('data=bnci', 'split.n_own=0', 'seed=1')
+    """
+    keys = {override.partition("=")[0] for override in others}
+    kept = [override for override in overrides if override.partition("=")[0] not in keys]
+    return (*kept, *others)
 
 
 def check_files(tasks: Mapping[str, Mapping[str, Any]], only: Sequence[str] | None = None) -> None:
