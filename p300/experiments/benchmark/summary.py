@@ -19,6 +19,7 @@ from p300 import metrics
 from p300.errors import InputError
 from p300.experiments.benchmark.cells import CURVES
 from p300.experiments.benchmark.findings import LEARNS, Finding, condition, read_cell
+from p300.experiments.benchmark.forecasts import with_forecasts
 from p300.experiments.benchmark.pooling import complete_seeds, pooled_counts, pooled_flashes
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
 from p300.storage.files import atomic_write, write_text
@@ -57,12 +58,13 @@ def write_summary(
     table = pd.DataFrame([f.record for f in findings])
     write_text(folder / "cells.csv", table.to_csv(index=False))
     planned = [*cells, *failures]
-    parts = []
+    conditions = {}
     for key in dict.fromkeys(map(condition, planned)):
         labels = list(dict.fromkeys(c.label for c in planned if condition(c) == key))
-        here = [f for f in findings if condition(f.cell) == key]
-        parts.append(summarize(here, labels, reference=reference))
+        conditions[key] = [f for f in findings if condition(f.cell) == key], labels
+    parts = [summarize(*known, reference=reference) for known in conditions.values()]
     summary = pd.concat([p for p in parts if len(p)] or parts, ignore_index=True)
+    summary = with_forecasts(summary, conditions)
     write_text(folder / "summary.csv", summary.to_csv(index=False))
     failed = {os.path.relpath(c.folder, folder): why for c, why in failures.items()}
     text = markdown(summary, reference, failed)
