@@ -51,6 +51,7 @@ def make_fit(
     loggers=(),
     augmentations=(),
     first_weights=None,
+    soft_labels=None,
     **options,
 ):
     """A network with first weights by its seed, in training on simulated flashes."""
@@ -59,7 +60,13 @@ def make_fit(
     epochs = time_first(EPOCHS) if getattr(kind, "reads_time_first", False) else EPOCHS
     rows = {"train": train, "validation": validation, "test": TEST}
     data = EpochsDataModule(
-        epochs, is_target, **rows, batch_size=batch_size, seed=seed, augmentations=augmentations
+        epochs,
+        is_target,
+        **rows,
+        batch_size=batch_size,
+        seed=seed,
+        augmentations=augmentations,
+        soft_labels=soft_labels,
     )
     path = None if folder is None else folder / "networks" / str(number) / "metrics.csv"
     return NetworkFit(module, data, TrainingCurve(path), loggers)

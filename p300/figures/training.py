@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -138,12 +138,14 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
         From a benchmark (:func:`p300.experiments.benchmark.summary.summarize`): ``experiment``,
         ``n_characters``, ``auc`` with ``low`` and ``high`` (95 %) over ``n_units`` of ``unit``,
         ``task`` where there are several, and ``counted``, what the curve counts; rows without
-        ``n_characters`` belong to no curve.
+        ``n_characters`` belong to no curve. Those with ``forecast``
+        (:func:`p300.experiments.benchmark.forecasts.with_forecasts`) end a curve that has one.
 
     Returns
     -------
     Figure
-        One panel per task.
+        One panel per task. A forecast is a dashed line from the last point to an open circle at
+        twice its number: a guess, no result.
 
     Raises
     ------
@@ -158,7 +160,7 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
     legend_rows = math.ceil(len(experiments) / 5)
     figure = new_figure(0.6 + 2.5 * math.ceil(len(panels) / n_columns) + 0.2 * legend_rows)
     axes = grid_of_axes(figure, len(panels), n_columns, sharey=True)
-    texts = []
+    texts, guesses = [], 0
     for axis, (task, part) in zip(axes, panels.items(), strict=True):
         for experiment, rows in part.sort_values("n_characters").groupby("experiment", sort=False):
             k = experiments.index(experiment)
@@ -166,6 +168,7 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
             aside = 0.006 * (k - (len(experiments) - 1) / 2) * curves["n_characters"].max()
             place = rows["n_characters"] + aside
             axis.errorbar(place, rows["auc"], yerr=error, elinewidth=0.8, **look(k))
+            guesses += _draw_forecast(axis, rows, aside, look(k)["color"])
         most = part[part["n_characters"] == part["n_characters"].max()]
         best = most.loc[most["auc"].idxmax()]
         texts.append(
@@ -178,13 +181,41 @@ def draw_learning_curves(summary: pd.DataFrame) -> Figure:
         _whole_numbers(axis)
         axis.set_xlabel(counted[task])
     figure.supylabel("AUC of single flashes, 95 % interval over n")
+    if guesses:
+        figure.supxlabel("dashed, to ○: forecast (a guess, no result)")
     lines = [axes[0].plot([], [], **look(k))[0] for k in range(len(experiments))]
     figure.legend(lines, experiments, loc="outside upper left", ncols=5, handlelength=3)
     figure.set_label(
         f"AUC by number of {', '.join(dict.fromkeys(counted.values()))} of "
         f"{', '.join(experiments)}; {'; '.join(texts)}."
+        + " Dashed lines to twice the largest number are forecasts: guesses, no results."
+        * bool(guesses)
     )
     return figure
+
+
+def _draw_forecast(axis: Axes, rows: pd.DataFrame, aside: float, color: str) -> int:
+    """Draw the forecast of one curve, if it has one; return how many."""
+    if "forecast" not in rows or rows["forecast"].isna().all():
+        return 0
+    from p300.metrics import PowerLaw
+
+    last = rows[rows["forecast"].notna()].iloc[-1]
+    law = PowerLaw(last["forecast_a"], last["forecast_b"], last["forecast_c"])
+    places = np.geomspace(last["n_characters"], last["forecast_n"], 50)
+    axis.plot(places + aside, law(places), ls="--", lw=1, color=color)
+    ends = np.abs(last[["forecast_low", "forecast_high"]].to_numpy(float) - last["forecast"])
+    marker: dict[str, Any] = {
+        "marker": "o",
+        "mfc": "w",
+        "mec": color,
+        "ecolor": color,
+        "elinewidth": 0.8,
+    }
+    axis.errorbar(
+        [last["forecast_n"] + aside], [last["forecast"]], yerr=ends[:, np.newaxis], ls="", **marker
+    )
+    return 1
 
 
 def _counted(part: pd.DataFrame) -> str:

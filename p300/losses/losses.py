@@ -20,7 +20,9 @@ from torch.nn import functional as F
 class CrossEntropy(nn.Module):
     """Cross-entropy of the softmax; the score is the log odds of a target.
 
-    A batch is averaged (``is_sum`` is False).
+    A batch is averaged (``is_sum`` is False). It takes soft labels, which are floats from 0 to 1:
+    a flash of label q costs ``q`` times the loss of a target and ``1 - q`` times that of a
+    nontarget, each with the weight of its class.
 
     Parameters
     ----------
@@ -33,6 +35,7 @@ class CrossEntropy(nn.Module):
     """
 
     is_sum = False
+    takes_soft_labels = True
     weight: Tensor
 
     def __init__(self, is_target, balanced: bool = True, label_smoothing: float = 0.0):
@@ -42,9 +45,17 @@ class CrossEntropy(nn.Module):
 
     def forward(self, logits: Tensor, is_target: Tensor) -> Tensor:
         """Return the mean loss of a batch, from logits (batch, 2) and labels (batch,)."""
+        if is_target.is_floating_point():
+            as_target, as_nontarget = torch.ones_like(is_target), torch.zeros_like(is_target)
+            wrong = (1 - is_target) * self._losses(logits, as_nontarget)
+            return (is_target * self._losses(logits, as_target) + wrong).mean()
+        return self._losses(logits, is_target).mean()
+
+    def _losses(self, logits: Tensor, is_target: Tensor) -> Tensor:
+        """Compute the weighted loss of each flash, from hard labels."""
         labels, smoothing = is_target.long(), self.label_smoothing
         losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
-        return (self.weight[labels] * losses).mean()
+        return self.weight[labels] * losses
 
     @staticmethod
     def score(logits: Tensor) -> Tensor:

@@ -4,6 +4,13 @@ from p300.metrics.calibration import (
     brier_score,
     calibration_error,
 )
+from p300.metrics.forecast import (
+    MIN_POINTS,
+    Forecast,
+    PowerLaw,
+    fit_power_law,
+    forecast_auc,
+)
 from p300.metrics.intervals import (
     MIN_UNITS,
     Counts,
@@ -34,9 +41,12 @@ from p300.metrics.units import (
 
 __all__ = [
     "Counts",
+    "Forecast",
     "Interval",
+    "MIN_POINTS",
     "MIN_SUBJECTS",
     "MIN_UNITS",
+    "PowerLaw",
     "auc_counts",
     "auc_interval",
     "bits_per_minute",
@@ -45,6 +55,8 @@ __all__ = [
     "calibration_error",
     "confidence_interval",
     "detection_metrics",
+    "fit_power_law",
+    "forecast_auc",
     "holm",
     "mean_auc",
     "on_one_scale",

@@ -107,7 +107,8 @@ def figures(summary: pd.DataFrame) -> Section:
         section.draw(
             "Learning curves",
             lambda: draw_learning_curves(summary),
-            "AUC by number of characters, or of other people, that were trained on.",
+            "AUC by number of characters, or of other people, that were trained on. Dashed lines "
+            "to an open circle, if there are any, are forecasts: guesses, no results.",
         )
     return section
 

@@ -54,6 +54,15 @@ class EpochsDataModule(pl.LightningDataModule):
         Of :mod:`p300.training.augmentation`: applied to a training batch before the network. Those
         with a method ``fit`` are fitted to the training flashes first
         (:func:`p300.training.preparation.prepare_training`).
+    soft_labels : array-like of float, shape (n_flashes,), or None
+        Labels from 0 to 1 that the training batches carry instead of the hard ones, such as those
+        of a teacher (:mod:`p300.training.distillation`); only those of the training flashes are
+        read.
+
+    Raises
+    ------
+    InputError
+        If there is no flash per step, or something needs hard labels.
 
     Attributes
     ----------
@@ -83,6 +92,7 @@ class EpochsDataModule(pl.LightningDataModule):
         seed: int = 0,
         repeat_targets: bool = False,
         augmentations: Sequence[Augmentation] = (),
+        soft_labels: ArrayLike | None = None,
     ):
         super().__init__()
         if batch_size < 1:
@@ -97,6 +107,31 @@ class EpochsDataModule(pl.LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         self.repeat_targets, self.augmentations = repeat_targets, list(augmentations)
         self.reads_time_first = False
+        self.soft_labels: Tensor | None = None
+        if soft_labels is not None:
+            self.soft_labels = torch.as_tensor(np.asarray(soft_labels, np.float32))
+            self._check_soft_labels(self.soft_labels)
+
+    def _check_soft_labels(self, soft_labels: Tensor) -> None:
+        """Refuse what soft labels are wrong for."""
+        own = soft_labels[self.train]
+        if not ((own >= 0) & (own <= 1)).all():  # nor nan
+            raise InputError(
+                f"got soft labels from {own.min():.3g} to {own.max():.3g} of the {len(own)} "
+                "training flashes; expected 0 to 1; give each of them the probability of a target"
+            )
+        if self.repeat_targets:
+            raise InputError(
+                "got soft labels and repeat_targets, which needs hard ones; expected each flash "
+                "once; set protocol.repeat_targets=false, or teacher=none"
+            )
+        for augmentation in self.augmentations:
+            if not getattr(augmentation, "changes_single_epochs", False):
+                raise InputError(
+                    f"got soft labels and {type(augmentation).__name__}, which may mix flashes by "
+                    "their hard labels; expected augmentations that state changes_single_epochs; "
+                    "leave it out, or set teacher=none"
+                )
 
     def setup(self, stage: str | None = None) -> None:
         """Move the epochs to the device the trainer computes on, if they fit."""
@@ -105,6 +140,8 @@ class EpochsDataModule(pl.LightningDataModule):
         if self.epochs.device != device and fits(self.epochs, device):
             self.epochs = self.epochs.to(device)
         self.is_target = self.is_target.to(self.epochs.device)
+        if self.soft_labels is not None:
+            self.soft_labels = self.soft_labels.to(self.epochs.device)
 
     def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the epochs and labels of some flashes: (n, n_chans, n_times) and (n,)."""
@@ -119,6 +156,11 @@ class EpochsDataModule(pl.LightningDataModule):
             else:
                 epochs = self.epochs.index_select(0, rows)
         return epochs, self.is_target.index_select(0, rows)
+
+    def training_labels(self, rows: Tensor) -> Tensor:
+        """Return the labels that training flashes carry: bool, or float if they are soft."""
+        labels = self.is_target if self.soft_labels is None else self.soft_labels
+        return labels.index_select(0, rows.to(labels.device))
 
     def _laid_out(self, rows: Tensor) -> Tensor:
         """Gather epochs with all electrodes of a sample side by side, without a second batch."""
@@ -168,6 +210,8 @@ class EpochsDataModule(pl.LightningDataModule):
             epoch, process = self.trainer.current_epoch, self.trainer.global_rank
             set_seed(step_seed(self.seed, epoch, process, step))
         epochs, is_target = self.gather(rows)
+        if step is not None and self.soft_labels is not None:
+            is_target = self.training_labels(rows)
         return epochs.to(device), is_target.to(device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

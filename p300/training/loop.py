@@ -43,6 +43,11 @@ class NetworkFit:
         Keeps its values after every training epoch.
     loggers : list of Lightning loggers
         Where these values are sent.
+
+    Raises
+    ------
+    InputError
+        If the labels are soft and the loss takes hard ones alone.
     """
 
     module: TrainingModule
@@ -53,6 +58,13 @@ class NetworkFit:
     def __post_init__(self) -> None:
         network = self.module.network
         self.data.reads_time_first = bool(getattr(network, "reads_time_first", False))
+        loss = self.module.loss
+        if self.data.soft_labels is not None and not getattr(loss, "takes_soft_labels", False):
+            kind = type(getattr(loss, "loss", loss)).__name__
+            raise InputError(
+                f"got soft labels and {kind}, which needs hard ones; expected a loss that states "
+                "takes_soft_labels; use p300.losses.CrossEntropy, or set teacher=none"
+            )
 
     def check_labels(self) -> None:
         """Check that both parts have targets and nontargets.

@@ -111,6 +111,8 @@ class SideBySideData(pl.LightningDataModule):
         first.setup(stage)
         for data in others:
             data.epochs, data.is_target = first.epochs, first.is_target
+            if data.soft_labels is not None:
+                data.soft_labels = data.soft_labels.to(first.epochs.device)
 
     def train_dataloader(self) -> StepsOfNetworks:
         """Return the steps of a training epoch, by the network with most flashes."""
@@ -236,6 +238,9 @@ class SideBySideModule(pl.LightningModule):
         else:
             epochs, is_target = self.fits[0].data.gather(torch.cat(list(rows.values())))
             epochs, is_target = epochs.unflatten(0, (n, length)), is_target.view(n, length)
+            if self.fits[0].data.soft_labels is not None:  # each network has its own
+                own_labels = [self.fits[k].data.training_labels(own) for k, own in rows.items()]
+                is_target = torch.stack(own_labels)
             generators = [self._generator(k, step) for k in rows] if batched.has_dropout else []
         losses = batched.losses(epochs.to(self.device), is_target.to(self.device), generators)
         batched.zero_grad()
@@ -247,7 +252,8 @@ class SideBySideModule(pl.LightningModule):
     def _batch(self, k: int, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Gather and augment a batch of one network, with its own random numbers."""
         data = self.fits[k].data
-        epochs, is_target = (part.to(self.device) for part in data.gather(rows))
+        epochs = data.gather(rows)[0].to(self.device)
+        is_target = data.training_labels(rows).to(self.device)
         set_seed(step_seed(data.seed, self.current_epoch, 0, step))
         return data.augmented(epochs, is_target), is_target
 

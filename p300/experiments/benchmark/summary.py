@@ -19,6 +19,8 @@ from p300 import metrics
 from p300.errors import InputError
 from p300.experiments.benchmark.cells import CURVES
 from p300.experiments.benchmark.findings import LEARNS, Finding, condition, read_cell
+from p300.experiments.benchmark.forecasts import with_forecasts
+from p300.experiments.benchmark.pooling import complete_seeds, pooled_counts, pooled_flashes
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
 from p300.storage.files import atomic_write, write_text
 
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from p300.experiments.benchmark.cells import Cell
-
-#: Columns that identify one flash in every cell of a task.
-FLASH_KEY = ["subject", "session", "run", "segment", "onset"]
 
 #: Columns of cells.csv of which the summary gives the mean, or the median.
 MEANS = ("balanced_accuracy", "calibration_error", "brier", "n_parameters")
@@ -59,12 +58,13 @@ def write_summary(
     table = pd.DataFrame([f.record for f in findings])
     write_text(folder / "cells.csv", table.to_csv(index=False))
     planned = [*cells, *failures]
-    parts = []
+    conditions = {}
     for key in dict.fromkeys(map(condition, planned)):
         labels = list(dict.fromkeys(c.label for c in planned if condition(c) == key))
-        here = [f for f in findings if condition(f.cell) == key]
-        parts.append(summarize(here, labels, reference=reference))
+        conditions[key] = [f for f in findings if condition(f.cell) == key], labels
+    parts = [summarize(*known, reference=reference) for known in conditions.values()]
     summary = pd.concat([p for p in parts if len(p)] or parts, ignore_index=True)
+    summary = with_forecasts(summary, conditions)
     write_text(folder / "summary.csv", summary.to_csv(index=False))
     failed = {os.path.relpath(c.folder, folder): why for c, why in failures.items()}
     text = markdown(summary, reference, failed)
@@ -106,26 +106,15 @@ def summarize(
     """
     import pandas as pd
 
-    complete = _complete(findings, labels)
+    complete = complete_seeds(findings, labels)
     if not complete:
         return pd.DataFrame()
-    flashes, units = _prepare(next(iter(complete.values())))
+    flashes, units = pooled_flashes(next(iter(complete.values())))
     sizes = [int(unit.max()) + 1 for _, unit in units.values()]
     unit = "blocks" if flashes["character"].isna().any() else "characters"
     rows, counts_of, subject_aucs = [], {}, {}
     for experiment, seeds in complete.items():
-        tables = [_pooled(cells, flashes) for cells in seeds]
-        aucs = np.empty((len(tables), len(units)))
-        means = []
-        for k, (here, unit_of) in enumerate(units.values()):
-            counts = [
-                metrics.auc_counts(t["is_target"].to_numpy(bool), t["score"].to_numpy(), unit_of)
-                for t in (table.iloc[here] for table in tables)
-            ]
-            once = np.ones((1, sizes[k]))
-            aucs[:, k] = [metrics.weighted_auc(*c, once)[0] for c in counts]
-            wins = np.mean([c[0] for c in counts], axis=0)  # the AUC is linear in them
-            means.append((wins, *counts[0][1:]))
+        means, aucs = pooled_counts(seeds, flashes, units)
         counts_of[experiment], subject_aucs[experiment] = means, aucs.mean(axis=0)
         first = seeds[0][0].cell
         cells = pd.DataFrame([f.record for found in seeds for f in found])
@@ -176,53 +165,8 @@ def summarize(
     return pd.DataFrame(rows).sort_values("auc", ascending=False, ignore_index=True)
 
 
-def _complete(findings, labels) -> dict[str, list[list[Finding]]]:
-    """Group by experiment, then by seed; within a seed the cells in the order of the labels."""
-    grouped: dict[tuple[str, int], dict[str, Finding]] = {}
-    for finding in findings:
-        cell = finding.cell
-        grouped.setdefault((cell.experiment, cell.seed), {})[cell.label] = finding
-    complete: dict[str, list[list[Finding]]] = {}
-    for (experiment, _), cells in grouped.items():
-        if set(labels) == set(cells):
-            complete.setdefault(experiment, []).append([cells[label] for label in labels])
-    return complete
-
-
 def _difference(counts, rival, weights: np.ndarray) -> np.ndarray:
     return metrics.mean_auc(counts, weights) - metrics.mean_auc(rival, weights)
-
-
-def _prepare(seeds):
-    """Return the pooled flashes, and the rows of each subject with the unit of each flash."""
-    import pandas as pd
-
-    flashes = pd.concat([f.flashes for f in seeds[0]], ignore_index=True)
-    twice = int(flashes.duplicated(FLASH_KEY).sum())
-    if twice:
-        raise InputError(
-            f"task {seeds[0][0].cell.task}: {twice} of {len(flashes)} flashes are tested in two "
-            f"cells; expected sweeps over subjects, folds or split.n_characters only"
-        )
-    by_subject = {s: flashes.index[flashes["subject"] == s] for s in flashes["subject"].unique()}
-    resampling = metrics.resampling_units
-    return flashes, {s: (rows, resampling(flashes.loc[rows])) for s, rows in by_subject.items()}
-
-
-def _pooled(cells: Sequence[Finding], expected: pd.DataFrame) -> pd.DataFrame:
-    """Concatenate the test flashes of all folds, with scores on one scale."""
-    import pandas as pd
-
-    table = pd.concat([finding.flashes for finding in cells], ignore_index=True)
-    detector = np.repeat(np.arange(len(cells)), [len(finding.flashes) for finding in cells])
-    table["score"] = metrics.on_one_scale(table["score"], detector)
-    if not table[FLASH_KEY].equals(expected[FLASH_KEY]):
-        cell = cells[0].cell
-        raise InputError(
-            f"task {cell.task}: {cell.experiment} with seed {cell.seed} was tested on other "
-            f"flashes than the first experiment; expected the same test part; set split.seed"
-        )
-    return table
 
 
 def _accuracy(seeds: Sequence[Sequence[Finding]]) -> dict[str, float]:

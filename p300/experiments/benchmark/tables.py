@@ -28,6 +28,14 @@ SPELLING_HEAD = (
 )
 
 
+FORECAST = (
+    "A forecast is a guess and no result. It is the power law a − b·n^(−c), fitted to the points "
+    "of its row and read at twice the largest n. Its interval (95 %) is over the test characters "
+    "that all points share, or over the points themselves where they share none. It holds neither "
+    "what other training characters nor what another law would change."
+)
+
+
 def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -> str:
     """Write a benchmark's summary as Markdown.
 
@@ -65,6 +73,8 @@ def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -
         text.append("## Learning curves")
         for counted, part in curves.groupby("counted", sort=False):
             text += [f"AUC by number of {plural(counted)}.", _curves(part)]
+            if has_forecast(part):
+                text.append(FORECAST)
     if failed:
         lines = [f"* `{folder}`: {why}" for folder, why in failed.items()]
         text += [
@@ -161,7 +171,22 @@ def _curves(summary: pd.DataFrame) -> str:
     ).sort_index(axis=1)
     head = ["task", "experiment", *(f"{n:.0f}" for n in table)]
     rows = [[*key, *(_number(v, ".3f") for v in row)] for key, row in table.iterrows()]
+    if has_forecast(summary):
+        head.append("forecast at 2n [95 %]")
+        last = summary[summary["forecast"].notna()].set_index(["task", "experiment"])
+        for cells, key in zip(rows, table.index, strict=True):
+            cells.append(_guess(last.loc[key]) if key in last.index else "–")
     return markdown_table(head, rows)
+
+
+def has_forecast(summary: pd.DataFrame) -> bool:
+    """Return whether a learning curve of a summary has a forecast."""
+    return "forecast" in summary and bool(summary["forecast"].notna().any())
+
+
+def _guess(row: pd.Series) -> str:
+    found = _interval(row, "forecast", "forecast_low", "forecast_high", ".3f")
+    return f"{found} at {row['forecast_n']:.0f}, over {row['forecast_unit']}"
 
 
 def _sentences(part: pd.DataFrame, reference: str) -> str:

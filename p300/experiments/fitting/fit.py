@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,11 +20,13 @@ from p300.experiments.build import build, plain
 from p300.experiments.fitting.groups import fit_networks
 from p300.experiments.fitting.networks import Fitted, PlannedNetwork
 from p300.experiments.fitting.run import Run
+from p300.experiments.fitting.teaching import Teacher, has_teacher
 from p300.experiments.fitting.trainer import build_loggers
 from p300.splits import inner_folds, unit_of
 from p300.storage.memory import available_memory, check_memory
 from p300.terminal import Step, step
 from p300.training.members import is_network, labels, member_arguments
+from p300.training.stacking import PlannedFit
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -35,11 +37,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("p300.experiments.fitting.fit")
 
+#: Soft labels of a network, and what its record states about its teacher.
+Lesson = tuple[np.ndarray, dict[str, float]]
+
 
 def fit_all(runs: Sequence[Run]) -> None:
     """Fit all detectors that are planned in some runs; a run that fails keeps its error.
 
-    The time for fitting is divided evenly among the runs.
+    The time for fitting, that of the teachers included, is divided evenly among the runs.
     """
     started = time.perf_counter()
     places = [
@@ -48,16 +53,86 @@ def fit_all(runs: Sequence[Run]) -> None:
         for part, planned in enumerate(run.planned)
         for plan in planned
     ]
+    plans = [(run, plan) for run, _, plan in places]
+    fitted = fit_plans(plans, teach(plans))
+    for run in runs:
+        run.fitted = [[] for _ in run.planned]
+        run.fit_s = (time.perf_counter() - started) / len(runs)
+    for (run, part, _), one in zip(places, fitted, strict=True):
+        if isinstance(one, Exception):
+            run.error = run.error or one
+        else:
+            run.fitted[part].append(one)
+
+
+def teach(places: Sequence[tuple[Run, PlannedFit]]) -> dict[int, Lesson | Exception]:
+    """Fit the teachers of planned networks, one for all networks with the same training flashes.
+
+    Returns
+    -------
+    dict of int to (ndarray, dict) or Exception
+        By the place of a network that has a teacher: its soft labels and what they are of, or the
+        error that stopped its teacher.
+    """
+    teachers: dict[tuple[int, bytes], Teacher | Exception] = {}
+    taught: dict[int, tuple[int, bytes]] = {}
+    for place, (run, plan) in enumerate(places):
+        if is_network(plan.model) and has_teacher(run.cfg):
+            taught[place] = key = id(run), plan.train.tobytes()
+            if key not in teachers:
+                try:
+                    teachers[key] = Teacher(run, plan.train)
+                except Exception as error:  # of any kind: the other runs continue
+                    teachers[key] = error
+    ready = {key: one for key, one in teachers.items() if isinstance(one, Teacher)}
+    plans = [(one.run, plan) for one in ready.values() for plan in one.planned]
+    found = iter(fit_plans(plans, of_teacher=True))
+    lessons: dict[tuple[int, bytes], Lesson | Exception] = {}
+    for key, one in teachers.items():
+        if isinstance(one, Exception):
+            lessons[key] = one
+            continue
+        fitted = [next(found) for _ in one.planned]
+        errors = [each for each in fitted if isinstance(each, Exception)]
+        lessons[key] = errors[0] if errors else one.teach(cast("list[Fitted]", fitted))
+    return {place: lessons[key] for place, key in taught.items()}
+
+
+def fit_plans(
+    places: Sequence[tuple[Run, PlannedFit]],
+    lessons: Mapping[int, Lesson | Exception] | None = None,
+    *,
+    of_teacher: bool = False,
+) -> list[Fitted | Exception]:
+    """Fit planned detectors, networks side by side where that is possible.
+
+    Parameters
+    ----------
+    places : sequence of (Run, PlannedFit)
+    lessons : mapping of int to (ndarray, dict) or Exception, or None
+        By place, soft labels of a network, as of :func:`teach`.
+    of_teacher : bool
+        Whether they are members of teachers, whose networks are logged nowhere.
+
+    Returns
+    -------
+    list of (Member, dict) or Exception
+        For each the detector and its record, or the error that stopped it.
+    """
+    lessons = lessons or {}
     networks: dict[int, PlannedNetwork] = {}
-    numbers = {id(run): itertools.count(1) for run in runs}
+    numbers = {id(run): itertools.count(1) for run, _ in places}
     fitted: dict[int, Fitted | Exception] = {}
     several = len(places) > 1
     with step("detectors", len(places), "fitted") if several else nullcontext(Step()) as done:
-        for place, (run, _, plan) in enumerate(places):
-            if is_network(plan.model):
+        for place, (run, plan) in enumerate(places):
+            lesson = lessons.get(place)
+            if isinstance(lesson, Exception):
+                fitted[place] = lesson
+            elif is_network(plan.model):
                 assert plan.stop is not None  # every network has flashes to validate on
                 data, number = (run.epochs, plan.train, plan.stop), next(numbers[id(run)])
-                loggers = loggers_of(run, number)
+                loggers = [] if of_teacher else loggers_of(run, number)
                 networks[place] = PlannedNetwork(
                     run.cfg,
                     plan.model,
@@ -65,8 +140,10 @@ def fit_all(runs: Sequence[Run]) -> None:
                     number,
                     run.folder,
                     loggers=loggers,
-                    callbacks=run.callbacks,
+                    callbacks=() if of_teacher else run.callbacks,
                     content=run.content,
+                    soft_labels=None if lesson is None else lesson[0],
+                    is_teacher=of_teacher,
                 )
             else:
                 try:
@@ -77,15 +154,10 @@ def fit_all(runs: Sequence[Run]) -> None:
                 done.skip()  # far quicker than a network
         found = fit_networks(list(networks.values()), done.advance)
     fitted |= dict(zip(networks, found, strict=True))
-    for run in runs:
-        run.fitted = [[] for _ in run.planned]
-        run.fit_s = (time.perf_counter() - started) / len(runs)
-    for place, (run, part, _) in enumerate(places):
-        one = fitted[place]
-        if isinstance(one, Exception):
-            run.error = run.error or one
-        else:
-            run.fitted[part].append(one)
+    for place, (_, stated) in ((k, v) for k, v in lessons.items() if isinstance(v, tuple)):
+        if isinstance(one := fitted[place], tuple):
+            one[1].update(stated)
+    return [fitted[place] for place in range(len(places))]
 
 
 def loggers_of(run: Run, number: int) -> list[Logger]:

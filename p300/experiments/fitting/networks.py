@@ -74,6 +74,10 @@ class PlannedNetwork:
         Of Lightning, beside the configured ones.
     content : mapping of str to str
         Hashes of recording and code: a training with others does not go on.
+    soft_labels : ndarray of float32, shape (n_flashes,), or None
+        Labels that a teacher gives the flashes to train on; None for the hard ones alone.
+    is_teacher : bool
+        Whether the network is a member of a teacher, and so no member of the run's detector.
     """
 
     cfg: DictConfig
@@ -86,11 +90,14 @@ class PlannedNetwork:
     loggers: Sequence[Logger] = ()
     callbacks: Sequence[Any] = ()
     content: Mapping[str, str] = field(default_factory=dict)
+    soft_labels: np.ndarray | None = None
+    is_teacher: bool = False
 
     @property
     def seed(self) -> int:
         """Random seed of the first weights, the order of flashes and the augmentation."""
-        return int(np.random.SeedSequence([self.cfg.seed, self.number]).generate_state(1)[0])
+        numbers = [self.cfg.seed, self.number, *[1] * self.is_teacher]
+        return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
     @property
     def kind(self) -> str:
@@ -102,6 +109,7 @@ class PlannedNetwork:
         parts: list[Any] = [self.cfg[group] for group in groups]
         parts = [OmegaConf.to_container(part, resolve=True) for part in parts]
         also = [self.cfg.threads, self.cfg.pretrained, list(self.cfg.freeze)]
+        also.append(self.soft_labels is not None)
         return json.dumps([model, *parts, *also], sort_keys=True)
 
     @property
@@ -111,6 +119,8 @@ class PlannedNetwork:
         key = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         for rows in (self.train_rows, self.validation_rows):
             key.update(np.packbits(rows).tobytes())
+        if self.soft_labels is not None:
+            key.update(self.soft_labels.tobytes())
         return key.hexdigest()
 
 
@@ -178,7 +188,7 @@ def train_together(plans: Sequence[PlannedNetwork], epochs: Tensor) -> list[Fitt
 
 def network_folder(plan: PlannedNetwork) -> Path:
     """Return the folder of a network, below that of its run."""
-    return plan.folder / "networks" / str(plan.number)
+    return plan.folder / "networks" / f"{'teacher_' * plan.is_teacher}{plan.number}"
 
 
 def saved_training(plans: Sequence[PlannedNetwork]) -> SavedTraining:
@@ -198,6 +208,7 @@ def shown_epochs(plans: Sequence[PlannedNetwork]) -> Iterator[Callable[..., Watc
 
     first, last = plans[0].number, plans[-1].number
     title = f"network {first}" + (f" to {last}" if last != first else "")
+    title = f"teacher: {title}" if plans[0].is_teacher else title
     with step(title, plans[0].cfg.trainer.max_epochs, "epochs", at_most=True) as epochs:
         yield functools.partial(WatchedTraining, epochs)
 
@@ -258,6 +269,7 @@ def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
         seed=plan.seed,
         repeat_targets=protocol.repeat_targets,
         augmentations=[build(step) for step in cfg.augmentation.steps.values()],
+        soft_labels=plan.soft_labels,
     )
     curve = TrainingCurve(network_folder(plan) / "metrics.csv")
     return NetworkFit(module, data, curve, plan.loggers)

@@ -29,6 +29,7 @@ from p300.experiments.fitting.own_preprocessing import check_preprocessing
 from p300.experiments.fitting.run import Run
 from p300.experiments.fitting.session import learns_from_training
 from p300.experiments.fitting.settings import check_trainer
+from p300.experiments.fitting.teaching import Teacher, has_teacher
 from p300.experiments.fitting.trainer import build_callback
 from p300.storage.classes import without_unknown
 from p300.storage.signature import key_path, make_key
@@ -70,6 +71,10 @@ def rehearse(run: Run) -> None:
         models: dict[str, PlannedFit] = {}
         for plan in (plan for planned in run.planned for plan in planned):
             models.setdefault(json.dumps(member_arguments(plan.model, run.epochs)), plan)
+        for plan in list(models.values()):
+            if is_network(plan.model) and has_teacher(run.cfg):
+                for one in Teacher(run, plan.train).planned:
+                    models.setdefault(json.dumps(member_arguments(one.model, run.epochs)), one)
         for plan in models.values():
             (rehearse_network if is_network(plan.model) else rehearse_classical)(run, plan)
 
@@ -105,7 +110,8 @@ def rehearse_network(run: Run, plan: PlannedFit) -> None:
         with naming("scheduler.build", scheduler):
             raise InputError("it has no optimizer yet; expected _partial_: true beside it")
     with naming("model", plan.model):
-        planned = PlannedNetwork(cfg, plan.model, *parts, 1, run.folder)
+        soft = is_target.astype(np.float32) if has_teacher(cfg) else None
+        planned = PlannedNetwork(cfg, plan.model, *parts, 1, run.folder, soft_labels=soft)
         fit = make_network_fit(planned, torch.as_tensor(run.epochs.data))
         if not any(weight.requires_grad for weight in fit.module.network.parameters()):
             raise InputError("it has no weights to learn; expected parameters that need gradients")

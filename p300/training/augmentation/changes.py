@@ -1,4 +1,8 @@
-"""Augmentations that need no fitting: of single epochs, or among those of one class."""
+"""Augmentations that need no fitting: of single epochs, or among those of one class.
+
+Those with ``changes_single_epochs`` make each epoch of the epoch in its place alone, and never
+read a label. So they are right for soft labels too.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ class TimeShift:
     sfreq : float
         Sampling rate of the epochs in Hz.
     """
+
+    changes_single_epochs = True
 
     def __init__(self, max_s: float = 0.025, sfreq: float = 120.0):
         self.max_samples = round(max_s * sfreq)
@@ -39,6 +45,8 @@ class AmplitudeScale:
         Standard deviation of the factor's logarithm.
     """
 
+    changes_single_epochs = True
+
     def __init__(self, spread: float = 0.1):
         self.spread = spread
 
@@ -57,6 +65,8 @@ class GaussianNoise:
         Standard deviation of the noise, as a fraction of that of the batch.
     """
 
+    changes_single_epochs = True
+
     def __init__(self, spread: float = 0.1):
         self.spread = spread
 
@@ -74,6 +84,8 @@ class ChannelDropout:
         Probability for each channel; the other channels are scaled up, so that sums over channels
         keep their size on average.
     """
+
+    changes_single_epochs = True
 
     def __init__(self, probability: float = 0.1):
         self.probability = probability
