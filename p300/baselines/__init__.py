@@ -8,6 +8,7 @@ from p300.baselines.lda import ShrinkageLDA
 from p300.baselines.ridge import GaussianProcessRidge
 from p300.baselines.riemann import ERPCovMDM, XdawnTangentSpace
 from p300.baselines.sklearn_estimator import SklearnDetector
+from p300.baselines.sparse_coding import SparseCodingLDA
 from p300.baselines.svm import LinearSVM
 from p300.baselines.svm_ensemble import SVMEnsemble
 from p300.baselines.swlda import SWLDA
@@ -23,6 +24,7 @@ __all__ = [
     "ERPCovMDM",
     "LinearSVM",
     "SVMEnsemble",
+    "SparseCodingLDA",
     "SklearnDetector",
     "Untrained",
 ]

@@ -13,6 +13,7 @@ from p300.baselines import (
     GaussianProcessRidge,
     LinearSVM,
     ShrinkageLDA,
+    SparseCodingLDA,
     SVMEnsemble,
     XdawnLDA,
     XdawnTangentSpace,
@@ -26,6 +27,7 @@ DETECTORS = [
     XdawnLDA(),
     LinearSVM(),
     SVMEnsemble(),
+    SparseCodingLDA(),
     XdawnTangentSpace(),
     ERPCovMDM(),
 ]
@@ -124,6 +126,7 @@ TABLES = [  # a table (n_flashes, n_features) is one channel: no bins, no mean r
     XdawnLDA(n_samples_per_bin=1, remove_mean=False),
     LinearSVM(n_samples_per_bin=1, remove_mean=False),
     SVMEnsemble(n_samples_per_bin=1, remove_mean=False),
+    SparseCodingLDA(n_atoms=16, n_samples_per_bin=1, remove_mean=False),
     XdawnTangentSpace(remove_mean=False),
     ERPCovMDM(remove_mean=False),
 ]

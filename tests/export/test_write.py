@@ -27,7 +27,8 @@ from p300.export.graph import largest_difference, to_onnx  # noqa: E402
 from p300.export.onnx_detector import OnnxDetector, open_graph  # noqa: E402
 from p300.export.write import export, write_pair  # noqa: E402
 
-MODELS = sorted({path.stem for path in (conf_dir() / "model").glob("*.yaml")} - {"untrained"})
+NO_GRAPH = {"untrained", "sparse_coding"}
+MODELS = sorted({path.stem for path in (conf_dir() / "model").glob("*.yaml")} - NO_GRAPH)
 CH_NAMES = ["Fz", "Cz", "Pz", "P3", "P4", "PO7", "PO8", "Oz"]
 SIZES = {"n_chans": 8, "n_outputs": 2, "n_times": 78, "sfreq": 120.0}
 
