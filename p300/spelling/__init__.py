@@ -3,6 +3,7 @@
 from p300.spelling.calibration import fit_platt
 from p300.spelling.language import CharacterModel
 from p300.spelling.letters import letter_scorer
+from p300.spelling.next_group import BackspaceLearner, choice_probabilities, choose_group
 from p300.spelling.pace import timing
 from p300.spelling.posterior import ScoreLikelihood, SymbolPosterior
 from p300.spelling.rules import PosteriorThreshold, rule_from_dict
@@ -15,11 +16,14 @@ from p300.spelling.sums import (
 )
 
 __all__ = [
+    "BackspaceLearner",
     "CharacterModel",
     "PosteriorThreshold",
     "ScoreLikelihood",
     "SymbolPosterior",
     "accuracy_by_repetition",
+    "choice_probabilities",
+    "choose_group",
     "estimate_likelihood",
     "fit_platt",
     "letter_scorer",

@@ -229,6 +229,11 @@ class SymbolPosterior:
         self._symbols[:] = log_probabilities
 
     @property
+    def n_flashes_of_codes(self) -> np.ndarray:
+        """How often each code has flashed, in the order of ``speller.codes``: shape (n_codes,)."""
+        return np.array([self._n_by_code[code] for code in self.speller.codes])
+
+    @property
     def log_probabilities(self) -> np.ndarray:
         """Log probability of each symbol, shape (n_symbols,)."""
         return _normalized(self._log_weights)[:-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -58,6 +59,8 @@ class EpochsDataModule(pl.LightningDataModule):
         Labels from 0 to 1 that the training batches carry instead of the hard ones, such as those
         of a teacher (:mod:`p300.training.distillation`); only those of the training flashes are
         read.
+    person : array-like of str, shape (n_flashes,), or None
+        Whose flash each is; None if all are of one person.
 
     Raises
     ------
@@ -66,6 +69,9 @@ class EpochsDataModule(pl.LightningDataModule):
 
     Attributes
     ----------
+    by_person : bool
+        Whether a training epoch goes through the people one after the other, with flashes of one
+        person in each batch (:class:`p300.training.callbacks.FederatedAveraging`).
     reads_time_first : bool
         Whether the network reads all electrodes of a sample side by side in memory. Batches are
         then laid out like this, so that they do not depend on the layout of the epochs.
@@ -93,6 +99,7 @@ class EpochsDataModule(pl.LightningDataModule):
         repeat_targets: bool = False,
         augmentations: Sequence[Augmentation] = (),
         soft_labels: ArrayLike | None = None,
+        person: ArrayLike | None = None,
     ):
         super().__init__()
         if batch_size < 1:
@@ -106,11 +113,13 @@ class EpochsDataModule(pl.LightningDataModule):
         )
         self.batch_size, self.seed = batch_size, seed
         self.repeat_targets, self.augmentations = repeat_targets, list(augmentations)
-        self.reads_time_first = False
         self.soft_labels: Tensor | None = None
         if soft_labels is not None:
             self.soft_labels = torch.as_tensor(np.asarray(soft_labels, np.float32))
             self._check_soft_labels(self.soft_labels)
+        people = np.zeros(len(self.epochs)) if person is None else np.asarray(person)
+        self.person = torch.as_tensor(np.unique(people, return_inverse=True)[1])
+        self.by_person = self.reads_time_first = False
 
     def _check_soft_labels(self, soft_labels: Tensor) -> None:
         """Refuse what soft labels are wrong for."""
@@ -182,6 +191,19 @@ class EpochsDataModule(pl.LightningDataModule):
         rows = self.train
         return equal_classes(rows, self._labels[rows]) if self.repeat_targets else rows
 
+    @property
+    def n_flashes_of_people(self) -> list[int]:
+        """Flashes in a training epoch of each person who has one, in the order of their names."""
+        counts = torch.bincount(self.person[self.repeated]).tolist()
+        return [n for n in counts if n]
+
+    def divided(self, rows: Tensor) -> Iterator[Tensor]:
+        """Yield the flashes of each person in the order given; all at once if not asked."""
+        if self.by_person:
+            yield from (rows[self.person[rows] == k] for k in self.person[rows].unique())
+        else:
+            yield rows
+
     def augmented(self, epochs: Tensor, is_target: Tensor) -> Tensor:
         """Apply the augmentations to a batch."""
         for augment in self.augmentations:
@@ -234,6 +256,8 @@ class TrainingBatches:
         self.batch_size = max(1, data.batch_size // self.n_processes)
 
     def __len__(self) -> int:
+        if self.data.by_person:
+            return sum(math.ceil(n / self.batch_size) for n in self.data.n_flashes_of_people)
         n_flashes = math.ceil(len(self.data.repeated) / self.n_processes)
         return math.ceil(n_flashes / self.batch_size)
 
@@ -243,7 +267,9 @@ class TrainingBatches:
         if self.n_processes > 1:  # equally many for each, so some flashes come twice
             n_missing = -len(order) % self.n_processes
             order = torch.cat([order, order[:n_missing]])[self.rank :: self.n_processes]
-        yield from enumerate(order.to(self.data.epochs.device).split(self.batch_size))
+        device = self.data.epochs.device
+        parts = (rows.to(device).split(self.batch_size) for rows in self.data.divided(order))
+        yield from enumerate(itertools.chain.from_iterable(parts))
 
 
 class Batches:

@@ -28,6 +28,7 @@ def validation_auc(folder):
     [
         ["callbacks=ema", "callbacks.averaging.decay=0.9"],
         ["callbacks=swa", "+callbacks.averaging.annealing_epochs=1"],
+        ["callbacks=federated"],
         ["trainer.val_check_interval=0.25"],
         ["callbacks=none"],
         ["trainer.max_steps=2"],

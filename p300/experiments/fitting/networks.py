@@ -270,6 +270,7 @@ def make_network_fit(plan: PlannedNetwork, epochs: Tensor) -> NetworkFit:
         repeat_targets=protocol.repeat_targets,
         augmentations=[build(step) for step in cfg.augmentation.steps.values()],
         soft_labels=plan.soft_labels,
+        person=plan.epochs.flashes["subject"],
     )
     curve = TrainingCurve(network_folder(plan) / "metrics.csv")
     return NetworkFit(module, data, curve, plan.loggers)
