@@ -9,6 +9,7 @@ command continues after an interruption, tries failed cells again, and runs chan
   p300 benchmark tasks=public only=[epfl]              published data sets that you have
   p300 benchmark "overrides=['logger=csv']"            overrides of every run
   p300 benchmark tasks=real only=[iib,muse] seeds=[0]  some of the tasks
+  p300 benchmark twins=primers experiments=twins       what primers of deep learning teach
   p300 benchmark hydra/launcher=joblib                 on all cores; submitit_slurm: on a cluster
 """
 
@@ -23,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from p300.experiments.benchmark.cells import check_files, plan_cells
 from p300.experiments.benchmark.running import run_cells
 from p300.experiments.benchmark.summary import write_summary
+from p300.experiments.benchmark.twins import named_experiments
 from p300.experiments.command_line import run_with_hydra
-from p300.experiments.configuration import known_files
 from p300.experiments.jobs.job import failures_of, text_of_outcomes
 from p300.terminal import show, step
 
@@ -54,13 +55,14 @@ def run_many(cfg: DictConfig, runner: Runner, *_: Any) -> None:
 
     folder = Path(cfg.folder)
     tasks: Any = OmegaConf.to_container(cfg.tasks, resolve=True)
-    experiments = known_files("experiment") if cfg.experiments == "all" else cfg.experiments
+    twins: Any = OmegaConf.to_container(cfg.twins, resolve=True)
+    experiments = named_experiments(cfg.experiments, twins)
     cells = plan_cells(tasks, experiments, cfg.seeds, cfg.overrides, folder, only=cfg.only)
     check_files(tasks, cfg.only)
     finished, failures = run_cells(cells, runner)
     if finished:
         with step("tables and figures"):
-            text = write_summary(finished, folder, failures, cfg.reference)
+            text = write_summary(finished, folder, failures, cfg.reference, twins)
         show(text)
         log.info("tables and figures: %s", os.path.relpath(folder))
     log.info("%s", text_of_outcomes(runner.jobs))

@@ -12,6 +12,7 @@ from p300.experiments.benchmark.findings import Finding, condition
 from p300.experiments.benchmark.running import job_of, started
 from p300.experiments.benchmark.summary import summarize
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown, panels
+from p300.experiments.benchmark.twins import compare_twins, named_experiments, twins_table
 from p300.experiments.configuration import Composer, conf_dir
 from p300.experiments.jobs.chunk import composed
 from p300.experiments.jobs.sweep import expand_sweeps
@@ -378,6 +379,48 @@ def test_points_of_a_learning_curve_are_not_pooled():
         for n in (3, 12)
     ]
     assert [condition(cell) for cell in cells] == [("t", "split.n_characters", n) for n in (3, 12)]
+
+
+def test_a_row_is_compared_with_its_twin_on_the_seeds_that_both_have():
+    findings = [
+        f for f in people(2, seeds=(0, 1)) if (f.cell.experiment, f.cell.seed) != ("new", 1)
+    ]
+    conditions = {"one": (findings, ["subject-0", "subject-1"])}
+    compared = compare_twins(conditions, {"new": ["old", "absent"]})
+    (row,) = compared.to_dict("records")
+    own = [f for f in findings if f.cell.seed == 0]
+    aucs = {
+        e: np.mean(
+            [
+                roc_auc(f.flashes["is_target"].to_numpy(bool), f.flashes["score"])
+                for f in own
+                if f.cell.experiment == e
+            ]
+        )
+        for e in ("old", "new")
+    }
+    assert row["n_seeds"] == 1
+    assert row["difference"] == pytest.approx(aucs["new"] - aucs["old"])
+    assert row["difference_low"] < row["difference"] < row["difference_high"]
+    head, _, line = twins_table(compared).splitlines()
+    assert head.startswith("| row − twin | made_up |") and line.startswith("| new − old | +0.")
+
+
+def test_experiments_of_pairs_are_named_or_refused():
+    assert named_experiments("twins", {"a": ["b"], "c": ["b"]}) == ["a", "b", "c"]
+    assert named_experiments(["lda"], {}) == ["lda"]
+    with pytest.raises(InputError, match="lacks b"):
+        named_experiments(["a"], {"a": ["b"]})
+    with pytest.raises(InputError, match="expected twins=primers"):
+        named_experiments("twins", {})
+
+
+def test_every_twin_is_an_experiment():
+    experiments = {path.stem for path in (conf_dir() / "experiment").glob("*.yaml")}
+    for path in (conf_dir() / "twins").glob("*.yaml"):
+        twins = yaml.safe_load(path.read_text("utf-8"))
+        assert {*twins, *(t for given in twins.values() for t in given)} <= experiments
+        assert not any(one in given for one, given in twins.items())
 
 
 def test_every_task_has_its_panel_in_both_figures():

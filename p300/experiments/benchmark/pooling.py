@@ -91,3 +91,10 @@ def _pooled(cells: Sequence[Finding], expected: pd.DataFrame) -> pd.DataFrame:
             f"flashes than the first experiment; expected the same test part; set split.seed"
         )
     return table
+
+
+def auc_difference(
+    counts: list[metrics.Counts], rival: list[metrics.Counts], weights: np.ndarray
+) -> np.ndarray:
+    """Compute how far the mean AUC of a detector lies above another's, for weights of units."""
+    return metrics.mean_auc(counts, weights) - metrics.mean_auc(rival, weights)

@@ -13,15 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from p300 import metrics
 from p300.errors import InputError
 from p300.experiments.benchmark.cells import CURVES
 from p300.experiments.benchmark.findings import LEARNS, Finding, condition, read_cell
 from p300.experiments.benchmark.forecasts import with_forecasts
-from p300.experiments.benchmark.pooling import complete_seeds, pooled_counts, pooled_flashes
+from p300.experiments.benchmark.pooling import (
+    auc_difference,
+    complete_seeds,
+    pooled_counts,
+    pooled_flashes,
+)
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
+from p300.experiments.benchmark.twins import HEADING, compare_twins, twins_table
 from p300.storage.files import atomic_write, write_text
 
 if TYPE_CHECKING:
@@ -39,8 +43,11 @@ def write_summary(
     folder: Path,
     failures: Mapping[Cell, str],
     reference: str,
+    twins: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Write cells.csv, summary.csv, summary.md and two figures into a benchmark's folder.
+
+    With ``twins``, the pairs are written into twins.csv and at the end of summary.md.
 
     Returns
     -------
@@ -68,6 +75,9 @@ def write_summary(
     write_text(folder / "summary.csv", summary.to_csv(index=False))
     failed = {os.path.relpath(c.folder, folder): why for c, why in failures.items()}
     text = markdown(summary, reference, failed)
+    if twins and len(compared := compare_twins(conditions, twins)):
+        write_text(folder / "twins.csv", compared.to_csv(index=False))
+        text += f"\n## Twins\n\n{HEADING}\n\n{twins_table(compared)}\n"
     write_text(folder / "summary.md", text)
     if len(summary):
         for name, draw in (("auc", auc_figure), ("accuracy", accuracy_figure)):
@@ -148,7 +158,7 @@ def summarize(
             row["gain"] = row["auc"] - float(subject_aucs[static].mean())
             pair = counts_of[row["experiment"]], counts_of[static]
             row["gain_low"], row["gain_high"] = metrics.confidence_interval(
-                partial(_difference, *pair), sizes, unit=unit
+                partial(auc_difference, *pair), sizes, unit=unit
             )
     if reference in counts_of:
         compared = [row for row in rows if row["experiment"] != reference]
@@ -157,16 +167,12 @@ def summarize(
             row["difference"] = float(differences.mean())
             pair = counts_of[row["experiment"]], counts_of[reference]
             row["difference_low"], row["difference_high"] = metrics.confidence_interval(
-                partial(_difference, *pair), sizes, unit=unit
+                partial(auc_difference, *pair), sizes, unit=unit
             )
             row["p"] = metrics.signed_rank_test(differences)
         for row, p in zip(compared, metrics.holm([row["p"] for row in compared]), strict=True):
             row["p"] = p
     return pd.DataFrame(rows).sort_values("auc", ascending=False, ignore_index=True)
-
-
-def _difference(counts, rival, weights: np.ndarray) -> np.ndarray:
-    return metrics.mean_auc(counts, weights) - metrics.mean_auc(rival, weights)
 
 
 def _accuracy(seeds: Sequence[Sequence[Finding]]) -> dict[str, float]:
