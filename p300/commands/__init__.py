@@ -10,14 +10,21 @@ from p300.errors import InputError
 from p300.terminal import warnings_in_one_line
 
 
-def run_on_folder(doing: str, usage: str, work: Callable[[Path, Path | None], str]) -> None:
-    """Run a command that takes one folder and ``out=``, and print the text that it returns."""
+def run_on_folder(
+    doing: str, usage: str, work: Callable[..., str], keys: Sequence[str] = ()
+) -> None:
+    """Run a command that takes one folder and ``out=``, and print the text that it returns.
+
+    ``work`` is given the folder, the ``Path`` of ``out=`` or None, and by name the text of each
+    other key of ``keys`` that is on the command line.
+    """
     from rich.console import Console
 
     try:
-        folder, out = parse(sys.argv[1:], usage)
+        options, rest = take(sys.argv[1:], keys, usage)
+        folder, out = parse(rest, usage)
         with Console(stderr=True).status(doing), warnings_in_one_line():
-            text = work(folder, Path(out) if out else None)
+            text = work(folder, Path(out) if out else None, **options)
     except (InputError, OSError) as error:
         sys.exit(f"p300 {Path(sys.argv[0]).stem}: {error}")
     print(text)
@@ -37,3 +44,26 @@ def parse(arguments: Sequence[str], usage: str, key: str = "out") -> tuple[Path,
     if len(folders) != 1 or is_option or len(values) > 1 or "" in [*values, *folders]:
         raise InputError(f"got {' '.join(arguments) or 'no folder'}; {usage}")
     return Path(folders[0]), values[0] if values else None
+
+
+def take(
+    arguments: Sequence[str], keys: Sequence[str], usage: str
+) -> tuple[dict[str, str], list[str]]:
+    """Take the values of some keys out of arguments; return them and the other arguments.
+
+    Raises
+    ------
+    InputError
+        If a key is given twice, or without a value.
+
+    Examples
+    --------
+    >>> take(["runs/one", "prune=0.8"], ["prune"], "expected …")
+    ({'prune': '0.8'}, ['runs/one'])
+    """
+    pairs = [argument.partition("=")[::2] for argument in arguments]
+    given = [(key, value) for key, value in pairs if key in keys]
+    options = dict(given)
+    if len(options) < len(given) or "" in options.values():
+        raise InputError(f"got {' '.join(arguments)}; {usage}")
+    return options, [a for a, (key, _) in zip(arguments, pairs, strict=True) if key not in keys]

@@ -22,11 +22,18 @@ if TYPE_CHECKING:
 #: Version of ONNX's operators; onnxruntime supports it since 1.14.
 OPSET = 18
 
+#: Numbers in the largest constant that is computed from weights when the graph is built, and not
+#: by onnxruntime when it opens the file. With all of them computed, the matrices of EEGNet's
+#: filters would make the file forty times as large.
+LARGEST_CONSTANT = 16
+
 #: Largest difference to the checkpoint's scores; see :func:`largest_difference`.
 TOLERANCE = 1e-5
 
 
-def to_onnx(detector: Detector, *, with_features: bool = False) -> bytes:
+def to_onnx(
+    detector: Detector, *, with_features: bool = False, largest_constant: int = LARGEST_CONSTANT
+) -> bytes:
     """Build one ONNX graph from preprocessed epochs to calibrated scores.
 
     Parameters
@@ -35,6 +42,8 @@ def to_onnx(detector: Detector, *, with_features: bool = False) -> bytes:
         A detector with any members; its alignment is not part of the graph.
     with_features : bool
         Whether there is a second output, the features of networks for learning while spelling.
+    largest_constant : int
+        Numbers in the largest constant that is computed here, as :data:`LARGEST_CONSTANT`.
 
     Returns
     -------
@@ -60,7 +69,7 @@ def to_onnx(detector: Detector, *, with_features: bool = False) -> bytes:
     steps = detector.preprocessor
     module = ScoreAndFeatures(detector) if with_features else ScoreGraph(detector)
     example = torch.zeros(3, len(steps.ch_names_), steps.n_times)
-    with _silence():
+    with silence():
         program = torch.onnx.export(
             traced(module.eval(), example),
             dynamo=True,
@@ -71,9 +80,10 @@ def to_onnx(detector: Detector, *, with_features: bool = False) -> bytes:
             optimize=False,
         )
         assert program is not None
-        # Only small constants are computed here; onnxruntime computes the others when it opens
-        # the file. The matrices of EEGNet's filters would make the file forty times as large.
-        onnxscript.optimizer.optimize(program.model, output_size_limit=16)
+        limit = max(largest_constant, 8192)  # of what they are computed from, as is usual
+        onnxscript.optimizer.optimize(
+            program.model, input_size_limit=limit, output_size_limit=largest_constant
+        )
     model = program.model_proto
     _tidy(model)
     model.doc_string = (
@@ -169,7 +179,7 @@ def _tidy(model: Any) -> None:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Suppress messages and warnings of the exporter, which are of no use to the user."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,10 +60,7 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
     source = read_source(learns) if learns.is_file() else None
     model = to_onnx(detector, with_features=source is not None and source.centre is not None)
     difference = largest_difference(detector, model)
-    evidence, notes = held_out_evidence(folder, detector.speller)
-    training = read_training(folder)
-    unknown = "training.json is not in the run: the level of its signal is not exported"
-    content = describe(detector) | evidence | {"training": training, "learning": None}
+    content, notes = content_of(folder, detector)
     out.mkdir(parents=True, exist_ok=True)
     if source is None and detector.config.get("learning"):
         notes = [f"{FILE} is not in the run: the export cannot learn while it spells", *notes]
@@ -72,9 +70,11 @@ def export(run: str | Path, out: str | Path | None = None) -> list[str]:
         content["learning"] = {"sha256": hashlib.sha256(sums).hexdigest()}
         learning = [out / FILE]
     files = *write_pair(out, model, content), *learning
-    sizes = [f"{file}: {file.stat().st_size / 1e3:.1f} kB" for file in files]
-    notes = [*([unknown] if training is None else []), *notes]
-    return [*sizes, f"largest difference to the checkpoint's scores: {difference:.1e}", *notes]
+    return [
+        *sizes_of(files),
+        f"largest difference to the checkpoint's scores: {difference:.1e}",
+        *notes,
+    ]
 
 
 def check_exportable(detector: Detector) -> None:
@@ -99,6 +99,20 @@ def check_exportable(detector: Detector) -> None:
             f"in an export; expected p300.preprocessing.Preprocessor; train with "
             f"preprocessing=paper to export"
         )
+
+
+def sizes_of(files: Iterable[Path]) -> list[str]:
+    """Return a line for each file, with its size."""
+    return [f"{file}: {file.stat().st_size / 1e3:.1f} kB" for file in files]
+
+
+def content_of(folder: Path, detector: Detector) -> tuple[dict[str, Any], list[str]]:
+    """Return the content of the JSON file without its checksum, and what is missing."""
+    evidence, notes = held_out_evidence(folder, detector.speller)
+    training = read_training(folder)
+    unknown = "training.json is not in the run: the level of its signal is not exported"
+    content = describe(detector) | evidence | {"training": training, "learning": None}
+    return content, [*([unknown] if training is None else []), *notes]
 
 
 def describe(detector: Detector) -> dict[str, Any]:
@@ -176,15 +190,17 @@ def held_out_evidence(folder: Path, speller: Speller | None) -> tuple[dict[str, 
     return evidence | {"stopping": {k: rule.to_dict() for k, rule in rules.items()}}, []
 
 
-def write_pair(out: Path, model: bytes, content: dict[str, Any]) -> tuple[Path, Path]:
-    """Write both files, each atomically.
+def write_pair(
+    out: Path, model: bytes, content: dict[str, Any], name: str = "detector"
+) -> tuple[Path, Path]:
+    """Write ``NAME.onnx`` and ``NAME.json``, each atomically.
 
     An interrupted export leaves the old pair, or a pair whose checksum is wrong and which
     :class:`~p300.export.onnx_detector.OnnxDetector` refuses.
     """
     content = content | {"sha256": hashlib.sha256(model).hexdigest()}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    files = out / "detector.onnx", out / "detector.json"
+    files = out / f"{name}.onnx", out / f"{name}.json"
     with atomic_write(files[1]) as description, atomic_write(files[0], "wb") as graph:
         graph.write(model)
         description.write(text)
