@@ -14,12 +14,14 @@ from p300.models import (
     MLP,
     OCLNN,
     TCN,
+    VGG,
     Conformer,
     DeepConvNet,
     EEGInception,
     EEGNet,
     LeNet,
     RecurrentNet,
+    ResNet,
     ShallowConvNet,
     TransformerEncoder,
 )
@@ -27,7 +29,8 @@ from p300.preprocessing import zscore_epochs
 
 NETWORKS = [(getattr(p300.models, name), {}) for name in p300.models.__all__]
 NETWORKS += [(RecurrentNet, {"cell": "gru"}), (RecurrentNet, {"bidirectional": True})]
-NETWORKS += [(RecurrentNet, {"cell": "rnn"})]
+NETWORKS += [(RecurrentNet, {"cell": "rnn"}), (VGG, {"batch_norm": False, "drop_prob": 0.0})]
+NETWORKS += [(ResNet, {"shortcuts": False})]
 every_network = pytest.mark.parametrize(
     ("network", "options"),
     NETWORKS,
