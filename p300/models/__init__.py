@@ -15,6 +15,7 @@ from p300.models.conformer import Conformer
 from p300.models.deep_convnet import DeepConvNet
 from p300.models.eeg_inception import EEGInception
 from p300.models.eegnet import EEGNet
+from p300.models.graph import GraphEEGNet
 from p300.models.lenet import LeNet
 from p300.models.lstm import RecurrentNet
 from p300.models.mlp import MLP
@@ -41,4 +42,5 @@ __all__ = [
     "LeNet",
     "VGG",
     "ResNet",
+    "GraphEEGNet",
 ]

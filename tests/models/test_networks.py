@@ -19,6 +19,7 @@ from p300.models import (
     DeepConvNet,
     EEGInception,
     EEGNet,
+    GraphEEGNet,
     LeNet,
     RecurrentNet,
     ResNet,
@@ -30,7 +31,7 @@ from p300.preprocessing import zscore_epochs
 NETWORKS = [(getattr(p300.models, name), {}) for name in p300.models.__all__]
 NETWORKS += [(RecurrentNet, {"cell": "gru"}), (RecurrentNet, {"bidirectional": True})]
 NETWORKS += [(RecurrentNet, {"cell": "rnn"}), (VGG, {"batch_norm": False, "drop_prob": 0.0})]
-NETWORKS += [(ResNet, {"shortcuts": False})]
+NETWORKS += [(ResNet, {"shortcuts": False}), (GraphEEGNet, {"adjacency": "random"})]
 every_network = pytest.mark.parametrize(
     ("network", "options"),
     NETWORKS,
@@ -185,6 +186,7 @@ def test_parameters_are_as_many_as_published():
         (MLP, {}, 26914, 3506),
         (LeNet, {}, 412386, 42306),
         (RecurrentNet, {"cell": "rnn"}, 9378, 4002),
+        (GraphEEGNet, {}, 1429, 1429),
     ],
 )
 def test_parameters_for_64_and_8_electrodes_and_78_samples(network, options, n_64, n_8):

@@ -13,6 +13,7 @@ from p300.models import (
     VGG,
     CecottiCNN,
     EEGNet,
+    GraphEEGNet,
     LeNet,
     RecurrentNet,
     ResNet,
@@ -107,7 +108,7 @@ def test_a_step_is_taken_together_only_with_equally_many_flashes_for_every_netwo
 
 
 @pytest.mark.parametrize(
-    "kind", [CecottiCNN, MLP, OCLNN, LeNet, BN3, TCN, EEGNet, VGG, ResNet]
+    "kind", [CecottiCNN, MLP, OCLNN, LeNet, BN3, TCN, EEGNet, VGG, ResNet, GraphEEGNet]
 )
 def test_dropout_and_statistics_are_those_of_each_network_alone(kind):
     epochs, is_target = make_batch()
