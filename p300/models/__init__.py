@@ -15,13 +15,16 @@ from p300.models.conformer import Conformer
 from p300.models.deep_convnet import DeepConvNet
 from p300.models.eeg_inception import EEGInception
 from p300.models.eegnet import EEGNet
+from p300.models.graph import GraphEEGNet
 from p300.models.lenet import LeNet
 from p300.models.lstm import RecurrentNet
 from p300.models.mlp import MLP
 from p300.models.oclnn import OCLNN
+from p300.models.resnet import ResNet
 from p300.models.shallow_convnet import ShallowConvNet
 from p300.models.tcn import TCN
 from p300.models.transformer import TransformerEncoder
+from p300.models.vgg import VGG
 
 __all__ = [
     "CecottiCNN",
@@ -37,4 +40,7 @@ __all__ = [
     "Conformer",
     "MLP",
     "LeNet",
+    "VGG",
+    "ResNet",
+    "GraphEEGNet",
 ]

@@ -1,9 +1,10 @@
 """A recurrent network that reads the samples of an epoch in their order.
 
 S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Comput. 9:1735-1780, 1997, doi
-10.1162/neco.1997.9.8.1735; gated recurrent units: K. Cho et al., 2014, arXiv 1406.1078; both
-directions: M. Schuster, K. K. Paliwal, 1997, doi 10.1109/78.650093. No paper fixes sizes for
-P300 epochs of 78 samples; these are similar to those of the other networks here.
+10.1162/neco.1997.9.8.1735; gated recurrent units: K. Cho et al., 2014, arXiv 1406.1078; plain
+recurrent units: J. L. Elman, 1990, doi 10.1207/s15516709cog1402_1; both directions: M. Schuster,
+K. K. Paliwal, 1997, doi 10.1109/78.650093. No paper fixes sizes for P300 epochs of 78 samples;
+these are similar to those of the other networks here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 
 class RecurrentNet(nn.Module):
-    """LSTM or GRU over time, in one or both directions; all its states are classified.
+    """LSTM, GRU or RNN over time, in one or both directions; all its states are classified.
 
     A convolution computes one step per 25 ms from 50 ms of signal. At 40 steps per second nothing
     below 20 Hz is lost, and 25 steps instead of 78 are three times as fast. Every state has its
@@ -25,8 +26,8 @@ class RecurrentNet(nn.Module):
         Electrodes, classes, samples of an epoch.
     sfreq : float
         Sampling rate in Hz; with ``step_s`` it sets the samples per step.
-    cell : {"lstm", "gru"}
-        The recurrent unit.
+    cell : {"lstm", "gru", "rnn"}
+        The recurrent unit; "rnn" has no gates.
     bidirectional : bool
         Whether a second network reads the epoch from its end.
     n_filters : int
@@ -63,7 +64,11 @@ class RecurrentNet(nn.Module):
         drop_prob: float = 0.25,
     ):
         super().__init__()
-        cells: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+        cells: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {
+            "lstm": nn.LSTM,
+            "gru": nn.GRU,
+            "rnn": nn.RNN,
+        }
         if cell not in cells:
             raise ValueError(f"RecurrentNet: cell {cell!r}; expected one of {list(cells)}")
         step = max(1, round(step_s * sfreq))

@@ -13,6 +13,7 @@ protocol                     use
 :class:`HasSpatialInputs`    the same, if the input of the filters is not the epoch itself
 :class:`HasTemporalKernels`  kernels and their frequency responses are drawn
 :class:`LearnsUnlabelled`    the training epochs are shown without labels, before the training
+:class:`ReadsPositions`      ``pretrained=RUN`` starts it from a network for other electrodes
 :class:`ReadsTimeFirst`      epochs are laid out in memory as the first layer reads them
 :class:`TrainsSideBySide`    several of its kind are trained as one batched network
 ============================ ==================================================================
@@ -87,6 +88,17 @@ class LearnsUnlabelled(Protocol):
         Random numbers come from torch, whose seed is set before. The numbers returned are written
         to ``results.json``.
         """
+
+
+@runtime_checkable
+class ReadsPositions(Protocol):
+    """A network that takes the electrodes by their positions, so its weights fit any electrodes.
+
+    No tensor in its ``state_dict`` depends on the number or the order of the electrodes; it has an
+    argument ``ch_names``.
+    """
+
+    reads_positions: bool
 
 
 @runtime_checkable

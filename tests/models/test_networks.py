@@ -14,12 +14,15 @@ from p300.models import (
     MLP,
     OCLNN,
     TCN,
+    VGG,
     Conformer,
     DeepConvNet,
     EEGInception,
     EEGNet,
+    GraphEEGNet,
     LeNet,
     RecurrentNet,
+    ResNet,
     ShallowConvNet,
     TransformerEncoder,
 )
@@ -27,6 +30,8 @@ from p300.preprocessing import zscore_epochs
 
 NETWORKS = [(getattr(p300.models, name), {}) for name in p300.models.__all__]
 NETWORKS += [(RecurrentNet, {"cell": "gru"}), (RecurrentNet, {"bidirectional": True})]
+NETWORKS += [(RecurrentNet, {"cell": "rnn"}), (VGG, {"batch_norm": False, "drop_prob": 0.0})]
+NETWORKS += [(ResNet, {"shortcuts": False}), (GraphEEGNet, {"adjacency": "random"})]
 every_network = pytest.mark.parametrize(
     ("network", "options"),
     NETWORKS,
@@ -180,6 +185,8 @@ def test_parameters_are_as_many_as_published():
         (Conformer, {}, 23826, 9490),
         (MLP, {}, 26914, 3506),
         (LeNet, {}, 412386, 42306),
+        (RecurrentNet, {"cell": "rnn"}, 9378, 4002),
+        (GraphEEGNet, {}, 1429, 1429),
     ],
 )
 def test_parameters_for_64_and_8_electrodes_and_78_samples(network, options, n_64, n_8):
@@ -255,5 +262,5 @@ def test_an_epoch_shorter_than_the_pools_is_refused(network):
 
 
 def test_an_unknown_cell_is_refused():
-    with pytest.raises(ValueError, match="'rnn'; expected one of"):
-        RecurrentNet(8, 2, 78, 120.0, cell="rnn")
+    with pytest.raises(ValueError, match="'elman'; expected one of"):
+        RecurrentNet(8, 2, 78, 120.0, cell="elman")

@@ -5,7 +5,19 @@ import torch
 from torch import nn
 
 from p300.losses import CrossEntropy, LogisticSquareError
-from p300.models import BN3, MLP, OCLNN, TCN, CecottiCNN, EEGNet, LeNet, RecurrentNet
+from p300.models import (
+    BN3,
+    MLP,
+    OCLNN,
+    TCN,
+    VGG,
+    CecottiCNN,
+    EEGNet,
+    GraphEEGNet,
+    LeNet,
+    RecurrentNet,
+    ResNet,
+)
 from p300.training.batched import BatchedNetworks, why_alone
 
 SHAPE = {"n_chans": 4, "n_outputs": 2, "n_times": 78, "sfreq": 120.0}
@@ -95,7 +107,9 @@ def test_a_step_is_taken_together_only_with_equally_many_flashes_for_every_netwo
     assert not batched.takes({1: six, 6: six})
 
 
-@pytest.mark.parametrize("kind", [CecottiCNN, MLP, OCLNN, LeNet, BN3, TCN, EEGNet])
+@pytest.mark.parametrize(
+    "kind", [CecottiCNN, MLP, OCLNN, LeNet, BN3, TCN, EEGNet, VGG, ResNet, GraphEEGNet]
+)
 def test_dropout_and_statistics_are_those_of_each_network_alone(kind):
     epochs, is_target = make_batch()
     loss, alone, wanted = CrossEntropy([True, False, False]), make_networks(kind), []

@@ -18,7 +18,7 @@ from fits import (
 
 from p300.errors import InputError
 from p300.losses import CrossEntropy, LogisticSquareError
-from p300.models import MLP, OCLNN, CecottiCNN
+from p300.models import MLP, OCLNN, VGG, CecottiCNN
 from p300.training.augmentation import GaussianNoise, TimeShift
 from p300.training.batched import ViewsLost
 from p300.training.datamodule import is_time_first, time_first
@@ -42,6 +42,7 @@ def largest_difference(one, other, start):
         (OCLNN, CrossEntropy, [TimeShift(), GaussianNoise()]),
         (OCLNN, LogisticSquareError, []),
         (MLP, CrossEntropy, [GaussianNoise()]),
+        (VGG, CrossEntropy, []),
     ],
 )
 def test_each_network_learns_what_it_learns_alone(tmp_path, kind, loss, augmentations):

@@ -307,19 +307,24 @@ def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
 def start_from(network: nn.Module, run: str, number: int, epochs: Epochs) -> None:
     """Load the weights of a network of an earlier run into a network, to train it further.
 
+    The channels are the same, unless the network is a
+    :class:`~p300.models.protocols.ReadsPositions`.
+
     Raises
     ------
     InputError
         If that run had another network, or other channels or channel order.
     """
     from p300.detector import Detector
+    from p300.models.protocols import ReadsPositions
 
     earlier = Detector.load(run)
     members = [m.detector for m in earlier.members]
     members = [m for m in members if type(m) is type(network)] or members
     member = members[max(0, number - 1) % len(members)]
     have, want = list(earlier.preprocessor.ch_names_), list(epochs.ch_names)
-    if type(member) is not type(network) or have != want:
+    takes_any = isinstance(network, ReadsPositions) and network.reads_positions
+    if type(member) is not type(network) or (have != want and not takes_any):
         raise InputError(
             f"pretrained={run}: got a {type(member).__name__} on {len(have)} channels "
             f"({have[0]} …); expected a {type(network).__name__} on the {len(want)} channels of "
