@@ -12,12 +12,16 @@ from p300.explain.filters import (
 )
 from p300.explain.occlusion import Occlusion, occlude, occlude_electrodes, occlude_windows
 from p300.explain.patterns import channel_covariance, haufe_patterns, score_pattern
+from p300.explain.sanity import Sanity, check_attribution, check_sanity
 
 __all__ = [
     "Attribution",
     "Occlusion",
+    "Sanity",
     "attribute_targets",
     "channel_covariance",
+    "check_attribution",
+    "check_sanity",
     "electrode_power",
     "frequency_response",
     "haufe_patterns",

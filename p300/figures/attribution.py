@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
+from p300.explain.sanity import SAME
 from p300.figures.averages import front_to_back
 from p300.figures.learned import scalp
 from p300.figures.signals import channel_image
-from p300.figures.style import BLUE, GREY, SKY, count, new_figure, styled
+from p300.figures.style import BLUE, GREY, SKY, count, look, new_figure, styled
 from p300.metrics import MIN_UNITS
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from p300.explain.attribution import Attribution
     from p300.explain.occlusion import Occlusion
+    from p300.explain.sanity import Sanity
 
 #: Seconds around the peak that the second map of an attribution sums.
 PEAK_S = 0.05
@@ -95,6 +97,44 @@ def draw_attribution(
     figure.set_label(
         f"Shares of electrodes and samples in the mean score of {targets}, {gained:.2f} above "
         f"that of {baseline} (100 %); the largest are from {best}, and at {peak:.2f} s."
+    )
+    return figure
+
+
+@styled
+def draw_sanity(sanity: Sanity) -> Figure:
+    """Draw how much an attribution stays the same while layers get random weights.
+
+    Parameters
+    ----------
+    sanity : Sanity
+        From :func:`p300.explain.sanity.check_attribution`.
+
+    Returns
+    -------
+    Figure
+        Spearman's correlation with the map of the trained network, by layer from the last to the
+        first; above the dotted line a map is called the same.
+    """
+    n = len(sanity.layers)
+    figure = new_figure(3.2, min(2.2 + 0.45 * n, 7.0))
+    axis = figure.subplots()
+    for k, (name, values) in enumerate(
+        (("map", sanity.signed), ("its absolute values", sanity.absolute))
+    ):
+        axis.plot(range(n + 1), [1.0, *values], label=name, **look(k))
+    axis.axhline(0, color=GREY, lw=0.6)
+    axis.axhline(SAME, color=GREY, lw=0.8, ls=":")
+    axis.set_xticks(range(n + 1), ["none", *sanity.layers], rotation=40, ha="right")
+    axis.set(ylim=(-1.05 if sanity.signed.min() < -0.2 else -0.25, 1.05))
+    axis.set(xlabel="random from the last layer to this one", ylabel="Spearman's correlation")
+    axis.set_title(f"an explanation that {sanity.verdict}")
+    figure.legend(loc="outside lower left", ncols=2, handlelength=3)
+    signed, absolute = (round(float(v[-1]), 2) + 0.0 for v in (sanity.signed, sanity.absolute))
+    figure.set_label(
+        f"Spearman's correlation of the attribution with that of the trained network falls to "
+        f"{signed:.2f}, of absolute values to {absolute:.2f}, when all "
+        f"{count(n, 'layer')} have random weights: the attribution {sanity.verdict}."
     )
     return figure
 

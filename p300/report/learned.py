@@ -29,6 +29,9 @@ MAX_OCCLUDED = 2000
 #: Most targets for integrated gradients.
 MAX_ATTRIBUTED = 400
 
+#: Most targets for the check of integrated gradients, which computes them for every layer.
+MAX_CHECKED = 50
+
 #: Most filters drawn.
 MAX_FILTERS = 12
 
@@ -115,6 +118,15 @@ def _draw_with_epochs(section: Section, run: Run, epochs: Epochs, *, has_filters
         "nontarget epoch. All shares sum to 100 %; negative ones lower the score.",
         as_pixels=True,
     )
+    if any(member.is_network for member in run.detector.members):
+        section.draw(
+            "Check of the integrated gradients",
+            lambda: _sanity(run, held_out),
+            "How much such a map stays the same when the layers of the first network get random "
+            "weights, one after another from the last (Adebayo et al. 2018). An explanation of "
+            "what the network learned must change. One that stays above the dotted line shows "
+            "the EEG and not the network; if only its absolute values stay, so does its size.",
+        )
 
 
 def single_pages(which: str) -> Section:
@@ -167,6 +179,14 @@ def _attribution(run: Run, held_out: Epochs) -> Figure:
     some = held_out[kept]
     found = explain.attribute_targets(run.detector, some)
     return attribution.draw_attribution(found, some.ch_names, some.times)
+
+
+def _sanity(run: Run, held_out: Epochs) -> Figure:
+    is_target = held_out.flashes["is_target"].to_numpy(bool)
+    kept = ~is_target
+    kept[np.flatnonzero(is_target)[:MAX_CHECKED]] = True
+    found = explain.check_attribution(run.detector, held_out[kept])
+    return attribution.draw_sanity(found)
 
 
 def _some_characters(epochs: Epochs, n_flashes: int) -> Epochs:
