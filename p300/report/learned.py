@@ -125,7 +125,8 @@ def _draw_with_epochs(section: Section, run: Run, epochs: Epochs, *, has_filters
             "How much such a map stays the same when the layers of the first network get random "
             "weights, one after another from the last (Adebayo et al. 2018). An explanation of "
             "what the network learned must change. One that stays above the dotted line shows "
-            "the EEG and not the network; if only its absolute values stay, so does its size.",
+            "the EEG and not the network. If the absolute values alone stay, only the signs of "
+            "the map are the network's.",
         )
 
 
