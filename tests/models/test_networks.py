@@ -15,12 +15,15 @@ from p300.models import (
     OCLNN,
     TCN,
     Conformer,
+    DeepBeliefNet,
     DeepConvNet,
     EEGInception,
     EEGNet,
     LeNet,
+    MaskedTransformer,
     RecurrentNet,
     ShallowConvNet,
+    StackedAutoencoder,
     TransformerEncoder,
 )
 from p300.preprocessing import zscore_epochs
@@ -180,6 +183,9 @@ def test_parameters_are_as_many_as_published():
         (Conformer, {}, 23826, 9490),
         (MLP, {}, 26914, 3506),
         (LeNet, {}, 412386, 42306),
+        (StackedAutoencoder, {}, 55586, 8882),
+        (DeepBeliefNet, {}, 55586, 8882),
+        (MaskedTransformer, {}, 9058, 3682),
     ],
 )
 def test_parameters_for_64_and_8_electrodes_and_78_samples(network, options, n_64, n_8):

@@ -5,7 +5,18 @@ import torch
 from torch import nn
 
 from p300.losses import CrossEntropy, LogisticSquareError
-from p300.models import BN3, MLP, OCLNN, TCN, CecottiCNN, EEGNet, LeNet, RecurrentNet
+from p300.models import (
+    BN3,
+    MLP,
+    OCLNN,
+    TCN,
+    CecottiCNN,
+    DeepBeliefNet,
+    EEGNet,
+    LeNet,
+    RecurrentNet,
+    StackedAutoencoder,
+)
 from p300.training.batched import BatchedNetworks, why_alone
 
 SHAPE = {"n_chans": 4, "n_outputs": 2, "n_times": 78, "sfreq": 120.0}
@@ -95,7 +106,9 @@ def test_a_step_is_taken_together_only_with_equally_many_flashes_for_every_netwo
     assert not batched.takes({1: six, 6: six})
 
 
-@pytest.mark.parametrize("kind", [CecottiCNN, MLP, OCLNN, LeNet, BN3, TCN, EEGNet])
+@pytest.mark.parametrize(
+    "kind", [CecottiCNN, MLP, OCLNN, LeNet, BN3, TCN, EEGNet, StackedAutoencoder, DeepBeliefNet]
+)
 def test_dropout_and_statistics_are_those_of_each_network_alone(kind):
     epochs, is_target = make_batch()
     loss, alone, wanted = CrossEntropy([True, False, False]), make_networks(kind), []
