@@ -9,15 +9,18 @@ network does so (:mod:`p300.models._fast`) unless its ``engine`` is "textbook". 
 both are equal.
 """
 
+from p300.models.autoencoder import StackedAutoencoder
 from p300.models.bn3 import BN3
 from p300.models.cecotti import CecottiCNN
 from p300.models.conformer import Conformer
+from p300.models.dbn import DeepBeliefNet
 from p300.models.deep_convnet import DeepConvNet
 from p300.models.eeg_inception import EEGInception
 from p300.models.eegnet import EEGNet
 from p300.models.graph import GraphEEGNet
 from p300.models.lenet import LeNet
 from p300.models.lstm import RecurrentNet
+from p300.models.masked_transformer import MaskedTransformer
 from p300.models.mlp import MLP
 from p300.models.oclnn import OCLNN
 from p300.models.resnet import ResNet
@@ -43,4 +46,7 @@ __all__ = [
     "VGG",
     "ResNet",
     "GraphEEGNet",
+    "StackedAutoencoder",
+    "DeepBeliefNet",
+    "MaskedTransformer",
 ]

@@ -16,14 +16,17 @@ from p300.models import (
     TCN,
     VGG,
     Conformer,
+    DeepBeliefNet,
     DeepConvNet,
     EEGInception,
     EEGNet,
     GraphEEGNet,
     LeNet,
+    MaskedTransformer,
     RecurrentNet,
     ResNet,
     ShallowConvNet,
+    StackedAutoencoder,
     TransformerEncoder,
 )
 from p300.preprocessing import zscore_epochs
@@ -187,6 +190,9 @@ def test_parameters_are_as_many_as_published():
         (LeNet, {}, 412386, 42306),
         (RecurrentNet, {"cell": "rnn"}, 9378, 4002),
         (GraphEEGNet, {}, 1429, 1429),
+        (StackedAutoencoder, {}, 55586, 8882),
+        (DeepBeliefNet, {}, 55586, 8882),
+        (MaskedTransformer, {}, 9058, 3682),
     ],
 )
 def test_parameters_for_64_and_8_electrodes_and_78_samples(network, options, n_64, n_8):

@@ -12,11 +12,13 @@ from p300.models import (
     TCN,
     VGG,
     CecottiCNN,
+    DeepBeliefNet,
     EEGNet,
     GraphEEGNet,
     LeNet,
     RecurrentNet,
     ResNet,
+    StackedAutoencoder,
 )
 from p300.training.batched import BatchedNetworks, why_alone
 
@@ -108,7 +110,11 @@ def test_a_step_is_taken_together_only_with_equally_many_flashes_for_every_netwo
 
 
 @pytest.mark.parametrize(
-    "kind", [CecottiCNN, MLP, OCLNN, LeNet, BN3, TCN, EEGNet, VGG, ResNet, GraphEEGNet]
+    "kind",
+    [
+        *(CecottiCNN, MLP, OCLNN, LeNet, BN3, TCN, EEGNet),
+        *(VGG, ResNet, GraphEEGNet, StackedAutoencoder, DeepBeliefNet),
+    ],
 )
 def test_dropout_and_statistics_are_those_of_each_network_alone(kind):
     epochs, is_target = make_batch()
