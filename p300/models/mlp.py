@@ -10,6 +10,15 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+#: Functions between the layers, by name.
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+}
+
 
 class MLP(nn.Module):
     """Means of 50 ms from every electrode, one hidden layer.
@@ -30,6 +39,8 @@ class MLP(nn.Module):
         Seconds averaged into one input.
     drop_prob : float
         After each hidden layer.
+    activation : {"relu", "tanh", "elu", "gelu", "sigmoid"}
+        The function that each hidden unit applies.
 
     Examples
     --------
@@ -50,14 +61,18 @@ class MLP(nn.Module):
         hidden_sizes: Sequence[int] = (32,),
         bin_s: float = 0.05,
         drop_prob: float = 0.5,
+        activation: str = "relu",
     ):
         super().__init__()
+        if activation not in ACTIVATIONS:
+            expected = f"expected one of {list(ACTIVATIONS)}"
+            raise ValueError(f"MLP: activation {activation!r}; {expected}")
         n_samples_per_bin = min(max(1, round(bin_s * sfreq)), n_times)
         self.bins = nn.Sequential(nn.AvgPool1d(n_samples_per_bin), nn.BatchNorm1d(n_chans))
         layers: list[nn.Module] = []
         n_inputs = n_chans * (n_times // n_samples_per_bin)
         for size in hidden_sizes:
-            layers += [nn.Linear(n_inputs, size), nn.LayerNorm(size), nn.ReLU()]
+            layers += [nn.Linear(n_inputs, size), nn.LayerNorm(size), ACTIVATIONS[activation]()]
             layers += [nn.Dropout(drop_prob)]
             n_inputs = size
         self.hidden = nn.Sequential(*layers)

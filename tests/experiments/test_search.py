@@ -1,5 +1,6 @@
 """Searches by Optuna: asked, run, told, shared, resumed and pruned."""
 
+import re
 from importlib.util import find_spec
 
 import pytest
@@ -90,9 +91,12 @@ def test_a_search_for_a_value_that_is_not_there_ends_in_a_sentence(typed):
 @pytest.mark.parametrize("name", sorted(p.stem for p in (conf_dir() / "search").glob("*.yaml")))
 def test_every_search_space_holds_values_that_train(typed, tmp_path, name):
     n_trials = "hydra.sweeper.search.n_trials=1"
-    status, printed, errors = typed(f"search={name}", n_trials, "quiet=true")
+    text = (conf_dir() / "search" / f"{name}.yaml").read_text()
+    experiment = re.findall(r"^# p300 train .*\b(experiment=\w+)", text, re.MULTILINE)
+    overrides = [f"search={name}", n_trials, "quiet=true"]
+    status, printed, errors = typed(*overrides, *experiment)
     assert status == 0, errors
-    space = yaml.safe_load((conf_dir() / "search" / f"{name}.yaml").read_text())
+    space = yaml.safe_load(text)
     best = yaml.safe_load((tmp_path / "sweep" / "best.yaml").read_text())
     assert best["params"].keys() == space["hydra"]["sweeper"]["search"]["params"].keys()
 

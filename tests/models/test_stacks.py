@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from p300.models import VGG, ResNet
+from p300.models import MLP, VGG, ResNet
 from p300.models.resnet import ResidualBlock
 
 
@@ -64,3 +64,25 @@ def test_rows_of_the_table_have_what_their_names_say():
 def test_epochs_too_short_for_three_pools_are_refused():
     with pytest.raises(ValueError, match="7 samples; expected at least 8"):
         VGG(8, 2, 7, 120.0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "at_one"),
+    [
+        ("relu", 1.0),
+        ("tanh", 0.7615942),
+        ("elu", 1.0),
+        ("gelu", 0.8413447),
+        ("sigmoid", 0.7310586),
+    ],
+)
+def test_a_hidden_unit_applies_the_function_that_is_named(activation, at_one):
+    model = MLP(4, 2, 78, 120.0, activation=activation)
+    assert model.hidden[2](torch.tensor(1.0)).item() == pytest.approx(at_one)
+    default = MLP(4, 2, 78, 120.0)
+    assert isinstance(default.hidden[2], nn.ReLU)
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(ValueError, match="'swish'; expected one of"):
+        MLP(8, 2, 78, 120.0, activation="swish")
