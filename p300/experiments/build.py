@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("p300.experiments.build")
 
 #: Parts of a run that are tested with all others.
-TESTED = re.compile(r"p300\..+|torch\.optim\.(Adam|AdamW|SGD)")
+TESTED = re.compile(r"p300\..+|torch\.optim\.(Adam|AdamW|SGD|RMSprop)")
 
 
 def build(config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
