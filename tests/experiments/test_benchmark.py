@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -379,6 +380,19 @@ def test_points_of_a_learning_curve_are_not_pooled():
         for n in (3, 12)
     ]
     assert [condition(cell) for cell in cells] == [("t", "split.n_characters", n) for n in (3, 12)]
+
+
+def test_a_detector_without_an_auc_of_single_flashes_is_ranked_last_and_compared_with_none():
+    findings = [replace(f, has_auc=f.cell.experiment == "old") for f in people(2)]
+    summary = summarize(findings, ["subject-0", "subject-1"], reference="old")
+    assert summary["experiment"].tolist() == ["old", "new"]
+    assert np.isfinite(summary["auc"][0])
+    columns = ["auc", "low", "high", "auc_subject_0"]
+    assert summary.loc[1, columns].isna().all() and "difference" not in summary
+    text = markdown(summary, "old", {})
+    assert "new reads from nothing" in text and "nan" not in text
+    (axis,) = auc_figure(summary).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["old"]
 
 
 def test_a_row_is_compared_with_its_twin_on_the_seeds_that_both_have():

@@ -38,12 +38,15 @@ class Finding:
         Labelled test flashes with their ``score``.
     spelled : DataFrame or None
         From :func:`p300.spelling.spell`; None if no text can be read.
+    has_auc : bool
+        Whether its scores are of single flashes.
     """
 
     cell: Cell
     record: dict[str, Any]
     flashes: pd.DataFrame
     spelled: pd.DataFrame | None
+    has_auc: bool = True
 
 
 def condition(cell: Cell) -> tuple[str, str | None, int | None]:
@@ -64,7 +67,8 @@ def read_cell(cell: Cell) -> list[Finding]:
     -------
     list of Finding
         Of the test part, and of a detector that learned while it spelled. One that knows nothing
-        as it was trained has the second alone.
+        as it was trained has the second alone, and no AUC (``nan``): it scores a flash by the
+        other flashes of its character, so its AUC is not one of single flashes.
     """
     results = read_results(cell.folder)
     if "score_ms" not in results:
@@ -75,7 +79,9 @@ def read_cell(cell: Cell) -> list[Finding]:
     scores = read_scores(cell.folder)
     parts = [part for part in ("test", SESSION) if part in results]
     if knows_nothing(results):
-        parts = [SESSION]
+        alone = _read_part(SESSION, cell, results, scores)
+        alone.record.update(auc=math.nan, balanced_accuracy=math.nan)
+        return [replace(alone, has_auc=False)]
     found = [_read_part(part, cell, results, scores) for part in parts]
     if len(found) == 2:
         learns = replace(cell, experiment=f"{cell.experiment}{LEARNS}")

@@ -106,8 +106,9 @@ def summarize(
         One row per experiment, best AUC first: ``auc`` with ``low`` and ``high`` (95 %, ``nan``
         where there is no interval) over ``n_units`` units, ``seed_sd``, ``difference`` to the
         reference with its interval and ``p`` (Holm; ``nan`` where a test across subjects is not
-        valid), ``gain`` by learning while spelling with its interval, ``auc_subject_S``,
-        ``accuracy_NN`` with its interval, and means over the cells.
+        valid; the AUC too is ``nan`` where it is not one of single flashes), ``gain`` by learning
+        while spelling with its interval, ``auc_subject_S``, ``accuracy_NN`` with its interval, and
+        means over the cells.
 
     Raises
     ------
@@ -131,6 +132,10 @@ def summarize(
         low, high = metrics.confidence_interval(
             partial(metrics.mean_auc, means), sizes, scale="logit", unit=unit
         )
+        if not seeds[0][0].has_auc:
+            low = high = math.nan
+            aucs = aucs * math.nan
+            del counts_of[experiment]
         rows.append(
             {
                 "task": first.task,
@@ -161,7 +166,9 @@ def summarize(
                 partial(auc_difference, *pair), sizes, unit=unit
             )
     if reference in counts_of:
-        compared = [row for row in rows if row["experiment"] != reference]
+        compared = [
+            r for r in rows if r["experiment"] in counts_of and r["experiment"] != reference
+        ]
         for row in compared:
             differences = subject_aucs[row["experiment"]] - subject_aucs[reference]
             row["difference"] = float(differences.mean())

@@ -27,6 +27,10 @@ SPELLING_HEAD = (
     "characters:"
 )
 
+NO_AUC = (
+    "{} reads from nothing: each flash is scored by the other flashes of its character too, so it "
+    "has no AUC of single flashes."
+)
 
 FORECAST = (
     "A forecast is a guess and no result. It is the power law a − b·n^(−c), fitted to the points "
@@ -66,6 +70,8 @@ def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -
     ]
     for title, part in panels(summary):
         text += [f"## {title}", _auc_table(part, reference), _sentences(part, reference)]
+        if len(alone := part[part["auc"].isna()]):
+            text.append(NO_AUC.format(", ".join(alone["experiment"])))
         if "accuracy_01" in part and part["accuracy_01"].notna().any():
             text += [SPELLING_HEAD, _accuracy_table(part)]
     if len(summary) and summary["n_characters"].notna().any():
@@ -100,7 +106,7 @@ def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def auc_figure(summary: pd.DataFrame) -> Figure:
     """Draw each detector's AUC with its interval, one panel per task."""
-    return draw_auc_intervals(panels(summary))
+    return draw_auc_intervals(panels(summary[summary["auc"].notna()]))
 
 
 def accuracy_figure(summary: pd.DataFrame) -> Figure:

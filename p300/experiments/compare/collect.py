@@ -104,7 +104,8 @@ def _of_folder(folder: Path, results: Mapping[str, Any]) -> FinishedRun:
     test = results.get(SESSION if knows_nothing(results) else "test", {})
     by_subject = test.get("by_subject", {})
     numbers = {k: results.get(k) for k in ("n_parameters", "fit_s")}
-    numbers |= {k: test.get("detection", {}).get(k) for k in MEASURES}
+    alone = knows_nothing(results)  # its AUC is not of single flashes
+    numbers |= {k: None if alone else test.get("detection", {}).get(k) for k in MEASURES}
     numbers |= {
         f"accuracy_{row['n_repetitions']:02d}": row["accuracy"] for row in test.get("spelling", [])
     }
