@@ -72,7 +72,7 @@ def headline(summary: pd.DataFrame) -> Numbers:
     from p300.experiments.benchmark.tables import panels
 
     items = []
-    for title, part in panels(summary):
+    for title, part in panels(summary[summary["auc"].notna()]):
         best = part.iloc[0]
         ties = int((part["auc"] > best["auc"] - TIE).sum()) - 1
         tied = f"; {ties} more within {TIE:g}" if ties else ""

@@ -393,6 +393,11 @@ def test_a_detector_without_an_auc_of_single_flashes_is_ranked_last_and_compared
     assert "new reads from nothing" in text and "nan" not in text
     (axis,) = auc_figure(summary).axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["old"]
+    alone = summarize(findings[2:], ["subject-0", "subject-1"], reference="new")
+    assert alone["experiment"].tolist() == ["new"] and "| new | 8 | – |" in markdown(
+        alone, "new", {}
+    )
+    auc_figure(alone)
 
 
 def test_a_row_is_compared_with_its_twin_on_the_seeds_that_both_have():

@@ -100,7 +100,7 @@ def panels(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         if n == n:  # not <NA>
             counted = part["counted"].iloc[0]
             title += f", {n:.0f} {counted if n == 1 else plural(counted)}"
-        unused = [c for c in part if part[c].isna().all() and c not in ("low", "high")]
+        unused = [c for c in part if part[c].isna().all() and c not in ("auc", "low", "high")]
         yield title, part.drop(columns=unused).sort_values("auc", ascending=False)
 
 
@@ -134,8 +134,8 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
         if "gain" in part:
             cells.append(_interval(row, "gain", "gain_low", "gain_high", "+.3f"))
         cells += [_number(row[c], ".3f") for c in subjects]
-        cells += [_number(row[c], ".3f") for c in ("balanced_accuracy", "calibration_error")]
-        cells += [_number(row["brier"], ".3f"), _number(row["fit_s"], ".2f")]
+        measures = "balanced_accuracy", "calibration_error", "brier"  # no column if nobody has one
+        cells += [_number(row.get(c), ".3f") for c in measures] + [_number(row["fit_s"], ".2f")]
         cells += [_number(row["score_ms"], ".2f"), _number(row["n_parameters"], ",.0f")]
         rows.append(cells)
     return markdown_table(head, rows)
