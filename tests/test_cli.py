@@ -166,7 +166,7 @@ def test_an_interrupted_command_says_how_to_go_on(small, tmp_path, forks, option
 def test_help_names_the_groups_that_the_command_takes_and_no_others(p300):
     assert "stopping=all, none" in p300("evaluate", "--help")[1]
     assert "protocol=" not in p300("evaluate", "--help")[1]
-    assert "protocol=modern" in p300("train", "--help")[1]
+    assert "protocol=adamw, modern" in p300("train", "--help")[1]
 
 
 @pytest.mark.parametrize(

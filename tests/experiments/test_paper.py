@@ -129,7 +129,7 @@ def test_simulated_files_that_were_written_by_half_are_written_again(tmp_path):
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("protocols=[papper]", "unknown protocol 'papper'; expected one of modern, paper"),
+        ("protocols=[papper]", "unknown protocol 'papper'; expected one of adamw, modern, paper"),
         ("experiments=[cnn9]", "unknown experiment 'cnn9'; expected one of"),
         ("overrides=['protocol=paper']", "expected protocols=[paper]"),
     ],
