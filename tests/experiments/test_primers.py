@@ -16,7 +16,6 @@ SMALL = [
     "data.read.train_text=TWELVELETTER",
     "data.read.test_text=TESTED",
     "data.read.n_repetitions=4",
-    "protocol.max_epochs=12",
     "held_out_folds=0",
 ]
 
@@ -31,8 +30,9 @@ CHANCE, TOLERANCE = 0.5, 3.5 * 0.046
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row_learns_a_simulated_p300_and_labels_without_one_stay_at_chance(row, tmp_path):
     aucs = []
-    for p300_uv in (10, 0):
-        given = [f"experiment={row}", *SMALL, f"data.read.brain.p300_uv={p300_uv}"]
-        aucs.append(train(tmp_path / str(p300_uv), *given)["test"]["detection"]["auc"])
+    for p300_uv, n_epochs in ((10, 12), (0, 4)):
+        given = [f"data.read.brain.p300_uv={p300_uv}", f"protocol.max_epochs={n_epochs}"]
+        found = train(tmp_path / str(p300_uv), f"experiment={row}", *SMALL, *given)
+        aucs.append(found["test"]["detection"]["auc"])
     assert aucs[0] > LEAST
     assert aucs[1] == pytest.approx(CHANCE, abs=TOLERANCE)
