@@ -47,7 +47,7 @@ class Compression:
     Parameters
     ----------
     prune : float or None
-        Share of each network's weights that becomes zero, from 0 to below 1.
+        Share of each layer's weights that becomes zero, from 0 to below 1.
     int8 : bool
         Whether weights and inputs of its layers are quantised to 8 bits.
 
@@ -130,8 +130,9 @@ def pruned(detector: Detector, share: float) -> Detector:
     detector : Detector
         Not changed.
     share : float
-        Of ``n`` weights of one network, ``round(share * n)`` become zero, wherever in the network
-        they are: "global unstructured" pruning by magnitude. Biases and normalisations are kept.
+        Of the ``n`` weights of each layer, ``round(share * n)`` become zero, but never all. Weights
+        of different layers are not compared: a normalisation after a layer cancels their size, so
+        whole layers would vanish. Biases and normalisations are kept.
 
     Raises
     ------
@@ -156,10 +157,9 @@ def pruned(detector: Detector, share: float) -> Detector:
     for member in detector.members:
         if member.is_network:
             smaller = copy.deepcopy(member.detector)
-            places = list(weights_of(smaller))
-            n = sum(getattr(*place).numel() for place in places)
-            prune.global_unstructured(places, prune.L1Unstructured, amount=round(share * n))
-            for place in places:
+            for place in list(weights_of(smaller)):
+                n = getattr(*place).numel()
+                prune.l1_unstructured(*place, amount=min(round(share * n), n - 1))
                 prune.remove(*place)  # the zeros stay
             network = copy.deepcopy(member.detector)  # whose weights keep their order
             network.load_state_dict(smaller.state_dict())

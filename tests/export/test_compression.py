@@ -71,14 +71,17 @@ def test_pruning_leaves_the_largest_weights_and_no_others(kind, share, preproces
     network = detector.members[0].detector
     before = {name: value.clone() for name, value in network.state_dict().items()}
     smaller = pruned(detector, share)
-    old, new = (
-        torch.cat([getattr(*place).detach().ravel() for place in weights_of(net)])
+    layers = [
+        [getattr(*place).detach().ravel() for place in weights_of(net)]
         for net in (network, smaller.members[0].detector)
-    )
-    n_left = len(old) - round(share * len(old))
-    assert count_weights(smaller) == (len(old), n_left)
-    largest = old.abs().argsort(descending=True)[:n_left]
-    assert torch.equal(new[largest], old[largest])
+    ]
+    n_left = 0
+    for old, new in zip(*layers, strict=True):
+        kept = max(1, len(old) - round(share * len(old)))
+        largest = old.abs().argsort(descending=True)[:kept]
+        assert torch.equal(new[largest], old[largest]) and int(new.count_nonzero()) == kept
+        n_left += kept
+    assert count_weights(smaller) == (sum(map(len, layers[0])), n_left)
     after = smaller.members[0].detector.state_dict()
     assert list(after) == list(before)
     for name in before:  # biases, normalisations and places are kept, and nothing of the original
@@ -92,6 +95,16 @@ def test_a_pruned_graph_scores_as_the_pruned_network(preprocessor, epochs):
     one = compress(detector_of(CecottiCNN, preprocessor), Compression(0.8))
     (found,) = open_graph(one.model).run(["score"], {"epochs": epochs})
     assert np.abs(found - one.detector.score_epochs(epochs)).max() < 1e-5
+
+
+def test_no_layer_vanishes_however_small_its_weights_are(preprocessor):
+    detector = detector_of(OCLNN, preprocessor)
+    layer = detector.members[0].detector.final_layer
+    with torch.no_grad():
+        layer.weight.mul_(1e-6)
+    (smaller,) = pruned(detector, 0.5).members
+    n = layer.weight.numel()
+    assert int(smaller.detector.final_layer.weight.count_nonzero()) == n - round(n / 2)
 
 
 def test_a_share_of_one_is_refused(preprocessor):
