@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -9,6 +10,8 @@ from torch import Tensor
 from p300.models.protocols import LearnsUnlabelled
 from p300.training.datamodule import mixed, set_seed
 from p300.training.loop import NetworkFit
+
+log = logging.getLogger(__name__)
 
 #: Distinguishes the seed of this from those of the training epochs, which are counted from 0.
 BEFORE_TRAINING = 2**32 - 1
@@ -29,7 +32,8 @@ def prepare_training(fit: NetworkFit, *, from_start: bool = True) -> dict[str, f
     """Fit the augmentations of a training, and let its network learn without labels.
 
     Only flashes of the training part are read. The random numbers depend on the seed of the
-    training alone, so an interrupted training is prepared again with the same result.
+    training alone, so an interrupted training is prepared again with the same result. Weights
+    that are frozen learn here too: they stay as they are in the training with labels.
 
     Parameters
     ----------
@@ -56,5 +60,12 @@ def prepare_training(fit: NetworkFit, *, from_start: bool = True) -> dict[str, f
     for augmentation in fitted:
         stated |= augmentation.fit(epochs, is_target)
     if learns:
+        frozen = [weight for weight in network.parameters() if not weight.requires_grad]
+        for weight in frozen:
+            weight.requires_grad_(True)
         stated |= network.learn_unlabelled(epochs)
+        for weight in frozen:
+            weight.requires_grad_(False)
+    numbers = ", ".join(f"{name} {value:.3g}" for name, value in stated.items())
+    log.info("learned before the training with labels: %s", numbers or "no number is stated")
     return stated

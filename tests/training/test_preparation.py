@@ -20,6 +20,7 @@ class Mean(nn.Module):
 
     def learn_unlabelled(self, epochs):
         self.shown, self.drawn = epochs.clone(), torch.rand(())
+        self.could_learn = all(weight.requires_grad for weight in self.parameters())
         return {"n_shown": len(epochs)}
 
 
@@ -56,6 +57,15 @@ def test_it_draws_the_same_numbers_again_and_others_with_another_seed():
         prepare_training(fit := fit_of(seed))
         drawn.append(fit.module.network.drawn.item())
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_frozen_weights_learn_here_and_stay_in_the_training_with_labels():
+    fit = fit_of()
+    weights = dict(fit.module.network.named_parameters())
+    weights["final_layer.weight"].requires_grad_(False)
+    prepare_training(fit)
+    assert fit.module.network.could_learn
+    assert [weight.requires_grad for weight in weights.values()] == [False, True]
 
 
 def test_a_network_that_was_trained_before_learns_nothing_here():

@@ -69,6 +69,12 @@ def rehearse(run: Run) -> None:
         if learns_from_training(run.cfg.learning):
             check_can_learn(run)
         models: dict[str, PlannedFit] = {}
+        planned = [plan for part in run.planned for plan in part]
+        if has_teacher(run.cfg) and not any(is_network(plan.model) for plan in planned):
+            raise InputError(
+                f"got a teacher for {name_of(run.cfg.model)}, which learns from labels alone; "
+                "expected a network; set teacher=none"
+            )
         for plan in (plan for planned in run.planned for plan in planned):
             models.setdefault(json.dumps(member_arguments(plan.model, run.epochs)), plan)
         for plan in list(models.values()):
@@ -114,7 +120,10 @@ def rehearse_network(run: Run, plan: PlannedFit) -> None:
         planned = PlannedNetwork(cfg, plan.model, *parts, 1, run.folder, soft_labels=soft)
         fit = make_network_fit(planned, torch.as_tensor(run.epochs.data))
         if not any(weight.requires_grad for weight in fit.module.network.parameters()):
-            raise InputError("it has no weights to learn; expected parameters that need gradients")
+            frozen = f"; freeze={list(cfg.freeze)} may leave none" if cfg.freeze else ""
+            raise InputError(
+                f"it has no weights to learn; expected parameters that need gradients{frozen}"
+            )
     with naming("protocol.optimizer", protocol.optimizer):
         optimizer = fit.module.optimizer(fit.module.parameter_groups())
     if fit.module.scheduler is not None:
