@@ -62,7 +62,8 @@ def run_many(cfg: DictConfig, runner: Runner, *_: Any) -> None:
     finished, failures = run_cells(cells, runner)
     if finished:
         with step("tables and figures"):
-            text = write_summary(finished, folder, failures, cfg.reference, twins)
+            compared = "" if twins and cfg.reference not in experiments else cfg.reference
+            text = write_summary(finished, folder, failures, compared, twins)
         show(text)
         log.info("tables and figures: %s", os.path.relpath(folder))
     log.info("%s", text_of_outcomes(runner.jobs))

@@ -13,7 +13,7 @@ detector.onnx; of several, each is detector_KIND.onnx beside the float32 detecto
 
   p300 export RUN quantise=int8                            layers of 8 bits; training epochs are
                                                            read to fix their steps
-  p300 export RUN prune=0.8                                the smallest 80 % of each layer's weights become zero
+  p300 export RUN prune=0.8                                the smallest 80 % of a layer become 0
   p300 export RUN "prune=[0.5,0.8,0.95]"                   several shares, each in its own file
   p300 export RUN prune=0.8 quantise=int8                  both
 

@@ -130,9 +130,9 @@ def pruned(detector: Detector, share: float) -> Detector:
     detector : Detector
         Not changed.
     share : float
-        Of the ``n`` weights of each layer, ``round(share * n)`` become zero, but never all. Weights
-        of different layers are not compared: a normalisation after a layer cancels their size, so
-        whole layers would vanish. Biases and normalisations are kept.
+        Of the ``n`` weights of each layer, ``round(share * n)`` become zero, but never all.
+        Weights of different layers are not compared: a normalisation after a layer cancels their
+        size, so whole layers would vanish. Biases and normalisations are kept.
 
     Raises
     ------

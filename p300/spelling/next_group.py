@@ -47,7 +47,7 @@ def choose_group(
     posterior: SymbolPosterior,
     policy: str,
     rng: np.random.Generator,
-    without: Collection[int] = (),
+    without: int | Collection[int] = (),
 ) -> int:
     """Choose the code to flash next.
 
@@ -59,7 +59,7 @@ def choose_group(
         One of :data:`POLICIES`.
     rng : numpy Generator
         Random generator of the choice.
-    without : collection of int
+    without : int or collection of int
         Codes that may not flash now, such as the last one.
 
     Returns
@@ -85,7 +85,7 @@ def choose_group(
 
 
 def choice_probabilities(
-    posterior: SymbolPosterior, policy: str, without: Collection[int] = ()
+    posterior: SymbolPosterior, policy: str, without: int | Collection[int] = ()
 ) -> np.ndarray:
     """Compute the probability with which a policy chooses each code.
 
@@ -102,7 +102,8 @@ def choice_probabilities(
     Raises
     ------
     InputError
-        If there is no such policy, every code is left out, or the groups of the screen change.
+        If there is no such policy or code, every code is left out, or the groups of the screen
+        change.
 
     Examples
     --------
@@ -116,9 +117,15 @@ def choice_probabilities(
         raise InputError(f"got policy {policy!r}; expected one of {', '.join(POLICIES)}")
     if speller.is_changing:
         raise InputError(f"screen {speller.name!r}: its groups change; expected fixed groups")
-    may_flash = ~np.isin(speller.codes, list(without))
+    left_out = np.atleast_1d(np.asarray(without if isinstance(without, int) else list(without)))
+    if len(unknown := left_out[~np.isin(left_out, speller.codes)]):
+        raise InputError(
+            f"got without={unknown.tolist()}; expected codes of the screen {speller.name!r}: "
+            f"{list(speller.codes)}"
+        )
+    may_flash = ~np.isin(speller.codes, left_out)
     if not may_flash.any():
-        raise InputError(f"got without={sorted(without)}; expected a code that may flash")
+        raise InputError(f"got without={left_out.tolist()}; expected a code that may flash")
     if policy == "random_order":
         n_flashes = posterior.n_flashes_of_codes
         weights = may_flash & (n_flashes == n_flashes[may_flash].min())

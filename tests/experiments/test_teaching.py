@@ -92,3 +92,9 @@ def test_what_needs_hard_labels_is_refused_before_the_training(small, tmp_path, 
     with pytest.raises(InputError, match=words):
         train(tmp_path / "run", *small, *OPTIONS, override)
     assert not (tmp_path / "run" / "networks").exists()
+
+
+def test_a_teacher_of_what_learns_from_labels_alone_is_refused(small, tmp_path):
+    message = "got a teacher for p300.baselines.ShrinkageLDA, which learns from labels alone"
+    with pytest.raises(InputError, match=message):
+        train(tmp_path, *small, "experiment=lda", "teacher=light")

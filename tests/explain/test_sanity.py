@@ -108,7 +108,7 @@ def test_the_figure_says_what_was_found():
     figure = draw_sanity(found)
     (axis,) = figure.axes
     assert [label.get_text() for label in axis.get_xticklabels()] == [
-        "none",
+        "trained",
         "final_layer",
         "hidden",
     ]

@@ -197,3 +197,11 @@ def spelled(policy, n_characters, d=1.5):
         n_right += posterior.best[0] == wanted
         n_flashes += posterior.n_flashes
     return n_right / n_characters, n_flashes / n_characters
+
+
+def test_a_code_that_the_screen_does_not_have_is_refused():
+    posterior = SymbolPosterior(WADSWORTH)
+    with pytest.raises(InputError, match=r"got without=\[0\]; expected codes of the screen"):
+        choose_group(posterior, "thompson", np.random.default_rng(0), without=[0])
+    chosen = choose_group(posterior, "expected_gain", np.random.default_rng(0), without=3)
+    assert chosen in WADSWORTH.codes and chosen != 3

@@ -48,7 +48,7 @@ def markdown(summary: pd.DataFrame, reference: str, failed: Mapping[str, str]) -
     summary : DataFrame
         Rows of :func:`p300.experiments.benchmark.summary.summarize`, of all tasks.
     reference : str
-        The experiment compared with.
+        The experiment compared with; "" for none.
     failed : mapping of str to str
         Folder of each cell that failed, and why.
 
@@ -119,7 +119,8 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
     subjects = [c for c in part if c.startswith("auc_subject_")]
     if not 1 < len(subjects) <= MOST_PEOPLE:
         subjects = []  # summary.csv has them
-    head = ["experiment", "n", "AUC [95 %]", "± seeds", f"minus {reference} [95 %]"]
+    head = ["experiment", "n", "AUC [95 %]", "± seeds"]
+    head += [f"minus {reference} [95 %]"] if reference else []
     head += ["p"] if "p" in part else []
     head += ["minus static [95 %]"] if "gain" in part else []
     head += [c.removeprefix("auc_") for c in subjects]
@@ -129,7 +130,8 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
         cells = [row["experiment"], f"{row['n_units']:.0f}"]
         cells.append(_interval(row, "auc", "low", "high", ".3f"))
         cells.append(_number(row.get("seed_sd"), ".3f"))
-        cells.append(_interval(row, "difference", "difference_low", "difference_high", "+.3f"))
+        if reference:
+            cells.append(_interval(row, "difference", "difference_low", "difference_high", "+.3f"))
         cells += [_number(row["p"], ".3f")] if "p" in part else []
         if "gain" in part:
             cells.append(_interval(row, "gain", "gain_low", "gain_high", "+.3f"))
@@ -213,7 +215,7 @@ def _sentences(part: pd.DataFrame, reference: str) -> str:
             f"p: Wilcoxon signed-rank test across subjects against {reference}, Holm-corrected "
             f"for {n_tests} comparison{'s' * (n_tests > 1)}."
         )
-    if reference not in set(part["experiment"]):
+    if reference and reference not in set(part["experiment"]):
         text += f" {reference} has no complete result here, so nothing is compared with it."
     if first["protocol"] == "leave-one-subject-out":
         text += " People share most of their training data, so they are not independent."

@@ -31,7 +31,8 @@ Known = tuple[Sequence[Finding], Sequence[str]]
 HEADING = (
     "Each row minus its twin, which differs from it in one thing: AUC on the same flashes, mean "
     "over people and the seeds that both have, with intervals (95 %) over characters or blocks. "
-    "An interval that holds 0, and any difference under 0.01, is a tie. Seconds are for fitting."
+    "An interval that holds 0, and any difference under 0.01, is a tie. Other people, and with "
+    "one seed another training, may differ by more than an interval says. Seconds are for fitting."
 )
 
 
@@ -137,13 +138,17 @@ def named_experiments(
     Raises
     ------
     InputError
-        If there are no pairs, or an experiment of a pair is not among those given.
+        If there are no pairs, a pair has no list of twins, or an experiment of a pair is not among
+        those given.
 
     Examples
     --------
     >>> named_experiments("twins", {"dbn": ["mlp", "autoencoder"]})
     ['dbn', 'mlp', 'autoencoder']
     """
+    for one, given in twins.items():
+        if isinstance(given, str):
+            raise InputError(f"got twins.{one}={given}; expected a list; write {one}: [{given}]")
     of_pairs = list(dict.fromkeys(name for one, given in twins.items() for name in (one, *given)))
     if experiments == "twins":
         if not of_pairs:

@@ -94,7 +94,11 @@ def teach(places: Sequence[tuple[Run, PlannedFit]]) -> dict[int, Lesson | Except
             continue
         fitted = [next(found) for _ in one.planned]
         errors = [each for each in fitted if isinstance(each, Exception)]
-        lessons[key] = errors[0] if errors else one.teach(cast("list[Fitted]", fitted))
+        if errors:
+            lessons[key] = errors[0]
+            continue
+        lessons[key] = lesson = one.teach(cast("list[Fitted]", fitted))
+        log.info("teacher: AUC %.3f of left-out training flashes", lesson[1]["teacher_auc"])
     return {place: lessons[key] for place, key in taught.items()}
 
 
