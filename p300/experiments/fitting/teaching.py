@@ -17,7 +17,7 @@ from p300.training.stacking import PlannedFit, Stack
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from p300.experiments.fitting.networks import Fitted
+    from p300.detector import Member
 
 
 @dataclass
@@ -45,7 +45,9 @@ class Teacher:
         self.stack, self.teaching = build_teacher(self.run.cfg)
         self.planned = self.stack.plan(self.run.epochs, self.train)
 
-    def teach(self, fitted: list[Fitted]) -> tuple[np.ndarray, dict[str, float]]:
+    def teach(
+        self, fitted: list[tuple[Member, dict[str, Any]]]
+    ) -> tuple[np.ndarray, dict[str, float]]:
         """Compute the soft labels of the training flashes, and what to state about the teacher.
 
         Returns
