@@ -15,6 +15,7 @@ from p300.experiments.benchmark.pooling import (
     complete_seeds,
     pooled_counts,
     pooled_flashes,
+    unit_name,
 )
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def _forecast(numbers: Sequence[int], points: Sequence[tuple]) -> dict[str, floa
     def curve(weights: np.ndarray) -> np.ndarray:
         return np.stack([metrics.mean_auc(c, weights) for c in counts], axis=1)
 
-    unit = "blocks" if tables[0]["character"].isna().any() else "characters"
     if is_same:
+        unit = unit_name(tables[0])
         found = metrics.forecast_auc(numbers, aucs, curve=curve, n_units=sizes, unit=unit)
     else:
         found = metrics.forecast_auc(numbers, aucs)

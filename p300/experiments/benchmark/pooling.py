@@ -52,6 +52,16 @@ def pooled_flashes(seeds: Sequence[Sequence[Finding]]) -> tuple[pd.DataFrame, Un
     return flashes, {s: (rows, resampling(flashes.loc[rows])) for s, rows in by_subject.items()}
 
 
+def unit_sizes(units: Units) -> list[int]:
+    """Count the characters or blocks of each subject, which intervals are over."""
+    return [int(unit.max()) + 1 for _, unit in units.values()]
+
+
+def unit_name(flashes: pd.DataFrame) -> str:
+    """Return what intervals are over: characters, or blocks where flashes belong to none."""
+    return "blocks" if flashes["character"].isna().any() else "characters"
+
+
 def pooled_counts(
     seeds: Sequence[Sequence[Finding]], flashes: pd.DataFrame, units: Units
 ) -> tuple[list[metrics.Counts], np.ndarray]:

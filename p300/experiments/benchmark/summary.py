@@ -23,6 +23,8 @@ from p300.experiments.benchmark.pooling import (
     complete_seeds,
     pooled_counts,
     pooled_flashes,
+    unit_name,
+    unit_sizes,
 )
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
 from p300.experiments.benchmark.twins import HEADING, compare_twins, twins_table
@@ -121,8 +123,7 @@ def summarize(
     if not complete:
         return pd.DataFrame()
     flashes, units = pooled_flashes(next(iter(complete.values())))
-    sizes = [int(unit.max()) + 1 for _, unit in units.values()]
-    unit = "blocks" if flashes["character"].isna().any() else "characters"
+    sizes, unit = unit_sizes(units), unit_name(flashes)
     rows, counts_of, subject_aucs = [], {}, {}
     for experiment, seeds in complete.items():
         means, aucs = pooled_counts(seeds, flashes, units)

@@ -128,13 +128,15 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
     rows = []
     for _, row in part.iterrows():
         cells = [row["experiment"], f"{row['n_units']:.0f}"]
-        cells.append(_interval(row, "auc", "low", "high", ".3f"))
+        cells.append(interval_text(row, "auc", "low", "high", ".3f"))
         cells.append(_number(row.get("seed_sd"), ".3f"))
         if reference:
-            cells.append(_interval(row, "difference", "difference_low", "difference_high", "+.3f"))
+            cells.append(
+                interval_text(row, "difference", "difference_low", "difference_high", "+.3f")
+            )
         cells += [_number(row["p"], ".3f")] if "p" in part else []
         if "gain" in part:
-            cells.append(_interval(row, "gain", "gain_low", "gain_high", "+.3f"))
+            cells.append(interval_text(row, "gain", "gain_low", "gain_high", "+.3f"))
         cells += [_number(row[c], ".3f") for c in subjects]
         measures = "balanced_accuracy", "calibration_error", "brier"  # no column if nobody has one
         cells += [_number(row.get(c), ".3f") for c in measures] + [_number(row["fit_s"], ".2f")]
@@ -143,7 +145,8 @@ def _auc_table(part: pd.DataFrame, reference: str) -> str:
     return markdown_table(head, rows)
 
 
-def _interval(row, value: str, low: str, high: str, form: str) -> str:
+def interval_text(row, value: str, low: str, high: str, form: str) -> str:
+    """Write the value of a column and its interval, which is in two others; – for none."""
     if np.isnan(row.get(value, np.nan)):
         return "–"
     ends = [row.get(low, np.nan), row.get(high, np.nan)]
@@ -193,7 +196,7 @@ def has_forecast(summary: pd.DataFrame) -> bool:
 
 
 def _guess(row: pd.Series) -> str:
-    found = _interval(row, "forecast", "forecast_low", "forecast_high", ".3f")
+    found = interval_text(row, "forecast", "forecast_low", "forecast_high", ".3f")
     return f"{found} at {row['forecast_n']:.0f}, over {row['forecast_unit']}"
 
 

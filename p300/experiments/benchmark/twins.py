@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,10 @@ from p300.experiments.benchmark.pooling import (
     complete_seeds,
     pooled_counts,
     pooled_flashes,
+    unit_name,
+    unit_sizes,
 )
+from p300.experiments.benchmark.tables import interval_text
 from p300.experiments.compare import markdown_table
 from p300.experiments.configuration import known_files
 
@@ -74,8 +76,7 @@ def compare_pair(
     both = {e: {s[0].cell.seed: s for s in complete[e]} for e in (experiment, twin)}
     shared = [seed for seed in both[experiment] if seed in both[twin]]
     flashes, units = pooled_flashes(complete[experiment])
-    sizes = [int(unit.max()) + 1 for _, unit in units.values()]
-    unit = "blocks" if flashes["character"].isna().any() else "characters"
+    sizes, unit = unit_sizes(units), unit_name(flashes)
     counts: list[Any] = []
     aucs, about = [], []
     for name in (experiment, twin):
@@ -120,7 +121,9 @@ def twins_table(compared: pd.DataFrame) -> str:
     for pair, own in compared.groupby(["experiment", "twin"], sort=False):
         cells = [f"{pair[0]} − {pair[1]}"]
         for part in tasks.values():
-            cells.append(_difference_text(part.loc[pair]) if pair in part.index else "–")
+            columns = "difference", "difference_low", "difference_high"
+            known = pair in part.index
+            cells.append(interval_text(part.loc[pair], *columns, "+.3f") if known else "–")
         for key, form in (("n_parameters", ",.0f"), ("fit_s", ".1f")):
             values = own[key].iloc[0], own[f"twin_{key}"].iloc[0]
             cells.append(" / ".join(format(value, form) for value in values))
@@ -162,9 +165,3 @@ def named_experiments(
             f"{', '.join(missing)}; expected all of them; set experiments=twins"
         )
     return given
-
-
-def _difference_text(row: pd.Series) -> str:
-    ends = row["difference_low"], row["difference_high"]
-    brackets = "–" if math.isnan(ends[0]) else ", ".join(f"{end:+.3f}" for end in ends)
-    return f"{row['difference']:+.3f} [{brackets}]"
