@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from p300.errors import InputError
-from p300.metrics import Counts, auc_counts, confidence_interval, resampling_units, weighted_auc
+from p300.metrics import (
+    Counts,
+    auc_counts,
+    confidence_interval,
+    resampling_units,
+    unit_name,
+    weighted_auc,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +188,7 @@ def occlude(
         return np.stack([auc - weighted_auc(*part, weights) for part in without], axis=1)
 
     all_units = np.ones((1, n_units))
-    kind = "blocks" if flashes["character"].isna().any() else "characters"
+    kind = unit_name(flashes)
     found = confidence_interval(losses, n_units, unit=kind)
     low, high = (np.broadcast_to(end, len(masks)) for end in found)
     auc, loss = float(weighted_auc(*whole, all_units)[0]), losses(all_units)[0]

@@ -18,7 +18,14 @@ from p300.export.graph import largest_difference, to_onnx
 from p300.export.onnx_detector import INPUT, N_AT_ONCE, OUTPUT, open_graph
 from p300.export.write import check_exportable, content_of, sizes_of, write_pair
 from p300.learning.files import FILE
-from p300.metrics import Interval, auc_counts, confidence_interval, mean_auc, resampling_units
+from p300.metrics import (
+    Interval,
+    auc_counts,
+    confidence_interval,
+    mean_auc,
+    resampling_units,
+    unit_name,
+)
 from p300.storage.files import write_text
 
 if TYPE_CHECKING:
@@ -201,14 +208,17 @@ def auc_difference(
         for some, kept in zip((scores, others), counts, strict=True):
             kept.append(auc_counts(own["is_target"].to_numpy(bool), some[rows], units))
     sizes = [len(wins) for wins, _, _ in counts[0]]
-    unit = "blocks" if flashes["character"].isna().any() else "characters"
 
     def difference(weights: np.ndarray) -> np.ndarray:
         return mean_auc(counts[0], weights) - mean_auc(counts[1], weights)
 
     everything = np.ones((1, sum(sizes)))
     auc = float(mean_auc(counts[0], everything)[0])
-    return auc, float(difference(everything)[0]), confidence_interval(difference, sizes, unit=unit)
+    return (
+        auc,
+        float(difference(everything)[0]),
+        confidence_interval(difference, sizes, unit=unit_name(flashes)),
+    )
 
 
 def lines_of(table: pd.DataFrame) -> list[str]:

@@ -95,7 +95,7 @@ def mean_interval(data: np.ndarray, flashes: pd.DataFrame, confidence: float) ->
     Interval
         Ends of shape (n_chans, n_times), if there is an interval.
     """
-    from p300.metrics import confidence_interval, resampling_units
+    from p300.metrics import confidence_interval, resampling_units, unit_name
 
     unit = resampling_units(flashes.reset_index(drop=True))
     n_units = int(unit.max()) + 1
@@ -106,7 +106,7 @@ def mean_interval(data: np.ndarray, flashes: pd.DataFrame, confidence: float) ->
     def mean(weights: np.ndarray) -> np.ndarray:
         return np.tensordot(weights, sums, 1) / (weights @ sizes)[:, np.newaxis, np.newaxis]
 
-    kind = "blocks" if flashes["character"].isna().any() else "characters"
+    kind = unit_name(flashes)
     return confidence_interval(mean, n_units, unit=kind, confidence=confidence)
 
 

@@ -36,6 +36,7 @@ from p300.metrics.significance import (
 from p300.metrics.units import (
     auc_counts,
     resampling_units,
+    unit_name,
     weighted_auc,
 )
 
@@ -62,6 +63,7 @@ __all__ = [
     "on_one_scale",
     "rate_interval",
     "resampling_units",
+    "unit_name",
     "roc_auc",
     "signed_rank_test",
     "weighted_auc",

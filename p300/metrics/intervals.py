@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from p300.errors import InputError
-from p300.metrics.units import auc_counts, resampling_units, weighted_auc
+from p300.metrics.units import auc_counts, resampling_units, unit_name, weighted_auc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,7 +169,7 @@ def auc_interval(table: pd.DataFrame) -> Interval:
     for _, own in table.groupby("subject", sort=False):
         is_target = own["is_target"].to_numpy(bool)
         counts.append(auc_counts(is_target, own["score"], resampling_units(own)))
-    unit = "blocks" if table["character"].isna().any() else "characters"
+    unit = unit_name(table)
     sizes = [len(wins) for wins, _, _ in counts]
     return confidence_interval(
         lambda weights: mean_auc(counts, weights), sizes, scale="logit", unit=unit

@@ -41,10 +41,22 @@ def resampling_units(flashes: pd.DataFrame, block_s: float = 30.0) -> np.ndarray
     [0, 0, 1, 2]
     """
     key = CHARACTER_KEY
-    if flashes["character"].isna().any():
+    if unit_name(flashes) == "blocks":
         flashes = flashes.assign(block=flashes["onset"] // block_s)
         key = ["subject", "session", "run", "segment", "block"]
     return flashes.groupby(key, sort=False, dropna=False).ngroup().to_numpy()
+
+
+def unit_name(flashes: pd.DataFrame) -> str:
+    """Return what :func:`resampling_units` numbers: "characters" or "blocks".
+
+    Examples
+    --------
+    >>> from p300.recording import flash_table
+    >>> unit_name(flash_table(onset=[0.0, 29.9]))
+    'blocks'
+    """
+    return "blocks" if flashes["character"].isna().any() else "characters"
 
 
 def auc_counts(

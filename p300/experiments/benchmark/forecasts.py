@@ -15,7 +15,6 @@ from p300.experiments.benchmark.pooling import (
     complete_seeds,
     pooled_counts,
     pooled_flashes,
-    unit_name,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def _forecast(numbers: Sequence[int], points: Sequence[tuple]) -> dict[str, floa
         return np.stack([metrics.mean_auc(c, weights) for c in counts], axis=1)
 
     if is_same:
-        unit = unit_name(tables[0])
+        unit = metrics.unit_name(tables[0])
         found = metrics.forecast_auc(numbers, aucs, curve=curve, n_units=sizes, unit=unit)
     else:
         found = metrics.forecast_auc(numbers, aucs)

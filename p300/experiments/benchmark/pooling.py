@@ -57,11 +57,6 @@ def unit_sizes(units: Units) -> list[int]:
     return [int(unit.max()) + 1 for _, unit in units.values()]
 
 
-def unit_name(flashes: pd.DataFrame) -> str:
-    """Return what intervals are over: characters, or blocks where flashes belong to none."""
-    return "blocks" if flashes["character"].isna().any() else "characters"
-
-
 def pooled_counts(
     seeds: Sequence[Sequence[Finding]], flashes: pd.DataFrame, units: Units
 ) -> tuple[list[metrics.Counts], np.ndarray]:

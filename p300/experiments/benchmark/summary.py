@@ -23,7 +23,6 @@ from p300.experiments.benchmark.pooling import (
     complete_seeds,
     pooled_counts,
     pooled_flashes,
-    unit_name,
     unit_sizes,
 )
 from p300.experiments.benchmark.tables import accuracy_figure, auc_figure, markdown
@@ -123,7 +122,7 @@ def summarize(
     if not complete:
         return pd.DataFrame()
     flashes, units = pooled_flashes(next(iter(complete.values())))
-    sizes, unit = unit_sizes(units), unit_name(flashes)
+    sizes, unit = unit_sizes(units), metrics.unit_name(flashes)
     rows, counts_of, subject_aucs = [], {}, {}
     for experiment, seeds in complete.items():
         means, aucs = pooled_counts(seeds, flashes, units)

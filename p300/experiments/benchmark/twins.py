@@ -17,7 +17,6 @@ from p300.experiments.benchmark.pooling import (
     complete_seeds,
     pooled_counts,
     pooled_flashes,
-    unit_name,
     unit_sizes,
 )
 from p300.experiments.benchmark.tables import interval_text
@@ -76,7 +75,7 @@ def compare_pair(
     both = {e: {s[0].cell.seed: s for s in complete[e]} for e in (experiment, twin)}
     shared = [seed for seed in both[experiment] if seed in both[twin]]
     flashes, units = pooled_flashes(complete[experiment])
-    sizes, unit = unit_sizes(units), unit_name(flashes)
+    sizes, unit = unit_sizes(units), metrics.unit_name(flashes)
     counts: list[Any] = []
     aucs, about = [], []
     for name in (experiment, twin):
